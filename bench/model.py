@@ -1,0 +1,330 @@
+"""What the other modules pass to each other: plain frozen values, no behaviour beyond naming.
+
+Axis values are *canonical*: ``str``, ``int``, ``bool`` or a ``dict`` of those with every
+option spelled out, so that two spellings of one value are equal, hash alike in a cell's id and
+can be written as JSON. ``None`` stands for an axis that is no knob of the cell's method.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Value = str | int | bool | dict[str, Any]
+"""A canonical axis value; see the module's docstring."""
+
+AXES = (
+    "interface",
+    "qdisc",
+    "method",
+    "frame_size",
+    "threads",
+    "socket",
+    "burst",
+    "fill",
+    "ring",
+    "ring_wait",
+    "sndbuf",
+    "msg_dontwait",
+    "qdisc_bypass",
+    "packet_loss",
+    "mmap_locked",
+)
+"""Every axis, in the order in which tables show them."""
+
+
+# What there is to choose from
+
+
+@dataclass(frozen=True, slots=True)
+class KnobInfo:
+    """An option that methods read; ``name`` is the axis that sets it."""
+
+    name: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodInfo:
+    """A transmit method as the core describes it.
+
+    ``knobs`` names the axes it reads; ``max_burst`` is the most frames that one of its system
+    calls takes (0: no limit of its own). ``path`` is its way through the kernel.
+    """
+
+    name: str
+    help: str
+    path: str
+    knobs: frozenset[str]
+    max_burst: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KindInfo:
+    """An interface kind or a qdisc as a matrix may name it.
+
+    ``options`` is a pydantic model class whose fields are the options of the kind, each with
+    its default. ``takes_qdisc`` is False for a kind on which a qdisc means nothing (lo).
+    """
+
+    name: str
+    help: str
+    options: type[Any]
+    takes_qdisc: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """All that a matrix may name, gathered from the core and from the topology tables."""
+
+    methods: Mapping[str, MethodInfo]
+    interfaces: Mapping[str, KindInfo]
+    qdiscs: Mapping[str, KindInfo]
+    ring_data_offset: Callable[[int], int]
+    """Bytes from the start of a ring slot to the frame, for a TPACKET version (1, 2, 3)."""
+
+
+# The matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    min: int = 40
+    max: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How long and how often; the defaults are those of the matrix file."""
+
+    window_ns: int = 10_000_000
+    rounds: Rounds = field(default_factory=Rounds)
+    precision: float = 0.01
+    """Half-width of the 95 % interval of the ratio to the baseline, as a fraction."""
+    seed: int = 1
+    cpus: tuple[int, ...] | None = None
+    """CPU numbers, thread i on ``cpus[i]``; None is ``auto``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a matrix file; line and column count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix file after validation.
+
+    ``axes`` has only the axes that the file names, each with its canonical values in order.
+    ``zip`` lists groups of axes that advance together. ``exclude`` rules map an axis to the
+    values any of which matches; ``include`` rows map an axis to one value. ``marks`` maps a
+    path into the file (``("axes", "frame_size", 1)``, ``("exclude", 0, "method")``) to its
+    place, for the errors of later checks.
+    """
+
+    file: str
+    text: str
+    name: str
+    description: str
+    axes: Mapping[str, tuple[Value, ...]]
+    zip: tuple[tuple[str, ...], ...]
+    exclude: tuple[Mapping[str, tuple[Value, ...]], ...]
+    include: tuple[Mapping[str, Value], ...]
+    measure: Measure
+    baseline: Mapping[str, Value] | None
+    marks: Mapping[tuple[str | int, ...], Mark] = field(repr=False)
+
+    def where(self, *path: str | int) -> str:
+        """``file:line:column`` of the innermost known ancestor of a path."""
+        for end in range(len(path), -1, -1):
+            mark = self.marks.get(path[:end])
+            if mark is not None:
+                return f"{self.file}:{mark.line}:{mark.column}"
+        return self.file
+
+
+# Cells
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination after collapsing.
+
+    ``values`` has every axis of AXES; None where the method does not read it.
+    """
+
+    id: str
+    values: Mapping[str, Value | None]
+
+    @property
+    def method(self) -> str:
+        return str(self.values["method"])
+
+    @property
+    def threads(self) -> int:
+        return int(self.values["threads"])  # type: ignore[arg-type]
+
+    @property
+    def frame_size(self) -> int:
+        """Bytes from destination MAC to end of payload, without FCS."""
+        return int(self.values["frame_size"])  # type: ignore[arg-type]
+
+
+def cell_id(values: Mapping[str, Value | None]) -> str:
+    """The id of a cell: ten hex digits of the SHA-256 of its effective parameters.
+
+    Axes that the method ignores (None) do not take part, nor does their order.
+    """
+    effective = {axis: value for axis, value in values.items() if value is not None}
+    text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def value_text(value: Value | None) -> str:
+    """An axis value as tables show it: ``-`` where the axis is no knob of the method."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, dict):
+        return str(value)
+    if {"version", "block_size", "block_nr", "frame_size"} <= value.keys():
+        return "v{version} {block_nr}x{block_size}/{frame_size}".format(**value)
+    if "bytes" in value:
+        return f"{value['bytes']}{' force' if value.get('force') else ''}"
+    options = [f"{k}={v}" for k, v in value.items() if k != "kind" and v is not None]
+    return " ".join([str(value.get("kind", "")), *options]).strip()
+
+
+# Samples
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadSample:
+    """What one sending thread counted in the window of one slice; times in nanoseconds."""
+
+    cpu: int
+    wall_ns: int
+    cpu_ns: int
+    user_ns: int = 0
+    system_ns: int = 0
+    blocked_ns: int = 0
+    run_delay_ns: int = 0
+    requested: int = 0
+    submitted: int = 0
+    completed: int = 0
+    calls: int = 0
+    short_counts: int = 0
+    eagain: int = 0
+    enobufs: int = 0
+    full_waits: int = 0
+    voluntary: int = 0
+    involuntary: int = 0
+    wmem_high: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one slice measured.
+
+    ``wall_ns`` is the window, from the first thread's opening edge to the last one's closing
+    edge. ``slice_completed`` and ``delivered`` count the whole slice, warm-up and drain
+    included: they are what must agree. The kernel's counters are deltas over the slice.
+    ``problem`` is empty for a valid sample, else why the sample must not be used.
+    """
+
+    cell: str
+    round: int
+    at_ns: int
+    wall_ns: int
+    threads: tuple[ThreadSample, ...]
+    slice_completed: int
+    delivered: int
+    slice_enobufs: int = 0
+    qdisc_drops: int = 0
+    device_drops: int = 0
+    softnet_drops: int = 0
+    foreign: int = 0
+    softirq_tx: int = 0
+    softirq_rx: int = 0
+    problem: str = ""
+
+    def total(self, counter: str) -> int:
+        """The sum of one of ThreadSample's counters over the threads."""
+        return sum(getattr(thread, counter) for thread in self.threads)
+
+
+# Results
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A median over rounds with its 95 % interval; ``low`` is None where there is none."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the interval, relative to the value."""
+        if self.low is None or self.high is None or self.value == 0:
+            return None
+        return (self.high - self.low) / 2 / abs(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """One row of the table: a cell and what its samples say.
+
+    ``failure`` is empty for a cell that ran. ``pps`` in frames per second, ``ns_per_frame`` in
+    CPU nanoseconds of the sending threads per completed frame; the ratios are to the baseline
+    cell, taken within rounds (``ratio`` of pps: above 1 is faster; ``ratio_ns`` of ns/frame:
+    below 1 is cheaper). ``share`` is the fraction of its CPU that the sender got while it was
+    not blocked. Counts are sums over the valid samples' windows.
+    """
+
+    cell: Cell
+    failure: str = ""
+    is_baseline: bool = False
+    rounds: int = 0
+    invalid: int = 0
+    invalid_reason: str = ""
+    pps: Estimate | None = None
+    gbps: Estimate | None = None
+    ns_per_frame: Estimate | None = None
+    ratio: Estimate | None = None
+    ratio_ns: Estimate | None = None
+    frames_per_call: float | None = None
+    share: float | None = None
+    user_share: float | None = None
+    completed: int = 0
+    drops: int = 0
+    eagain: int = 0
+    enobufs: int = 0
+    full_waits: int = 0
+    short_counts: int = 0
+    wmem_high: int = 0
+    sndbuf: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a table shows: what was measured, on what, and a row per cell."""
+
+    name: str
+    description: str
+    run: str
+    facts: tuple[tuple[str, str], ...]
+    """(label, text) pairs about the machine and the run, in the order to show."""
+    rows: tuple[CellResult, ...]
+    baseline: Mapping[str, Value] | None
+    notes: tuple[str, ...] = ()

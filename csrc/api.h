@@ -1,0 +1,149 @@
+/*
+ * The boundary of the core: plain declarations, read verbatim by cffi (no guards, no includes).
+ *
+ * Functions return 0, a count or -errno; where they take a struct core_error they also say there
+ * which call failed. The core never prints, exits or touches signals. Times are nanoseconds,
+ * sizes are bytes, a frame size runs from the destination MAC to the end of the payload.
+ */
+
+#define CORE_MAX_THREADS 64
+#define CORE_ERROR_TEXT 192
+#define CORE_ETHERTYPE 0x88b5	/* IEEE 802 local experimental EtherType 1 */
+
+/* The knobs that a method may read; an axis of a matrix bears the knob's name. */
+#define KNOB_INTERFACE 0x0001	/* sends through a real interface: interface and qdisc apply */
+#define KNOB_FRAME_SIZE 0x0002
+#define KNOB_THREADS 0x0004
+#define KNOB_SOCKET 0x0008
+#define KNOB_BURST 0x0010
+#define KNOB_FILL 0x0020
+#define KNOB_RING 0x0040
+#define KNOB_RING_WAIT 0x0080
+#define KNOB_SNDBUF 0x0100
+#define KNOB_MSG_DONTWAIT 0x0200
+#define KNOB_QDISC_BYPASS 0x0400
+#define KNOB_PACKET_LOSS 0x0800
+#define KNOB_MMAP_LOCKED 0x1000
+
+/* What a sender does when the next ring slot still belongs to the kernel. */
+#define RING_WAIT_BLOCK 0	/* send() without MSG_DONTWAIT: returns when all frames have left */
+#define RING_WAIT_POLL 1	/* poll(POLLOUT) */
+#define RING_WAIT_SPIN 2	/* read the slot's status again */
+
+struct core_error {
+	int code;			/* -errno, 0: none */
+	char text[CORE_ERROR_TEXT];	/* which call failed, with what */
+};
+
+struct knob_info {
+	const char *name;
+	const char *help;
+	unsigned int bits;
+};
+
+struct method_info {
+	const char *name;
+	const char *help;
+	const char *path;		/* the way through the kernel */
+	unsigned int knobs;		/* KNOB_* */
+	unsigned int max_burst;		/* frames that one system call takes at most; 0: any */
+};
+
+struct tx_config {
+	const char *method;
+	unsigned int ifindex;		/* in the network namespace of the thread that opens */
+	unsigned int frame_size;
+	unsigned int threads;
+	unsigned int socket_shared;	/* all threads on one socket (and ring) */
+	unsigned int burst;
+	unsigned int prefilled;		/* 0: copy each frame before each send */
+	unsigned int ring_version;	/* TPACKET version: 1, 2, 3 */
+	unsigned int ring_block_size;
+	unsigned int ring_block_nr;
+	unsigned int ring_frame_size;
+	unsigned int ring_wait;		/* RING_WAIT_* */
+	unsigned int sndbuf_force;	/* SO_SNDBUFFORCE instead of SO_SNDBUF */
+	unsigned int sndbuf_bytes;	/* as given to setsockopt; 0: leave the default */
+	unsigned int msg_dontwait;
+	unsigned int qdisc_bypass;
+	unsigned int packet_loss;
+	unsigned int mmap_locked;
+	unsigned char dst[6];
+	unsigned char src[6];		/* the last byte is replaced by the thread's index */
+	int cpus[CORE_MAX_THREADS];	/* thread i is pinned to cpus[i]; -1: not pinned */
+};
+
+/* What was really set up, read back from the kernel. */
+struct tx_facts {
+	unsigned int sndbuf;		/* sk_sndbuf: twice what was asked for (socket(7)) */
+	unsigned int mmap_unlocked;	/* MAP_LOCKED was refused, the ring is populated only */
+	unsigned int ring_frames;	/* slots per ring */
+	unsigned int number_period;	/* prefilled frame numbers repeat after so many; 0: never */
+	unsigned int streams;		/* distinct source addresses that number their frames */
+	uint64_t memory;		/* bytes of rings and frame buffers of all threads */
+};
+
+/*
+ * Counters of one thread. requested: frames handed over, each time they were; submitted: accepted
+ * by the call (ring: given to the kernel by their status); completed: given back by the kernel.
+ */
+struct tx_counts {
+	uint64_t requested;
+	uint64_t submitted;
+	uint64_t completed;
+	uint64_t calls;			/* system calls that hand over frames */
+	uint64_t short_counts;		/* calls that took only part of what was handed over */
+	uint64_t eagain;
+	uint64_t enobufs;
+	uint64_t full_waits;		/* times that no ring slot was free */
+};
+
+struct tx_slice_plan {
+	uint64_t warmup_ns;
+	uint64_t window_ns;
+	uint64_t drain_ns;		/* the longest wait for the last frames */
+};
+
+struct tx_thread_sample {
+	struct tx_counts window;	/* counted between the edges */
+	struct tx_counts slice;		/* warm-up and drain included */
+	uint64_t open_ns;		/* CLOCK_MONOTONIC at the edges of the window */
+	uint64_t close_ns;
+	uint64_t cpu_ns;		/* CLOCK_THREAD_CPUTIME_ID */
+	uint64_t user_ns;		/* getrusage(RUSAGE_THREAD): sampled by ticks on most kernels */
+	uint64_t system_ns;
+	uint64_t run_delay_ns;		/* runnable but not running (/proc/thread-self/schedstat) */
+	uint64_t voluntary;		/* context switches */
+	uint64_t involuntary;
+	uint64_t wmem_high;		/* highest sk_wmem_alloc seen */
+	uint64_t undrained;		/* frames (or, without a ring, bytes) still owned by the kernel */
+	int cpu;			/* sched_getcpu() at the closing edge */
+	int moved;			/* not on its cpu at one of the edges */
+};
+
+struct tx_slice {
+	uint64_t wall_ns;		/* first opening edge to last closing edge */
+	unsigned int threads;
+	struct tx_thread_sample thread[CORE_MAX_THREADS];
+};
+
+struct tx_cell;
+
+const char *core_hash(void);		/* SHA-256 of the sources, hexadecimal */
+const char *core_compiler(void);	/* compiler version and flags */
+
+int core_method_count(void);
+const struct method_info *core_method(int index);
+int core_method_probe(int index, struct core_error *error);	/* 0: this kernel offers it */
+int core_knob_count(void);
+const struct knob_info *core_knob(int index);
+unsigned int core_ring_data_offset(unsigned int version);	/* slot to frame; 0: no such version */
+
+struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *error);
+void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts);
+int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
+		  struct tx_slice *slice, struct core_error *error);
+/* One burst of one thread, drained: the number of frames completed, or -errno. */
+int64_t tx_cell_burst(struct tx_cell *cell, unsigned int thread, uint64_t deadline_ns,
+		      struct core_error *error);
+void tx_cell_close(struct tx_cell *cell);

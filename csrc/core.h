@@ -1,0 +1,190 @@
+/*
+ * Internal to the core: what its files share. The boundary to Python is api.h.
+ */
+#ifndef CORE_H
+#define CORE_H
+
+#include <endian.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define CACHE_LINE 64
+#define NSEC_PER_SEC 1000000000ull
+#define ETHERNET_HEADER 14
+
+/* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */
+struct tx_socket {
+	const struct tx_config *config;
+	int fd;
+	bool mmap_unlocked;
+	void *state;			/* the method's */
+};
+
+/* A sending thread. counts is a cache line of its own: only the thread writes it. */
+struct tx_thread {
+	struct tx_counts counts __attribute__((aligned(CACHE_LINE)));
+	uint64_t number __attribute__((aligned(CACHE_LINE)));	/* of the next frame */
+	const struct tx_config *config;
+	struct tx_socket *socket;
+	const int *stop;		/* the cell's: non-zero when the window is over */
+	uint64_t deadline_ns;		/* waits end here even if nobody stops them */
+	int flags;			/* of each system call: MSG_DONTWAIT or 0 */
+	unsigned int index;
+	unsigned char *frame;		/* the frame that is copied when fill is copy */
+	unsigned char *buffer;		/* what the kernel is given: burst frames, stride apart */
+	size_t stride;
+	size_t memory;			/* bytes of frame and buffer */
+	void *state;			/* the method's */
+	struct core_error error;	/* the first failure of a burst */
+};
+
+struct tx_cell {
+	int stop __attribute__((aligned(CACHE_LINE)));
+	struct tx_config config __attribute__((aligned(CACHE_LINE)));
+	const struct tx_method *method;
+	struct tx_socket *sockets;
+	struct tx_thread *threads;
+	unsigned int socket_nr;
+};
+
+/*
+ * A transmit method. Hooks return 0 or -errno. The required ones are burst, drain, and for a
+ * method that sends through an interface also socket_open.
+ */
+struct tx_method {
+	struct method_info info;
+	int (*probe)(struct core_error *error);
+	int (*socket_open)(struct tx_socket *socket, struct core_error *error);
+	void (*socket_close)(struct tx_socket *socket);		/* may be half open */
+	int (*open)(struct tx_thread *thread, struct core_error *error);
+	/* Hand over one burst. Refusals (EAGAIN, ENOBUFS) are counted and are no failure. */
+	int (*burst)(struct tx_thread *thread);
+	/* Wait for the last frame, set counts.completed: what is left (0: all is done). */
+	int64_t (*drain)(struct tx_thread *thread, uint64_t deadline_ns);
+	void (*close)(struct tx_thread *thread);		/* may be half open */
+	void (*facts)(const struct tx_cell *cell, struct tx_facts *facts);
+};
+
+/* methods.c */
+const struct tx_method *method_find(const char *name);
+
+/* error.c: record which call failed; both return -code */
+int error_set(struct core_error *error, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int thread_fail(struct tx_thread *thread, int code, const char *call);
+
+/* sock.c */
+int sock_open(struct tx_socket *socket, struct core_error *error);
+int sock_bind(const struct tx_socket *socket, struct core_error *error);
+int sock_open_bound(struct tx_socket *socket, struct core_error *error);
+int sock_probe(struct core_error *error);
+int sock_wmem(int fd);
+int64_t sock_drain(struct tx_thread *thread, uint64_t deadline_ns);
+
+/* frame.c */
+void frame_build(unsigned char *frame, const struct tx_config *config, unsigned int thread);
+int frame_buffers(struct tx_thread *thread, unsigned int frames, struct core_error *error);
+
+static inline uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Counters are read while they run: one writer, relaxed stores, no locked instruction. */
+static inline void count(uint64_t *counter, uint64_t frames)
+{
+	__atomic_store_n(counter, *counter + frames, __ATOMIC_RELAXED);
+}
+
+static inline bool thread_stopped(const struct tx_thread *thread)
+{
+	return __atomic_load_n(thread->stop, __ATOMIC_RELAXED);
+}
+
+static inline void frame_number(unsigned char *frame, size_t size, uint64_t number)
+{
+	number = htole64(number);
+	if (likely(size >= ETHERNET_HEADER + sizeof(number)))
+		memcpy(frame + ETHERNET_HEADER, &number, sizeof(number));
+	else
+		memcpy(frame + ETHERNET_HEADER, &number, size - ETHERNET_HEADER);
+}
+
+/* fill: copy. One memcpy of the whole frame, then its number. */
+static inline void frame_copy(unsigned char *to, const struct tx_thread *thread, uint64_t number)
+{
+	size_t size = thread->config->frame_size;
+
+	memcpy(to, thread->frame, size);
+	frame_number(to, size, number);
+}
+
+/*
+ * A refused frame stays with the sender. Each refusal is counted; any other errno is a failure of
+ * the cell. ETIMEDOUT is what a blocking send on a ring answers after SO_SNDTIMEO.
+ */
+static inline int thread_refused(struct tx_thread *thread, int code, const char *call)
+{
+	switch (code) {
+	case EAGAIN:
+	case ETIMEDOUT:
+		count(&thread->counts.eagain, 1);
+		return 0;
+	case ENOBUFS:
+		count(&thread->counts.enobufs, 1);
+		return 0;
+	case EINTR:
+		return 0;
+	default:
+		return thread_fail(thread, code, call);
+	}
+}
+
+/*
+ * The loop of the methods that send one frame with one system call. A turn of several frames
+ * keeps the counters and the indirect call out of the way of the single frame; the stop flag is
+ * looked at before each, as each may block.
+ *
+ * System calls go through syscall(2): the C library's wrappers are cancellation points, which
+ * costs two atomic operations a call as soon as a process has threads.
+ */
+#define FRAMES_PER_TURN 16
+
+static inline __attribute__((always_inline))
+int single_turn(struct tx_thread *thread, const char *name, long (*call)(struct tx_thread *))
+{
+	const bool copy = !thread->config->prefilled;
+	unsigned int sent = 0;
+	int code = 0;
+
+	while (sent < FRAMES_PER_TURN && !thread_stopped(thread)) {
+		if (copy)
+			frame_copy(thread->buffer, thread, thread->number + sent);
+		if (unlikely(call(thread) < 0)) {
+			code = errno;
+			break;
+		}
+		sent++;
+	}
+	thread->number += sent;
+	count(&thread->counts.requested, sent + !!code);
+	count(&thread->counts.submitted, sent);
+	count(&thread->counts.calls, sent + !!code);
+	return unlikely(code) ? thread_refused(thread, code, name) : 0;
+}
+
+#endif

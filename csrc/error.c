@@ -1,0 +1,29 @@
+/*
+ * Errors: a code and one sentence of fixed size that names the call.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "core.h"
+
+int error_set(struct core_error *error, int code, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	error->code = -code;
+	va_start(arguments, format);
+	length = vsnprintf(error->text, sizeof(error->text), format, arguments);
+	va_end(arguments);
+	if (length >= 0 && (size_t)length < sizeof(error->text))
+		snprintf(error->text + length, sizeof(error->text) - (size_t)length, ": %s",
+			 strerrordesc_np(code));
+	return -code;
+}
+
+int thread_fail(struct tx_thread *thread, int code, const char *call)
+{
+	if (!thread->error.code)
+		error_set(&thread->error, code, "%s (thread %u)", call, thread->index);
+	return -code;
+}

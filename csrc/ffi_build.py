@@ -1,0 +1,69 @@
+"""Builds the core for cffi: cdef(api.h) and every C file beside it.
+
+setup.py uses it, and bench/native.py runs it as a script: ffi_build.py FOLDER VARIANT compiles a
+variant of the core into a folder. The variant "test" (environment: BENCH_CORE=test) adds csrc/test/*.c
+(methods that are slow, wrong or crash on purpose) under the module name bench._core_test.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import cffi
+
+HERE = Path(__file__).resolve().parent
+CFLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-pthread"]
+
+
+def sources(variant: str = "") -> list[Path]:
+    """Every C source of a variant ("" or "test"), sorted."""
+    found = sorted(HERE.glob("*.c"))
+    return found + sorted((HERE / "test").glob("*.c")) if variant == "test" else found
+
+
+def source_hash(variant: str = "") -> str:
+    """SHA-256 over names and contents of all that goes into the core, 64 hex digits."""
+    digest = hashlib.sha256(" ".join(CFLAGS).encode())
+    for path in sorted([*sources(variant), *HERE.glob("*.h"), Path(__file__).resolve()]):
+        digest.update(f"\n{path.name}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def module_name(variant: str = "") -> str:
+    return "bench._core_test" if variant == "test" else "bench._core"
+
+
+def build(variant: str = "", relative: bool = True) -> "cffi.FFI":
+    """The FFI builder of a variant, for cffi_modules (setuptools wants paths relative to it)."""
+    import cffi
+
+    here = Path(os.path.relpath(HERE)) if relative else HERE
+    builder = cffi.FFI()
+    builder.cdef((HERE / "api.h").read_text())
+    builder.set_source(
+        module_name(variant),
+        '#include "core.h"',
+        sources=[str(here / path.relative_to(HERE)) for path in sources(variant)],
+        include_dirs=[str(here)],
+        extra_compile_args=[
+            *CFLAGS,
+            "-Wno-unused-parameter",  # cffi's generated file; `make lint` compiles ours without
+            "-Wno-missing-field-initializers",
+        ],
+        extra_link_args=["-pthread"],
+        define_macros=[
+            ("CORE_HASH", f'"{source_hash(variant)}"'),
+            ("CORE_FLAGS", '"{}"'.format(" ".join(CFLAGS))),
+            *([("CORE_TEST_METHODS", "1")] if variant == "test" else []),
+        ],
+    )
+    return builder
+
+
+if __name__ == "__main__":
+    folder, variant = sys.argv[1], sys.argv[2]
+    print(build(variant, relative=False).compile(tmpdir=folder))

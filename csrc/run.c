@@ -1,0 +1,472 @@
+/*
+ * The only measurement loop: cells, threads, pinning, warm-up, window, drain.
+ *
+ * A thread warms up, drains, meets the others at a barrier, takes its opening edge, sends until
+ * the controlling thread raises the stop flag, drains again and takes its closing edge: the
+ * window closes at the completion of its last frame. The loop itself reads no clock.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "core.h"
+
+#define WARMUP_BURSTS 2
+#define WMEM_LOOKS 4			/* at sk_wmem_alloc, from outside, per window */
+#define SPINS_PER_YIELD 4096
+
+struct edge {
+	struct tx_counts counts;
+	uint64_t wall_ns;
+	uint64_t cpu_ns;
+	uint64_t run_delay_ns;
+	struct rusage usage;
+	int cpu;
+};
+
+/* What the threads of one slice share. */
+struct slice_run {
+	struct tx_cell *cell;
+	const struct tx_slice_plan *plan;
+	struct tx_slice *slice;
+	unsigned int arrived;
+	unsigned int opened;
+	sem_t open;			/* posted when the last thread has arrived */
+};
+
+struct slice_thread {
+	struct slice_run *run;
+	struct tx_thread *thread;
+	pthread_t pthread;
+	int created;
+};
+
+/* Nanoseconds runnable without running (Documentation/scheduler/sched-stats.rst); 0 if unknown. */
+static uint64_t run_delay_ns(void)
+{
+	unsigned long long running = 0, delay = 0;
+	char text[96];
+	ssize_t length;
+	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	length = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (length <= 0)
+		return 0;
+	text[length] = '\0';
+	return sscanf(text, "%llu %llu", &running, &delay) == 2 ? delay : 0;
+}
+
+static void edge_open(const struct tx_thread *thread, struct edge *edge)
+{
+	edge->run_delay_ns = run_delay_ns();
+	edge->cpu = sched_getcpu();
+	getrusage(RUSAGE_THREAD, &edge->usage);
+	edge->counts = thread->counts;
+	edge->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+static void edge_close(const struct tx_thread *thread, struct edge *edge)
+{
+	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
+	edge->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	edge->counts = thread->counts;
+	getrusage(RUSAGE_THREAD, &edge->usage);
+	edge->cpu = sched_getcpu();
+	edge->run_delay_ns = run_delay_ns();
+}
+
+static uint64_t timeval_ns(const struct timeval *to, const struct timeval *from)
+{
+	return (uint64_t)((to->tv_sec - from->tv_sec) * (int64_t)NSEC_PER_SEC +
+			  (to->tv_usec - from->tv_usec) * 1000);
+}
+
+static struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
+{
+	return (struct tx_counts) {
+		.requested = to->requested - from->requested,
+		.submitted = to->submitted - from->submitted,
+		.completed = to->completed - from->completed,
+		.calls = to->calls - from->calls,
+		.short_counts = to->short_counts - from->short_counts,
+		.eagain = to->eagain - from->eagain,
+		.enobufs = to->enobufs - from->enobufs,
+		.full_waits = to->full_waits - from->full_waits,
+	};
+}
+
+static void sample_fill(struct tx_thread_sample *sample, const struct tx_thread *thread,
+			const struct edge *open, const struct edge *close)
+{
+	const int wanted = thread->config->cpus[thread->index];
+
+	sample->window = counts_between(&open->counts, &close->counts);
+	sample->open_ns = open->wall_ns;
+	sample->close_ns = close->wall_ns;
+	sample->cpu_ns = close->cpu_ns - open->cpu_ns;
+	sample->user_ns = timeval_ns(&close->usage.ru_utime, &open->usage.ru_utime);
+	sample->system_ns = timeval_ns(&close->usage.ru_stime, &open->usage.ru_stime);
+	sample->run_delay_ns = close->run_delay_ns - open->run_delay_ns;
+	sample->voluntary = (uint64_t)(close->usage.ru_nvcsw - open->usage.ru_nvcsw);
+	sample->involuntary = (uint64_t)(close->usage.ru_nivcsw - open->usage.ru_nivcsw);
+	sample->cpu = close->cpu;
+	sample->moved = wanted >= 0 && (open->cpu != wanted || close->cpu != wanted);
+}
+
+static void stop_set(struct tx_cell *cell, int stop)
+{
+	__atomic_store_n(&cell->stop, stop, __ATOMIC_RELAXED);
+}
+
+static void wmem_look(const struct tx_thread *thread, struct tx_thread_sample *sample)
+{
+	int bytes = thread->socket ? sock_wmem(thread->socket->fd) : 0;
+
+	if (bytes > 0 && (uint64_t)bytes > sample->wmem_high)
+		sample->wmem_high = (uint64_t)bytes;
+}
+
+/* All threads leave within a few nanoseconds of each other; whoever comes last wakes the clock. */
+static void barrier_wait(struct slice_run *run)
+{
+	const unsigned int threads = run->cell->config.threads;
+	unsigned int spins = 0;
+
+	if (__atomic_add_fetch(&run->arrived, 1, __ATOMIC_ACQ_REL) == threads) {
+		sem_post(&run->open);
+		__atomic_store_n(&run->opened, 1, __ATOMIC_RELEASE);
+	}
+	while (!__atomic_load_n(&run->opened, __ATOMIC_ACQUIRE) &&
+	       !thread_stopped(&run->cell->threads[0])) {
+		__builtin_ia32_pause();
+		if (++spins % SPINS_PER_YIELD == 0)
+			sched_yield();
+	}
+}
+
+static int thread_warm_up(const struct tx_method *method, struct tx_thread *thread,
+			  const struct tx_slice_plan *plan)
+{
+	const uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + plan->warmup_ns;
+	unsigned int bursts;
+	int64_t left;
+
+	thread->deadline_ns = end_ns + plan->drain_ns;
+	for (bursts = 0; bursts < WARMUP_BURSTS || clock_ns(CLOCK_MONOTONIC) < end_ns; bursts++)
+		if (thread_stopped(thread) || method->burst(thread) < 0)
+			break;
+	if (thread->error.code)
+		return thread->error.code;
+	left = method->drain(thread, clock_ns(CLOCK_MONOTONIC) + plan->drain_ns);
+	return left < 0 ? (int)left : 0;
+}
+
+static void *thread_main(void *argument)
+{
+	struct slice_thread *self = argument;
+	struct slice_run *run = self->run;
+	struct tx_thread *thread = self->thread;
+	const struct tx_method *method = run->cell->method;
+	struct tx_thread_sample *sample = &run->slice->thread[thread->index];
+	const struct tx_counts before = thread->counts;
+	struct edge open, close;
+	int64_t left = 0;
+
+	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);	/* naps of a drain: not 50 us too long */
+	if (thread_warm_up(method, thread, run->plan) < 0)
+		stop_set(run->cell, 1);
+	barrier_wait(run);
+
+	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + run->plan->window_ns +
+			      run->plan->drain_ns;
+	edge_open(thread, &open);
+	while (!thread_stopped(thread))
+		if (unlikely(method->burst(thread) < 0))
+			break;
+	wmem_look(thread, sample);
+	if (!thread->error.code)
+		left = method->drain(thread, clock_ns(CLOCK_MONOTONIC) + run->plan->drain_ns);
+	edge_close(thread, &close);
+
+	if (thread->error.code)
+		stop_set(run->cell, 1);
+	sample_fill(sample, thread, &open, &close);
+	sample->slice = counts_between(&before, &thread->counts);
+	sample->undrained = left > 0 ? (uint64_t)left : 0;
+	return NULL;
+}
+
+static int thread_start(struct slice_thread *self, struct core_error *error)
+{
+	const int cpu = self->thread->config->cpus[self->thread->index];
+	pthread_attr_t attributes;
+	cpu_set_t set;
+	int err;
+
+	pthread_attr_init(&attributes);
+	if (cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		pthread_attr_setaffinity_np(&attributes, sizeof(set), &set);
+	}
+	err = pthread_create(&self->pthread, &attributes, thread_main, self);
+	pthread_attr_destroy(&attributes);
+	if (err)
+		return error_set(error, err, "thread %u on CPU %d", self->thread->index, cpu);
+	self->created = 1;
+	return 0;
+}
+
+static void nap_until(uint64_t when_ns)
+{
+	const struct timespec when = {
+		.tv_sec = (time_t)(when_ns / NSEC_PER_SEC),
+		.tv_nsec = (long)(when_ns % NSEC_PER_SEC),
+	};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
+		;
+}
+
+/* The window as the controlling thread sees it: sleep, and look at the send buffers now and then. */
+static void window_time(struct slice_run *run)
+{
+	const uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
+	const uint64_t step_ns = run->plan->window_ns / WMEM_LOOKS;
+	const struct tx_cell *cell = run->cell;
+	unsigned int look, i;
+
+	for (look = 1; look < WMEM_LOOKS; look++) {
+		nap_until(start_ns + look * step_ns);
+		if (thread_stopped(&cell->threads[0]))
+			return;
+		for (i = 0; i < cell->socket_nr; i++)
+			wmem_look(&cell->threads[i], &run->slice->thread[i]);
+	}
+	nap_until(start_ns + run->plan->window_ns);
+}
+
+static int slice_run(struct slice_run *run, struct slice_thread *threads,
+		     struct core_error *error)
+{
+	struct tx_cell *cell = run->cell;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < cell->config.threads && !err; i++) {
+		threads[i].run = run;
+		threads[i].thread = &cell->threads[i];
+		err = thread_start(&threads[i], error);
+	}
+	if (!err) {
+		while (sem_wait(&run->open) < 0 && errno == EINTR)
+			;
+		window_time(run);
+	}
+	stop_set(cell, 1);
+	for (i = 0; i < cell->config.threads; i++)
+		if (threads[i].created)
+			pthread_join(threads[i].pthread, NULL);
+	return err;
+}
+
+static void slice_edges(struct tx_slice *slice)
+{
+	uint64_t open_ns = UINT64_MAX, close_ns = 0;
+	unsigned int i;
+
+	for (i = 0; i < slice->threads; i++) {
+		if (slice->thread[i].open_ns < open_ns)
+			open_ns = slice->thread[i].open_ns;
+		if (slice->thread[i].close_ns > close_ns)
+			close_ns = slice->thread[i].close_ns;
+	}
+	slice->wall_ns = close_ns - open_ns;
+}
+
+int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
+		  struct tx_slice *slice, struct core_error *error)
+{
+	struct slice_run run = { .cell = cell, .plan = plan, .slice = slice };
+	struct slice_thread *threads;
+	unsigned int i;
+	int err;
+
+	memset(slice, 0, sizeof(*slice));
+	error->code = 0;
+	slice->threads = cell->config.threads;
+	threads = calloc(cell->config.threads, sizeof(*threads));
+	if (!threads)
+		return error_set(error, ENOMEM, "threads of a slice");
+	for (i = 0; i < cell->config.threads; i++)
+		cell->threads[i].error.code = 0;
+	stop_set(cell, 0);
+	sem_init(&run.open, 0, 0);
+	err = slice_run(&run, threads, error);
+	sem_destroy(&run.open);
+	free(threads);
+	for (i = 0; i < cell->config.threads && !err; i++)
+		if (cell->threads[i].error.code) {
+			*error = cell->threads[i].error;
+			err = error->code;
+		}
+	if (!err)
+		slice_edges(slice);
+	return err;
+}
+
+int64_t tx_cell_burst(struct tx_cell *cell, unsigned int index, uint64_t deadline_ns,
+		      struct core_error *error)
+{
+	struct tx_thread *thread;
+	uint64_t before;
+	int64_t left;
+
+	error->code = 0;
+	if (index >= cell->config.threads)
+		return error_set(error, EINVAL, "thread %u of %u", index, cell->config.threads);
+	thread = &cell->threads[index];
+	before = thread->counts.completed;
+	thread->error.code = 0;
+	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + deadline_ns;
+	stop_set(cell, 0);
+	left = cell->method->burst(thread);
+	if (left >= 0)
+		left = cell->method->drain(thread, thread->deadline_ns);
+	if (left < 0) {
+		*error = thread->error;
+		return left;
+	}
+	if (left > 0)
+		return error_set(error, ETIMEDOUT, "%lld frames or bytes of a burst still queued",
+				 (long long)left);
+	return (int64_t)(thread->counts.completed - before);
+}
+
+static int config_check(const struct tx_config *config, struct core_error *error)
+{
+	if (!method_find(config->method))
+		return error_set(error, EINVAL, "method %s", config->method);
+	if (config->frame_size < ETHERNET_HEADER || config->frame_size > UINT16_MAX)
+		return error_set(error, EINVAL, "frame size %u", config->frame_size);
+	if (!config->threads || config->threads > CORE_MAX_THREADS)
+		return error_set(error, EINVAL, "%u threads", config->threads);
+	if (!config->burst)
+		return error_set(error, EINVAL, "burst of 0 frames");
+	return 0;
+}
+
+static int cell_sockets(struct tx_cell *cell, struct core_error *error)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (!cell->method->socket_open)
+		return 0;
+	cell->socket_nr = cell->config.socket_shared ? 1 : cell->config.threads;
+	cell->sockets = calloc(cell->socket_nr, sizeof(*cell->sockets));
+	if (!cell->sockets)
+		return error_set(error, ENOMEM, "%u sockets", cell->socket_nr);
+	for (i = 0; i < cell->socket_nr; i++) {
+		cell->sockets[i].config = &cell->config;
+		cell->sockets[i].fd = -1;
+	}
+	for (i = 0; i < cell->socket_nr && !err; i++)
+		err = cell->method->socket_open(&cell->sockets[i], error);
+	return err;
+}
+
+static int cell_threads(struct tx_cell *cell, struct core_error *error)
+{
+	const size_t size = cell->config.threads * sizeof(*cell->threads);
+	unsigned int i;
+	int err = 0;
+
+	cell->threads = aligned_alloc(CACHE_LINE, size);
+	if (!cell->threads)
+		return error_set(error, ENOMEM, "%u threads", cell->config.threads);
+	memset(cell->threads, 0, size);
+	for (i = 0; i < cell->config.threads && !err; i++) {
+		struct tx_thread *thread = &cell->threads[i];
+
+		thread->config = &cell->config;
+		thread->stop = &cell->stop;
+		thread->index = i;
+		thread->flags = cell->config.msg_dontwait ? MSG_DONTWAIT : 0;
+		if (cell->sockets)
+			thread->socket = &cell->sockets[cell->socket_nr == 1 ? 0 : i];
+		if (cell->method->open)
+			err = cell->method->open(thread, error);
+	}
+	return err;
+}
+
+struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *error)
+{
+	struct tx_cell *cell;
+
+	error->code = 0;
+	if (config_check(config, error))
+		return NULL;
+	cell = aligned_alloc(CACHE_LINE, sizeof(*cell));
+	if (!cell) {
+		error_set(error, ENOMEM, "cell");
+		return NULL;
+	}
+	memset(cell, 0, sizeof(*cell));
+	cell->config = *config;
+	cell->method = method_find(config->method);
+	cell->config.method = cell->method->info.name;
+	if (cell_sockets(cell, error) || cell_threads(cell, error)) {
+		tx_cell_close(cell);
+		return NULL;
+	}
+	return cell;
+}
+
+/* Closes a half-open cell too. */
+void tx_cell_close(struct tx_cell *cell)
+{
+	unsigned int i;
+
+	for (i = 0; cell->threads && i < cell->config.threads; i++) {
+		if (cell->method->close)
+			cell->method->close(&cell->threads[i]);
+		free(cell->threads[i].frame);
+	}
+	free(cell->threads);
+	for (i = 0; i < cell->socket_nr; i++) {
+		if (cell->method->socket_close)
+			cell->method->socket_close(&cell->sockets[i]);
+		if (cell->sockets[i].fd >= 0)
+			close(cell->sockets[i].fd);
+	}
+	free(cell->sockets);
+	free(cell);
+}
+
+void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts)
+{
+	socklen_t length = sizeof(facts->sndbuf);
+	unsigned int i;
+
+	memset(facts, 0, sizeof(*facts));
+	facts->streams = cell->config.threads;
+	facts->number_period = cell->config.prefilled ? 1 : 0;
+	for (i = 0; i < cell->config.threads; i++)
+		facts->memory += cell->threads[i].memory;
+	if (cell->socket_nr)
+		getsockopt(cell->sockets[0].fd, SOL_SOCKET, SO_SNDBUF, &facts->sndbuf, &length);
+	if (cell->method->facts)
+		cell->method->facts(cell, facts);
+}

@@ -1,0 +1,116 @@
+/*
+ * Packet sockets: opening, options, and waiting until the kernel has let go of every frame.
+ */
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "core.h"
+
+/* No send blocks longer: a thread then looks at its stop flag (EAGAIN, on a ring ETIMEDOUT). */
+static const struct timeval send_timeout = { .tv_usec = 100000 };
+/* Between two looks at a queue that only a timer of the qdisc empties. */
+static const struct timespec drain_nap = { .tv_nsec = 20000 };
+
+static int sock_option(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? errno : 0;
+}
+
+static int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
+{
+	const struct tx_config *config = socket->config;
+	const bool force = config->sndbuf_force;
+	int err;
+
+	if (!config->sndbuf_bytes)
+		return 0;
+	err = sock_option(socket->fd, SOL_SOCKET, force ? SO_SNDBUFFORCE : SO_SNDBUF,
+			  (int)config->sndbuf_bytes);
+	return err ? error_set(error, err, "setsockopt(%s, %u)%s",
+			       force ? "SO_SNDBUFFORCE" : "SO_SNDBUF", config->sndbuf_bytes,
+			       err == EPERM ? " needs CAP_NET_ADMIN" : "") : 0;
+}
+
+/*
+ * Protocol 0: the socket receives nothing. With ETH_P_ALL every sender would be handed a copy of
+ * each of its own frames (packet_create() registers its hook only for a non-zero protocol).
+ */
+int sock_open(struct tx_socket *sock, struct core_error *error)
+{
+	int err;
+
+	sock->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (sock->fd < 0) {
+		err = errno;
+		return error_set(error, err, "socket(AF_PACKET, SOCK_RAW)%s",
+				 err == EPERM ? " needs CAP_NET_RAW" : "");
+	}
+	if (setsockopt(sock->fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout)) < 0)
+		return error_set(error, errno, "setsockopt(SO_SNDTIMEO)");
+	if (sock->config->qdisc_bypass) {
+		err = sock_option(sock->fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
+		if (err)
+			return error_set(error, err, "setsockopt(PACKET_QDISC_BYPASS)");
+	}
+	return sock_sndbuf(sock, error);
+}
+
+int sock_bind(const struct tx_socket *socket, struct core_error *error)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_ifindex = (int)socket->config->ifindex,
+	};
+
+	if (bind(socket->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_set(error, errno, "bind to interface %u", socket->config->ifindex);
+	return 0;
+}
+
+int sock_open_bound(struct tx_socket *socket, struct core_error *error)
+{
+	int err = sock_open(socket, error);
+
+	return err ? err : sock_bind(socket, error);
+}
+
+int sock_probe(struct core_error *error)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return error_set(error, errno, "socket(AF_PACKET, SOCK_RAW)");
+	close(fd);
+	return 0;
+}
+
+/* sk_wmem_alloc: bytes of frames, with their skbs, that the kernel still owns. */
+int sock_wmem(int fd)
+{
+	int bytes = 0;
+
+	return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
+}
+
+/*
+ * Without a ring the kernel tells only bytes, so frames are completed when none are left. Where
+ * transmit is synchronous (lo, veth, ifb without a queue) the first look finds 0.
+ */
+int64_t sock_drain(struct tx_thread *thread, uint64_t deadline_ns)
+{
+	int bytes;
+
+	while ((bytes = sock_wmem(thread->socket->fd)) > 0) {
+		if (clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
+			return bytes;
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &drain_nap, NULL);
+	}
+	if (bytes < 0)
+		return thread_fail(thread, -bytes, "ioctl(SIOCOUTQ)");
+	__atomic_store_n(&thread->counts.completed, thread->counts.submitted, __ATOMIC_RELAXED);
+	return 0;
+}

@@ -1,0 +1,156 @@
+/*
+ * Methods that are slow, wrong or crash on purpose: the tests and benchmarks of the harness itself.
+ * They are compiled only into the test variant of the core (BENCH_CORE=test).
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "../core.h"
+
+#define TEST_KNOBS (KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_FILL)
+#define SLOW_NS 25			/* what test_slow adds to each frame */
+#define TURNS_BEFORE_CRASH 50
+
+static int test_open(struct tx_thread *thread, struct core_error *error)
+{
+	return frame_buffers(thread, 1, error);
+}
+
+static long test_send(struct tx_thread *thread)
+{
+	return syscall(SYS_sendto, thread->socket->fd, thread->buffer, thread->config->frame_size,
+		       thread->flags, NULL, 0);
+}
+
+static void spin(unsigned long rounds)
+{
+	while (rounds--)
+		__asm__ volatile("" ::: "memory");
+}
+
+/* Rounds of spin() that take SLOW_NS: the fastest of a few tries, as a machine only slows down. */
+static unsigned long spin_calibrate(void)
+{
+	const unsigned long rounds = 1000000;
+	uint64_t best = UINT64_MAX;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		uint64_t start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+		spin(rounds);
+		start = clock_ns(CLOCK_THREAD_CPUTIME_ID) - start;
+		best = start < best ? start : best;
+	}
+	return rounds * SLOW_NS / (best ? best : 1);
+}
+
+static int slow_open(struct tx_thread *thread, struct core_error *error)
+{
+	thread->state = (void *)(uintptr_t)spin_calibrate();
+	return test_open(thread, error);
+}
+
+static long slow_call(struct tx_thread *thread)
+{
+	spin((uintptr_t)thread->state);
+	return test_send(thread);
+}
+
+static int slow_burst(struct tx_thread *thread)
+{
+	return single_turn(thread, "test_slow", slow_call);
+}
+
+const struct tx_method test_slow_method = {
+	.info = { "test_slow", "send with 25 ns more per frame", "packet_snd", TEST_KNOBS, 0 },
+	.probe = sock_probe,
+	.socket_open = sock_open_bound,
+	.open = slow_open,
+	.burst = slow_burst,
+	.drain = sock_drain,
+};
+
+static int crash_burst(struct tx_thread *thread)
+{
+	if (thread->counts.calls > TURNS_BEFORE_CRASH * FRAMES_PER_TURN)
+		raise(SIGSEGV);
+	return single_turn(thread, "test_crash", test_send);
+}
+
+const struct tx_method test_crash_method = {
+	.info = { "test_crash", "send until a segmentation fault", "packet_snd", TEST_KNOBS, 0 },
+	.probe = sock_probe,
+	.socket_open = sock_open_bound,
+	.open = test_open,
+	.burst = crash_burst,
+	.drain = sock_drain,
+};
+
+static int zeros_open(struct tx_thread *thread, struct core_error *error)
+{
+	int err = test_open(thread, error);
+
+	if (!err)
+		memset(thread->buffer, 0, thread->config->frame_size);
+	return err;
+}
+
+static int zeros_burst(struct tx_thread *thread)
+{
+	return single_turn(thread, "test_zeros", test_send);
+}
+
+const struct tx_method test_zeros_method = {
+	.info = { "test_zeros", "send frames of zeros when prefilled", "packet_snd", TEST_KNOBS, 0 },
+	.probe = sock_probe,
+	.socket_open = sock_open_bound,
+	.open = zeros_open,
+	.burst = zeros_burst,
+	.drain = sock_drain,
+};
+
+static long liar_call(struct tx_thread *thread)
+{
+	return thread->number > 100 && thread->number % 2 ? 0 : test_send(thread);
+}
+
+static int liar_burst(struct tx_thread *thread)
+{
+	int err = single_turn(thread, "test_liar", liar_call);
+
+	thread->number++;
+	return err;
+}
+
+const struct tx_method test_liar_method = {
+	.info = { "test_liar", "claims frames that it never sent", "none", TEST_KNOBS, 0 },
+	.probe = sock_probe,
+	.socket_open = sock_open_bound,
+	.open = test_open,
+	.burst = liar_burst,
+	.drain = sock_drain,
+};
+
+static long fail_call(struct tx_thread *thread)
+{
+	if (thread->counts.calls < TURNS_BEFORE_CRASH * FRAMES_PER_TURN)
+		return test_send(thread);
+	errno = EIO;
+	return -1;
+}
+
+static int fail_burst(struct tx_thread *thread)
+{
+	return single_turn(thread, "test_fail", fail_call);
+}
+
+const struct tx_method test_fail_method = {
+	.info = { "test_fail", "sends, then fails with EIO", "packet_snd", TEST_KNOBS, 0 },
+	.probe = sock_probe,
+	.socket_open = sock_open_bound,
+	.open = test_open,
+	.burst = fail_burst,
+	.drain = sock_drain,
+};

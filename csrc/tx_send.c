@@ -1,0 +1,36 @@
+/*
+ * send: one frame a call from one buffer, on a socket bound to its interface. The same packet_snd
+ * as sendto, without the address and the look-up of the interface.
+ */
+#include "core.h"
+
+static int send_open(struct tx_thread *thread, struct core_error *error)
+{
+	return frame_buffers(thread, 1, error);
+}
+
+static long send_call(struct tx_thread *thread)
+{
+	return syscall(SYS_sendto, thread->socket->fd, thread->buffer, thread->config->frame_size,
+		       thread->flags, NULL, 0);
+}
+
+static int send_burst(struct tx_thread *thread)
+{
+	return single_turn(thread, "send", send_call);
+}
+
+const struct tx_method send_method = {
+	.info = {
+		.name = "send",
+		.help = "send() per frame on a socket bound to the interface",
+		.path = "packet_snd: skb, copy, dev_queue_xmit",
+		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
+			 KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS,
+	},
+	.probe = sock_probe,
+	.socket_open = sock_open_bound,
+	.open = send_open,
+	.burst = send_burst,
+	.drain = sock_drain,
+};
