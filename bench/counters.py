@@ -1,0 +1,401 @@
+"""The kernel's own counters around a slice, and whether they agree with what was sent.
+
+A reading takes microseconds: one hand-packed rtnetlink request per interface and qdisc, and two
+files under /proc that stay open. Counters are cumulative; only differences mean anything.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from bench.errors import BenchError
+from bench.topology import NO_QDISC, Delivery, Port, Topology, entered
+
+# What is read
+
+
+class LinkStats(NamedTuple):
+    """An interface's counters: the start of struct rtnl_link_stats64, in its order."""
+
+    rx_packets: int
+    tx_packets: int
+    rx_bytes: int
+    tx_bytes: int
+    rx_errors: int
+    tx_errors: int
+    rx_dropped: int
+    tx_dropped: int
+
+
+class QdiscStats(NamedTuple):
+    """A root qdisc's counters, of what left it (packets, bytes) and of what did not."""
+
+    bytes: int
+    packets: int
+    drops: int
+    requeues: int
+    overlimits: int
+
+
+class Queue(NamedTuple):
+    """What is in a qdisc: frames, and their bytes."""
+
+    qlen: int
+    backlog: int
+
+
+class Softnet(NamedTuple):
+    """/proc/net/softnet_stat summed over CPUs: of the whole machine, not of a namespace."""
+
+    processed: int
+    dropped: int
+    time_squeeze: int
+
+
+class Softirqs(NamedTuple):
+    """How often the softirqs NET_TX and NET_RX ran: of the whole machine, over all CPUs."""
+
+    net_tx: int
+    net_rx: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """One reading.
+
+    ``tx`` is the sending interface, ``sink`` the sum over the interfaces that count delivered
+    frames. ``qdisc`` and ``queue`` are zeros where there is no qdisc.
+    """
+
+    tx: LinkStats
+    sink: LinkStats
+    qdisc: QdiscStats
+    queue: Queue
+    softnet: Softnet
+    softirqs: Softirqs
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """By how much the counters rose between two readings, and what was queued at each."""
+
+    tx: LinkStats
+    sink: LinkStats
+    qdisc: QdiscStats
+    softnet: Softnet
+    softirqs: Softirqs
+    queue_before: Queue
+    queue_after: Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """What became of a slice's frames, by the kernel's counters; all in frames.
+
+    ``lost`` frames were completed but not delivered, and drops explain it. The drops are as
+    counted, those of refused frames included; a frame that veth drops at a full softnet backlog
+    is among the device's and among softnet's. ``foreign`` frames were delivered but not sent by
+    us. ``problem`` is empty if all adds up, else what does not.
+    """
+
+    delivered: int
+    lost: int
+    qdisc_drops: int
+    device_drops: int
+    softnet_drops: int
+    foreign: int
+    problem: str
+
+
+# What a reading means
+
+
+def delta(before: Counters, after: Counters) -> Delta:
+    """The difference of two readings, also across a counter's wrap."""
+    u32, u64 = 1 << 32, 1 << 64
+    return Delta(
+        tx=LinkStats(*_risen(before.tx, after.tx, u64)),
+        sink=LinkStats(*_risen(before.sink, after.sink, u64)),
+        # Its bytes have 64 bits, the others 32: include/uapi/linux/gen_stats.h
+        qdisc=QdiscStats(
+            *_risen(before.qdisc[:1], after.qdisc[:1], u64),
+            *_risen(before.qdisc[1:], after.qdisc[1:], u32),
+        ),
+        softnet=Softnet(*_risen(before.softnet, after.softnet, u32)),
+        softirqs=Softirqs(*_risen(before.softirqs, after.softirqs, u32)),
+        queue_before=before.queue,
+        queue_after=after.queue,
+    )
+
+
+def delivered(change: Delta, delivery: Delivery) -> int:
+    """Frames delivered, as the sink's interface counters have it."""
+    return change.sink.rx_packets if delivery.direction == "rx" else change.sink.tx_packets
+
+
+def delivered_bytes(change: Delta, delivery: Delivery) -> int:
+    """Bytes of the delivered frames from destination MAC to end of payload."""
+    counted = change.sink.rx_bytes if delivery.direction == "rx" else change.sink.tx_bytes
+    return counted + delivered(change, delivery) * delivery.header_left_out
+
+
+def account(
+    change: Delta, delivery: Delivery, *, frame_size: int, completed: int, refused: int = 0
+) -> Accounting:
+    """Set the frames that the sender counted against those that the kernel counted.
+
+    ``completed`` frames were given back by the kernel as sent; ``refused`` is how often the
+    sender was told that a frame was dropped (ENOBUFS): those are among the drops, and not
+    missing. Further drops explain completed frames that were not delivered. Frames of
+    ``frame_size`` bytes are checked through the byte counters.
+    """
+    arrived = delivered(change, delivery)
+    drops = change.qdisc.drops + change.tx.tx_dropped
+    if delivery.hidden_backlog:
+        drops += change.softnet.dropped
+    foreign = max(0, arrived - completed)
+    still_queued = change.queue_after.qlen
+    missing = max(0, completed - arrived - still_queued)
+    lost = min(missing, max(0, drops - refused))
+    unexplained = missing - lost
+    problems = [
+        _queued_before(change.queue_before),
+        f"{_frames(still_queued)} still in the qdisc" if still_queued else "",
+        _foreign(foreign),
+        f"delivered {arrived} of {completed} completed, {unexplained} unexplained"
+        if unexplained
+        else "",
+        "" if foreign else _wrong_length(arrived, delivered_bytes(change, delivery), frame_size),
+    ]
+    return Accounting(
+        delivered=arrived,
+        lost=lost,
+        qdisc_drops=change.qdisc.drops,
+        device_drops=change.tx.tx_dropped,
+        softnet_drops=change.softnet.dropped,
+        foreign=foreign,
+        problem="; ".join(filter(None, problems)),
+    )
+
+
+def _risen(before: Sequence[int], after: Sequence[int], wrap: int) -> list[int]:
+    return [(new - old) % wrap for old, new in zip(before, after, strict=True)]
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'' if count == 1 else 's'}"
+
+
+def _queued_before(queue: Queue) -> str:
+    return f"{_frames(queue.qlen)} in the qdisc before the slice" if queue.qlen else ""
+
+
+def _foreign(count: int) -> str:
+    return f"{count} foreign frame{'' if count == 1 else 's'}" if count else ""
+
+
+def _wrong_length(arrived: int, arrived_bytes: int, frame_size: int) -> str:
+    if not arrived or arrived_bytes == arrived * frame_size:
+        return ""
+    return f"wrong length: {arrived_bytes / arrived:.10g} bytes per frame, {frame_size} meant"
+
+
+# Reading
+
+
+class CounterReader:
+    """Reads the counters of one topology, from any namespace, for as long as it is open.
+
+    Use it as a context manager: it holds a netlink socket in each namespace whose interfaces
+    it reads, and two open files. Raises BenchError if the kernel refuses a request.
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._resources = ExitStack()
+
+    def __enter__(self) -> Self:
+        tx, sinks = self._topology.tx, self._topology.sinks
+        with ExitStack() as stack:
+            namespaces = {port.netns_fd for port in (tx, *sinks)}
+            sockets = {fd: stack.enter_context(_route_socket(fd)) for fd in namespaces}
+            self._tx = _Question(sockets[tx.netns_fd], _stats_request(tx))
+            self._qdisc = (
+                _Question(sockets[tx.netns_fd], _qdisc_request(tx))
+                if self._topology.qdisc["kind"] != NO_QDISC
+                else None
+            )
+            self._sinks = [
+                _Question(sockets[sink.netns_fd], _stats_request(sink))
+                for sink in (sinks if sinks != (tx,) else ())
+            ]
+            self._softnet = stack.enter_context(_proc_file("/proc/net/softnet_stat"))
+            self._softirqs = stack.enter_context(_proc_file("/proc/softirqs"))
+            self._resources = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._resources.close()
+
+    def read(self) -> Counters:
+        """One reading: counters are read one after the other, within tens of microseconds."""
+        tx = parse_link(self._tx.answer())
+        qdisc, queue = parse_qdisc(self._qdisc.answer()) if self._qdisc else _NOTHING_QUEUED
+        sinks = [parse_link(sink.answer()) for sink in self._sinks]
+        return Counters(
+            tx=tx,
+            sink=LinkStats(*map(sum, zip(*sinks, strict=True))) if sinks else tx,
+            qdisc=qdisc,
+            queue=queue,
+            softnet=parse_softnet(_content(self._softnet)),
+            softirqs=parse_softirqs(_content(self._softirqs)),
+        )
+
+
+_NOTHING_QUEUED = QdiscStats(0, 0, 0, 0, 0), Queue(0, 0)
+
+
+@contextmanager
+def _route_socket(netns_fd: int) -> Iterator[socket.socket]:
+    with entered(netns_fd):
+        route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    with route:
+        route.bind((0, 0))
+        yield route
+
+
+@contextmanager
+def _proc_file(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _content(fd: int) -> bytes:
+    """All of a file under /proc as it is now; a seq_file gives no more than a page at a time."""
+    content = b""
+    while part := os.pread(fd, _READ_SIZE, len(content)):
+        content += part
+    return content
+
+
+_READ_SIZE = 1 << 16
+
+
+# rtnetlink (include/uapi/linux: netlink.h, rtnetlink.h, if_link.h, gen_stats.h), native byte order
+
+_NLMSG_ERROR = 2
+_NLM_F_REQUEST, _NLM_F_ECHO = 0x1, 0x8
+_RTM_NEWQDISC, _RTM_GETQDISC = 36, 38
+_RTM_NEWSTATS, _RTM_GETSTATS = 92, 94
+_IFLA_STATS_LINK_64 = 1
+_TCA_STATS2 = 7
+_TCA_STATS_BASIC, _TCA_STATS_QUEUE = 1, 3
+_TC_H_ROOT = 0xFFFFFFFF
+_NLA_TYPE_MASK = 0x3FFF
+
+_NLMSGHDR = struct.Struct("=IHHII")
+_NLATTR = struct.Struct("=HH")
+_ERROR = struct.Struct("=i")
+_IF_STATS_MSG = struct.Struct("=BBHII")
+_TCMSG = struct.Struct("=BBHiIII")
+_LINK_STATS = struct.Struct("=8Q")
+_BASIC = struct.Struct("=QI")
+_QUEUE = struct.Struct("=5I")
+
+
+class _Question:
+    """A request that is asked again and again, and the one message that answers it."""
+
+    def __init__(self, route: socket.socket, request: bytes) -> None:
+        self._socket = route
+        self._request = request
+
+    def answer(self) -> bytes:
+        self._socket.send(self._request)
+        # rtnetlink answers a single request within the call that makes it.
+        message = self._socket.recv(_READ_SIZE, socket.MSG_DONTWAIT)
+        if _NLMSGHDR.unpack_from(message)[1] == _NLMSG_ERROR:
+            (code,) = _ERROR.unpack_from(message, _NLMSGHDR.size)
+            raise BenchError(f"cannot read the kernel's counters: {os.strerror(-code)}")
+        return message
+
+
+def _stats_request(port: Port) -> bytes:
+    """RTM_GETSTATS of one interface, its link counters alone (net/core/rtnetlink.c)."""
+    filter_mask = 1 << (_IFLA_STATS_LINK_64 - 1)
+    return _message(_RTM_GETSTATS, _IF_STATS_MSG.pack(0, 0, 0, port.ifindex, filter_mask))
+
+
+def _qdisc_request(port: Port) -> bytes:
+    """RTM_GETQDISC of one root; not a dump, which lists the whole namespace.
+
+    The kernel answers it as a notification, hence only if an echo is asked for
+    (net/sched/sch_api.c, ``qdisc_get_notify``).
+    """
+    return _message(_RTM_GETQDISC, _TCMSG.pack(0, 0, 0, port.ifindex, 0, _TC_H_ROOT, 0))
+
+
+def _message(kind: int, body: bytes) -> bytes:
+    flags = _NLM_F_REQUEST | _NLM_F_ECHO
+    return _NLMSGHDR.pack(_NLMSGHDR.size + len(body), kind, flags, 0, 0) + body
+
+
+def parse_link(message: bytes) -> LinkStats:
+    """The answer to RTM_GETSTATS."""
+    start, _ = _attribute(message, _NLMSGHDR.size + _IF_STATS_MSG.size, _IFLA_STATS_LINK_64)
+    return LinkStats(*_LINK_STATS.unpack_from(message, start))
+
+
+def parse_qdisc(message: bytes) -> tuple[QdiscStats, Queue]:
+    """The answer to RTM_GETQDISC."""
+    stats, end = _attribute(message, _NLMSGHDR.size + _TCMSG.size, _TCA_STATS2)
+    basic, _ = _attribute(message, stats, _TCA_STATS_BASIC, end)
+    queue, _ = _attribute(message, stats, _TCA_STATS_QUEUE, end)
+    octets, packets = _BASIC.unpack_from(message, basic)
+    qlen, backlog, drops, requeues, overlimits = _QUEUE.unpack_from(message, queue)
+    return QdiscStats(octets, packets, drops, requeues, overlimits), Queue(qlen, backlog)
+
+
+def _attribute(message: bytes, at: int, wanted: int, end: int | None = None) -> tuple[int, int]:
+    """Where the payload of an attribute begins and ends, searched from an offset."""
+    end = len(message) if end is None else end
+    while at + _NLATTR.size <= end:
+        length, kind = _NLATTR.unpack_from(message, at)
+        if kind & _NLA_TYPE_MASK == wanted:
+            return at + _NLATTR.size, at + length
+        at += max(_NLATTR.size, (length + 3) & ~3)
+    raise BenchError(f"the kernel's answer has no attribute {wanted}: cannot read its counters")
+
+
+# /proc
+
+
+def parse_softnet(text: bytes) -> Softnet:
+    """/proc/net/softnet_stat: a line per CPU, in hexadecimal (net/core/net-procfs.c)."""
+    rows = [line.split(maxsplit=3)[:3] for line in text.splitlines()]
+    return Softnet(*(sum(int(row[column], 16) for row in rows) for column in range(3)))
+
+
+def parse_softirqs(text: bytes) -> Softirqs:
+    """/proc/softirqs: a line per softirq, a column per CPU (fs/proc/softirqs.c)."""
+    return Softirqs(_row_sum(text, b"NET_TX:"), _row_sum(text, b"NET_RX:"))
+
+
+def _row_sum(text: bytes, label: bytes) -> int:
+    start = text.index(label) + len(label)
+    return sum(map(int, text[start : text.index(b"\n", start)].split()))

@@ -1,0 +1,146 @@
+"""Interfaces to send on, each with a qdisc, in network namespaces of their own.
+
+An interface kind is one file here, which says how the kernel counts what it delivers, and one
+row in KINDS; a qdisc is one row in QDISCS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.errors import UsageError
+from bench.model import KindInfo, Value
+from bench.topology import ifb, lo, qdisc, veth
+from bench.topology.link import Delivery, Kind, Link, Options, Port
+from bench.topology.netns import entered, new_netns
+from bench.topology.qdisc import QDISCS, Qdisc
+
+__all__ = [
+    "INTERFACES",
+    "KINDS",
+    "NO_QDISC",
+    "QDISCS",
+    "QDISC_KINDS",
+    "Delivery",
+    "Kind",
+    "Link",
+    "Port",
+    "Qdisc",
+    "Topology",
+    "entered",
+    "largest_frame",
+    "new_netns",
+    "up",
+]
+
+NO_QDISC = "noqueue"
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND)}
+)
+INTERFACES: Mapping[str, KindInfo] = MappingProxyType(
+    {name: kind.info for name, kind in KINDS.items()}
+)
+QDISC_KINDS: Mapping[str, KindInfo] = MappingProxyType(
+    {name: row.info for name, row in QDISCS.items()}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """An interface that is up with its qdisc; plain values that another process can be given.
+
+    ``interface`` and ``qdisc`` are canonical, with what is in effect. ``tx`` is where senders
+    open their sockets, ``rx`` where frames arrive and can be captured (lo: the same; ifb:
+    None), ``sinks`` the ports at which the kernel counts them as delivered, in the way that
+    ``delivery`` says. ``mtu`` in bytes of payload.
+    """
+
+    interface: dict[str, Any]
+    qdisc: dict[str, Any]
+    mtu: int
+    tx: Port
+    rx: Port | None
+    sinks: tuple[Port, ...]
+    src_mac: bytes
+    dst_mac: bytes
+    delivery: Delivery
+
+    @property
+    def netns_fds(self) -> tuple[int, ...]:
+        """The descriptors that another process needs (``pass_fds``)."""
+        ports = (self.tx, *self.sinks, *((self.rx,) if self.rx else ()))
+        return tuple(sorted({port.netns_fd for port in ports}))
+
+
+@contextmanager
+def up(interface: Value, qdisc_value: Value | None = NO_QDISC, mtu: int = 0) -> Iterator[Topology]:
+    """Make an interface with its qdisc in new namespaces; all of it vanishes on exit.
+
+    ``mtu`` is the least that is wanted, in bytes of payload: the kind's own is kept where it is
+    more. Raises UsageError for a value that no table knows and BenchError where the kernel
+    lacks or refuses something, and leaves nothing behind then either.
+    """
+    kind_name, options = _validated("interface", INTERFACES, interface)
+    qdisc_name, qdisc_options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
+    kind = KINDS[kind_name]
+    if not kind.info.takes_qdisc and qdisc_name != NO_QDISC:
+        raise UsageError(f"interface {kind_name} takes no qdisc: {qdisc_name}; use {NO_QDISC}")
+    with kind.create(options, mtu) as link:
+        effective = (
+            qdisc.install(link.tx, qdisc_name, qdisc_options)
+            if kind.info.takes_qdisc
+            else {"kind": NO_QDISC}
+        )
+        yield Topology(
+            interface={"kind": kind_name, **options.model_dump()},
+            qdisc=effective,
+            mtu=link.mtu,
+            tx=link.tx,
+            rx=link.rx,
+            sinks=link.sinks,
+            src_mac=link.src_mac,
+            dst_mac=link.dst_mac,
+            delivery=kind.delivery,
+        )
+
+
+def largest_frame(qdisc_value: Value | None) -> int | None:
+    """The longest frame in bytes that a qdisc ever lets pass, None where it has no limit.
+
+    A longer one is dropped each time: tbf drops what is longer than its burst, and a queue
+    bounded in bytes what is longer than its limit. Raises UsageError as ``up`` does.
+    """
+    name, options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
+    return QDISCS[name].largest_frame(options)
+
+
+def _validated(what: str, table: Mapping[str, KindInfo], value: Value) -> tuple[str, Options]:
+    """The kind that a value names and its options; a bare name has the defaults."""
+    given = dict(value) if isinstance(value, dict) else {"kind": value}
+    name = given.pop("kind", None)
+    if not isinstance(name, str) or name not in table:
+        raise UsageError(f"{what} {name!r} is unknown; known are {', '.join(table)}")
+    try:
+        options: Options = table[name].options(**given)
+    except ValidationError as error:
+        raise UsageError(f"{what} {name}: {_first_problem(error, table[name])}") from error
+    return name, options
+
+
+def _first_problem(error: ValidationError, info: KindInfo) -> str:
+    first = error.errors()[0]
+    option = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"option {option} is missing"
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(info.options.model_fields) or "none"
+        return f"option {option} is unknown; known: {known}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{option} {first['input']!r}: {message}" if option else message

@@ -1,0 +1,50 @@
+"""An intermediate functional block device as a sink: the cheapest device to send to.
+
+drivers/net/ifb.c: ``ifb_xmit`` counts every frame, whole, as received; one that did not come
+by a redirect has nowhere to go and is freed at once, counted as rx_dropped. That is delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.model import KindInfo
+from bench.topology import link, netns
+
+
+class IfbOptions(link.Options):
+    """None."""
+
+
+@contextmanager
+def create(_options: IfbOptions, mtu: int) -> Iterator[link.Link]:
+    with netns.private_netns() as netns_fd:
+        with link.rtnl(netns_fd) as ip:
+            link.add_link(
+                ip,
+                "ifb",
+                ifname=link.TX_NAME,
+                address=link.TX_MAC.hex(":"),
+                mtu=max(mtu, link.ETHERNET_MTU),
+            )
+        port = link.set_up(netns_fd, link.TX_NAME)
+        yield link.Link(
+            tx=port,
+            rx=None,
+            sinks=(port,),
+            src_mac=link.TX_MAC,
+            dst_mac=link.RX_MAC,
+            mtu=link.wait_until_up(port),
+        )
+
+
+KIND = link.Kind(
+    info=KindInfo(
+        name="ifb",
+        help="a sink without a receive path: the cheapest device",
+        options=IfbOptions,
+    ),
+    create=create,
+    delivery=link.Delivery(),
+)

@@ -1,0 +1,426 @@
+"""The queueing disciplines that a matrix may name, set at the root and read back.
+
+What tc does in user space is done here in the kernel's own units: pyroute2 rounds a burst to
+whole microseconds of its rate, which at 10 Gbit/s makes a burst of 2000 bytes one of 1200,
+and tbf drops every frame longer than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pyroute2 import IPRoute
+from pyroute2.netlink import nla
+from pyroute2.netlink.rtnl import TC_H_ROOT
+from pyroute2.netlink.rtnl.tcmsg import plugins
+
+from bench.errors import BenchError
+from bench.model import KindInfo
+from bench.topology.link import ETHERNET_HEADER, ETHERNET_MTU, Options, Port, refusals, rtnl
+from bench.units import BitRate, Bytes
+
+_U32_MAX = 2**32 - 1
+_TICK_NS = 64
+"""PSCHED_SHIFT is 6: include/net/pkt_sched.h"""
+_LINKLAYER_ETHERNET = 1
+"""With a link layer given, the kernel needs no rate table: net/sched/sch_api.c."""
+_ROUNDING = 0.01
+
+
+def _between(low: int, high: int) -> AfterValidator:
+    """Field(ge=, le=) would leak into the JSON Schema, where the value may also be a text."""
+
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            raise ValueError(f"must be from {low} to {high}")
+        return value
+
+    return AfterValidator(check)
+
+
+Frames = Annotated[int, Field(strict=True, ge=1, le=_U32_MAX)]
+ByteLimit = Annotated[Bytes, _between(1, _U32_MAX)]
+Rate = Annotated[BitRate, _between(1000, 10**15)]
+
+
+class Bucket(Options):
+    """A token bucket: what tbf and htb have in common."""
+
+    rate: Rate
+    """Bits per second that leave the queue."""
+    burst: ByteLimit
+    """Bytes that may leave at once after a pause."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if _burst_ticks(self.burst, self.rate) > _U32_MAX:
+            raise ValueError(
+                f"burst {self.burst} lasts {self.burst * 8 // self.rate} s at rate {self.rate}; "
+                f"at most {_U32_MAX * _TICK_NS // 10**9} s are allowed"
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Qdisc:
+    """One row of the table of qdiscs.
+
+    ``install`` sets it at the root of an interface (netlink, ifindex, options); ``read`` gives
+    the same options as the kernel now has them. ``largest_frame`` is the longest frame in bytes
+    that ever passes, None where there is no such limit.
+    """
+
+    info: KindInfo
+    install: Callable[[IPRoute, int, Any], None]
+    read: Callable[[IPRoute, int, Any], dict[str, int]]
+    largest_frame: Callable[[Any], int | None] = lambda _options: None
+
+
+def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
+    """Set a qdisc at the root of a port and read it back: the canonical value in effect.
+
+    Where the kernel can only hold a rounded value, that is what is returned. Raises BenchError
+    where it lacks the qdisc, refuses an option or ignores one.
+    """
+    row = QDISCS[kind]
+    lacking = f"this kernel may be without CONFIG_NET_SCH_{_CONFIG.get(kind, kind.upper())}"
+    with rtnl(port.netns_fd) as ip, refusals(f"qdisc {kind} on {port.ifname}", lacking):
+        row.install(ip, port.ifindex, options)
+        effective = row.read(ip, port.ifindex, options)
+    _check(kind, options.model_dump(), effective)
+    return {"kind": kind, **effective}
+
+
+def _check(kind: str, asked: Mapping[str, int], effective: Mapping[str, int]) -> None:
+    """That what the kernel has is what was asked, but for rounding."""
+    for name, value in asked.items():
+        slack = max(_ROUNDING * value, _tick_bytes(asked) if name == "burst" else 0)
+        if abs(effective[name] - value) > slack:
+            raise BenchError(
+                f"qdisc {kind}: {name} {value} was asked, the kernel set {effective[name]}; "
+                "ask for a value that it can hold"
+            )
+
+
+def _tick_bytes(asked: Mapping[str, int]) -> float:
+    return asked["rate"] / 8 * _TICK_NS / 1e9
+
+
+# What the kernel is told and tells, in its own units (include/uapi/linux/pkt_sched.h)
+
+
+class _Limit(nla):  # type: ignore[misc]
+    """struct tc_fifo_qopt"""
+
+    fields = (("limit", "I"),)
+
+
+_RATESPEC = (
+    ("{}_cell_log", "B"),
+    ("{}_linklayer", "B"),
+    ("{}_overhead", "H"),
+    ("{}_cell_align", "h"),
+    ("{}_mpu", "H"),
+    ("{}", "I"),
+)
+
+
+def _ratespec(name: str) -> tuple[tuple[str, str], ...]:
+    """struct tc_ratespec"""
+    return tuple((field.format(name), form) for field, form in _RATESPEC)
+
+
+class _TbfOptions(nla):  # type: ignore[misc]
+    nla_map = (
+        ("TCA_TBF_UNSPEC", "none"),
+        ("TCA_TBF_PARMS", "qopt"),
+        ("TCA_TBF_RTAB", "hex"),
+        ("TCA_TBF_PTAB", "hex"),
+        ("TCA_TBF_RATE64", "uint64"),
+        ("TCA_TBF_PRATE64", "uint64"),
+        ("TCA_TBF_BURST", "uint32"),
+        ("TCA_TBF_PBURST", "uint32"),
+        ("TCA_TBF_PAD", "hex"),
+    )
+
+    class qopt(nla):  # type: ignore[misc]
+        """struct tc_tbf_qopt"""
+
+        fields = (
+            *_ratespec("rate"),
+            *_ratespec("peakrate"),
+            ("limit", "I"),
+            ("buffer", "I"),
+            ("mtu", "I"),
+        )
+
+
+class _HtbOptions(nla):  # type: ignore[misc]
+    nla_map = (
+        ("TCA_HTB_UNSPEC", "none"),
+        ("TCA_HTB_PARMS", "opt"),
+        ("TCA_HTB_INIT", "glob"),
+        ("TCA_HTB_CTAB", "hex"),
+        ("TCA_HTB_RTAB", "hex"),
+        ("TCA_HTB_DIRECT_QLEN", "uint32"),
+        ("TCA_HTB_RATE64", "uint64"),
+        ("TCA_HTB_CEIL64", "uint64"),
+        ("TCA_HTB_PAD", "hex"),
+        ("TCA_HTB_OFFLOAD", "hex"),
+    )
+
+    class opt(nla):  # type: ignore[misc]
+        """struct tc_htb_opt"""
+
+        fields = (
+            *_ratespec("rate"),
+            *_ratespec("ceil"),
+            ("buffer", "I"),
+            ("cbuffer", "I"),
+            ("quantum", "I"),
+            ("level", "I"),
+            ("prio", "I"),
+        )
+
+    class glob(nla):  # type: ignore[misc]
+        """struct tc_htb_glob"""
+
+        fields = (
+            ("version", "I"),
+            ("rate2quantum", "I"),
+            ("defcls", "I"),
+            ("debug", "I"),
+            ("direct_pkts", "I"),
+        )
+
+
+class _Plugin:
+    """How pyroute2 finds the layout of a qdisc's TCA_OPTIONS."""
+
+    def __init__(self, options: type[nla]) -> None:
+        self.parent = TC_H_ROOT
+        self.options = options
+
+
+plugins.update(
+    pfifo=_Plugin(_Limit),
+    bfifo=_Plugin(_Limit),
+    tbf=_Plugin(_TbfOptions),
+    htb=_Plugin(_HtbOptions),
+)
+
+
+def _qdisc_at(ip: IPRoute, ifindex: int, parent: int, kind: str) -> Any:
+    """The TCA_OPTIONS of the qdisc below a parent, which must be of this kind."""
+    for message in ip.get_qdiscs(index=ifindex):
+        if message["index"] == ifindex and message["parent"] == parent:
+            found = message.get_attr("TCA_KIND")
+            if found == kind:
+                return message.get_attr("TCA_OPTIONS")
+            raise BenchError(f"qdisc {kind} was set, but the kernel has {found}")
+    raise BenchError(f"qdisc {kind} was set, but the kernel has none there")
+
+
+def _rate_fields(name: str, bit_rate: int) -> dict[str, int]:
+    """A struct tc_ratespec; the 64-bit attribute beside it says the whole truth."""
+    return {name: min(bit_rate // 8, _U32_MAX), f"{name}_linklayer": _LINKLAYER_ETHERNET}
+
+
+def _bit_rate(options: Any, parms: Any, attribute: str) -> int:
+    """Bits per second; the 64-bit attribute is there only if 32 bits do not hold the rate."""
+    return int((options.get_attr(attribute) or parms["rate"]) * 8)
+
+
+def _burst_ticks(burst: int, bit_rate: int) -> int:
+    """Ticks that sending a burst takes at a rate, rounded up so that it does fit."""
+    return -(-burst * 8 * 10**9 // (bit_rate * _TICK_NS))
+
+
+def _burst_bytes(ticks: int, bit_rate: int) -> int:
+    return ticks * _TICK_NS * bit_rate // (8 * 10**9)
+
+
+# noqueue
+
+
+class NoqueueOptions(Options):
+    """None."""
+
+
+def _install_noqueue(ip: IPRoute, ifindex: int, _options: NoqueueOptions) -> None:
+    ip.tc("replace", "noqueue", ifindex)
+
+
+def _read_noqueue(ip: IPRoute, ifindex: int, _options: NoqueueOptions) -> dict[str, int]:
+    _qdisc_at(ip, ifindex, TC_H_ROOT, "noqueue")
+    return {}
+
+
+# pfifo and bfifo
+
+
+class PfifoOptions(Options):
+    limit: Frames = 1000
+    """Most frames in the queue; 1000 is what the kernel takes on a veth (its txqueuelen)."""
+
+
+class BfifoOptions(Options):
+    limit: ByteLimit = 1000 * (ETHERNET_MTU + ETHERNET_HEADER)
+    """Most bytes in the queue; the default is the kernel's on a veth: 1000 frames of 1514."""
+
+
+def _fifo_installer(kind: str) -> Callable[[IPRoute, int, Any], None]:
+    def install_fifo(ip: IPRoute, ifindex: int, options: PfifoOptions | BfifoOptions) -> None:
+        ip.tc("replace", kind, ifindex, handle="1:", options={"limit": options.limit})
+
+    return install_fifo
+
+
+def _fifo_reader(kind: str) -> Callable[[IPRoute, int, Any], dict[str, int]]:
+    def read_fifo(ip: IPRoute, ifindex: int, _options: Options) -> dict[str, int]:
+        return {"limit": _qdisc_at(ip, ifindex, TC_H_ROOT, kind)["limit"]}
+
+    return read_fifo
+
+
+# tbf
+
+
+class TbfOptions(Bucket):
+    burst: ByteLimit
+    """Size of the bucket in bytes; no frame longer than this ever passes."""
+    limit: ByteLimit
+    """Most bytes that wait for tokens."""
+
+
+def _install_tbf(ip: IPRoute, ifindex: int, options: TbfOptions) -> None:
+    parms = {**_rate_fields("rate", options.rate), "limit": options.limit}
+    attributes = [
+        ("TCA_TBF_PARMS", parms),
+        ("TCA_TBF_RATE64", options.rate // 8),
+        ("TCA_TBF_BURST", options.burst),
+    ]
+    ip.tc("replace", "tbf", ifindex, handle="1:", options={"attrs": attributes})
+
+
+def _read_tbf(ip: IPRoute, ifindex: int, asked: TbfOptions) -> dict[str, int]:
+    """net/sched/sch_tbf.c, ``tbf_dump``: the bucket comes back as ticks of nanoseconds held."""
+    options = _qdisc_at(ip, ifindex, TC_H_ROOT, "tbf")
+    parms = options.get_attr("TCA_TBF_PARMS")
+    rate = _bit_rate(options, parms, "TCA_TBF_RATE64")
+    as_asked = abs(parms["buffer"] - _burst_ticks(asked.burst, rate)) <= 1
+    burst = asked.burst if as_asked else _burst_bytes(parms["buffer"], rate)
+    return {"rate": rate, "burst": burst, "limit": parms["limit"]}
+
+
+# htb
+
+
+class HtbOptions(Bucket):
+    """One class that takes every frame, with a pfifo in it; its ceiling is its rate."""
+
+    burst: ByteLimit = 1600
+    """Bytes that may leave at once after a pause; the default is tc's."""
+    limit: Frames = 1000
+    """Most frames in the class's pfifo."""
+
+
+_HTB_ROOT, _HTB_CLASS = 0x10000, 0x10001
+_HTB_VERSION = 3
+_HTB_R2Q = 10
+_HTB_QUANTUM = 60_000
+
+
+def _install_htb(ip: IPRoute, ifindex: int, options: HtbOptions) -> None:
+    glob = {
+        "version": _HTB_VERSION,
+        "rate2quantum": _HTB_R2Q,
+        "defcls": _HTB_CLASS - _HTB_ROOT,
+    }
+    ticks = _burst_ticks(options.burst, options.rate)
+    parms = {
+        **_rate_fields("rate", options.rate),
+        **_rate_fields("ceil", options.rate),
+        "buffer": ticks,
+        "cbuffer": ticks,
+        # How much a class sends before its siblings: it has none; the kernel warns about 0.
+        "quantum": _HTB_QUANTUM,
+    }
+    of_class = [
+        ("TCA_HTB_PARMS", parms),
+        ("TCA_HTB_RATE64", options.rate // 8),
+        ("TCA_HTB_CEIL64", options.rate // 8),
+    ]
+    of_root = [("TCA_HTB_INIT", glob)]
+    ip.tc("replace", "htb", ifindex, handle=_HTB_ROOT, options={"attrs": of_root})
+    ip.tc(
+        "add-class",
+        "htb",
+        ifindex,
+        handle=_HTB_CLASS,
+        parent=_HTB_ROOT,
+        options={"attrs": of_class},
+    )
+    ip.tc(
+        "add",
+        "pfifo",
+        ifindex,
+        handle="10:",
+        parent=_HTB_CLASS,
+        options={"limit": options.limit},
+    )
+
+
+def _read_htb(ip: IPRoute, ifindex: int, _asked: HtbOptions) -> dict[str, int]:
+    _qdisc_at(ip, ifindex, TC_H_ROOT, "htb")
+    (shaped,) = ip.get_classes(index=ifindex)
+    options = shaped.get_attr("TCA_OPTIONS")
+    parms = options.get_attr("TCA_HTB_PARMS")
+    rate = _bit_rate(options, parms, "TCA_HTB_RATE64")
+    return {
+        "rate": rate,
+        "burst": _burst_bytes(parms["buffer"], rate),
+        "limit": _qdisc_at(ip, ifindex, _HTB_CLASS, "pfifo")["limit"],
+    }
+
+
+# The table
+
+_CONFIG = {"pfifo": "FIFO", "bfifo": "FIFO"}
+"""Kernel options that are not named like the qdisc."""
+
+_ROWS = (
+    Qdisc(
+        info=KindInfo("noqueue", "no qdisc: the device is called at once", NoqueueOptions),
+        install=_install_noqueue,
+        read=_read_noqueue,
+    ),
+    Qdisc(
+        info=KindInfo("pfifo", "first in, first out, bounded in frames", PfifoOptions),
+        install=_fifo_installer("pfifo"),
+        read=_fifo_reader("pfifo"),
+    ),
+    Qdisc(
+        info=KindInfo("bfifo", "first in, first out, bounded in bytes", BfifoOptions),
+        install=_fifo_installer("bfifo"),
+        read=_fifo_reader("bfifo"),
+        largest_frame=lambda options: int(options.limit),
+    ),
+    Qdisc(
+        info=KindInfo("tbf", "token bucket: shapes to a rate, and so makes a queue", TbfOptions),
+        install=_install_tbf,
+        read=_read_tbf,
+        largest_frame=lambda options: int(min(options.burst, options.limit)),
+    ),
+    Qdisc(
+        info=KindInfo("htb", "hierarchical token bucket with one class", HtbOptions),
+        install=_install_htb,
+        read=_read_htb,
+    ),
+)
+
+QDISCS: Mapping[str, Qdisc] = MappingProxyType({row.info.name: row for row in _ROWS})

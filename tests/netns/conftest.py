@@ -1,0 +1,49 @@
+"""Fixtures for tests in namespaces of their own; they are skipped where none can be made."""
+
+from __future__ import annotations
+
+import functools
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BenchError
+from bench.topology.netns import entered, private_netns
+
+
+@functools.cache
+def why_no_netns() -> str:
+    """Empty if a namespace and a packet socket in it can be had, else the reason."""
+    try:
+        with private_netns() as netns_fd, entered(netns_fd):
+            socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+    except (BenchError, OSError) as error:
+        return str(error)
+    return ""
+
+
+@pytest.fixture(autouse=True)
+def _needs_netns(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("netns") and (reason := why_no_netns()):
+        pytest.skip(reason)
+
+
+def _host() -> dict[str, object]:
+    """What a test could leave behind: links, names of namespaces, descriptors, its own move."""
+    named = Path("/run/netns")
+    return {
+        "netns": Path("/proc/thread-self/ns/net").stat().st_ino,
+        "links": socket.if_nameindex(),
+        "named namespaces": sorted(named.iterdir()) if named.exists() else [],
+        "descriptors": len([*Path("/proc/self/fd").iterdir()]),
+    }
+
+
+@pytest.fixture
+def untouched_host() -> Iterator[None]:
+    """The test leaves nothing behind on the host or in this process."""
+    before = _host()
+    yield
+    assert _host() == before

@@ -1,0 +1,206 @@
+"""What readings of counters mean, without taking any."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+
+from bench.counters import (
+    Accounting,
+    Counters,
+    Delta,
+    LinkStats,
+    QdiscStats,
+    Queue,
+    Softirqs,
+    Softnet,
+    account,
+    delivered,
+    delivered_bytes,
+    delta,
+    parse_link,
+    parse_qdisc,
+    parse_softirqs,
+    parse_softnet,
+)
+from bench.errors import BenchError
+from bench.topology import KINDS, Delivery
+
+NOTHING = LinkStats(0, 0, 0, 0, 0, 0, 0, 0)
+VETH, LO = KINDS["veth"].delivery, KINDS["lo"].delivery
+
+
+def change(arrived: int = 0, size: int = 64, **other: Any) -> Delta:
+    """A slice in which frames arrived at a veth's peer, and whatever else is given."""
+    values: dict[str, Any] = {
+        "tx": NOTHING._replace(tx_dropped=other.pop("device_drops", 0)),
+        "sink": NOTHING._replace(rx_packets=arrived, rx_bytes=arrived * size),
+        "qdisc": QdiscStats(0, 0, other.pop("qdisc_drops", 0), 0, 0),
+        "softnet": Softnet(0, other.pop("softnet_drops", 0), 0),
+        "softirqs": Softirqs(0, 0),
+        "queue_before": Queue(0, 0),
+        "queue_after": Queue(0, 0),
+    }
+    return Delta(**(values | other))
+
+
+def judged(slice_: Delta, delivery: Delivery = VETH, **sender: int) -> Accounting:
+    values = {"frame_size": 64, "completed": 1000} | sender
+    return account(slice_, delivery, **values)
+
+
+def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
+    before = Counters(
+        tx=LinkStats(*range(8)),
+        sink=NOTHING._replace(rx_bytes=2**64 - 10),
+        qdisc=QdiscStats(2**33, 2**32 - 1, 2**32 - 5, 0, 0),
+        queue=Queue(3, 300),
+        softnet=Softnet(2**32 - 1, 0, 1),
+        softirqs=Softirqs(7, 2**32 - 2),
+    )
+    after = Counters(
+        tx=LinkStats(*range(100, 108)),
+        sink=NOTHING._replace(rx_bytes=54),
+        qdisc=QdiscStats(2**34, 1, 0, 0, 9),
+        queue=Queue(1, 100),
+        softnet=Softnet(1, 0, 2),
+        softirqs=Softirqs(7, 0),
+    )
+    assert delta(before, after) == Delta(
+        tx=LinkStats(*[100] * 8),
+        sink=NOTHING._replace(rx_bytes=64),
+        qdisc=QdiscStats(2**33, 2, 5, 0, 9),
+        softnet=Softnet(2, 0, 1),
+        softirqs=Softirqs(0, 2),
+        queue_before=Queue(3, 300),
+        queue_after=Queue(1, 100),
+    )
+
+
+def test_delivery_is_read_where_the_kind_says() -> None:
+    slice_ = change(sink=LinkStats(10, 20, 500, 2000, 0, 0, 0, 0))
+    assert delivered(slice_, LO) == 10
+    assert delivered_bytes(slice_, LO) == 500 + 10 * 14
+    assert delivered(slice_, Delivery(direction="tx")) == 20
+    assert delivered_bytes(slice_, Delivery(direction="tx")) == 2000
+
+
+def test_what_adds_up_has_no_problem() -> None:
+    assert judged(change(1000)) == Accounting(1000, 0, 0, 0, 0, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("slice_", "sender", "lost", "problem"),
+    [
+        # Refused frames are among the drops, and not missing.
+        (change(1000, qdisc_drops=50), {"refused": 50}, 0, ""),
+        (change(1000, device_drops=50), {"refused": 50}, 0, ""),
+        # A driver that is busy refuses without counting a drop.
+        (change(1000), {"refused": 50}, 0, ""),
+        # A call that sent fewer frames than it was given does not say that one was dropped.
+        (change(1000, qdisc_drops=50), {}, 0, ""),
+        (change(990, qdisc_drops=10), {}, 10, ""),
+        (change(990, device_drops=4, qdisc_drops=6), {}, 10, ""),
+        (change(990, qdisc_drops=60), {"refused": 50}, 10, ""),
+        (change(990), {}, 0, "delivered 990 of 1000 completed, 10 unexplained"),
+        (change(990, qdisc_drops=7), {}, 7, "delivered 990 of 1000 completed, 3 unexplained"),
+        (
+            change(990, qdisc_drops=50),
+            {"refused": 50},
+            0,
+            "delivered 990 of 1000 completed, 10 unexplained",
+        ),
+        (change(0), {}, 0, "delivered 0 of 1000 completed, 1000 unexplained"),
+        (change(1001), {}, 0, "1 foreign frame"),
+        (change(1005), {}, 0, "5 foreign frames"),
+        (change(1000, size=60), {}, 0, "wrong length: 60 bytes per frame, 64 meant"),
+        (change(990, queue_after=Queue(10, 640)), {}, 0, "10 frames still in the qdisc"),
+        (change(1000, queue_before=Queue(1, 64)), {}, 0, "1 frame in the qdisc before the slice"),
+        (
+            change(985, size=60, queue_after=Queue(10, 640)),
+            {},
+            0,
+            "10 frames still in the qdisc; delivered 985 of 1000 completed, 5 unexplained; "
+            "wrong length: 60 bytes per frame, 64 meant",
+        ),
+    ],
+)
+def test_what_is_missing_is_explained_or_a_problem(
+    slice_: Delta, sender: dict[str, int], lost: int, problem: str
+) -> None:
+    accounting = judged(slice_, VETH, **sender)
+    assert accounting.problem == problem
+    assert accounting.lost == lost
+
+
+def test_a_softnet_drop_explains_a_frame_only_where_no_device_counts_it() -> None:
+    on_lo = judged(change(990, size=50, softnet_drops=10), LO)
+    assert (on_lo.lost, on_lo.problem) == (10, "")
+    on_veth = judged(change(990, softnet_drops=10))
+    assert on_veth.problem == "delivered 990 of 1000 completed, 10 unexplained"
+
+
+def test_one_wrong_length_among_many_frames_is_found() -> None:
+    slice_ = change(1000, sink=NOTHING._replace(rx_packets=1000, rx_bytes=64_001))
+    assert judged(slice_).problem == "wrong length: 64.001 bytes per frame, 64 meant"
+
+
+# What the kernel answers
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    return (struct.pack("=HH", 4 + len(payload), kind) + payload).ljust(
+        4 + (len(payload) + 3) // 4 * 4, b"\0"
+    )
+
+
+HEADER = bytes(16)
+
+
+def test_link_counters_are_found_behind_padding() -> None:
+    stats = struct.pack("=25Q", *range(25))
+    padding = attribute(0, b"")
+    message = HEADER + bytes(12) + padding + attribute(1, stats)
+    assert parse_link(message) == LinkStats(0, 1, 2, 3, 4, 5, 6, 7)
+
+
+def test_qdisc_counters_are_found_among_other_attributes() -> None:
+    basic = attribute(1, struct.pack("=QI4x", 2**40, 7))
+    queue = attribute(3, struct.pack("=5I", 1, 2, 3, 4, 5))
+    nested = 7 | 0x8000
+    message = (
+        HEADER
+        + bytes(20)
+        + attribute(1, b"tbf\0")
+        + attribute(2, b"abcde")
+        + attribute(nested, basic + queue)
+        + attribute(3, bytes(40))
+    )
+    assert parse_qdisc(message) == (QdiscStats(2**40, 7, 3, 4, 5), Queue(1, 2))
+
+
+@pytest.mark.parametrize("parse", [parse_link, parse_qdisc])
+def test_an_answer_without_counters_is_an_error(parse: Any) -> None:
+    with pytest.raises(BenchError, match="no attribute"):
+        parse(HEADER + bytes(20) + attribute(40, b"x"))
+
+
+def test_softnet_is_summed_over_cpus() -> None:
+    text = (
+        b"0000000a 00000001 00000002 00000000 00000000\n"
+        b"00000010 00000000 0000000f 00000000 00000000\n"
+    )
+    assert parse_softnet(text) == Softnet(26, 1, 17)
+
+
+def test_softirqs_are_summed_over_cpus() -> None:
+    text = (
+        b"                    CPU0       CPU1       \n"
+        b"          HI:          9          9\n"
+        b"      NET_TX:          4          1\n"
+        b"      NET_RX:       1036       1308\n"
+        b"       BLOCK:          0      32460\n"
+    )
+    assert parse_softirqs(text) == Softirqs(5, 2344)

@@ -1,0 +1,142 @@
+"""What the tables of interfaces and qdiscs promise, without making any."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bench.errors import UsageError
+from bench.topology import (
+    INTERFACES,
+    KINDS,
+    QDISC_KINDS,
+    QDISCS,
+    Delivery,
+    Port,
+    Topology,
+    largest_frame,
+    up,
+)
+
+TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
+
+
+def test_the_tables_list_what_there_is() -> None:
+    assert list(INTERFACES) == list(KINDS) == ["lo", "veth", "ifb"]
+    assert list(QDISC_KINDS) == list(QDISCS) == ["noqueue", "pfifo", "bfifo", "tbf", "htb"]
+
+
+@pytest.mark.parametrize("table", [INTERFACES, QDISC_KINDS])
+def test_every_row_is_named_like_its_key_and_explained(table: Any) -> None:
+    for name, info in table.items():
+        assert info.name == name
+        assert info.help
+        assert all(field.description for field in info.options.model_fields.values())
+
+
+def test_lo_alone_takes_no_qdisc() -> None:
+    assert [name for name, info in INTERFACES.items() if not info.takes_qdisc] == ["lo"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "canonical"),
+    [
+        ("noqueue", {}, {}),
+        ("pfifo", {}, {"limit": 1000}),
+        ("bfifo", {"limit": "64KiB"}, {"limit": 65536}),
+        ("bfifo", {}, {"limit": 1_514_000}),
+        (
+            "tbf",
+            {"rate": "10mbit", "burst": "2KiB", "limit": 9000},
+            {"rate": 10_000_000, "burst": 2048, "limit": 9000},
+        ),
+        ("htb", {"rate": "1gbit"}, {"rate": 10**9, "burst": 1600, "limit": 1000}),
+    ],
+)
+def test_options_are_spelled_out(
+    kind: str, given: dict[str, Any], canonical: dict[str, int]
+) -> None:
+    assert QDISC_KINDS[kind].options(**given).model_dump() == canonical
+
+
+@pytest.mark.parametrize("table", [INTERFACES, QDISC_KINDS])
+def test_no_row_takes_an_unknown_option(table: Any) -> None:
+    for info in table.values():
+        with pytest.raises(ValidationError):
+            info.options(nonsense=1)
+
+
+@pytest.mark.parametrize(
+    ("interface", "qdisc", "message"),
+    [
+        ("wlan", "noqueue", "interface 'wlan' is unknown; known are lo, veth, ifb"),
+        ({"peer": 1}, "noqueue", "interface None is unknown; known are lo, veth, ifb"),
+        ({"kind": "veth", "x": 1}, "noqueue", "interface veth: option x is unknown; known: none"),
+        ("veth", "red", "qdisc 'red' is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
+        ("veth", True, "qdisc True is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
+        ("veth", "tbf", "qdisc tbf: option rate is missing"),
+        (
+            "veth",
+            {"kind": "pfifo", "size": 3},
+            "qdisc pfifo: option size is unknown; known: limit",
+        ),
+        (
+            "veth",
+            {"kind": "pfifo", "limit": 0},
+            "qdisc pfifo: limit 0: Input should be greater than or equal to 1",
+        ),
+        (
+            "veth",
+            {"kind": "bfifo", "limit": "5GiB"},
+            "qdisc bfifo: limit '5GiB': must be from 1 to 4294967295",
+        ),
+        (
+            "veth",
+            TBF | {"rate": "1kbit", "burst": "1MiB"},
+            "qdisc tbf: burst 1048576 lasts 8388 s at rate 1000; at most 274 s are allowed",
+        ),
+        ("lo", "pfifo", "interface lo takes no qdisc: pfifo; use noqueue"),
+    ],
+)
+def test_a_value_that_no_table_knows_is_refused_in_one_line(
+    interface: Any, qdisc: Any, message: str
+) -> None:
+    with pytest.raises(UsageError) as refused, up(interface, qdisc):
+        pass
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("qdisc", "longest"),
+    [
+        (None, None),
+        ("noqueue", None),
+        ("pfifo", None),
+        ({"kind": "bfifo", "limit": 1000}, 1000),
+        (TBF, 32768),
+        (TBF | {"limit": 500}, 500),
+        ({"kind": "htb", "rate": "1gbit"}, None),
+    ],
+)
+def test_the_longest_frame_that_passes_is_known_beforehand(qdisc: Any, longest: int | None) -> None:
+    assert largest_frame(qdisc) == longest
+
+
+def test_a_topology_can_be_sent_to_another_process() -> None:
+    tx, rx = Port(7, 2, "bench0"), Port(9, 2, "bench1")
+    topology = Topology(
+        interface={"kind": "veth"},
+        qdisc={"kind": "noqueue"},
+        mtu=1500,
+        tx=tx,
+        rx=rx,
+        sinks=(rx,),
+        src_mac=bytes(6),
+        dst_mac=bytes(6),
+        delivery=Delivery(),
+    )
+    assert pickle.loads(pickle.dumps(topology)) == topology
+    assert topology.netns_fds == (7, 9)
