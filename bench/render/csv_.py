@@ -1,0 +1,41 @@
+"""CSV: a record per cell with every axis and every figure, for spreadsheets and pandas."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from bench.model import AXES, CellResult, Report, Value
+from bench.render.axes import full_text
+from bench.render.records import FIGURES, Figure, figures
+
+_HEADER = ("run", "cell", *AXES, *FIGURES, "notes")
+
+
+def render(report: Report, _width: int = 0, _colour: bool = False) -> str:
+    """The cells as CSV with a header line; an axis or figure that there is not is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_HEADER)
+    writer.writerows(_record(report.run, row) for row in report.rows)
+    return text.getvalue()
+
+
+def _record(run: str, row: CellResult) -> list[str]:
+    axes = (row.cell.values.get(axis) for axis in AXES)
+    return [
+        run,
+        row.cell.id,
+        *map(_field, axes),
+        *map(_field, figures(row).values()),
+        "; ".join(row.notes),
+    ]
+
+
+def _field(value: Value | Figure) -> str:
+    """Spelled as in a matrix or in JSON: ``true``, the shortest exact number, or nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return full_text(value) if isinstance(value, dict) else str(value)

@@ -1,0 +1,58 @@
+"""Every figure of a cell, raw and under a name with its unit, for the formats programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bench.model import CellResult
+
+Figure = str | int | float | bool | None
+
+
+def _estimate(name: str) -> dict[str, Callable[[CellResult], Figure]]:
+    """``x``, ``x_low`` and ``x_high`` (its 95 % interval), ``x_n`` (the rounds it is from)."""
+
+    def getter(attribute: str) -> Callable[[CellResult], Figure]:
+        return lambda row: getattr(getattr(row, name), attribute, None)
+
+    return {
+        name: getter("value"),
+        f"{name}_low": getter("low"),
+        f"{name}_high": getter("high"),
+        f"{name}_n": getter("n"),
+    }
+
+
+FIGURES: Mapping[str, Callable[[CellResult], Figure]] = {
+    "failure": lambda row: row.failure or None,
+    "is_baseline": lambda row: row.is_baseline,
+    "rounds": lambda row: row.rounds,
+    "invalid_rounds": lambda row: row.invalid,
+    "invalid_reason": lambda row: row.invalid_reason or None,
+    **_estimate("pps"),
+    **_estimate("gbps"),
+    **_estimate("ns_per_frame"),
+    **_estimate("ratio"),
+    **_estimate("ratio_ns"),
+    "frames_per_call": lambda row: row.frames_per_call,
+    "cpu_share": lambda row: row.share,
+    "user_share": lambda row: row.user_share,
+    "completed_frames": lambda row: row.completed,
+    "drops": lambda row: row.drops,
+    "eagain": lambda row: row.eagain,
+    "enobufs": lambda row: row.enobufs,
+    "full_waits": lambda row: row.full_waits,
+    "short_counts": lambda row: row.short_counts,
+    "wmem_high_bytes": lambda row: row.wmem_high,
+    "sndbuf_bytes": lambda row: row.sndbuf,
+}
+"""How to read each figure; None where there is none.
+
+``ratio`` is of pps and ``ratio_ns`` of ns/frame, each to the baseline; shares are fractions;
+counts are sums over the windows of the valid samples.
+"""
+
+
+def figures(row: CellResult) -> dict[str, Figure]:
+    """Every figure of a cell, in the order of FIGURES."""
+    return {name: read(row) for name, read in FIGURES.items()}

@@ -1,0 +1,302 @@
+"""A report as a table of texts that knows nothing of any output format.
+
+One row per cell. What varies is a column; what does not is said once, in the heading. Whatever
+is to be known about a cell beyond its figures is a footnote, which rows may share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from bench.model import CellResult, Estimate, Report
+from bench.render import axes
+
+NONE = "-"
+"""Shown for an axis that is no knob of the method, and for a figure that there is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """``stacked`` is the label over several lines; ``briefer`` has shorter and shorter cells.
+
+    ``dispensable`` is 0 for a column that must be shown; of the others the one with the
+    lowest number goes first.
+    """
+
+    label: str
+    cells: tuple[str, ...]
+    right: bool = True
+    stacked: str = ""
+    briefer: tuple[tuple[str, ...], ...] = ()
+    dispensable: int = 0
+
+    def narrow(self, brevity: int) -> Column:
+        """The same with its label stacked, and its cells so many steps briefer, if they can."""
+        steps = (self.cells, *self.briefer)
+        cells = steps[min(brevity, len(self.briefer))]
+        return replace(self, label=self.stacked or self.label, cells=cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``footnotes`` are numbered from 1; ``bad``, ``best`` and ``breaks`` hold row indices.
+
+    A ``bad`` row has no figures; a ``best`` one is the fastest of its group; a gap belongs
+    before each row in ``breaks``.
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    footnotes: tuple[str, ...]
+    notes: tuple[str, ...]
+    bad: frozenset[int] = frozenset()
+    best: frozenset[int] = frozenset()
+    breaks: frozenset[int] = frozenset()
+
+
+def tabulated(report: Report) -> Table:
+    """The table of a report."""
+    rows = report.rows
+    best = _fastest(rows)
+    remarks = [_remarks(row, index in best) for index, row in enumerate(rows)]
+    footnotes = tuple(dict.fromkeys(remark.text for each in remarks for remark in each))
+    columns = (*_axis_columns(rows), *_figure_columns(rows), _notes_column(remarks, footnotes))
+    return Table(
+        title=_one_line(": ".join(text for text in (report.name, report.description) if text)),
+        facts=_facts(report),
+        columns=tuple(
+            column for column in columns if any(c not in ("", NONE) for c in column.cells)
+        ),
+        footnotes=footnotes,
+        notes=tuple(_one_line(note) for note in report.notes),
+        bad=frozenset(index for index, row in enumerate(rows) if row.pps is None),
+        best=best,
+        breaks=_breaks(rows),
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _facts(report: Report) -> tuple[tuple[str, str], ...]:
+    facts = [("run", report.run), *report.facts]
+    if report.baseline:
+        cell = ", ".join(f"{axis} {axes.full_text(v)}" for axis, v in report.baseline.items())
+        facts.append(("baseline", f"{cell} (ratio: pps to the baseline's in the same round)"))
+    facts.append(("all cells", ", ".join(axes.shared(report.rows))))
+    return tuple((label, _one_line(text)) for label, text in facts if text)
+
+
+# Axes
+
+_STACKED = {"msg_dontwait": "dont\nwait"}
+_GROUPED_BY = ("interface", "qdisc")
+
+
+def _axis_columns(rows: Sequence[CellResult]) -> list[Column]:
+    return [
+        Column(
+            label=axis,
+            cells=axes.column(rows, axis),
+            right=_is_number(rows, axis),
+            stacked=_STACKED.get(axis, axis.replace("_", "\n")),
+        )
+        for axis in axes.varying(rows)
+    ]
+
+
+def _is_number(rows: Sequence[CellResult], axis: str) -> bool:
+    values = [row.cell.values.get(axis) for row in rows]
+    return not any(isinstance(value, bool | str | dict) for value in values)
+
+
+def _breaks(rows: Sequence[CellResult]) -> frozenset[int]:
+    """Where the interface or qdisc changes, if each comes in one piece of several rows."""
+    outer = [axis for axis in axes.varying(rows) if axis in _GROUPED_BY][:1]
+    if not outer:
+        return frozenset()
+    texts = axes.column(rows, outer[0])
+    lengths = [len(list(group)) for _, group in groupby(texts)]
+    if len(lengths) > len(set(texts)) or max(lengths) == 1:
+        return frozenset()
+    return frozenset(sum(lengths[:end]) for end in range(1, len(lengths)))
+
+
+# Figures
+
+
+def _figure_columns(rows: Sequence[CellResult]) -> list[Column]:
+    return [
+        Column("Mpps", _texts((_value(row.pps, 1e-6) for row in rows), ".3f")),
+        Column("Gb/s", _texts((_value(row.gbps) for row in rows), ".2f")),
+        _ns_column([_value(row.ns_per_frame) for row in rows]),
+        Column("ratio", tuple(_ratio(row) for row in rows)),
+        Column("95 % interval", tuple(_interval(row) for row in rows), right=False, dispensable=6),
+        Column(
+            "frames/call",
+            _texts((row.frames_per_call for row in rows), ".1f"),
+            stacked="frames/\ncall",
+            dispensable=2,
+        ),
+        Column(
+            "CPU share",
+            _texts((_value_percent(row) for row in rows), ".0f", " %"),
+            stacked="CPU\nshare",
+            dispensable=1,
+        ),
+        *_count_column("drops", [_counted(row, row.drops) for row in rows], dispensable=5),
+        *_count_column("EAGAIN", [_counted(row, row.eagain) for row in rows], dispensable=3),
+        *_count_column("ENOBUFS", [_counted(row, row.enobufs) for row in rows], dispensable=4),
+    ]
+
+
+def _ns_column(values: Sequence[float | None]) -> Column:
+    """Tenths of a nanosecond mean nothing beside a frame that takes ten microseconds."""
+    digits = 0 if any(value and value >= 10_000 for value in values) else 1
+    return Column("ns/frame", _texts(values, f".{digits}f"), stacked="ns/\nframe")
+
+
+def _texts(values: Iterable[float | None], spec: str, unit: str = "") -> tuple[str, ...]:
+    return tuple(NONE if value is None else f"{value:{spec}}{unit}" for value in values)
+
+
+def _value(estimate: Estimate | None, unit: float = 1.0) -> float | None:
+    return None if estimate is None else estimate.value * unit
+
+
+def _value_percent(row: CellResult) -> float | None:
+    return None if row.share is None else row.share * 100
+
+
+def _ratio(row: CellResult) -> str:
+    if row.is_baseline and row.pps is not None:
+        return "1.000"
+    return NONE if row.ratio is None else f"{row.ratio.value:.3f}"
+
+
+def _interval(row: CellResult) -> str:
+    if row.is_baseline and row.pps is not None:
+        return "baseline"
+    if row.ratio is None:
+        return NONE
+    if row.ratio.low is None or row.ratio.high is None:
+        return f"none (n = {row.ratio.n})"
+    return f"[{row.ratio.low:.3f}, {row.ratio.high:.3f}]"
+
+
+def _counted(row: CellResult, count: int) -> int | None:
+    """A count, unless there was no valid sample to count in."""
+    return None if row.pps is None else count
+
+
+def _count_column(label: str, counts: Sequence[int | None], dispensable: int) -> list[Column]:
+    """The column of a count, if there were any."""
+    if not any(counts):
+        return []
+    cells = tuple(NONE if count is None else _count_text(count) for count in counts)
+    return [Column(label, cells, dispensable=dispensable)]
+
+
+def _count_text(count: float) -> str:
+    """``950``, ``12.3k``, ``4.6M``."""
+    unit = ""
+    for larger in "kMGT":
+        if round(count, 1) < 1000:
+            break
+        count, unit = count / 1000, larger
+    return f"{count:.1f}{unit}" if unit else f"{count:.0f}"
+
+
+# Footnotes
+
+
+@dataclass(frozen=True, slots=True)
+class _Remark:
+    """What is to be said about a cell: ``code`` (may be empty) in its row, ``text`` below."""
+
+    code: str
+    text: str
+
+
+_CODED = re.compile(r"([a-z]+): ")
+_FASTEST = (
+    "fastest: its pps is above that of the other cells that ran on the same interface and qdisc "
+    "with this frame size and as many threads, and no 95 % intervals overlap"
+)
+_NOT_RUN = "not run: the run ended before the first sample of the cell"
+
+
+def _remarks(row: CellResult, is_fastest: bool) -> list[_Remark]:
+    remarks = []
+    if is_fastest:
+        remarks.append(_Remark("fastest", _FASTEST))
+    if row.pps is None and not row.failure and not row.invalid:
+        remarks.append(_Remark("not run", _NOT_RUN))
+    if row.failure:
+        remarks.append(_Remark("failed", f"failed: {_one_line(row.failure)}"))
+    if row.invalid:
+        code = "invalid" if row.pps is None else f"{row.invalid} invalid"
+        reason = row.invalid_reason or "samples that contradict the kernel's counters"
+        remarks.append(_Remark(code, f"invalid: {_one_line(reason)}"))
+    return remarks + [_coded(_one_line(note)) for note in row.notes]
+
+
+def _coded(note: str) -> _Remark:
+    """A note that begins ``word: `` shows that word in the row."""
+    match = _CODED.match(note)
+    return _Remark(match[1] if match else "", note)
+
+
+def _notes_column(remarks: Sequence[Sequence[_Remark]], footnotes: Sequence[str]) -> Column:
+    """With the codes of all remarks, of the first in each row, or footnote numbers alone."""
+    every, first, none = (
+        tuple(_notes_cell(row, footnotes, codes) for row in remarks)
+        for codes in (len(footnotes), 1, 0)
+    )
+    return Column("notes", every, right=False, briefer=(first, none))
+
+
+def _notes_cell(row: Sequence[_Remark], footnotes: Sequence[str], codes: int) -> str:
+    numbers = [f"({footnotes.index(remark.text) + 1})" for remark in row]
+    coded = [f"{remark.code} {n}".lstrip() for remark, n in zip(row, numbers, strict=True)]
+    return ", ".join([*coded[:codes], *numbers[codes:]])
+
+
+# The fastest
+
+_RIVALS_SHARE = ("interface", "qdisc", "frame_size", "threads")
+_SENDS_NOTHING = "null"
+
+
+def _fastest(rows: Sequence[CellResult]) -> frozenset[int]:
+    """The row of each group of rivals whose pps is clearly the highest, where there is one.
+
+    None in a run with replicas: there a cell also races against itself, to show the noise.
+    """
+    if "replica" in axes.varying(rows):
+        return frozenset()
+    groups: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        if row.pps is not None and row.cell.method != _SENDS_NOTHING:
+            rivals = repr([row.cell.values.get(axis) for axis in _RIVALS_SHARE])
+            groups.setdefault(rivals, []).append(index)
+    winners = (_winner(rows, indices) for indices in groups.values() if len(indices) > 1)
+    return frozenset(index for index in winners if index is not None)
+
+
+def _winner(rows: Sequence[CellResult], indices: Sequence[int]) -> int | None:
+    """The row whose interval of pps lies above those of all the others."""
+    intervals = {}
+    for index in indices:
+        pps = rows[index].pps
+        if pps is None or pps.low is None or pps.high is None:
+            return None
+        intervals[index] = (pps.low, pps.high)
+    first, *others = sorted(intervals, key=lambda index: intervals[index], reverse=True)
+    highest_other = max(intervals[index][1] for index in others)
+    return first if intervals[first][0] > highest_other else None
