@@ -1,0 +1,93 @@
+"""The core through its null method: no privilege, no interface."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from bench import native
+from bench.errors import CoreError
+from bench.model import AXES, ThreadSample, Value
+
+PLAN = native.SlicePlan(window_ns=5_000_000, warmup_ns=200_000, drain_ns=100_000_000)
+CPU = max(os.sched_getaffinity(0))
+
+
+def values(**axes: Value) -> dict[str, Value | None]:
+    base: dict[str, Value | None] = dict.fromkeys(AXES)
+    return base | {"method": "null", "frame_size": 64, "threads": 1, "burst": 8} | axes
+
+
+def one_slice(**axes: Value) -> native.Slice:
+    with native.OpenCell(values(**axes), None, [CPU]) as cell:
+        return cell.slice(PLAN)
+
+
+def test_the_core_bears_the_hash_of_its_sources() -> None:
+    recipe = native._recipe()
+    assert recipe is not None
+    assert native.info().hash == recipe.source_hash(native.variant())
+
+
+def test_every_method_says_what_it_is_and_has_known_knobs() -> None:
+    methods, knobs = native.methods(), {knob.name for knob in native.knobs()}
+    assert list(methods)[:6] == ["null", "sendto", "send", "sendmsg", "sendmmsg", "tx_ring"]
+    assert knobs <= set(AXES)
+    for method in methods.values():
+        assert method.help
+        assert method.path
+        assert {"frame_size", "threads"} <= method.knobs <= knobs
+
+
+def test_null_ignores_interface_and_ring() -> None:
+    knobs = native.methods()["null"].knobs
+    assert not knobs & {"interface", "qdisc", "ring", "sndbuf", "qdisc_bypass"}
+
+
+def test_the_window_closes_after_its_length_and_all_is_completed() -> None:
+    measured = one_slice(fill="copy")
+    (thread,) = measured.threads
+    assert measured.wall_ns >= PLAN.window_ns
+    assert thread.completed == thread.submitted == thread.requested > 0
+    assert thread.completed % 8 == 0
+    assert thread.calls == 0
+    assert measured.slice_completed > thread.completed, "the warm-up counts to the slice only"
+    assert (measured.undrained, measured.moved, thread.cpu) == (0, False, CPU)
+
+
+def test_copying_a_large_frame_costs_more_than_not_copying() -> None:
+    copied = _per_frame(one_slice(fill="copy", frame_size=9000).threads[0])
+    prefilled = _per_frame(one_slice(fill="prefilled", frame_size=9000).threads[0])
+    assert copied > 10 * prefilled
+
+
+def _per_frame(thread: ThreadSample) -> float:
+    return thread.cpu_ns / thread.completed
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"method": "nosuch"}, "method nosuch: Invalid argument"),
+        ({"frame_size": 13}, "frame size 13: Invalid argument"),
+        ({"frame_size": 65536}, "frame size 65536: Invalid argument"),
+        ({"threads": 0}, "0 threads: Invalid argument"),
+        ({"threads": 65}, "65 threads: Invalid argument"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(axes: dict[str, Value], message: str) -> None:
+    with pytest.raises(CoreError, match=f"^{message}$"):
+        native.OpenCell(values(**axes), None, [CPU])
+
+
+def test_a_cpu_that_is_not_there_is_an_error_not_a_crash() -> None:
+    with (
+        native.OpenCell(values(), None, [1000]) as cell,
+        pytest.raises(CoreError, match="thread 0 on CPU 1000: Invalid argument"),
+    ):
+        cell.slice(PLAN)
+
+
+def test_ring_frames_begin_after_the_aligned_header() -> None:
+    assert [native.ring_data_offset(version) for version in (1, 2, 3, 4)] == [32, 32, 48, 0]
