@@ -32,8 +32,31 @@ AXES = (
     "qdisc_bypass",
     "packet_loss",
     "mmap_locked",
+    "replica",
 )
-"""Every axis, in the order in which tables show them."""
+"""Every axis, in the order in which tables show them. ``replica`` is no knob: it opens the same
+cell several times, so that a run shows what its own noise makes of A against A."""
+
+DEFAULTS: Mapping[str, Value] = {
+    "interface": {"kind": "lo"},
+    "qdisc": {"kind": "noqueue"},
+    "method": "sendto",
+    "frame_size": 64,
+    "threads": 1,
+    "socket": "own",
+    "burst": 64,
+    "fill": "prefilled",
+    "ring": {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048},
+    "ring_wait": "block",
+    "sndbuf": "default",
+    "msg_dontwait": False,
+    "qdisc_bypass": False,
+    "packet_loss": False,
+    "mmap_locked": False,
+    "replica": 1,
+}
+"""What an axis is where a matrix does not name it. Ids leave out axes at their default, so a knob
+that a later version adds does not rename the cells of today."""
 
 
 # What there is to choose from
@@ -85,6 +108,8 @@ class Vocabulary:
     qdiscs: Mapping[str, KindInfo]
     ring_data_offset: Callable[[int], int]
     """Bytes from the start of a ring slot to the frame, for a TPACKET version (1, 2, 3)."""
+    largest_frame: Callable[[Value], int | None] = lambda _qdisc: None
+    """The longest frame in bytes that a qdisc ever lets pass; None where it has no limit."""
 
 
 # The matrix
@@ -109,7 +134,7 @@ class Measure:
     """CPU numbers, thread i on ``cpus[i]``; None is ``auto``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Mark:
     """A place in a matrix file; line and column count from 1."""
 
@@ -140,13 +165,15 @@ class Matrix:
     baseline: Mapping[str, Value] | None
     marks: Mapping[tuple[str | int, ...], Mark] = field(repr=False)
 
+    def mark(self, *path: str | int) -> Mark:
+        """The place of a path, or of its innermost ancestor that the file has."""
+        ancestors = (path[:end] for end in range(len(path), -1, -1))
+        return next((self.marks[p] for p in ancestors if p in self.marks), Mark(1, 1))
+
     def where(self, *path: str | int) -> str:
-        """``file:line:column`` of the innermost known ancestor of a path."""
-        for end in range(len(path), -1, -1):
-            mark = self.marks.get(path[:end])
-            if mark is not None:
-                return f"{self.file}:{mark.line}:{mark.column}"
-        return self.file
+        """``file:line:column`` of ``mark()``, to begin an error with."""
+        mark = self.mark(*path)
+        return f"{self.file}:{mark.line}:{mark.column}"
 
 
 # Cells
@@ -179,9 +206,13 @@ class Cell:
 def cell_id(values: Mapping[str, Value | None]) -> str:
     """The id of a cell: ten hex digits of the SHA-256 of its effective parameters.
 
-    Axes that the method ignores (None) do not take part, nor does their order.
+    Axes that the method ignores (None) or that are at their default do not take part.
     """
-    effective = {axis: value for axis, value in values.items() if value is not None}
+    effective = {
+        axis: value
+        for axis, value in values.items()
+        if value is not None and value != DEFAULTS.get(axis)
+    }
     text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -233,6 +264,8 @@ class ThreadSample:
 class Sample:
     """What one slice measured.
 
+    ``lost`` frames were completed and not delivered, which the drops explain.
+
     ``wall_ns`` is the window, from the first thread's opening edge to the last one's closing
     edge. ``slice_completed`` and ``delivered`` count the whole slice, warm-up and drain
     included: they are what must agree. The kernel's counters are deltas over the slice.
@@ -246,7 +279,8 @@ class Sample:
     threads: tuple[ThreadSample, ...]
     slice_completed: int
     delivered: int
-    slice_enobufs: int = 0
+    lost: int = 0
+    slice_refused: int = 0
     qdisc_drops: int = 0
     device_drops: int = 0
     softnet_drops: int = 0
@@ -258,6 +292,25 @@ class Sample:
     def total(self, counter: str) -> int:
         """The sum of one of ThreadSample's counters over the threads."""
         return sum(getattr(thread, counter) for thread in self.threads)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run: its header as written, and what was measured so far.
+
+    ``failures`` maps a cell to why it has no figures (or no more of them); ``facts`` to what was
+    really set up. ``end`` is "" for a run that never said it ended (killed, or still running).
+    """
+
+    path: str
+    header: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+    baselines: Mapping[str, str]
+    facts: Mapping[str, Mapping[str, Any]]
+    failures: Mapping[str, str]
+    samples: tuple[Sample, ...]
+    end: str
+    warnings: tuple[str, ...] = ()
 
 
 # Results
@@ -306,6 +359,7 @@ class CellResult:
     share: float | None = None
     user_share: float | None = None
     completed: int = 0
+    lost: int = 0
     drops: int = 0
     eagain: int = 0
     enobufs: int = 0

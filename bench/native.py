@@ -64,7 +64,7 @@ def _is_fresh(name: str, source_hash: str) -> bool:
 def _build_lock() -> Iterator[None]:
     """Two runs at the same time build once."""
     try:
-        lock = open(PACKAGE / ".core.lock", "w")
+        lock = open(PACKAGE / ".core.lock", "w")  # noqa: SIM115 - closed by the with below
     except OSError as error:
         raise BenchError(
             f"the core is missing or older than its sources and {PACKAGE} cannot be written "

@@ -1,0 +1,35 @@
+"""``bench methods``: transmit methods and knobs, and which this kernel offers."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "list transmit methods and their knobs, and which this kernel offers"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def execute(_args: argparse.Namespace) -> int:
+    from tabulate import tabulate
+
+    from bench import native
+
+    methods = native.methods()
+    rows = [
+        (name, "no: " + reason if (reason := native.probe(name)) else "yes", method.path)
+        for name, method in methods.items()
+    ]
+    print(tabulate(rows, headers=("method", "offered here", "path through the kernel")))
+    print()
+    marks = [
+        (knob.name, *("x" if knob.name in m.knobs else "" for m in methods.values()), knob.help)
+        for knob in native.knobs()
+    ]
+    print(tabulate(marks, headers=("knob", *methods, "meaning")))
+    print()
+    for name, method in methods.items():
+        limit = f" (at most {method.max_burst} frames a call)" if method.max_burst else ""
+        print(f"{name}: {method.help}{limit}")
+    return 0

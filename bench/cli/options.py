@@ -1,0 +1,91 @@
+"""Arguments that several verbs have, alike on each, and what they lead to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.render import FORMATS
+
+if TYPE_CHECKING:
+    from bench.model import Matrix, Report, Vocabulary
+    from bench.plan import Plan
+
+TABLE_WIDTH = 120
+"""Columns of a table that does not go to a terminal."""
+
+
+def add_matrix(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("matrix", metavar="MATRIX", type=Path, help="a matrix file (YAML)")
+    parser.add_argument("--seed", type=_seed, help="shuffle the rounds by this number instead")
+    add_filter(parser)
+
+
+def add_filter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--filter",
+        metavar="AXIS=VALUE[,VALUE]",
+        action="append",
+        default=[],
+        help="only cells with one of these values, and their baselines; may be repeated",
+    )
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=FORMATS, default="terminal", help="of the table")
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="write the table there, not to stdout"
+    )
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
+    return int(text)
+
+
+def vocabulary() -> Vocabulary:
+    """What a matrix may name: methods from the core (built if stale), kinds from topology."""
+    from bench import native
+    from bench.model import Vocabulary
+    from bench.topology import INTERFACES, QDISC_KINDS, largest_frame
+
+    return Vocabulary(
+        methods=native.methods(),
+        interfaces=INTERFACES,
+        qdiscs=QDISC_KINDS,
+        ring_data_offset=native.ring_data_offset,
+        largest_frame=largest_frame,
+    )
+
+
+def planned(args: argparse.Namespace) -> tuple[Matrix, Plan]:
+    """The matrix and the plan of the cells that --filter keeps. Raises UsageError."""
+    from bench import matrix, plan
+
+    filters = plan.parse_filters(args.filter)
+    words = vocabulary()
+    loaded = matrix.load(args.matrix, words)
+    if args.seed is not None:
+        loaded = replace(loaded, measure=replace(loaded.measure, seed=args.seed))
+    made = plan.make_plan(loaded, words)
+    return loaded, plan.select(made, filters) if filters else made
+
+
+def write_report(report: Report, args: argparse.Namespace) -> None:
+    """The table in the format and to the place that were asked for."""
+    from bench.store import write_text
+
+    on_terminal = args.output is None and sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if on_terminal else TABLE_WIDTH
+    colour = on_terminal and not os.environ.get("NO_COLOR")
+    text = FORMATS[args.format].render(report, width, colour)
+    if args.output is None:
+        sys.stdout.write(text)
+    else:
+        write_text(args.output, text)

@@ -1,0 +1,61 @@
+"""``bench plan``: what would run, without setting up or writing anything."""
+
+from __future__ import annotations
+
+import argparse
+
+from bench.cli import options
+
+HELP = "show what a matrix would run and how long it would take"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_matrix(parser)
+    parser.add_argument("--cells", action="store_true", help="list every cell as well")
+
+
+def execute(args: argparse.Namespace) -> int:
+    from bench import plan
+    from bench.model import AXES, value_text
+
+    matrix, planned = options.planned(args)
+    least, most = plan.estimate_ns(planned, matrix)
+    memory = sum(plan.memory_of(cell) for cell in planned.cells)
+    compared = sum(1 for cell, base in planned.baselines.items() if cell != base)
+    rows = [
+        ("combinations", planned.combinations),
+        ("excluded", planned.excluded),
+        ("collapsed", planned.collapsed),
+        ("cells", len(planned.cells)),
+        ("topologies", len(planned.topologies)),
+        ("compared with a baseline", compared),
+        ("rounds", _span(matrix.measure.rounds.min, matrix.measure.rounds.max)),
+        ("CPUs, in the order of the threads", ", ".join(map(str, planned.cpus))),
+        ("memory of rings and buffers", f"{memory / 2**20:.1f} MiB"),
+        ("estimated time", _span(_duration(least), _duration(most))),
+    ]
+    width = max(len(label) for label, _ in rows)
+    print(f"{matrix.name}: {matrix.description}".rstrip(": "))
+    for label, value in rows:
+        print(f"  {label:{width}}  {value}")
+    if args.cells:
+        for cell in planned.cells:
+            named = [
+                f"{axis}={value_text(value)}"
+                for axis in AXES
+                if (value := cell.values[axis]) is not None and (axis, value) != ("replica", 1)
+            ]
+            print(f"{cell.id}  {' '.join(named)}")
+    return 0
+
+
+def _span(least: object, most: object) -> str:
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _duration(ns: int) -> str:
+    seconds = round(ns / 1e9)
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"

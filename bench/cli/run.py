@@ -1,0 +1,59 @@
+"""``bench run``: plan, build the core if stale, set up, measure, store, print the table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.cli import options, progress
+
+HELP = "run a matrix: set up, measure, store, print the table"
+DEFAULT_RESULTS = Path("results")
+LATEST = Path("latest")
+INTERRUPTED, INCOMPLETE = 130, 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_matrix(parser)
+    options.add_format(parser)
+    parser.add_argument(
+        "--results",
+        metavar="FOLDER",
+        type=Path,
+        default=DEFAULT_RESULTS,
+        help="where runs are stored: FOLDER/<machine>/<matrix>/ (default: results)",
+    )
+    parser.add_argument(
+        "--machine", metavar="NAME", help="the machine's name in results (default: its hostname)"
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        nargs="?",
+        type=Path,
+        const=LATEST,
+        help="go on with an unfinished run: that file, or the latest of this matrix",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    from bench import host, report, runner, store
+    from bench.render import FORMATS
+
+    matrix, plan = options.planned(args)
+    folder = store.results_folder(args.results, args.machine or host.machine_name(), matrix.name)
+    if args.resume is None:
+        target = runner.Target(store.new_run_path(folder))
+    else:
+        path = store.latest_unfinished(folder) if args.resume == LATEST else args.resume
+        target = runner.Target(path, resume=True)
+    with progress.shown(sys.stderr) as bar:
+        run = runner.run(matrix, plan, target, bar)
+    made = report.make_report(run)
+    store.write_text(target.path.with_suffix(".md"), FORMATS["markdown"].render(made, 0, False))
+    options.write_report(made, args)
+    print(f"bench: stored in {target.path}", file=sys.stderr)
+    if run.end == "interrupted":
+        return INTERRUPTED
+    return 0 if report.is_complete(made, run) else INCOMPLETE

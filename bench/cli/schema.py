@@ -1,0 +1,21 @@
+"""``bench schema``: the JSON Schema of the matrix file, for editors."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "print the JSON Schema of the matrix file"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def execute(_args: argparse.Namespace) -> int:
+    import json
+
+    from bench import matrix
+    from bench.cli.options import vocabulary
+
+    print(json.dumps(matrix.json_schema(vocabulary()), indent=2))
+    return 0

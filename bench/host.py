@@ -1,0 +1,97 @@
+"""The machine's fingerprint: what figures depend on and a reader of a result cannot see.
+
+Everything is read from /proc and /sys; what is not there is left out, never guessed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from pathlib import Path
+from typing import Any
+
+VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
+SYSCTLS = (
+    "net.core.wmem_default",
+    "net.core.wmem_max",
+    "net.core.netdev_max_backlog",
+    "net.core.netdev_budget",
+    "net.core.netdev_budget_usecs",
+    "net.core.default_qdisc",
+)
+
+
+def machine_name() -> str:
+    return socket.gethostname() or "machine"
+
+
+def fingerprint() -> dict[str, Any]:
+    """What the machine is, as JSON-able values."""
+    return {
+        "hostname": machine_name(),
+        "kernel": platform.release(),
+        "kernel_version": platform.version(),
+        "arch": platform.machine(),
+        "cpu": cpu_model(),
+        "cpus_online": _read("/sys/devices/system/cpu/online"),
+        "cpus_allowed": sorted(os.sched_getaffinity(0)),
+        "memory_bytes": _meminfo("MemTotal"),
+        "virtualisation": virtualisation(),
+        "mitigations": mitigations(),
+        "cmdline": _read("/proc/cmdline"),
+        "clocksource": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "python": platform.python_version(),
+        "sysctls": {name: _sysctl(name) for name in SYSCTLS},
+    }
+
+
+def available_memory() -> int:
+    """Bytes that can be had without swapping (MemAvailable)."""
+    return _meminfo("MemAvailable")
+
+
+def cpu_model() -> str:
+    for line in _read("/proc/cpuinfo").splitlines():
+        if line.startswith(("model name", "Model", "cpu model")):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def virtualisation() -> str:
+    """What kind of virtual machine this is; "none" on bare metal, as far as it can be seen."""
+    kinds = []
+    if " hypervisor" in _read("/proc/cpuinfo"):
+        vendor = _read("/sys/class/dmi/id/sys_vendor") or _read("/sys/hypervisor/type")
+        kinds.append(f"virtual machine ({vendor})" if vendor else "virtual machine")
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        kinds.append("container")
+    return ", ".join(kinds) or "none"
+
+
+def mitigations() -> dict[str, str]:
+    """Each CPU vulnerability that this CPU has, with what the kernel does about it."""
+    if not VULNERABILITIES.is_dir():
+        return {}
+    found = {path.name: _read(path) for path in sorted(VULNERABILITIES.iterdir())}
+    return {name: state for name, state in found.items() if state != "Not affected"}
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _sysctl(name: str) -> str:
+    return _read(f"/proc/sys/{name.replace('.', '/')}")
+
+
+def _meminfo(field: str) -> int:
+    for line in _read("/proc/meminfo").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    return 0

@@ -1,0 +1,450 @@
+"""From a matrix to the cells that run: expand, exclude, collapse, validate, order, estimate.
+
+Nothing here needs more of a machine than its page size and the CPUs that may be used, and
+nothing is set up.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import itertools
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bench.errors import UsageError
+from bench.model import (
+    AXES,
+    DEFAULTS,
+    Cell,
+    KindInfo,
+    Mark,
+    Matrix,
+    Value,
+    Vocabulary,
+    cell_id,
+    value_text,
+)
+
+SOCKADDR_LL = 20
+"""sizeof(struct sockaddr_ll), which the kernel wants room for after a ring slot's header."""
+TPACKET_ALIGNMENT = 16
+WARMUP_NS = 500_000
+SLICE_OVERHEAD_NS = WARMUP_NS + 1_000_000
+"""Warm-up, threads, counters and the way to the disk, as measured; only for the estimate."""
+OPEN_NS = 20_000_000
+"""Opening a cell and checking its frames, as measured; only for the estimate."""
+
+Combination = tuple[int, ...]
+"""For each axis of AXES the index of its value; -1 where the cell ignores the axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopologySpec:
+    """An interface with its qdisc, canonical, and the MTU in bytes that its cells ask for."""
+
+    interface: Value
+    qdisc: Value
+    mtu: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would run.
+
+    ``combinations`` counts the product and the included rows; ``excluded`` those that a rule
+    left out, ``collapsed`` those that became the same cell as an earlier one. ``baselines`` maps
+    a cell's id to its baseline's, ``topology_of`` to an index of ``topologies`` (neither has an
+    entry for a cell without one).
+    """
+
+    cells: tuple[Cell, ...]
+    combinations: int
+    excluded: int
+    collapsed: int
+    baselines: Mapping[str, str]
+    topologies: tuple[TopologySpec, ...]
+    topology_of: Mapping[str, int]
+    cpus: tuple[int, ...]
+
+
+def make_plan(matrix: Matrix, vocabulary: Vocabulary) -> Plan:
+    """The cells of a matrix. Raises UsageError with every problem, each with its place."""
+    space = _Space(matrix, vocabulary)
+    cells: dict[Combination, Combination] = {}  # signature -> the first combination that gave it
+    combinations = excluded = 0
+    rules = space.exclude_rules()
+    for combination in space.product():
+        combinations += 1
+        if any(all(combination[axis] in hit for axis, hit in rule) for rule in rules):
+            excluded += 1
+        else:
+            cells.setdefault(space.signature(combination), combination)
+    for combination in space.included():
+        combinations += 1
+        cells.setdefault(space.signature(combination), combination)
+    cpus = _usable_cpus(matrix)
+    problems = _problems(space, cells, cpus)
+    if not cells:
+        problems = [f"{matrix.where('exclude')}: every combination is excluded; keep at least one"]
+    ids = {signature: cell_id(space.values_of(signature)) for signature in cells}
+    baselines = _baselines(space, cells, ids)
+    if matrix.baseline is not None and not baselines and not problems:
+        problems = [
+            f"{matrix.where('baseline')}: no cell of the matrix is a baseline; "
+            "it must name values that some cell has"
+        ]
+    if problems:
+        raise UsageError("\n".join(problems))
+    plan = Plan(
+        cells=(),
+        combinations=combinations,
+        excluded=excluded,
+        collapsed=combinations - excluded - len(cells),
+        baselines=baselines,
+        topologies=(),
+        topology_of={},
+        cpus=cpus,
+    )
+    return _with_cells(
+        plan, [Cell(ids[signature], space.values_of(signature)) for signature in cells]
+    )
+
+
+def _with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
+    """The plan with these cells and the topologies that they need."""
+    mtus: dict[str, int] = {}
+    specs: dict[str, tuple[Value, Value]] = {}
+    keys: dict[str, str] = {}
+    for cell in cells:
+        interface = cell.values["interface"]
+        if interface is None:
+            continue
+        qdisc = cell.values["qdisc"] or DEFAULTS["qdisc"]
+        key = keys[cell.id] = json.dumps([interface, qdisc], sort_keys=True)
+        specs[key] = (interface, qdisc)
+        mtus[key] = max(mtus.get(key, 0), cell.frame_size - 14)
+    order = {key: index for index, key in enumerate(specs)}
+    ids = {cell.id for cell in cells}
+    return replace(
+        plan,
+        cells=tuple(cells),
+        baselines={cell: base for cell, base in plan.baselines.items() if {cell, base} <= ids},
+        topologies=tuple(TopologySpec(*specs[key], mtus[key]) for key in specs),
+        topology_of={cell: order[key] for cell, key in keys.items()},
+    )
+
+
+# Expanding
+
+
+class _Space:
+    """The values of every axis by index; an axis that the file does not name has its default."""
+
+    def __init__(self, matrix: Matrix, vocabulary: Vocabulary) -> None:
+        self.matrix = matrix
+        self.vocabulary = vocabulary
+        self.axes = [list(matrix.axes.get(axis, (DEFAULTS[axis],))) for axis in AXES]
+
+    def value(self, combination: Combination, axis: str) -> Value:
+        position = AXES.index(axis)
+        return self.axes[position][combination[position]]
+
+    def index(self, axis: str, value: Value) -> int:
+        """The index of a value; one that only ``include`` or ``baseline`` names is added."""
+        known = self.axes[AXES.index(axis)]
+        if value not in known:
+            known.append(value)
+        return known.index(value)
+
+    def product(self) -> Iterator[Combination]:
+        """Every combination; the axes of a zip group advance together."""
+        groups = {axis: group for group in self.matrix.zip for axis in group}
+        dimensions = list(dict.fromkeys(groups.get(axis, (axis,)) for axis in AXES))
+        lengths = [range(len(self.axes[AXES.index(group[0])])) for group in dimensions]
+        source = [next(i for i, group in enumerate(dimensions) if axis in group) for axis in AXES]
+        for steps in itertools.product(*lengths):
+            yield tuple(steps[i] for i in source)
+
+    def included(self) -> list[Combination]:
+        return [
+            tuple(self.index(axis, row[axis]) if axis in row else 0 for axis in AXES)
+            for row in self.matrix.include
+        ]
+
+    def exclude_rules(self) -> list[list[tuple[int, frozenset[int]]]]:
+        """Each rule as (axis position, indices that match it); a rule applies where all do."""
+        return [
+            [
+                (AXES.index(axis), self._matching(AXES.index(axis), allowed))
+                for axis, allowed in rule.items()
+            ]
+            for rule in self.matrix.exclude
+        ]
+
+    def _matching(self, position: int, allowed: Sequence[Value]) -> frozenset[int]:
+        known = enumerate(self.axes[position])
+        return frozenset(i for i, value in known if any(_covers(want, value) for want in allowed))
+
+    @functools.cache  # noqa: B019 - lives as long as one plan
+    def _ignored(self, method: int, interface: int) -> frozenset[int]:
+        """Positions of the axes that a method, or its interface, does not read."""
+        knobs = self.vocabulary.methods[str(self.axes[_METHOD][method])].knobs
+        ignored = {p for p, axis in enumerate(AXES) if axis not in knobs} - {_METHOD, _REPLICA}
+        if not self._kind(interface).takes_qdisc:
+            ignored.add(_QDISC)
+        return frozenset(ignored)
+
+    def _kind(self, interface: int) -> KindInfo:
+        value = self.axes[_INTERFACE][interface]
+        assert isinstance(value, dict)
+        return self.vocabulary.interfaces[value["kind"]]
+
+    def signature(self, combination: Combination) -> Combination:
+        """The combination with -1 for ignored axes: the same for all that are one cell."""
+        ignored = self._ignored(combination[_METHOD], combination[_INTERFACE])
+        return tuple(-1 if p in ignored else index for p, index in enumerate(combination))
+
+    def values_of(self, signature: Combination) -> dict[str, Value | None]:
+        return {
+            axis: None if index < 0 else self.axes[position][index]
+            for position, (axis, index) in enumerate(zip(AXES, signature, strict=True))
+        }
+
+    def qdisc_ignored_by(self, combination: Combination) -> str:
+        """The interface kind on which this combination's qdisc would mean nothing, or ""."""
+        method = self.vocabulary.methods[str(self.value(combination, "method"))]
+        kind = self._kind(combination[_INTERFACE])
+        plain = self.value(combination, "qdisc") == DEFAULTS["qdisc"]
+        return "" if plain or kind.takes_qdisc or "qdisc" not in method.knobs else kind.name
+
+
+_METHOD, _INTERFACE, _QDISC, _REPLICA = (
+    AXES.index(axis) for axis in ("method", "interface", "qdisc", "replica")
+)
+
+
+def _covers(wanted: Value, value: Value) -> bool:
+    """Whether a rule's value names this one; a mapping in a rule needs to name only a part."""
+    if isinstance(wanted, dict) and isinstance(value, dict):
+        return all(key in value and value[key] == part for key, part in wanted.items())
+    return wanted == value and type(wanted) is type(value)
+
+
+def _baselines(
+    space: _Space, cells: Mapping[Combination, Combination], ids: Mapping[Combination, str]
+) -> dict[str, str]:
+    """For each cell the one that differs in the baseline's axes alone, if the matrix has it."""
+    if space.matrix.baseline is None:
+        return {}
+    wanted = {AXES.index(a): space.index(a, v) for a, v in space.matrix.baseline.items()}
+    found = {}
+    for signature, combination in cells.items():
+        base = tuple(wanted.get(p, index) for p, index in enumerate(combination))
+        if space.signature(base) in ids:
+            found[ids[signature]] = ids[space.signature(base)]
+    return found
+
+
+# Checks that need no machine
+
+
+def _usable_cpus(matrix: Matrix) -> tuple[int, ...]:
+    """CPUs for threads, thread i on the i-th: as given, else all allowed with CPU 0 last.
+
+    CPU 0 is where most kernels take interrupts and run housekeeping.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    if matrix.measure.cpus is None:
+        return tuple([*[cpu for cpu in allowed if cpu], *[cpu for cpu in allowed if not cpu]])
+    missing = [cpu for cpu in matrix.measure.cpus if cpu not in allowed]
+    if missing:
+        raise UsageError(
+            f"{matrix.where('measure', 'cpus')}: CPU {missing[0]} is not there or may not be "
+            f"used; allowed: {', '.join(map(str, allowed))}"
+        )
+    return matrix.measure.cpus
+
+
+def _problems(
+    space: _Space, cells: Mapping[Combination, Combination], cpus: Sequence[int]
+) -> list[str]:
+    """What cannot work in any cell, one line per axis value, in the order of the file."""
+    found: dict[str, Mark] = {}
+    for signature, combination in cells.items():
+        problems = list(_cell_problems(space.values_of(signature), space.vocabulary, cpus))
+        kind = space.qdisc_ignored_by(combination)
+        if kind:
+            text = value_text(space.value(combination, "qdisc"))
+            problems.append(("qdisc", f"qdisc {text} on {kind}, which has none; exclude the pair"))
+        for axis, problem in problems:
+            path = _path_of(space.matrix, axis, combination[AXES.index(axis)])
+            found[f"{space.matrix.where(*path)}: {problem}"] = space.matrix.mark(*path)
+    return sorted(found, key=lambda text: found[text])
+
+
+def _path_of(matrix: Matrix, axis: str, index: int) -> tuple[str | int, ...]:
+    """Where a value of an axis stands in the file: in ``axes``, or in an ``include`` row."""
+    listed = len(matrix.axes.get(axis, ()))
+    if index < listed:
+        return ("axes", axis, index)
+    rows = [row for row, values in enumerate(matrix.include) if axis in values]
+    return ("include", rows[0], axis) if rows else ("axes", axis)
+
+
+def _cell_problems(
+    values: Mapping[str, Value | None], vocabulary: Vocabulary, cpus: Sequence[int]
+) -> Iterator[tuple[str, str]]:
+    """(axis, what is wrong; what is allowed) for each thing that this cell cannot have."""
+    method = vocabulary.methods[str(values["method"])]
+    threads, burst, ring = values["threads"], values["burst"], values["ring"]
+    if isinstance(threads, int) and threads > len(cpus):
+        yield "threads", f"{threads} threads on {len(cpus)} CPUs; at most {len(cpus)}"
+    if isinstance(burst, int) and method.max_burst and burst > method.max_burst:
+        yield "burst", f"{burst} frames in one {method.name} call; at most {method.max_burst}"
+    longest = vocabulary.largest_frame(values["qdisc"]) if values["qdisc"] is not None else None
+    if longest is not None and longest < int(values["frame_size"]):  # type: ignore[arg-type]
+        yield (
+            "frame_size",
+            f"frame of {values['frame_size']} bytes: qdisc {value_text(values['qdisc'])} drops "
+            f"every one longer than {longest}; exclude the pair or raise its burst or limit",
+        )
+    if isinstance(ring, dict):
+        yield from (("ring", problem) for problem in _ring_problems(ring, vocabulary))
+        yield from _ring_fit(values, ring, vocabulary)
+
+
+def _ring_problems(ring: Mapping[str, int], vocabulary: Vocabulary) -> Iterator[str]:
+    """What packet_set_ring() would refuse (net/packet/af_packet.c), before it has to."""
+    page, block, frame = os.sysconf("SC_PAGE_SIZE"), ring["block_size"], ring["frame_size"]
+    smallest = vocabulary.ring_data_offset(ring["version"]) + SOCKADDR_LL
+    if block % page:
+        yield f"ring block_size {block} is no multiple of the page size {page}"
+    if frame % TPACKET_ALIGNMENT:
+        yield f"ring frame_size {frame} is no multiple of {TPACKET_ALIGNMENT}"
+    if frame < smallest:
+        yield f"ring frame_size {frame} is smaller than its header; at least {smallest}"
+    elif block % frame:
+        yield f"ring block_size {block} is no multiple of its frame_size {frame}"
+    if block * ring["block_nr"] > 2**32 - 1:
+        yield f"ring of {block * ring['block_nr']} bytes; less than 4 GiB"
+
+
+def _ring_fit(
+    values: Mapping[str, Value | None], ring: Mapping[str, int], vocabulary: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    frame_size, burst = values["frame_size"], values["burst"]
+    offset = vocabulary.ring_data_offset(ring["version"])
+    slots = ring["block_size"] // max(1, ring["frame_size"]) * ring["block_nr"]
+    room = ring["frame_size"] - offset
+    assert isinstance(frame_size, int)
+    assert isinstance(burst, int)
+    if frame_size > room:
+        yield (
+            "frame_size",
+            f"frame of {frame_size} bytes does not fit a ring slot of {ring['frame_size']}: "
+            f"v{ring['version']} leaves {max(0, room)} bytes; exclude the pair or raise "
+            "ring frame_size",
+        )
+    if burst > slots:
+        yield "burst", f"burst of {burst} frames in a ring of {slots} slots; at most {slots}"
+
+
+# Selecting, ordering, estimating
+
+
+def parse_filters(texts: Sequence[str]) -> dict[str, list[str]]:
+    """``["method=tx_ring", "burst=1,64"]`` as axis -> allowed texts. Raises UsageError."""
+    filters: dict[str, list[str]] = {}
+    for text in texts:
+        axis, equals, values = text.partition("=")
+        if not equals or not values:
+            raise UsageError(f"--filter {text}: not of the form AXIS=VALUE or AXIS=VALUE,VALUE")
+        if axis not in AXES:
+            near = difflib.get_close_matches(axis, AXES, 1)
+            hint = f", did you mean {near[0]}?" if near else ""
+            raise UsageError(f"--filter {text}: unknown axis{hint}; one of {', '.join(AXES)}")
+        filters.setdefault(axis, []).extend(values.split(","))
+    return filters
+
+
+def passes(cell: Cell, filters: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a cell has, on every filtered axis, one of the values.
+
+    A value is named as the table shows it, as YAML writes it, or by its kind.
+    """
+    for axis, texts in filters.items():
+        value = cell.values.get(axis)
+        names = {value_text(value), str(value).lower()}
+        if isinstance(value, dict) and "kind" in value:
+            names.add(str(value["kind"]))
+        if names.isdisjoint(texts):
+            return False
+    return True
+
+
+def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:
+    """The plan of the cells that pass every filter, and of their baselines.
+
+    Raises UsageError, with the values that there are, when none passes.
+    """
+    wanted = {cell.id for cell in plan.cells if passes(cell, filters)}
+    if not wanted:
+        chosen = " ".join(f"{axis}={','.join(texts)}" for axis, texts in filters.items())
+        there = "; ".join(
+            f"{axis} is one of "
+            + ", ".join(sorted({value_text(cell.values.get(axis)) for cell in plan.cells}))
+            for axis in filters
+        )
+        raise UsageError(f"--filter {chosen}: no cell has that; {there}")
+    wanted |= {plan.baselines[cell] for cell in wanted if cell in plan.baselines}
+    return _with_cells(plan, [cell for cell in plan.cells if cell.id in wanted])
+
+
+def round_order(cells: Sequence[str], seed: int, round_: int) -> list[str]:
+    """The cells of a round, shuffled anew for each round, the same for the same seed."""
+    order = list(cells)
+    random.Random(f"{seed}/{round_}").shuffle(order)
+    return order
+
+
+def estimate_ns(plan: Plan, matrix: Matrix) -> tuple[int, int]:
+    """Nanoseconds that a run will take: with the least and with the most rounds."""
+    slice_ns = matrix.measure.window_ns + SLICE_OVERHEAD_NS
+    rounds, cells = matrix.measure.rounds, len(plan.cells)
+    return (
+        cells * (rounds.min * slice_ns + OPEN_NS),
+        cells * (rounds.max * slice_ns + OPEN_NS),
+    )
+
+
+def memory_of(cell: Cell) -> int:
+    """Bytes of rings and frame buffers of an open cell, without the kernel's own skbs."""
+    ring, burst = cell.values["ring"], cell.values["burst"]
+    buffers = cell.threads * (cell.frame_size + 64) * (1 + (burst if isinstance(burst, int) else 1))
+    if not isinstance(ring, dict):
+        return buffers
+    rings = 1 if cell.values["socket"] == "shared" else cell.threads
+    return buffers + rings * int(ring["block_size"]) * int(ring["block_nr"])
+
+
+def to_evict(
+    resident: Mapping[str, int], needed: int, budget: int, upcoming: Sequence[str]
+) -> list[str]:
+    """Which open cells to close so that ``needed`` more bytes fit into ``budget``.
+
+    The cell whose next slice is farthest away goes first, which closes the fewest (Belady 1966).
+    ``resident`` maps open cells to their bytes, ``upcoming`` is the order of the slices to come.
+    """
+    next_use = {cell: position for position, cell in reversed(list(enumerate(upcoming)))}
+    by_distance = sorted(resident, key=lambda cell: -next_use.get(cell, len(upcoming)))
+    used, closing = sum(resident.values()), []
+    for cell in by_distance:
+        if used + needed <= budget:
+            break
+        closing.append(cell)
+        used -= resident[cell]
+    return closing

@@ -1,0 +1,83 @@
+"""From a stored run to what a table shows: a row per cell, and what was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench import stats
+from bench.model import Report, Run
+
+
+def make_report(run: Run) -> Report:
+    """The rows and the heading of a run, also of one that is not finished."""
+    header = run.header
+    return Report(
+        name=header["matrix"]["name"],
+        description=header["matrix"]["description"],
+        run=Path(run.path).stem,
+        facts=tuple(_facts(run)),
+        rows=tuple(stats.summarise(run, header["measure"]["precision"])),
+        baseline=header["matrix"]["baseline"],
+        notes=tuple(_notes(run)),
+    )
+
+
+def is_complete(report: Report, run: Run) -> bool:
+    """Whether every cell has valid figures and the run was not cut short."""
+    return run.end == "done" and all(row.pps and not row.failure for row in report.rows)
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    header, machine = run.header, run.header["host"]
+    measure = header["measure"]
+    rounds = sorted({sum(1 for s in run.samples if s.cell == cell.id) for cell in run.cells} - {0})
+    return [
+        ("date", str(datetime.fromisoformat(header["started"]))),
+        ("kernel", f"{machine['kernel']} {machine['kernel_version']} {machine['arch']}"),
+        ("CPU", f"{machine['cpu']}, {len(machine['cpus_allowed'])} usable"),
+        ("cores used", _cores(run)),
+        ("virtualisation", machine["virtualisation"]),
+        ("mitigations", _mitigations(machine)),
+        ("memory", f"{machine['memory_bytes'] / 2**30:.1f} GiB"),
+        ("core", f"{header['core']['hash'][:12]}, {header['core']['compiler']}"),
+        (
+            "measured",
+            f"{measure['window_ns'] / 1e6:g} ms slices in {_span(rounds)} rounds, "
+            f"shuffled with seed {measure['seed']}",
+        ),
+    ]
+
+
+def _span(counts: list[int]) -> str:
+    if not counts:
+        return "0"
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+
+def _cores(run: Run) -> str:
+    used = sorted({t.cpu for sample in run.samples for t in sample.threads})
+    return ", ".join(f"CPU {cpu}" for cpu in used) or "none"
+
+
+def _mitigations(machine: Mapping[str, Any]) -> str:
+    """Whether any is off, and the command line's word on it; the run file has the whole."""
+    options = [o for o in machine["cmdline"].split() if o.startswith("mitigations=")]
+    states = machine["mitigations"]
+    vulnerable = [name for name, state in states.items() if state.startswith("Vulnerable")]
+    mitigated = len(states) - len(vulnerable)
+    parts = [f"{mitigated} active"]
+    if vulnerable:
+        parts.append(f"vulnerable to {', '.join(vulnerable)}")
+    return "; ".join([*parts, *options])
+
+
+def _notes(run: Run) -> list[str]:
+    notes = list(run.warnings)
+    if run.end == "":
+        notes.append("this run was killed, or is still going on: --resume takes it up")
+    elif run.end != "done":
+        notes.append(f"this run did not finish ({run.end}): --resume takes it up")
+    return notes

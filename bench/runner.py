@@ -1,0 +1,305 @@
+"""The only orchestrator: topologies up, a worker in them, rounds of slices, samples to the disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import host, native, plan, stats, store
+from bench.errors import BenchError, UsageError, WorkerDied
+from bench.model import Cell, Matrix, Run, Sample
+from bench.plan import Plan
+from bench.topology import Topology, up
+from bench.worker import Failure, Setup, Worker
+
+DRAIN_NS = 2_000_000_000
+PRECISION_CHECK_ROUNDS = 10
+"""After the minimum of rounds, every so many it is seen which cells need more."""
+MEMORY_SHARE = 0.5
+"""Of the memory that is free at the start: what rings and buffers of open cells may take."""
+
+
+class Progress(Protocol):
+    """Is told what happens; the command line draws a bar of it."""
+
+    def stage(self, text: str) -> None: ...
+
+    def rounds(self, slices: int) -> None:
+        """So many slices are still to come, at most."""
+
+    def slice(self, cell: Cell, sample: Sample | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a run is written: a new file in a folder, or an unfinished one that is resumed."""
+
+    path: Path
+    resume: bool = False
+
+
+def run(matrix: Matrix, planned: Plan, target: Target, progress: Progress) -> Run:
+    """Run every cell of a plan and store each sample as it is taken.
+
+    An interrupt (KeyboardInterrupt) ends the run early: what was measured is stored and
+    returned, with ``end`` "interrupted". Raises BenchError when there is nothing to go on with
+    (the disk is full, namespaces are forbidden); what was stored until then stays.
+    """
+    native.ensure_built()
+    earlier = _resumable(matrix, planned, target) if target.resume else None
+    with store.RunWriter(target.path, append=target.resume) as writer:
+        if earlier is None:
+            writer.header(_header(matrix, planned), planned.cells)
+        else:
+            writer.write("resume", {"at": _now()})
+        session = _Session(matrix, planned, writer, progress, earlier)
+        started = time.monotonic()
+        try:
+            session.run()
+            end = "done"
+        except KeyboardInterrupt:
+            end = "interrupted"
+        except BenchError as error:
+            if session.is_empty:
+                target.path.unlink()
+            else:
+                writer.end(f"failed: {error}", wall_s=round(time.monotonic() - started, 3))
+            raise
+        writer.end(end, wall_s=round(time.monotonic() - started, 3), windows_s=session.windows_s)
+    return store.read(target.path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _header(matrix: Matrix, planned: Plan) -> dict[str, Any]:
+    core, measure = native.info(), matrix.measure
+    return {
+        "started": _now(),
+        "matrix": {
+            "name": matrix.name,
+            "description": matrix.description,
+            "text": matrix.text,
+            "baseline": matrix.baseline,
+        },
+        "measure": {
+            "window_ns": measure.window_ns,
+            "warmup_ns": plan.WARMUP_NS,
+            "rounds": {"min": measure.rounds.min, "max": measure.rounds.max},
+            "precision": measure.precision,
+            "seed": measure.seed,
+            "cpus": list(planned.cpus),
+        },
+        "core": {"hash": core.hash, "compiler": core.compiler},
+        "host": host.fingerprint(),
+        "baselines": planned.baselines,
+    }
+
+
+def _resumable(matrix: Matrix, planned: Plan, target: Target) -> Run:
+    """The stored run, if what would be added to it is comparable with what it has."""
+    earlier = store.read(target.path)
+    known = host.fingerprint()
+    problems = [
+        what
+        for what, same in {
+            "it is a run of another matrix": earlier.header["matrix"]["text"] == matrix.text,
+            "it has other cells": {c.id for c in earlier.cells} == {c.id for c in planned.cells},
+            "the core has changed since": earlier.header["core"]["hash"] == native.info().hash,
+            "the kernel is another one": earlier.header["host"]["kernel"] == known["kernel"],
+            "it is from another machine": earlier.header["host"]["hostname"] == known["hostname"],
+        }.items()
+        if not same
+    ]
+    if problems:
+        raise UsageError(f"cannot resume {target.path}: {problems[0]}; start a new run")
+    return earlier
+
+
+class _Session:
+    """One call of ``run``: what is up, which cells are left, what was measured."""
+
+    def __init__(
+        self,
+        matrix: Matrix,
+        planned: Plan,
+        writer: store.RunWriter,
+        progress: Progress,
+        earlier: Run | None,
+    ) -> None:
+        self._matrix, self._plan, self._writer, self._progress = matrix, planned, writer, progress
+        self._cells = {cell.id: cell for cell in planned.cells}
+        self._memory = {cell.id: plan.memory_of(cell) for cell in planned.cells}
+        self._budget = int(host.available_memory() * MEMORY_SHARE)
+        self._samples: list[Sample] = list(earlier.samples) if earlier else []
+        self._failures: dict[str, str] = dict(earlier.failures) if earlier else {}
+        self._checked: set[str] = set()
+        self._open: set[str] = set()
+        self._worker: Worker | None = None
+        self.windows_s = 0.0
+
+    def run(self) -> None:
+        with ExitStack() as stack:
+            self._progress.stage("setting up")
+            topologies = self._set_up(stack)
+            setup = Setup(
+                topologies=tuple(t for t in topologies if t is not None),
+                slice_plan=native.SlicePlan(
+                    window_ns=self._matrix.measure.window_ns,
+                    warmup_ns=plan.WARMUP_NS,
+                    drain_ns=DRAIN_NS,
+                ),
+                cpus=self._plan.cpus,
+            )
+            up_ones = [index for index, topology in enumerate(topologies) if topology is not None]
+            self._place = {
+                cell: up_ones.index(index)
+                for cell, index in self._plan.topology_of.items()
+                if cell not in self._failures
+            }
+            with self._workers(setup):
+                self._open_all()
+                self._rounds()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing yet that would be lost."""
+        return not self._samples
+
+    # Setting up
+
+    def _set_up(self, stack: ExitStack) -> list[Topology | None]:
+        """Every topology side by side; one that cannot be made fails its cells, not the run."""
+        topologies: list[Topology | None] = []
+        failed: BenchError | None = None
+        for index, spec in enumerate(self._plan.topologies):
+            try:
+                topologies.append(stack.enter_context(up(spec.interface, spec.qdisc, spec.mtu)))
+            except BenchError as error:
+                failed = error
+                topologies.append(None)
+                for cell in self._plan.cells:
+                    if self._plan.topology_of.get(cell.id) == index:
+                        self._fail(cell.id, str(error))
+        if failed and len(self._failures) == len(self._cells):
+            raise failed
+        return topologies
+
+    @contextmanager
+    def _workers(self, setup: Setup) -> Iterator[None]:
+        """The present worker, and one that takes its place when it dies."""
+        self._setup = setup
+        self._worker = Worker(setup)
+        try:
+            yield
+        except BaseException as error:
+            self._worker.__exit__(type(error), error, error.__traceback__)
+            raise
+        else:
+            self._worker.__exit__(None, None, None)
+
+    @property
+    def _present(self) -> Worker:
+        assert self._worker is not None
+        return self._worker
+
+    def _replace_worker(self, cell: str, death: WorkerDied) -> None:
+        """After a death: the cell that was in hand is left out, the others are opened anew."""
+        self._fail(cell, f"{death} in this cell")
+        self._present.__exit__(type(death), death, None)
+        self._worker = Worker(self._setup)
+        self._open.clear()
+
+    def _fail(self, cell: str, reason: str) -> None:
+        self._failures[cell] = reason
+        self._writer.failure(cell, reason)
+
+    # Cells
+
+    def _open_all(self) -> None:
+        """Open every cell once, in the order of the plan, and check its frames."""
+        for number, cell in enumerate(self._plan.cells, 1):
+            self._progress.stage(f"opening cell {number} of {len(self._cells)}")
+            if cell.id not in self._failures:
+                self._ensure_open(cell.id, [])
+
+    def _ensure_open(self, cell: str, upcoming: Sequence[str]) -> bool:
+        """Open a cell if it is closed, and close others where memory asks for it."""
+        if cell in self._open:
+            return True
+        try:
+            resident = {open_: self._memory[open_] for open_ in self._open}
+            for other in plan.to_evict(resident, self._memory[cell], self._budget, upcoming):
+                self._present.close_cell(other)
+                self._open.discard(other)
+            first = cell not in self._checked
+            answer = self._present.open(self._cells[cell], self._place.get(cell), check=first)
+        except WorkerDied as death:
+            self._replace_worker(cell, death)
+            return False
+        if isinstance(answer, Failure):
+            self._fail(cell, answer.reason)
+            return False
+        if first:
+            self._writer.cell(cell, answer)
+        self._checked.add(cell)
+        self._open.add(cell)
+        return True
+
+    # Rounds
+
+    def _rounds(self) -> None:
+        rounds, seed = self._matrix.measure.rounds, self._matrix.measure.seed
+        first = max((sample.round for sample in self._samples), default=-1) + 1
+        wanted = list(self._cells)
+        for round_ in range(first, rounds.max):
+            if round_ >= rounds.min and (round_ - rounds.min) % PRECISION_CHECK_ROUNDS == 0:
+                wanted = self._unprecise()
+            cells = [cell for cell in wanted if cell not in self._failures]
+            if not cells:
+                break
+            self._progress.rounds(len(cells) * ((max(rounds.min, round_ + 1)) - round_))
+            order = plan.round_order(cells, seed, round_)
+            following = plan.round_order(cells, seed, round_ + 1)
+            for position, cell in enumerate(order):
+                if cell not in self._failures:
+                    self._slice(cell, round_, [*order[position + 1 :], *following])
+
+    def _slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> None:
+        if not self._ensure_open(cell, upcoming):
+            return
+        try:
+            answer = self._present.run(cell, round_)
+        except WorkerDied as death:
+            self._replace_worker(cell, death)
+            return
+        if isinstance(answer, Failure):
+            self._fail(cell, answer.reason)
+            self._progress.slice(self._cells[cell], None)
+            return
+        self._writer.sample(answer)
+        self._samples.append(answer)
+        self.windows_s += answer.wall_ns / 1e9
+        self._progress.slice(self._cells[cell], answer)
+
+    def _unprecise(self) -> list[str]:
+        """Cells that need more rounds, and the baselines that they are compared with."""
+        so_far = Run(
+            path=str(self._writer.path),
+            header={},
+            cells=self._plan.cells,
+            baselines=self._plan.baselines,
+            facts={},
+            failures=self._failures,
+            samples=tuple(self._samples),
+            end="",
+        )
+        wanted = stats.unprecise(so_far, self._matrix.measure.precision)
+        wanted |= {self._plan.baselines[c] for c in wanted if c in self._plan.baselines}
+        return [cell for cell in self._cells if cell in wanted]

@@ -1,0 +1,232 @@
+"""Runs on disk: versioned JSON Lines, appended as they are measured (docs/results.md).
+
+A killed run loses at most the line that was being written; a reader takes every whole line before
+it and says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bench.errors import BenchError, UsageError
+from bench.model import AXES, Cell, Run, Sample, ThreadSample
+
+FORMAT = 1
+"""The version of the format; a reader refuses a newer one."""
+
+_THREAD_FIELDS = {field.name for field in dataclasses.fields(ThreadSample)}
+_SAMPLE_FIELDS = {field.name for field in dataclasses.fields(Sample)} - {"threads"}
+
+
+def results_folder(root: Path, machine: str, matrix: str) -> Path:
+    """``<root>/<machine>/<matrix>``; the machine's name is made fit for a folder."""
+    return root / (re.sub(r"[^A-Za-z0-9_.-]+", "-", machine).strip("-.") or "machine") / matrix
+
+
+def _sparse(record: Any) -> dict[str, Any]:
+    """A dataclass as a dict without the zeros and empty texts that most counters are."""
+    return {
+        field.name: value
+        for field in dataclasses.fields(record)
+        if (value := getattr(record, field.name)) not in (0, "", ())
+    }
+
+
+# Writing
+
+
+class RunWriter:
+    """Appends one run to a file. Raises BenchError when the disk will not take it.
+
+    Every line is flushed as it is written: the process may be killed at any time.
+    """
+
+    def __init__(self, path: Path, append: bool = False) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "a" if append else "x", encoding="utf-8")  # noqa: SIM115
+            if append:
+                _drop_partial_line(path)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def _cannot(self, error: OSError) -> BenchError:
+        return BenchError(
+            f"cannot write results to {self.path}: {error.strerror}; "
+            "make room or choose another folder with --results"
+        )
+
+    def write(self, type_: str, record: Mapping[str, Any]) -> None:
+        line = json.dumps({"type": type_, **record}, separators=(",", ":"), ensure_ascii=False)
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def header(self, header: Mapping[str, Any], cells: Iterable[Cell]) -> None:
+        rows = [
+            {"id": c.id, "values": {a: v for a, v in c.values.items() if v is not None}}
+            for c in cells
+        ]
+        self.write("run", {"format": FORMAT, **header, "cells": rows})
+
+    def cell(self, cell: str, facts: Mapping[str, Any]) -> None:
+        self.write("cell", {"cell": cell, "facts": facts})
+
+    def failure(self, cell: str, reason: str) -> None:
+        self.write("failure", {"cell": cell, "reason": reason})
+
+    def sample(self, sample: Sample) -> None:
+        threads = [_sparse(thread) for thread in sample.threads]
+        self.write("sample", {**_sparse(sample), "round": sample.round, "threads": threads})
+
+    def end(self, reason: str, **figures: Any) -> None:
+        self.write("end", {"reason": reason, **figures})
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.close()
+        except BenchError:
+            if error is None:
+                raise
+
+
+def _drop_partial_line(path: Path) -> None:
+    """Cut off what a killed run left of its last line, so that the next begins a line."""
+    with open(path, "r+b") as file:
+        text = file.read()
+        file.truncate(text.rfind(b"\n") + 1)
+
+
+def new_run_path(folder: Path, now: datetime | None = None) -> Path:
+    """``<UTC time>-<id>.jsonl`` in a folder; the id keeps simultaneous runs apart."""
+    time = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    return folder / f"{time}-{secrets.token_hex(3)}.jsonl"
+
+
+def latest_unfinished(folder: Path) -> Path:
+    """The newest run of a folder that did not end by itself. Raises UsageError if none."""
+    for path in sorted(folder.glob("*.jsonl"), reverse=True):
+        if read(path).end != "done":
+            return path
+    raise UsageError(f"--resume: no unfinished run in {folder}")
+
+
+# Reading
+
+
+def read(path: Path) -> Run:
+    """A stored run. Raises UsageError when the file is not one that can be read.
+
+    A last line that was cut off is left out with a warning.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; name a run file (.jsonl)") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not a run file: not UTF-8 text") from error
+    lines = text.split("\n")
+    warnings = []
+    if lines[-1]:
+        warnings.append(f"{path}:{len(lines)}: the last line is cut off and left out")
+    records = [_record(path, number, line) for number, line in enumerate(lines[:-1], 1)]
+    return _run(path, records, tuple(warnings))
+
+
+def _record(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+        if not isinstance(record, dict) or not isinstance(record.get("type"), str):
+            raise ValueError
+    except ValueError:
+        raise UsageError(f"{path}:{number}: not a line of a run file") from None
+    return record
+
+
+def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -> Run:
+    if not records or records[0]["type"] != "run":
+        raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
+    header = records[0]
+    if not isinstance(header.get("format"), int) or header["format"] > FORMAT:
+        raise UsageError(
+            f"{path}:1: format {header.get('format')!r} is newer than this bench reads "
+            f"(up to {FORMAT}); update bench"
+        )
+    samples, facts, failures, end = [], {}, {}, ""
+    for number, record in enumerate(records[1:], 2):
+        try:
+            match record["type"]:
+                case "sample":
+                    samples.append(_sample(record))
+                case "cell":
+                    facts[record["cell"]] = record["facts"]
+                case "failure":
+                    failures[record["cell"]] = record["reason"]
+                case "end":
+                    end = record["reason"]
+                case "resume":
+                    end = ""
+        except (KeyError, TypeError) as error:
+            raise UsageError(
+                f"{path}:{number}: a line of type {record['type']} without {error}"
+            ) from error
+    try:
+        cells = tuple(
+            Cell(row["id"], {axis: row["values"].get(axis) for axis in AXES})
+            for row in header["cells"]
+        )
+        baselines = dict(header["baselines"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UsageError(f"{path}:1: the header lacks {error}") from error
+    return Run(str(path), header, cells, baselines, facts, failures, tuple(samples), end, warnings)
+
+
+def _sample(record: Mapping[str, Any]) -> Sample:
+    """Fields that a later version of the same format adds are ignored."""
+    fields: dict[str, Any] = {"slice_completed": 0, "delivered": 0}
+    fields |= {name: record[name] for name in _SAMPLE_FIELDS & record.keys()}
+    threads = tuple(
+        ThreadSample(
+            **{"cpu": 0, "wall_ns": 0, "cpu_ns": 0}
+            | {name: value for name, value in thread.items() if name in _THREAD_FIELDS}
+        )
+        for thread in record["threads"]
+    )
+    return Sample(**fields, threads=threads)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none: to a name beside it first. Raises BenchError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BenchError(f"cannot write {path}: {error.strerror}") from error

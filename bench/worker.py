@@ -1,0 +1,300 @@
+"""The child process that opens cells inside their topologies and runs slices.
+
+A crash in the core ends this process and no other. The runner asks for one thing at a time over a
+socket pair and gets one answer (pickled by multiprocessing.connection: both ends are ours), so
+that it always knows in which cell a worker died.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+from bench.capture import check_frames
+from bench.counters import Accounting, CounterReader, Counters, account, delta
+from bench.errors import BenchError, CoreError, WorkerDied
+from bench.model import Cell, Sample
+from bench.native import Endpoint, OpenCell, Slice, SlicePlan
+from bench.topology import Topology, entered
+
+PR_SET_PDEATHSIG = 1
+LATE_COUNTERS_S = 0.005
+"""A counter may rise a moment after the sender got its frame back, in another CPU's softirq."""
+CHILD = "from bench.worker import main; main()"
+ANSWER_SLACK_S = 30.0
+"""Beyond what a slice may take by itself; a worker that is silent for longer hangs."""
+
+
+# What is asked and answered
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """First message: the topologies (their namespaces' descriptors are inherited) and the plan."""
+
+    topologies: tuple[Topology, ...]
+    slice_plan: SlicePlan
+    cpus: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open a cell, and unless it was done before, check its frames. Answer: facts as a dict."""
+
+    cell: Cell
+    topology: int | None
+    check: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close a cell. Answer: None."""
+
+    cell: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSlice:
+    """Run one slice of an open cell. Answer: Sample."""
+
+    cell: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The answer where the cell, not the worker, failed."""
+
+    reason: str
+
+
+# The child
+
+
+class _Cells:
+    """The open cells of this process and the counters of their topologies."""
+
+    def __init__(self, setup: Setup, stack: ExitStack) -> None:
+        self._setup = setup
+        self._allowed = os.sched_getaffinity(0)
+        self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
+        self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
+
+    def open(self, request: Open) -> dict[str, Any]:
+        cell = request.cell
+        cpus = self._setup.cpus[: cell.threads]
+        if request.topology is None:
+            opened = OpenCell(cell.values, None, cpus)
+        else:
+            opened = self._open_in(self._setup.topologies[request.topology], request, cpus)
+        self._open[cell.id] = (cell, request.topology, opened)
+        return dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)}
+
+    def _open_in(self, topology: Topology, request: Open, cpus: Sequence[int]) -> OpenCell:
+        endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
+        with entered(topology.tx.netns_fd):
+            opened = OpenCell(request.cell.values, endpoint, cpus)
+        try:
+            if request.check:
+                check_frames(request.cell, opened, topology)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def close(self, cell: str) -> None:
+        self._open.pop(cell)[2].close()
+
+    def run(self, request: RunSlice) -> Sample:
+        cell, topology, opened = self._open[request.cell]
+        self._step_aside(self._setup.cpus[: cell.threads])
+        at_ns = time.time_ns()
+        if topology is None:
+            return _sample(request, at_ns, opened.slice(self._setup.slice_plan), None)
+        reader = self._readers[topology]
+        before = reader.read()
+        measured = opened.slice(self._setup.slice_plan)
+        accounting, softirqs = self._account(cell, topology, before, measured)
+        return _sample(request, at_ns, measured, accounting, softirqs)
+
+    def _step_aside(self, cpus: Sequence[int]) -> None:
+        """Keep the controlling thread off the senders' CPUs where there are others."""
+        os.sched_setaffinity(0, self._allowed - set(cpus) or self._allowed)
+
+    def _account(
+        self, cell: Cell, topology: int, before: Counters, measured: Slice
+    ) -> tuple[Accounting, tuple[int, int]]:
+        deadline = time.monotonic() + LATE_COUNTERS_S
+        while True:
+            change = delta(before, self._readers[topology].read())
+            accounting = account(
+                change,
+                self._setup.topologies[topology].delivery,
+                frame_size=cell.frame_size,
+                completed=measured.slice_completed,
+                refused=measured.slice_refused,
+            )
+            if not accounting.problem or time.monotonic() >= deadline:
+                return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
+
+
+def _sample(
+    request: RunSlice,
+    at_ns: int,
+    measured: Slice,
+    accounting: Accounting | None,
+    softirqs: tuple[int, int] = (0, 0),
+) -> Sample:
+    problems = [accounting.problem] if accounting and accounting.problem else []
+    if measured.undrained:
+        problems.insert(0, "not drained: the kernel still owned frames at the deadline")
+    if measured.moved:
+        problems.insert(0, "a thread was not on its CPU")
+    return Sample(
+        cell=request.cell,
+        round=request.round,
+        at_ns=at_ns,
+        wall_ns=measured.wall_ns,
+        threads=measured.threads,
+        slice_completed=measured.slice_completed,
+        # Without an interface there is nobody but the sender to count.
+        delivered=accounting.delivered if accounting else measured.slice_completed,
+        lost=accounting.lost if accounting else 0,
+        slice_refused=measured.slice_refused,
+        qdisc_drops=accounting.qdisc_drops if accounting else 0,
+        device_drops=accounting.device_drops if accounting else 0,
+        softnet_drops=accounting.softnet_drops if accounting else 0,
+        foreign=accounting.foreign if accounting else 0,
+        softirq_tx=softirqs[0],
+        softirq_rx=softirqs[1],
+        problem="; ".join(problems),
+    )
+
+
+def _answer(cells: _Cells, request: object) -> object:
+    try:
+        match request:
+            case Open():
+                return cells.open(request)
+            case Close():
+                cells.close(request.cell)
+                return None
+            case RunSlice():
+                return cells.run(request)
+    except (CoreError, BenchError) as error:
+        return Failure(str(error))
+    raise TypeError(f"not a request: {request!r}")
+
+
+def serve(connection: Connection) -> None:
+    """Answer requests until the other end closes."""
+    setup = connection.recv()
+    with ExitStack() as stack:
+        cells = _Cells(setup, stack)
+        gc.freeze()
+        gc.disable()  # no collection in the middle of a round; what is made here is freed at once
+        while True:
+            try:
+                request = connection.recv()
+            except EOFError:
+                return
+            connection.send(_answer(cells, request))
+
+
+def main() -> None:
+    # The runner may be killed without a chance to tell: then this process, and with it the last
+    # holder of the namespaces, must go too.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent, fd = int(sys.argv[1]), int(sys.argv[2])
+    if os.getppid() != parent:
+        return
+    serve(Connection(fd))
+
+
+# The runner's end
+
+
+class Worker:
+    """A running child; a context manager that ends it.
+
+    Requests raise WorkerDied when the child ends or hangs, naming how.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        ours, theirs = socket.socketpair()
+        fds = {fd for topology in setup.topologies for fd in topology.netns_fds}
+        with theirs:
+            self._process = subprocess.Popen(
+                # Not -m: requests are instances of this module's classes, not of __main__'s.
+                [sys.executable, "-c", CHILD, str(os.getpid()), str(theirs.fileno())],
+                pass_fds=(theirs.fileno(), *fds),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
+            )
+        self._connection = Connection(ours.detach())
+        plan = setup.slice_plan
+        self._slice_s = (plan.window_ns + plan.warmup_ns + 3 * plan.drain_ns) / 1e9
+        self._connection.send(setup)
+
+    def open(self, cell: Cell, topology: int | None, check: bool) -> Mapping[str, Any] | Failure:
+        answer = self._ask(Open(cell, topology, check), 10 * ANSWER_SLACK_S)
+        assert isinstance(answer, dict | Failure)
+        return answer
+
+    def close_cell(self, cell: str) -> None:
+        self._ask(Close(cell), ANSWER_SLACK_S)
+
+    def run(self, cell: str, round_: int) -> Sample | Failure:
+        answer = self._ask(RunSlice(cell, round_), self._slice_s + ANSWER_SLACK_S)
+        assert isinstance(answer, Sample | Failure)
+        return answer
+
+    def _ask(self, request: object, timeout_s: float) -> object:
+        try:
+            self._connection.send(request)
+            if not self._connection.poll(timeout_s):
+                self._process.kill()
+                raise WorkerDied(f"the worker hung: no answer within {timeout_s:.0f} s")
+            return self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerDied(f"the worker {self._death()}") from error
+
+    def _death(self) -> str:
+        try:
+            code = self._process.wait(timeout=ANSWER_SLACK_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return "stopped answering"
+        if code >= 0:
+            return f"exited with code {code}"
+        return f"died of {signal.Signals(-code).name}"
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection, upon which the child ends; kill it if it does not."""
+        self._connection.close()
+        try:
+            self._process.wait(timeout=0.0 if error else 3.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
