@@ -1,13 +1,18 @@
 """Pure functions over samples: medians, intervals that know of autocorrelation, ratios.
 
 The estimate is the median over rounds. Its interval is a pair of order statistics (Conover,
-Practical Nonparametric Statistics, 3.2), widened where neighbouring rounds are alike: the number
-of samples below the median then varies more than a binomial's, by the long-run variance of the
-indicator "at or below the median" (Bartlett kernel: Newey and West, Econometrica 55, 1987).
+Practical Nonparametric Statistics, 3.2), widened where neighbouring rounds are alike. Then the
+number of samples below the median varies more than a binomial's, by the sum of the
+autocorrelations of "below the median": for a first-order autoregressive series of correlation r,
+that of lag k is 2/pi asin(r^k) (the arcsine law of Gaussian signs; Kedem, Binary Time Series,
+1980). r is estimated from ranks, so that no outlier moves it, and corrected for its bias in short
+series (Marriott and Pope, Biometrika 41, 1954).
 """
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -21,33 +26,50 @@ MIN_SHARE = 0.95
 Z95 = 1.959964
 
 
-def _long_run_variance(indicators: Sequence[float]) -> float:
-    """The variance of a sum of these, per term; never below a fair coin's 1/4."""
-    n = len(indicators)
-    lags = min(n - 1, int(4 * math.pow(n / 100, 2 / 9)))
-    mean = sum(indicators) / n
-    centred = [x - mean for x in indicators]
+def _centred_ranks(values: Sequence[float]) -> list[float]:
+    """Ranks around 0; equal values share the mean of theirs."""
+    ordered = sorted(values)
+    middle = len(values) - 1
+    return [
+        (bisect.bisect_left(ordered, v) + bisect.bisect_right(ordered, v) - 1 - middle) / 2
+        for v in values
+    ]
 
-    def covariance(lag: int) -> float:
-        return math.fsum(a * b for a, b in zip(centred, centred[lag:], strict=False)) / n
 
-    weighted = sum((1 - lag / (lags + 1)) * covariance(lag) for lag in range(1, lags + 1))
-    return max(0.25, covariance(0) + 2 * weighted)
+def _autocorrelation(values: Sequence[float]) -> float:
+    """The correlation of neighbours' ranks, between 0 and 0.97; of equal values 0."""
+    ranks, n = _centred_ranks(values), len(values)
+    power = math.fsum(rank * rank for rank in ranks)
+    if power == 0:
+        return 0.0
+    plain = math.fsum(a * b for a, b in itertools.pairwise(ranks)) / power
+    return min(0.97, max(0.0, plain + (1 + 3 * plain) / n))
+
+
+def _inflation(correlation: float) -> float:
+    """How many times a binomial's the variance of the count below the median is."""
+    total, power = 1.0, correlation
+    while power > 1e-3:
+        total += 4 / math.pi * math.asin(power)
+        power *= correlation
+    return total
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
     """The median of values in the order in which they were measured, with its 95 % interval.
 
-    None without values; no interval below MIN_ROUNDS.
+    None without values. No interval below MIN_ROUNDS, nor where the values are so much alike
+    their neighbours that even their whole range would cover less.
     """
     if not values:
         return None
-    median = statistics.median(values)
-    n = len(values)
+    median, n = statistics.median(values), len(values)
     if n < MIN_ROUNDS:
         return Estimate(median, None, None, n)
-    variance = _long_run_variance([1.0 if value <= median else 0.0 for value in values])
-    lower = max(0, math.floor(n / 2 - Z95 * math.sqrt(n * variance)))
+    spread = Z95 * math.sqrt(n * _inflation(_autocorrelation(values))) / 2
+    lower = math.floor(n / 2 - spread)
+    if lower < 0:
+        return Estimate(median, None, None, n)
     ordered = sorted(values)
     return Estimate(median, ordered[lower], ordered[n - 1 - lower], n)
 
@@ -163,7 +185,7 @@ def _notes(
     notes = []
     half = figure.half_width if figure else None
     if figure and half is None:
-        notes.append(f"imprecise: fewer than {MIN_ROUNDS} rounds give no interval")
+        notes.append("imprecise: too few rounds for an interval")
     elif half is not None and half > precision:
         notes.append(f"imprecise: the 95 % interval is wider than ±{precision:.2g} of the figure")
     if shares and statistics.median(shares) < MIN_SHARE:

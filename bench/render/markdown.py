@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from tabulate import tabulate
-
 from bench.model import Report
 from bench.render.table import Table, tabulated
 
@@ -32,6 +30,8 @@ def _facts(table: Table) -> str:
 def _pipes(table: Table) -> str:
     if not table.columns:
         return "no cells"
+    from tabulate import tabulate
+
     return tabulate(
         [list(map(_escaped, row)) for row in zip(*(c.cells for c in table.columns), strict=True)],
         headers=[_escaped(column.label) for column in table.columns],

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import fill
 
-from tabulate import tabulate
-
 from bench.model import Report
 from bench.render.table import Column, Table, tabulated
 
@@ -98,6 +96,8 @@ def _draw(columns: tuple[Column, ...]) -> tuple[list[str], list[str]]:
     height = max(map(len, labels))
     standing = [[""] * (height - len(label)) + label for label in labels]
     cells = [[*label, *column.cells] for label, column in zip(standing, columns, strict=True)]
+    from tabulate import tabulate
+
     text = tabulate(
         list(zip(*cells, strict=True)),
         tablefmt="plain",  # its own headers would be padded to two columns more than they need

@@ -1,0 +1,92 @@
+"""Imports run downward only, and what is heavy is imported where it is used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = [
+    "errors",
+    "units",
+    "model",
+    "yamltree",
+    "matrix_schema",
+    "matrix",
+    "plan",
+    "native",
+    "topology",
+    "counters",
+    "capture",
+    "host",
+    "worker",
+    "stats",
+    "store",
+    "runner",
+    "report",
+    "render",
+    "cli",
+    "__main__",
+]
+"""From the bottom up: a module imports only what stands before it."""
+
+
+def layer_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every bench module that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+            if node.module == "bench":
+                names = [f"bench.{alias.name}" for alias in node.names]
+            found.update(names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return {name for name in found if name.startswith("bench.")}
+
+
+MODULES = sorted((ROOT / "bench").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downward(path: Path) -> None:
+    own = layer_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    if own in ("", "__init__"):
+        return
+    allowed = {*LAYERS[: LAYERS.index(own) + 1], "_core", "_core_test"}
+    upward = {name for name in imports_of(path) if layer_of(name) not in allowed}
+    assert not upward
+
+
+def test_every_module_has_its_layer() -> None:
+    names = {path.relative_to(ROOT / "bench").parts[0].removesuffix(".py") for path in MODULES}
+    assert names - {"__init__"} == set(LAYERS)
+
+
+def test_only_native_imports_the_core() -> None:
+    users = [path for path in MODULES if "bench._core" in path.read_text()]
+    assert [path.name for path in users] == ["native.py"]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; sys.argv = ['bench', '--help']\n"
+        "from bench.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'pydantic', 'yaml', 'pyroute2', 'cffi', 'tabulate', 'tqdm', 'setuptools'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "heavy: []"

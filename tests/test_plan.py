@@ -1,0 +1,311 @@
+"""Expanding, collapsing, excluding, checking and ordering: all without a machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import plan
+from bench.errors import UsageError
+from bench.model import DEFAULTS, Mark, Matrix, Measure, Value, cell_id
+from tests.vocabulary import WORDS
+
+LO: Value = {"kind": "lo"}
+VETH: Value = {"kind": "veth", "queues": 1}
+NOQUEUE: Value = {"kind": "noqueue"}
+RING = {"version": 2, "block_size": 4096, "block_nr": 4, "frame_size": 2048}
+
+
+def matrix(**axes: tuple[Value, ...]) -> Matrix:
+    return Matrix(
+        file="m.yaml",
+        text="",
+        name="m",
+        description="",
+        axes=axes,
+        zip=(),
+        exclude=(),
+        include=(),
+        measure=Measure(),
+        baseline=None,
+        marks={(): Mark(1, 1), ("axes",): Mark(3, 3)},
+    )
+
+
+def planned(m: Matrix) -> plan.Plan:
+    return plan.make_plan(m, WORDS)
+
+
+def methods_and(made: plan.Plan, axis: str) -> list[tuple[str, Value | None]]:
+    return [(cell.method, cell.values[axis]) for cell in made.cells]
+
+
+def errors(m: Matrix) -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        planned(m)
+    return str(caught.value).splitlines()
+
+
+def test_axes_multiply_and_unnamed_ones_have_their_default() -> None:
+    made = planned(matrix(method=("sendto",), frame_size=(64, 1514), threads=(1,)))
+    assert (made.combinations, made.excluded, made.collapsed, len(made.cells)) == (2, 0, 0, 2)
+    assert [cell.frame_size for cell in made.cells] == [64, 1514]
+    assert made.cells[0].values["interface"] == DEFAULTS["interface"]
+
+
+def test_an_axis_that_a_method_ignores_collapses() -> None:
+    made = planned(matrix(method=("sendto", "sendmmsg"), burst=(1, 8, 64)))
+    assert (made.combinations, made.collapsed) == (6, 2)
+    assert methods_and(made, "burst") == [
+        ("sendto", None),
+        ("sendmmsg", 1),
+        ("sendmmsg", 8),
+        ("sendmmsg", 64),
+    ]
+
+
+def test_null_needs_no_topology_and_lo_has_no_qdisc() -> None:
+    made = planned(matrix(method=("null", "sendto"), interface=(LO, VETH)))
+    assert [c.values["interface"] for c in made.cells] == [None, LO, VETH]
+    assert [c.values["qdisc"] for c in made.cells] == [None, None, NOQUEUE]
+    assert [t.interface for t in made.topologies] == [LO, VETH]
+    assert made.cells[0].id not in made.topology_of
+
+
+def test_a_topology_has_the_largest_mtu_that_its_cells_ask_for() -> None:
+    made = planned(matrix(interface=(VETH,), frame_size=(64, 9000)))
+    assert [t.mtu for t in made.topologies] == [9000 - 14]
+
+
+def test_zipped_axes_advance_together() -> None:
+    m = replace(
+        matrix(method=("sendmmsg",), frame_size=(64, 1514), burst=(8, 64), threads=(1, 1)),
+        zip=(("frame_size", "burst"),),
+        axes={"method": ("sendmmsg",), "frame_size": (64, 1514), "burst": (8, 64)},
+    )
+    assert [(c.frame_size, c.values["burst"]) for c in planned(m).cells] == [(64, 8), (1514, 64)]
+
+
+def test_exclude_matches_before_collapsing_and_any_value_of_a_list() -> None:
+    m = replace(
+        matrix(method=("sendto", "sendmmsg"), burst=(1, 64), frame_size=(64, 128, 1514)),
+        exclude=({"method": ("sendmmsg",), "burst": (1,), "frame_size": (64, 1514)},),
+    )
+    made = planned(m)
+    assert (made.combinations, made.excluded, len(made.cells)) == (12, 2, 7)
+    assert [c.frame_size for c in made.cells if c.values["burst"] == 1] == [128]
+
+
+def test_a_mapping_in_a_rule_needs_to_name_only_a_part() -> None:
+    m = replace(matrix(interface=(LO, VETH)), exclude=({"interface": ({"kind": "veth"},)},))
+    assert [c.values["interface"] for c in planned(m).cells] == [LO]
+
+
+def test_true_is_not_one() -> None:
+    m = replace(matrix(msg_dontwait=(False, True)), exclude=({"msg_dontwait": (1,)},))
+    assert len(planned(m).cells) == 2
+
+
+def test_include_adds_cells_with_the_first_values_else() -> None:
+    m = replace(
+        matrix(method=("sendto",), frame_size=(64, 1514)),
+        include=({"method": "tx_ring", "burst": 2}, {"method": "sendto"}),
+    )
+    made = planned(m)
+    assert (made.combinations, made.collapsed) == (4, 1)
+    assert [(c.method, c.frame_size, c.values["burst"]) for c in made.cells] == [
+        ("sendto", 64, None),
+        ("sendto", 1514, None),
+        ("tx_ring", 64, 2),
+    ]
+
+
+def test_the_baseline_differs_in_the_named_axes_alone() -> None:
+    m = replace(
+        matrix(method=("sendto", "tx_ring"), frame_size=(64, 1514), burst=(8, 64)),
+        baseline={"method": "sendto"},
+    )
+    made = planned(m)
+    by_id = {cell.id: cell for cell in made.cells}
+    pairs = {(by_id[a].method, by_id[a].frame_size, by_id[b].frame_size)
+             for a, b in made.baselines.items()}  # fmt: skip
+    assert len(made.baselines) == len(made.cells) == 6
+    assert all(by_id[base].method == "sendto" for base in made.baselines.values())
+    assert pairs == {(m, s, s) for m in ("sendto", "tx_ring") for s in (64, 1514)}
+
+
+def test_a_cell_whose_baseline_was_excluded_has_none() -> None:
+    m = replace(
+        matrix(method=("sendto", "tx_ring"), msg_dontwait=(False, True)),
+        exclude=({"method": ("sendto",), "msg_dontwait": (True,)},),
+        baseline={"method": "sendto"},
+    )
+    made = planned(m)
+    without = [c for c in made.cells if c.id not in made.baselines]
+    assert [(c.method, c.values["msg_dontwait"]) for c in without] == [("tx_ring", True)]
+
+
+def test_an_id_depends_on_effective_values_alone() -> None:
+    few = planned(matrix(method=("sendto",), frame_size=(1514,)))
+    many = planned(matrix(method=("sendto", "tx_ring"), frame_size=(64, 1514), burst=(9,)))
+    assert few.cells[0].id in {cell.id for cell in many.cells}
+    assert cell_id({"method": "send", "burst": None}) == cell_id({"method": "send"})
+    assert cell_id({"method": "send", "fill": "prefilled"}) == cell_id({"method": "send"})
+    assert cell_id({"method": "send", "fill": "copy"}) != cell_id({"method": "send"})
+
+
+@pytest.mark.parametrize(
+    ("axes", "error"),
+    [
+        (
+            {"method": ("tx_ring",), "frame_size": (2017,)},
+            "frame of 2017 bytes does not fit a ring slot of 2048: v2 leaves 2016 bytes; "
+            "exclude the pair or raise ring frame_size",
+        ),
+        (
+            {"method": ("tx_ring",), "ring": (RING | {"block_size": 6144},)},
+            f"ring block_size 6144 is no multiple of the page size {os.sysconf('SC_PAGE_SIZE')}",
+        ),
+        (
+            {"method": ("tx_ring",), "ring": (RING | {"frame_size": 1360},), "burst": (4,)},
+            "ring block_size 4096 is no multiple of its frame_size 1360",
+        ),
+        (
+            {"method": ("tx_ring",), "ring": (RING | {"block_size": 12288, "frame_size": 1000},)},
+            "ring frame_size 1000 is no multiple of 16",
+        ),
+        (
+            {"method": ("tx_ring",), "burst": (9,), "ring": (RING,)},
+            "burst of 9 frames in a ring of 8 slots; at most 8",
+        ),
+        (
+            {"method": ("sendmmsg",), "burst": (1025,)},
+            "1025 frames in one sendmmsg call; at most 1024",
+        ),
+        (
+            {"qdisc": ({"kind": "pfifo", "limit": 50},)},
+            "qdisc pfifo limit=50 on lo, which has none; exclude the pair",
+        ),
+        (
+            {
+                "interface": (VETH,),
+                "qdisc": ({"kind": "pfifo", "limit": 7},),
+                "frame_size": (2001,),
+            },
+            "frame of 2001 bytes: qdisc pfifo limit=7 drops every one longer than 2000; "
+            "exclude the pair or raise its burst or limit",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_set_up(
+    axes: dict[str, tuple[Value, ...]], error: str
+) -> None:
+    assert f"m.yaml:3:3: {error}" in errors(matrix(**axes))
+
+
+def test_more_threads_than_cpus_and_a_cpu_that_is_not_there() -> None:
+    too_many = len(os.sched_getaffinity(0)) + 1
+    assert errors(matrix(threads=(too_many,))) == [
+        f"m.yaml:3:3: {too_many} threads on {too_many - 1} CPUs; at most {too_many - 1}"
+    ]
+    there = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
+    assert errors(replace(matrix(), measure=Measure(cpus=(999,)))) == [
+        f"m.yaml:1:1: CPU 999 is not there or may not be used; allowed: {there}"
+    ]
+
+
+def test_all_problems_come_in_one_go_each_once_at_its_value() -> None:
+    m = replace(
+        matrix(method=("tx_ring",), frame_size=(2017, 64, 4000), msg_dontwait=(False, True)),
+        marks={
+            (): Mark(1, 1),
+            ("axes", "frame_size", 0): Mark(5, 16),
+            ("axes", "frame_size", 2): Mark(5, 26),
+        },
+    )
+    assert [line.split(" bytes")[0] for line in errors(m)] == [
+        "m.yaml:5:16: frame of 2017",
+        "m.yaml:5:26: frame of 4000",
+    ]
+
+
+def test_nothing_left_and_no_baseline_are_errors() -> None:
+    gone = replace(matrix(), exclude=({"method": ("sendto",)},))
+    assert errors(gone) == ["m.yaml:1:1: every combination is excluded; keep at least one"]
+    baseless = replace(matrix(method=("sendmmsg",)), baseline={"method": "sendto"})
+    assert errors(baseless) == [
+        "m.yaml:1:1: no cell of the matrix is a baseline; it must name values that some cell has"
+    ]
+
+
+def test_filters_keep_the_baselines_of_what_they_keep() -> None:
+    m = replace(
+        matrix(method=("sendto", "sendmmsg", "tx_ring"), frame_size=(64, 1514)),
+        baseline={"method": "sendto"},
+    )
+    kept = plan.select(planned(m), plan.parse_filters(["method=tx_ring", "frame_size=64"]))
+    assert [(c.method, c.frame_size) for c in kept.cells] == [("sendto", 64), ("tx_ring", 64)]
+    assert set(kept.baselines) == {c.id for c in kept.cells}
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (["method"], "--filter method: not of the form AXIS=VALUE or AXIS=VALUE,VALUE"),
+        (["methd=x"], "--filter methd=x: unknown axis, did you mean method?; one of interface,"),
+        (
+            ["frame_size=65"],
+            "--filter frame_size=65: no cell has that; frame_size is one of 1514, 64",
+        ),
+    ],
+)
+def test_a_bad_filter_says_what_there_is(filters: list[str], message: str) -> None:
+    made = planned(matrix(frame_size=(64, 1514)))
+    with pytest.raises(UsageError) as caught:
+        plan.select(made, plan.parse_filters(filters))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_round_is_shuffled_anew_and_the_same_for_the_same_seed() -> None:
+    cells = [str(n) for n in range(50)]
+    first = plan.round_order(cells, 1, 0)
+    assert sorted(first) == sorted(cells)
+    assert first == plan.round_order(cells, 1, 0)
+    assert first != plan.round_order(cells, 1, 1)
+    assert first != plan.round_order(cells, 2, 0)
+
+
+def test_the_cell_that_is_used_last_is_closed_first_and_no_more_than_needed() -> None:
+    resident = {"a": 4, "b": 4, "c": 4}
+    assert plan.to_evict(resident, 4, 16, ["a", "b", "c"]) == []
+    assert plan.to_evict(resident, 4, 12, ["a", "c", "b"]) == ["b"]
+    assert plan.to_evict(resident, 4, 12, ["a", "b"]) == ["c"]
+    assert plan.to_evict(resident, 8, 12, ["a", "b", "c"]) == ["c", "b"]
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=60), st.integers(1, 6))
+def test_evicting_never_closes_more_cells_than_first_in_first_out_would(
+    uses: list[str], room: int
+) -> None:
+    def closed(choose: str) -> int:
+        resident: dict[str, int] = {}
+        count = 0
+        for position, cell in enumerate(uses):
+            if cell in resident:
+                continue
+            if choose == "plan":
+                gone = plan.to_evict(resident, 1, room, uses[position + 1 :])
+            else:
+                gone = list(resident)[: len(resident) + 1 - room]
+            for other in gone:
+                del resident[other]
+            count += len(gone)
+            resident[cell] = 1
+            assert len(resident) <= room
+        return count
+
+    assert closed("plan") <= closed("first")

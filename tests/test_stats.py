@@ -1,0 +1,171 @@
+"""Medians, intervals, ratios within rounds, and which cells need more of them."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+import pytest
+
+from bench import stats
+from bench.model import AXES, Cell, Run, Sample, ThreadSample
+
+
+def sample(cell: str, round_: int, pps: float, **fields: object) -> Sample:
+    """A slice of 10 ms at so many frames per second, at 1000 ns of CPU per frame."""
+    completed = int(pps / 100)
+    thread = ThreadSample(
+        cpu=1, wall_ns=10_000_000, cpu_ns=completed * 1000, completed=completed, calls=completed
+    )
+    base = {"wall_ns": 10_000_000, "threads": (thread,), "at_ns": round_}
+    return Sample(
+        cell=cell,
+        round=round_,
+        slice_completed=completed,
+        delivered=completed,
+        **(base | fields),  # type: ignore[arg-type]
+    )
+
+
+def cell(name: str) -> Cell:
+    return Cell(name, dict.fromkeys(AXES) | {"method": name, "frame_size": 1250, "threads": 1})
+
+
+def run(samples: list[Sample], baselines: dict[str, str], **fields: object) -> Run:
+    names = list(dict.fromkeys(s.cell for s in samples)) or ["a"]
+    base = {"facts": {}, "failures": {}, "end": "done", "header": {}, "path": "x"}
+    return Run(
+        cells=tuple(cell(name) for name in names),
+        baselines=baselines,
+        samples=tuple(samples),
+        **(base | fields),  # type: ignore[arg-type]
+    )
+
+
+def test_the_estimate_is_the_median_and_few_values_have_no_interval() -> None:
+    assert stats.estimate([]) is None
+    few = stats.estimate([3.0, 1.0, 2.0, 9.0, 4.0])
+    assert few is not None
+    assert (few.value, few.low, few.high, few.n) == (3.0, None, None, 5)
+    six = stats.estimate([3.0, 9.0, 1.0, 5.0, 2.0, 4.0])
+    assert six is not None
+    assert (six.value, six.low, six.high) == (3.5, 1.0, 9.0), "the whole range: 96.9 %"
+    rising = stats.estimate([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert rising is not None
+    assert rising.low is None, "six that rise are fewer than six"
+
+
+@pytest.mark.parametrize(
+    ("n", "rho", "at_least"),
+    [(6, 0.0, 0.94), (40, 0.0, 0.94), (400, 0.0, 0.93), (40, 0.5, 0.90), (100, 0.5, 0.92)],
+)
+def test_intervals_hold_the_median_also_where_neighbours_are_alike(
+    n: int, rho: float, at_least: float
+) -> None:
+    generator = random.Random(f"{n} {rho}")
+    hits = given = 0
+    while given < 600:
+        value, values = generator.gauss(0, 1), []
+        for _ in range(n):
+            value = rho * value + generator.gauss(0, (1 - rho * rho) ** 0.5)
+            values.append(value)
+        estimate = stats.estimate(values)
+        assert estimate is not None
+        if estimate.low is not None and estimate.high is not None:
+            given += 1
+            hits += estimate.low <= 0 <= estimate.high
+    assert hits / given >= at_least
+
+
+def test_an_interval_is_not_wider_than_it_must_be_on_independent_samples() -> None:
+    generator = random.Random(7)
+    widths = []
+    for _ in range(200):
+        estimate = stats.estimate([generator.gauss(100, 1) for _ in range(400)])
+        assert estimate is not None
+        assert estimate.half_width is not None
+        widths.append(estimate.half_width * 100)
+    exact = 1.96 * 1.2533 / 400**0.5
+    assert statistics.mean(widths) < 1.2 * exact
+
+
+def test_ratios_are_within_rounds_so_that_drift_cancels() -> None:
+    drifting = [1e6 * (1 + 0.3 * r / 20) for r in range(20)]
+    samples = [sample("base", r, pps) for r, pps in enumerate(drifting)]
+    samples += [sample("fast", r, 2 * pps) for r, pps in enumerate(drifting)]
+    base, fast = stats.summarise(run(samples, {"base": "base", "fast": "base"}), 0.01)
+    assert base.is_baseline
+    assert base.ratio is None
+    assert fast.ratio is not None
+    assert fast.ratio.value == pytest.approx(2, abs=1e-3)
+    assert fast.ratio.half_width is not None
+    assert fast.ratio.half_width < 1e-3
+    assert fast.pps is not None
+    assert fast.pps.low is None, "twenty values in a row that only rise tell no level"
+
+
+def test_only_rounds_that_both_have_make_a_ratio() -> None:
+    cells = [sample("a", r, 2e6) for r in (0, 1, 3)]
+    base = [sample("b", r, 1e6) for r in (1, 2, 3)]
+    assert len(stats.within_round_ratios(cells, base, "pps")) == 2
+
+
+def test_figures_of_a_row() -> None:
+    thread = ThreadSample(
+        cpu=1,
+        wall_ns=10_000_000,
+        cpu_ns=6_000_000,
+        user_ns=600_000,
+        blocked_ns=2_500_000,
+        completed=6400,
+        calls=100,
+        enobufs=3,
+        wmem_high=1000,
+    )
+    samples = [sample("a", r, 0, threads=(thread, thread), qdisc_drops=3) for r in range(6)]
+    (row,) = stats.summarise(run(samples, {}), 0.01)
+    assert row.pps is not None
+    assert row.gbps is not None
+    assert row.ns_per_frame is not None
+    assert row.pps.value == pytest.approx(1.28e6)
+    assert row.gbps.value == pytest.approx(1.28e6 * 1250 * 8 / 1e9)
+    assert row.ns_per_frame.value == pytest.approx(937.5)
+    assert row.frames_per_call == 64
+    assert row.share == pytest.approx(0.8)
+    assert row.user_share == pytest.approx(0.1)
+    assert (row.enobufs, row.drops, row.wmem_high) == (36, 18, 1000)
+    assert [note.split(":")[0] for note in row.notes] == ["starved"]
+
+
+def test_an_invalid_sample_is_counted_and_left_out() -> None:
+    samples = [sample("a", r, 1e6) for r in range(10)]
+    samples += [sample("a", r, 9e9, problem="5 foreign frames") for r in range(10, 13)]
+    (row,) = stats.summarise(run(samples, {}), 0.5)
+    assert (row.rounds, row.invalid, row.invalid_reason) == (10, 3, "5 foreign frames")
+    assert row.pps is not None
+    assert row.pps.value == pytest.approx(1e6)
+
+
+def test_a_window_without_a_frame_is_invalid_and_says_so() -> None:
+    (row,) = stats.summarise(run([sample("a", 0, 0)], {}), 0.01)
+    assert row.pps is None
+    assert row.invalid_reason == "no frame completed in the window"
+
+
+def test_notes_say_imprecise_lossy_and_unlocked() -> None:
+    samples = [sample("a", r, 1e6 * (1 + r % 2), lost=1) for r in range(10)]
+    (row,) = stats.summarise(run(samples, {}, facts={"a": {"mmap_unlocked": True}}), 0.01)
+    assert [note.split(":")[0] for note in row.notes] == ["imprecise", "lossy", "unlocked"]
+
+
+def test_more_rounds_go_to_cells_that_are_not_yet_precise() -> None:
+    generator = random.Random(3)
+    samples = []
+    for r in range(40):
+        samples.append(sample("base", r, 1e6))
+        samples.append(sample("steady", r, 2e6))
+        samples.append(sample("noisy", r, 2e6 * generator.uniform(0.5, 1.5)))
+    baselines = {"base": "base", "steady": "base", "noisy": "base"}
+    assert stats.unprecise(run(samples, baselines), 0.01) == {"noisy"}
+    failed = run(samples, baselines, failures={"noisy": "gone"})
+    assert stats.unprecise(failed, 0.01) == set()

@@ -1,0 +1,51 @@
+"""A vocabulary of fixed words for tests that need neither the core nor pyroute2."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from bench.model import AXES, KindInfo, MethodInfo, Vocabulary
+
+
+class NoOptions(BaseModel):
+    pass
+
+
+class Veth(BaseModel):
+    queues: int = 1
+
+
+class Pfifo(BaseModel):
+    limit: int = 1000
+
+
+_PLAIN = frozenset(
+    {
+        "interface",
+        "qdisc",
+        "frame_size",
+        "threads",
+        "socket",
+        "fill",
+        "sndbuf",
+        "msg_dontwait",
+        "qdisc_bypass",
+    }
+)
+_RING = frozenset(AXES) - {"method", "replica"}
+
+WORDS = Vocabulary(
+    methods={
+        "null": MethodInfo("null", "", "", frozenset({"frame_size", "threads", "burst", "fill"})),
+        "sendto": MethodInfo("sendto", "", "", _PLAIN),
+        "sendmmsg": MethodInfo("sendmmsg", "", "", _PLAIN | {"burst"}, max_burst=1024),
+        "tx_ring": MethodInfo("tx_ring", "", "", _RING),
+    },
+    interfaces={
+        "lo": KindInfo("lo", "", NoOptions, takes_qdisc=False),
+        "veth": KindInfo("veth", "", Veth),
+    },
+    qdiscs={"noqueue": KindInfo("noqueue", "", NoOptions), "pfifo": KindInfo("pfifo", "", Pfifo)},
+    ring_data_offset=lambda version: {1: 32, 2: 32, 3: 48}[version],
+    largest_frame=lambda qdisc: 2000 if qdisc == {"kind": "pfifo", "limit": 7} else None,
+)
