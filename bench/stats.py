@@ -7,6 +7,11 @@ autocorrelations of "below the median": for a first-order autoregressive series 
 that of lag k is 2/pi asin(r^k) (the arcsine law of Gaussian signs; Kedem, Binary Time Series,
 1980). r is estimated from ranks, so that no outlier moves it, and corrected for its bias in short
 series (Marriott and Pope, Biometrika 41, 1954).
+
+One short series cannot tell its own r: forty values of r = 0.8 often look like 0.5, and their
+interval would hold 88 times in 100. But what makes neighbouring slices alike is the machine, and
+a run has many cells: r is estimated over all of them, one standard error upwards, and a cell
+whose own is clearly higher has its own. benchmarks/coverage.py shows what this holds.
 """
 
 from __future__ import annotations
@@ -15,12 +20,19 @@ import bisect
 import itertools
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bench.model import Cell, CellResult, Estimate, Run, Sample
 
 MIN_ROUNDS = 6
 """Fewer samples give no 95 % interval: even their whole range covers less."""
+SURE_ROUNDS = 20
+"""Fewer give one only where neighbours are hardly alike (SMALL_CORRELATION)."""
+SMALL_CORRELATION = 0.15
+KNOWN_FROM = 100
+"""So many values, of all cells together, are needed to know how much neighbours are alike."""
+MAX_CORRELATION = 0.97
 MIN_SHARE = 0.95
 """A sender that got less of its CPU than this is marked as starved."""
 Z95 = 1.959964
@@ -37,13 +49,30 @@ def _centred_ranks(values: Sequence[float]) -> list[float]:
 
 
 def _autocorrelation(values: Sequence[float]) -> float:
-    """The correlation of neighbours' ranks, between 0 and 0.97; of equal values 0."""
+    """The correlation of neighbours' ranks, from -1 to 1; of equal values 0."""
     ranks, n = _centred_ranks(values), len(values)
     power = math.fsum(rank * rank for rank in ranks)
     if power == 0:
         return 0.0
     plain = math.fsum(a * b for a, b in itertools.pairwise(ranks)) / power
-    return min(0.97, max(0.0, plain + (1 + 3 * plain) / n))
+    return plain + (1 + 3 * plain) / n
+
+
+def _standard_error(correlation: float, n: int) -> float:
+    return math.sqrt(max(0.02, 1 - correlation * correlation) / n)
+
+
+def common_correlation(series: Sequence[Sequence[float]]) -> float | None:
+    """How much neighbouring values are alike in all of these, one standard error upwards.
+
+    None where there are too few values to know.
+    """
+    long = [values for values in series if len(values) >= MIN_ROUNDS]
+    total = sum(map(len, long))
+    if total < KNOWN_FROM:
+        return None
+    mean = math.fsum(_autocorrelation(values) * len(values) for values in long) / total
+    return mean + _standard_error(mean, total)
 
 
 def _inflation(correlation: float) -> float:
@@ -55,21 +84,30 @@ def _inflation(correlation: float) -> float:
     return total
 
 
-def estimate(values: Sequence[float]) -> Estimate | None:
+def estimate(values: Sequence[float], common: float | None = None) -> Estimate | None:
     """The median of values in the order in which they were measured, with its 95 % interval.
 
-    None without values. No interval below MIN_ROUNDS, nor where the values are so much alike
-    their neighbours that even their whole range would cover less.
+    ``common`` is the common_correlation of the run's cells; None: of these values alone. None
+    without values. There is no interval where none would hold: below MIN_ROUNDS, where too
+    little is known of the correlation, or where it leaves too few independent values.
     """
     if not values:
         return None
     median, n = statistics.median(values), len(values)
-    if n < MIN_ROUNDS:
-        return Estimate(median, None, None, n)
-    spread = Z95 * math.sqrt(n * _inflation(_autocorrelation(values))) / 2
+    without = Estimate(median, None, None, n)
+    if common is None:
+        common = common_correlation([values])
+    if n < MIN_ROUNDS or common is None:
+        return without
+    if n < SURE_ROUNDS and common > SMALL_CORRELATION:
+        return without
+    own = _autocorrelation(values)
+    own -= 2 * _standard_error(min(1.0, abs(own)), n)
+    correlation = min(MAX_CORRELATION, max(0.0, common, own))
+    spread = Z95 * math.sqrt(n * _inflation(correlation)) / 2
     lower = math.floor(n / 2 - spread)
     if lower < 0:
-        return Estimate(median, None, None, n)
+        return without
     ordered = sorted(values)
     return Estimate(median, ordered[lower], ordered[n - 1 - lower], n)
 
@@ -99,12 +137,14 @@ def is_usable(sample: Sample) -> bool:
 
 # Figures of a cell
 
+FIGURES: Mapping[str, Callable[[Sample], float]] = {"pps": pps, "ns_per_frame": ns_per_frame}
+
 
 def within_round_ratios(
     samples: Sequence[Sample], base: Sequence[Sample], figure: str
 ) -> list[float]:
     """figure(cell) / figure(baseline) for every round that has both, in round order."""
-    of = {"pps": pps, "ns_per_frame": ns_per_frame}[figure]
+    of = FIGURES[figure]
     known = {sample.round: of(sample) for sample in base}
     return [of(s) / known[s.round] for s in samples if known.get(s.round)]
 
@@ -118,15 +158,41 @@ def usable_by_cell(run: Run) -> dict[str, list[Sample]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Estimates:
+    """A figure of every cell, and its ratio to the baseline where there is one."""
+
+    figure: dict[str, Estimate | None]
+    ratio: dict[str, Estimate | None]
+
+
+def _estimates(run: Run, usable: Mapping[str, Sequence[Sample]], figure: str) -> _Estimates:
+    of = FIGURES[figure]
+    plain = {cell: [of(sample) for sample in samples] for cell, samples in usable.items()}
+    ratios = {
+        cell: within_round_ratios(samples, usable.get(base, ()), figure)
+        for cell, samples in usable.items()
+        if (base := run.baselines.get(cell)) and base != cell
+    }
+    return _Estimates(_with_common(plain), _with_common(ratios))
+
+
+def _with_common(series: Mapping[str, Sequence[float]]) -> dict[str, Estimate | None]:
+    common = common_correlation(list(series.values()))
+    return {cell: estimate(values, common) for cell, values in series.items()}
+
+
 def summarise(run: Run, precision: float) -> list[CellResult]:
     """A row per cell, in the order of the plan; ``precision`` as in Measure."""
     usable = usable_by_cell(run)
+    rates = _estimates(run, usable, "pps")
+    costs = _estimates(run, usable, "ns_per_frame")
     problems: dict[str, list[str]] = {cell.id: [] for cell in run.cells}
     for sample in run.samples:
         if sample.cell in problems and not is_usable(sample):
             problems[sample.cell].append(sample.problem or "no frame completed in the window")
     return [
-        _result(run, cell, usable[cell.id], usable, problems[cell.id], precision)
+        _result(run, cell, usable[cell.id], rates, costs, problems[cell.id], precision)
         for cell in run.cells
     ]
 
@@ -135,28 +201,25 @@ def _result(
     run: Run,
     cell: Cell,
     samples: Sequence[Sample],
-    usable: Mapping[str, Sequence[Sample]],
+    rates: _Estimates,
+    costs: _Estimates,
     problems: Sequence[str],
     precision: float,
 ) -> CellResult:
-    baseline = run.baselines.get(cell.id)
-    base = usable.get(baseline, ()) if baseline and baseline != cell.id else ()
-    ratio = estimate(within_round_ratios(samples, base, "pps"))
-    rate = estimate([pps(sample) for sample in samples])
-    bits = cell.frame_size * 8 / 1e9
+    rate, ratio = rates.figure[cell.id], rates.ratio.get(cell.id)
     shares = [share(sample) for sample in samples]
     return CellResult(
         cell=cell,
         failure=run.failures.get(cell.id, ""),
-        is_baseline=baseline == cell.id,
+        is_baseline=run.baselines.get(cell.id) == cell.id,
         rounds=len(samples),
         invalid=len(problems),
         invalid_reason=statistics.mode(problems) if problems else "",
         pps=rate,
-        gbps=_scaled(rate, bits),
-        ns_per_frame=estimate([ns_per_frame(sample) for sample in samples]),
+        gbps=_scaled(rate, cell.frame_size * 8 / 1e9),
+        ns_per_frame=costs.figure[cell.id],
         ratio=ratio,
-        ratio_ns=estimate(within_round_ratios(samples, base, "ns_per_frame")),
+        ratio_ns=costs.ratio.get(cell.id),
         frames_per_call=_quotient(samples, "completed", "calls"),
         share=statistics.median(shares) if shares else None,
         user_share=_quotient(samples, "user_ns", "cpu_ns"),
@@ -222,15 +285,12 @@ def unprecise(run: Run, precision: float) -> set[str]:
     A baseline itself needs none beyond those of the cells that are compared with it.
     """
     usable = usable_by_cell(run)
+    rates = _estimates(run, usable, "pps")
     found = set()
     for cell, samples in usable.items():
-        baseline = run.baselines.get(cell)
-        if cell in run.failures or baseline == cell or not samples:
+        if cell in run.failures or run.baselines.get(cell) == cell or not samples:
             continue
-        if baseline and usable.get(baseline):
-            figure = estimate(within_round_ratios(samples, usable[baseline], "pps"))
-        else:
-            figure = estimate([pps(sample) for sample in samples])
+        figure = rates.ratio.get(cell) or rates.figure[cell]
         if figure is None or figure.half_width is None or figure.half_width > precision:
             found.add(cell)
     return found
