@@ -1,0 +1,256 @@
+"""YAML text -> Matrix: every error of the file with its place, all in one go.
+
+The text is read with its marks (yamltree), validated by pydantic models that are made from the
+vocabulary, and each of pydantic's errors is put into words at the mark of its path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bench import yamltree
+from bench.errors import UsageError
+from bench.matrix_schema import Axes, Context, Models, models_of
+from bench.model import AXES, DEFAULTS, Matrix, Value, Vocabulary
+from bench.units import show
+from bench.yamltree import Problem, Tree
+
+LARGEST_FILE = 1 << 20
+"""Bytes."""
+
+
+# What other modules call
+
+
+def load(path: Path, vocabulary: Vocabulary) -> Matrix:
+    """The matrix in a file. Raises UsageError if it cannot be read, and as parse does."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: does not exist; name a matrix file") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: is a directory; name a matrix file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: cannot be read ({reason}); name a readable file") from None
+    return parse(_decoded(content, str(path)), str(path), vocabulary)
+
+
+def parse(text: str, file: str, vocabulary: Vocabulary) -> Matrix:
+    """The matrix in a text; ``file`` is its name in messages.
+
+    A dict among the values of an exclude rule is as partial as the file has it: it means every
+    value that has all its items.
+
+    Raises UsageError with all that is wrong, a line each, by position.
+    """
+    tree = yamltree.read(text, _is_list)
+    checked = _checked(tree, models_of(vocabulary))
+    if checked is None or tree.problems:
+        raise UsageError("\n".join(_line(file, p) for p in sorted(set(tree.problems))))
+    return Matrix(
+        file=file,
+        text=text,
+        name=checked.name,
+        description=checked.description,
+        axes=_tuples(checked.axes),
+        zip=tuple(map(tuple, checked.zip)),
+        exclude=tuple(map(_tuples, checked.exclude)),
+        include=tuple(row.given() for row in checked.include),
+        measure=checked.measure.values(),
+        baseline=checked.baseline.given() if checked.baseline else None,
+        marks=tree.marks,
+    )
+
+
+def _tuples(axes: Axes) -> dict[str, tuple[Value, ...]]:
+    return {axis: tuple(values) for axis, values in axes.given().items()}
+
+
+def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the matrix file as users write it."""
+    schema = models_of(vocabulary).file.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+# From bytes to checked data
+
+
+def _decoded(content: bytes, file: str) -> str:
+    if len(content) > LARGEST_FILE:
+        raise UsageError(f"{file}: is larger than 1 MiB; a matrix file has at most that")
+    if b"\0" in content:
+        raise UsageError(f"{file}: is binary (it has NUL bytes); a matrix file is UTF-8 text")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{file}: is not UTF-8 (byte 0x{content[error.start]:02x} on line {line}); "
+            "a matrix file is UTF-8 text"
+        ) from None
+
+
+def _is_list(path: yamltree.Path) -> bool:
+    """Whether the format takes a list of values at a path, or one value bare."""
+    match path:
+        case ("axes", str()) | ("exclude", int(), str()):
+            return True
+    return False
+
+
+def _checked(tree: Tree, models: Models) -> Any:
+    """The file's model; None if there is none, with the reasons added to the tree's problems."""
+    if not isinstance(tree.data, dict):
+        if not tree.problems:
+            tree.problems.append(_not_a_mapping(tree))
+        return None
+    context = _context(tree.data.get("axes"), models)
+    try:
+        return models.file.model_validate(tree.data, context=context)
+    except ValidationError as error:
+        tree.problems += [
+            _problem(detail, tree, context)
+            for detail in error.errors(include_url=False)
+            if not tree.is_spoiled(detail["loc"])
+        ]
+        return None
+
+
+def _context(axes: object, models: Models) -> Context:
+    """What the rest of the file is validated with, from its axes, whatever these are."""
+    written = axes if isinstance(axes, dict) else {}
+    taken: dict[str, Sequence[Value]] = {axis: [value] for axis, value in DEFAULTS.items()}
+    for axis, values in written.items():
+        taken.pop(axis, None)
+        with suppress(ValidationError):
+            taken |= models.axes.model_validate({axis: values}, context=Context()).given()
+    return Context(taken, {axis: len(values) for axis, values in written.items()})
+
+
+# Errors
+
+
+def _line(file: str, problem: Problem) -> str:
+    return f"{file}:{problem.mark.line}:{problem.mark.column}: {problem.message}"
+
+
+def _not_a_mapping(tree: Tree) -> Problem:
+    what = {list: "a YAML file that is a list", type(None): "an empty file"}
+    found = what.get(type(tree.data), "a YAML file that is a single value")
+    return Problem(tree.mark(()), f"{found}; a matrix file has at least the keys name and axes")
+
+
+def _problem(detail: ErrorDetails, tree: Tree, context: Context) -> Problem:
+    """A pydantic error in our words, at its place."""
+    path = detail["loc"]
+    match detail["type"]:
+        case "extra_forbidden":
+            message = f"{_label(path[:-1])}{_unknown_key(path, tree, context)}"
+            return Problem(tree.keys.get(path, tree.mark(path)), message)
+        case "missing":
+            message = f"{_label(path[:-1])}{_missing(path[-1], detail['input'])}"
+        case _:
+            message = f"{_label(path)}{_complaint(detail)}"
+    return Problem(tree.mark(path), message)
+
+
+def _label(path: yamltree.Path) -> str:
+    """What is spoken of: ``ring block_size: ``, ``rounds min: ``; nothing at the top."""
+    section, *names = [part for part in path if isinstance(part, str)] or [""]
+    label = " ".join(names) or section
+    return f"{label}: " if label else ""
+
+
+def _unknown_key(path: yamltree.Path, tree: Tree, context: Context) -> str:
+    known = context.known.get(id(tree.value(path[:-1])), ())
+    what = "axis" if known == AXES else "key"
+    return f"unknown {what} {show(path[-1])}; {_choice(path[-1], known)}"
+
+
+def _missing(key: object, mapping: Any) -> str:
+    # Whoever wrote a bare kind has to learn the form that takes options.
+    example = f"write {show(mapping | {key: '...'})}" if "kind" in mapping else "it has to be given"
+    return f"{show(key)} is missing; {example}"
+
+
+def _choice(value: object, allowed: Sequence[str]) -> str:
+    """The allowed names, and the one that may have been meant."""
+    if not allowed:
+        return "leave it out"
+    if value is None and "null" in allowed:
+        return f"write {_either(allowed)} (the name null needs quotes)"
+    near = get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
+    return f"write {_either(allowed)}" + (f" (did you mean {near[0]}?)" if near else "")
+
+
+def _either(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+_WANTED = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "finite_number": "a number",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "string_type": "text",
+}
+_BOUNDS = {
+    "greater_than": "is too small; write more than {gt}",
+    "greater_than_equal": "is too small; write {ge} or more",
+    "less_than": "is too large; write less than {lt}",
+    "less_than_equal": "is too large; write {le} or less",
+    "string_pattern_mismatch": "is not allowed; write text that matches {pattern}",
+    "string_too_long": "is too long; the most is {max_length} characters",
+    "string_too_short": "is too short; the least is {min_length} characters",
+    "too_long": "has too many values; the most is {max_length}",
+    "too_short": "has too few values; the least is {min_length}",
+}
+
+
+def _complaint(detail: ErrorDetails) -> str:
+    """What is wrong with a value, and what is allowed."""
+    value, context = detail["input"], detail.get("ctx", {})
+    match detail["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            allowed = [name.strip("'") for name in re.split(", | or ", context["expected"])]
+            return f"{show(value)} is unknown; {_choice(value, allowed)}"
+        case kind if kind in _WANTED:
+            return f"{show(value)} is {_kind_of(value)}; write {_WANTED[kind]}"
+        case kind if kind in _BOUNDS:
+            return f"{show(value)} {_BOUNDS[kind].format(**context)}"
+        case _:  # a type that only an option of some kind brings with it
+            return f"{show(value)} is not allowed; {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def _kind_of(value: object) -> str:
+    match value:
+        case None:
+            return "no value"
+        case bool():
+            return "a boolean"
+        case float():
+            return "a number with a point"
+        case int():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
