@@ -190,22 +190,21 @@ class _Space:
         return frozenset(i for i, value in known if any(_covers(want, value) for want in allowed))
 
     @functools.cache  # noqa: B019 - lives as long as one plan
-    def _ignored(self, method: int, interface: int) -> frozenset[int]:
-        """Positions of the axes that a method, or its interface, does not read."""
+    def _ignored(self, method: int, interface: int, qdisc: int) -> frozenset[int]:
+        """Positions of the axes that a method does not read, or that its interface has not.
+
+        Where there is no qdisc, none is no axis; any other is kept, as a problem to be told.
+        """
         knobs = self.vocabulary.methods[str(self.axes[_METHOD][method])].knobs
         ignored = {p for p, axis in enumerate(AXES) if axis not in knobs} - {_METHOD, _REPLICA}
-        if not self._kind(interface).takes_qdisc:
+        kind = _kind_of(self.axes[_INTERFACE][interface], self.vocabulary)
+        if not kind.takes_qdisc and self.axes[_QDISC][qdisc] == DEFAULTS["qdisc"]:
             ignored.add(_QDISC)
         return frozenset(ignored)
 
-    def _kind(self, interface: int) -> KindInfo:
-        value = self.axes[_INTERFACE][interface]
-        assert isinstance(value, dict)
-        return self.vocabulary.interfaces[value["kind"]]
-
     def signature(self, combination: Combination) -> Combination:
         """The combination with -1 for ignored axes: the same for all that are one cell."""
-        ignored = self._ignored(combination[_METHOD], combination[_INTERFACE])
+        ignored = self._ignored(*(combination[p] for p in (_METHOD, _INTERFACE, _QDISC)))
         return tuple(-1 if p in ignored else index for p, index in enumerate(combination))
 
     def values_of(self, signature: Combination) -> dict[str, Value | None]:
@@ -214,17 +213,15 @@ class _Space:
             for position, (axis, index) in enumerate(zip(AXES, signature, strict=True))
         }
 
-    def qdisc_ignored_by(self, combination: Combination) -> str:
-        """The interface kind on which this combination's qdisc would mean nothing, or ""."""
-        method = self.vocabulary.methods[str(self.value(combination, "method"))]
-        kind = self._kind(combination[_INTERFACE])
-        plain = self.value(combination, "qdisc") == DEFAULTS["qdisc"]
-        return "" if plain or kind.takes_qdisc or "qdisc" not in method.knobs else kind.name
-
 
 _METHOD, _INTERFACE, _QDISC, _REPLICA = (
     AXES.index(axis) for axis in ("method", "interface", "qdisc", "replica")
 )
+
+
+def _kind_of(interface: Value | None, vocabulary: Vocabulary) -> KindInfo:
+    assert isinstance(interface, dict)
+    return vocabulary.interfaces[interface["kind"]]
 
 
 def _covers(wanted: Value, value: Value) -> bool:
@@ -275,12 +272,8 @@ def _problems(
     """What cannot work in any cell, one line per axis value, in the order of the file."""
     found: dict[str, Mark] = {}
     for signature, combination in cells.items():
-        problems = list(_cell_problems(space.values_of(signature), space.vocabulary, cpus))
-        kind = space.qdisc_ignored_by(combination)
-        if kind:
-            text = value_text(space.value(combination, "qdisc"))
-            problems.append(("qdisc", f"qdisc {text} on {kind}, which has none; exclude the pair"))
-        for axis, problem in problems:
+        values = space.values_of(signature)
+        for axis, problem in _cell_problems(values, space.vocabulary, cpus):
             path = _path_of(space.matrix, axis, combination[AXES.index(axis)])
             found[f"{space.matrix.where(*path)}: {problem}"] = space.matrix.mark(*path)
     return sorted(found, key=lambda text: found[text])
@@ -305,16 +298,27 @@ def _cell_problems(
         yield "threads", f"{threads} threads on {len(cpus)} CPUs; at most {len(cpus)}"
     if isinstance(burst, int) and method.max_burst and burst > method.max_burst:
         yield "burst", f"{burst} frames in one {method.name} call; at most {method.max_burst}"
-    longest = vocabulary.largest_frame(values["qdisc"]) if values["qdisc"] is not None else None
-    if longest is not None and longest < int(values["frame_size"]):  # type: ignore[arg-type]
-        yield (
-            "frame_size",
-            f"frame of {values['frame_size']} bytes: qdisc {value_text(values['qdisc'])} drops "
-            f"every one longer than {longest}; exclude the pair or raise its burst or limit",
-        )
+    if values["qdisc"] is not None:
+        yield from _qdisc_problems(values, values["qdisc"], vocabulary)
     if isinstance(ring, dict):
         yield from (("ring", problem) for problem in _ring_problems(ring, vocabulary))
         yield from _ring_fit(values, ring, vocabulary)
+
+
+def _qdisc_problems(
+    values: Mapping[str, Value | None], qdisc: Value, vocabulary: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    kind, frame_size = _kind_of(values["interface"], vocabulary), values["frame_size"]
+    longest = vocabulary.largest_frame(qdisc)
+    assert isinstance(frame_size, int)
+    if not kind.takes_qdisc:
+        yield "qdisc", f"qdisc {value_text(qdisc)} on {kind.name}, which has none; exclude the pair"
+    if longest is not None and longest < frame_size:
+        yield (
+            "frame_size",
+            f"frame of {frame_size} bytes: qdisc {value_text(qdisc)} drops every one longer than "
+            f"{longest}; exclude the pair or raise its burst or limit",
+        )
 
 
 def _ring_problems(ring: Mapping[str, int], vocabulary: Vocabulary) -> Iterator[str]:

@@ -187,7 +187,7 @@ def test_an_id_depends_on_effective_values_alone() -> None:
             "1025 frames in one sendmmsg call; at most 1024",
         ),
         (
-            {"qdisc": ({"kind": "pfifo", "limit": 50},)},
+            {"qdisc": (NOQUEUE, {"kind": "pfifo", "limit": 50})},
             "qdisc pfifo limit=50 on lo, which has none; exclude the pair",
         ),
         (
