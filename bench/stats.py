@@ -25,11 +25,11 @@ from dataclasses import dataclass
 
 from bench.model import Cell, CellResult, Estimate, Run, Sample
 
-MIN_ROUNDS = 6
-"""Fewer samples give no 95 % interval: even their whole range covers less."""
-SURE_ROUNDS = 20
-"""Fewer give one only where neighbours are hardly alike (SMALL_CORRELATION)."""
-SMALL_CORRELATION = 0.15
+MIN_ROUNDS = 20
+"""Fewer samples give no 95 % interval. From six on their whole range would cover enough if they
+were independent, but so few cannot tell whether they are."""
+FEW_ROUNDS, FEW_CORRELATION = 40, 0.6
+"""Fewer rounds than these give one only up to this common correlation."""
 KNOWN_FROM = 100
 """So many values, of all cells together, are needed to know how much neighbours are alike."""
 MAX_CORRELATION = 0.97
@@ -99,7 +99,7 @@ def estimate(values: Sequence[float], common: float | None = None) -> Estimate |
         common = common_correlation([values])
     if n < MIN_ROUNDS or common is None:
         return without
-    if n < SURE_ROUNDS and common > SMALL_CORRELATION:
+    if n < FEW_ROUNDS and common > FEW_CORRELATION:
         return without
     own = _autocorrelation(values)
     own -= 2 * _standard_error(min(1.0, abs(own)), n)

@@ -1,0 +1,177 @@
+"""Do the intervals hold? Simulated series like those of slices, and resampled real ones.
+
+For every kind of series and number of rounds: how often the 95 % interval of the median held the
+true median, how wide it was against the narrowest interval of fixed width that holds there (found
+by simulation, knowing the truth), and in how many cells an interval was given at all. Goal: at
+least 93 % wherever an interval is given, and no wider than 1.5 times the narrowest.
+
+    python benchmarks/coverage.py            simulated
+    python benchmarks/coverage.py RUN...     and real slices of stored runs, in blocks
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import stats, store
+from bench.model import Estimate
+
+CELLS = 24
+"""Cells of a simulated run: they share the correlation of their machine."""
+ROUNDS = (6, 10, 20, 40, 100, 400)
+GOAL, WIDEST = 0.93, 1.5
+BLOCK = 20
+"""Rounds of a block of real slices that is drawn as a whole, so that neighbours stay so."""
+
+Series = Callable[[random.Random, int], list[float]]
+
+
+def autoregressive(rho: float) -> Series:
+    """AR(1) around 0 with standard deviation 1."""
+
+    def draw(generator: random.Random, n: int) -> list[float]:
+        value, values = generator.gauss(0, 1), []
+        for _ in range(n):
+            value = rho * value + generator.gauss(0, (1 - rho * rho) ** 0.5)
+            values.append(value)
+        return values
+
+    return draw
+
+
+def student_t3(generator: random.Random, n: int) -> list[float]:
+    """Heavy tails: Student's t with 3 degrees of freedom."""
+    return [
+        generator.gauss(0, 1) / (sum(generator.gauss(0, 1) ** 2 for _ in range(3)) / 3) ** 0.5
+        for _ in range(n)
+    ]
+
+
+def drifting(generator: random.Random, n: int) -> list[float]:
+    """A linear drift of twice the noise from the first round to the last."""
+    return [generator.gauss(0, 1) + 2 * i / (n - 1) - 1 for i in range(n)]
+
+
+def stolen(generator: random.Random, n: int) -> list[float]:
+    """1 with 2 % noise, and 5 % of slices 30 % slow."""
+    return [(1.0 - 0.3 * (generator.random() < 0.05)) * generator.gauss(1, 0.02) for _ in range(n)]
+
+
+KINDS: dict[str, Series] = {
+    "iid": autoregressive(0.0),
+    "AR(1) 0.3": autoregressive(0.3),
+    "AR(1) 0.5": autoregressive(0.5),
+    "AR(1) 0.8": autoregressive(0.8),
+    "Student t3": student_t3,
+    "linear drift": drifting,
+    "5 % slow": stolen,
+}
+
+
+def true_median(draw: Series, generator: random.Random) -> float:
+    """Of the process: over many short series, each drawn anew."""
+    return statistics.median(v for _ in range(400) for v in draw(generator, 500))
+
+
+def narrowest(draw: Series, n: int, truth: float, generator: random.Random) -> float:
+    """The width that, put around the median, holds the truth 95 times in 100."""
+    misses = sorted(abs(statistics.median(draw(generator, n)) - truth) for _ in range(2000))
+    return 2 * misses[int(0.95 * len(misses))]
+
+
+def estimates(cells: Sequence[list[float]]) -> list[Estimate]:
+    """As a run's table has them."""
+    common = stats.common_correlation(cells)
+    return [found for values in cells if (found := stats.estimate(values, common))]
+
+
+def verdict(found: Sequence[Estimate], truth: float, narrow: float) -> str:
+    """``coverage width given``, each with a mark where the goal is not met."""
+    given = [(e.low, e.high) for e in found if e.low is not None and e.high is not None]
+    share = len(given) / len(found)
+    if share < 0.01:
+        return "none given"
+    held = sum(low <= truth <= high for low, high in given) / len(given)
+    width = statistics.mean(high - low for low, high in given) / narrow
+    marks = f"{held:6.1%}{'!' if held < GOAL else ' '} {width:4.2f}{'!' if width > WIDEST else ' '}"
+    return f"{marks}{share:5.0%}"
+
+
+def simulate(runs: int, seed: int) -> list[list[str]]:
+    rows = []
+    for kind, draw in KINDS.items():
+        generator = random.Random(f"{seed} {kind}")
+        truth = true_median(draw, generator) if kind == "5 % slow" else 0.0
+        row = [kind]
+        for n in ROUNDS:
+            few = max(10, runs // 4) if n == 400 else runs
+            narrow = narrowest(draw, n, truth, generator)
+            found = [
+                e for _ in range(few) for e in estimates([draw(generator, n) for _ in range(CELLS)])
+            ]
+            row.append(verdict(found, truth, narrow))
+        rows.append(row)
+    return rows
+
+
+def real_ratios(path: Path) -> list[list[float]]:
+    """The within-round ratios of a stored run, of each cell that has a baseline."""
+    run = store.read(path)
+    usable = stats.usable_by_cell(run)
+    return [
+        ratios
+        for cell, base in run.baselines.items()
+        if cell != base
+        and len(ratios := stats.within_round_ratios(usable[cell], usable[base], "pps")) >= 3 * BLOCK
+    ]
+
+
+def resampled(values: Sequence[float], n: int, generator: random.Random) -> list[float]:
+    """A series of n made of blocks of neighbours: its true median is that of the values."""
+    drawn: list[float] = []
+    while len(drawn) < n:
+        start = generator.randrange(len(values))
+        drawn += [values[(start + i) % len(values)] for i in range(BLOCK)]
+    return drawn[:n]
+
+
+def resample(path: Path, tries: int, seed: int) -> list[str]:
+    generator = random.Random(seed)
+    cells = real_ratios(path)
+    row = [path.stem]
+    for n in ROUNDS:
+        held = given = 0
+        for _ in range(tries):
+            drawn = [resampled(values, n, generator) for values in cells]
+            for values, found in zip(cells, estimates(drawn), strict=True):
+                if found.low is not None and found.high is not None:
+                    given += 1
+                    held += found.low <= statistics.median(values) <= found.high
+        share = given / max(1, tries * len(cells))
+        mark = "!" if given and held / given < GOAL else " "
+        row.append(f"{held / given:6.1%}{mark}     {share:5.0%}" if given else "none given")
+    return row
+
+
+def main() -> None:
+    from tabulate import tabulate
+
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="stored runs to resample")
+    parser.add_argument("--simulated-runs", type=int, default=100, help="of 24 cells (default 100)")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    headers = ["series", *(f"n = {n}" for n in ROUNDS)]
+    rows = simulate(args.simulated_runs, args.seed)
+    rows += [resample(path, 40, args.seed) for path in args.runs]
+    print("coverage, width over the narrowest that holds, share of cells with an interval;")
+    print(f"! where the goal is missed: coverage {GOAL:.0%}, width {WIDEST}")
+    print(tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()
