@@ -101,6 +101,7 @@ def _types(vocabulary: Vocabulary, *, partial: bool) -> dict[str, Any]:
         "qdisc_bypass": bool,
         "packet_loss": bool,
         "mmap_locked": bool,
+        "vnet_hdr": bool,
         "replica": Annotated[int, _whole(1, 64)],
     }
 

@@ -32,6 +32,7 @@ AXES = (
     "qdisc_bypass",
     "packet_loss",
     "mmap_locked",
+    "vnet_hdr",
     "replica",
 )
 """Every axis, in the order in which tables show them. ``replica`` is no knob: it opens the same
@@ -53,6 +54,7 @@ DEFAULTS: Mapping[str, Value] = {
     "qdisc_bypass": False,
     "packet_loss": False,
     "mmap_locked": False,
+    "vnet_hdr": False,
     "replica": 1,
 }
 """What an axis is where a matrix does not name it. Ids leave out axes at their default, so a knob

@@ -32,6 +32,8 @@ from bench.model import (
 SOCKADDR_LL = 20
 """sizeof(struct sockaddr_ll), which the kernel wants room for after a ring slot's header."""
 TPACKET_ALIGNMENT = 16
+VNET_HDR = 10
+"""sizeof(struct virtio_net_hdr), before the frame in a ring slot with vnet_hdr."""
 WARMUP_NS = 500_000
 SLICE_OVERHEAD_NS = WARMUP_NS + 1_000_000
 """Warm-up, threads, counters and the way to the disk, as measured; only for the estimate."""
@@ -86,12 +88,12 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary) -> Plan:
     for combination in space.included():
         combinations += 1
         cells.setdefault(space.signature(combination), combination)
+    made = {signature: space.cell(signature) for signature in cells}
     cpus = _usable_cpus(matrix)
-    problems = _problems(space, cells, cpus)
+    problems = _problems(space, cells, made, cpus)
     if not cells:
         problems = [f"{matrix.where('exclude')}: every combination is excluded; keep at least one"]
-    ids = {signature: cell_id(space.values_of(signature)) for signature in cells}
-    baselines = _baselines(space, cells, ids)
+    baselines = _baselines(space, cells, made)
     if matrix.baseline is not None and not baselines and not problems:
         problems = [
             f"{matrix.where('baseline')}: no cell of the matrix is a baseline; "
@@ -109,9 +111,7 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary) -> Plan:
         topology_of={},
         cpus=cpus,
     )
-    return _with_cells(
-        plan, [Cell(ids[signature], space.values_of(signature)) for signature in cells]
-    )
+    return _with_cells(plan, list(made.values()))
 
 
 def _with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
@@ -207,11 +207,12 @@ class _Space:
         ignored = self._ignored(*(combination[p] for p in (_METHOD, _INTERFACE, _QDISC)))
         return tuple(-1 if p in ignored else index for p, index in enumerate(combination))
 
-    def values_of(self, signature: Combination) -> dict[str, Value | None]:
-        return {
-            axis: None if index < 0 else self.axes[position][index]
-            for position, (axis, index) in enumerate(zip(AXES, signature, strict=True))
+    def cell(self, signature: Combination) -> Cell:
+        values = {
+            axis: None if index < 0 else known[index]
+            for axis, known, index in zip(AXES, self.axes, signature, strict=True)
         }
+        return Cell(cell_id(values), values)
 
 
 _METHOD, _INTERFACE, _QDISC, _REPLICA = (
@@ -232,7 +233,7 @@ def _covers(wanted: Value, value: Value) -> bool:
 
 
 def _baselines(
-    space: _Space, cells: Mapping[Combination, Combination], ids: Mapping[Combination, str]
+    space: _Space, cells: Mapping[Combination, Combination], made: Mapping[Combination, Cell]
 ) -> dict[str, str]:
     """For each cell the one that differs in the baseline's axes alone, if the matrix has it."""
     if space.matrix.baseline is None:
@@ -241,8 +242,8 @@ def _baselines(
     found = {}
     for signature, combination in cells.items():
         base = tuple(wanted.get(p, index) for p, index in enumerate(combination))
-        if space.signature(base) in ids:
-            found[ids[signature]] = ids[space.signature(base)]
+        if space.signature(base) in made:
+            found[made[signature].id] = made[space.signature(base)].id
     return found
 
 
@@ -267,12 +268,15 @@ def _usable_cpus(matrix: Matrix) -> tuple[int, ...]:
 
 
 def _problems(
-    space: _Space, cells: Mapping[Combination, Combination], cpus: Sequence[int]
+    space: _Space,
+    cells: Mapping[Combination, Combination],
+    made: Mapping[Combination, Cell],
+    cpus: Sequence[int],
 ) -> list[str]:
     """What cannot work in any cell, one line per axis value, in the order of the file."""
     found: dict[str, Mark] = {}
     for signature, combination in cells.items():
-        values = space.values_of(signature)
+        values = made[signature].values
         for axis, problem in _cell_problems(values, space.vocabulary, cpus):
             path = _path_of(space.matrix, axis, combination[AXES.index(axis)])
             found[f"{space.matrix.where(*path)}: {problem}"] = space.matrix.mark(*path)
@@ -342,6 +346,7 @@ def _ring_fit(
 ) -> Iterator[tuple[str, str]]:
     frame_size, burst = values["frame_size"], values["burst"]
     offset = vocabulary.ring_data_offset(ring["version"])
+    offset += VNET_HDR if values["vnet_hdr"] else 0
     slots = ring["block_size"] // max(1, ring["frame_size"]) * ring["block_nr"]
     room = ring["frame_size"] - offset
     assert isinstance(frame_size, int)

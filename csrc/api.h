@@ -24,6 +24,9 @@
 #define KNOB_QDISC_BYPASS 0x0400
 #define KNOB_PACKET_LOSS 0x0800
 #define KNOB_MMAP_LOCKED 0x1000
+#define KNOB_VNET_HDR 0x2000
+
+#define VNET_HDR_SIZE 10	/* struct virtio_net_hdr, before the frame in a ring slot */
 
 /* What a sender does when the next ring slot still belongs to the kernel. */
 #define RING_WAIT_BLOCK 0	/* send() without MSG_DONTWAIT: returns when all frames have left */
@@ -68,6 +71,7 @@ struct tx_config {
 	unsigned int qdisc_bypass;
 	unsigned int packet_loss;
 	unsigned int mmap_locked;
+	unsigned int vnet_hdr;		/* PACKET_VNET_HDR that asks for the whole frame to be copied */
 	unsigned char dst[6];
 	unsigned char src[6];		/* the last byte is replaced by the thread's index */
 	int cpus[CORE_MAX_THREADS];	/* thread i is pinned to cpus[i]; -1: not pinned */

@@ -4,6 +4,7 @@
 #include "core.h"
 
 extern const struct tx_method null_method;
+extern const struct tx_method syscall_method;
 extern const struct tx_method sendto_method;
 extern const struct tx_method send_method;
 extern const struct tx_method sendmsg_method;
@@ -19,6 +20,7 @@ extern const struct tx_method test_fail_method;
 
 static const struct tx_method *const methods[] = {
 	&null_method,
+	&syscall_method,
 	&sendto_method,
 	&send_method,
 	&sendmsg_method,
@@ -51,6 +53,8 @@ static const struct knob_info knobs[] = {
 	{ "packet_loss", "PACKET_LOSS: skip a malformed slot instead of stopping at it",
 	  KNOB_PACKET_LOSS },
 	{ "mmap_locked", "map the ring with MAP_LOCKED", KNOB_MMAP_LOCKED },
+	{ "vnet_hdr", "PACKET_VNET_HDR: the kernel copies the frame instead of referring to its pages",
+	  KNOB_VNET_HDR },
 };
 
 const struct tx_method *method_find(const char *name)

@@ -15,6 +15,7 @@
  * not count frames; statuses do.
  */
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -27,13 +28,16 @@
 #define POLL_MS 1
 #define STATUS_MASK (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING | TP_STATUS_WRONG_FORMAT)
 
+_Static_assert(sizeof(struct virtio_net_hdr) == VNET_HDR_SIZE, "see api.h");
+
 struct ring {
 	unsigned char *map;
 	size_t length;
 	unsigned char **slots;		/* in the kernel's order */
 	unsigned int slot_nr;
 	unsigned int version;
-	unsigned int data_offset;
+	unsigned int data_offset;	/* of the frame in its slot */
+	unsigned int tp_len;		/* of each slot: the frame and what the kernel takes before it */
 	unsigned int head;		/* the next slot to fill */
 	uint64_t published;		/* slots ever given to the kernel */
 	bool shared;			/* between threads: lock guards head and the filling */
@@ -78,8 +82,10 @@ static unsigned int slot_status(const struct ring *ring, const unsigned char *sl
 	return status & STATUS_MASK;	/* the high bits tell of timestamps */
 }
 
-static void slot_publish(const struct ring *ring, unsigned char *slot, unsigned int length)
+static void slot_publish(const struct ring *ring, unsigned char *slot)
 {
+	const unsigned int length = ring->tp_len;
+
 	switch (ring->version) {
 	case 1: {
 		struct tpacket_hdr *header = (struct tpacket_hdr *)slot;
@@ -110,15 +116,18 @@ static int ring_options(const struct tx_socket *socket, struct core_error *error
 	const struct tx_config *config = socket->config;
 	const int version = config->ring_version == 3 ? TPACKET_V3 :
 			    config->ring_version == 2 ? TPACKET_V2 : TPACKET_V1;
-	const int loss = 1;
+	const int on = 1;
 
-	/* Both are refused (EBUSY) once the ring exists. */
+	/* All are refused (EBUSY) once the ring exists. */
 	if (setsockopt(socket->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
 		return error_set(error, errno, "setsockopt(PACKET_VERSION, v%u)",
 				 config->ring_version);
 	if (config->packet_loss &&
-	    setsockopt(socket->fd, SOL_PACKET, PACKET_LOSS, &loss, sizeof(loss)) < 0)
+	    setsockopt(socket->fd, SOL_PACKET, PACKET_LOSS, &on, sizeof(on)) < 0)
 		return error_set(error, errno, "setsockopt(PACKET_LOSS)");
+	if (config->vnet_hdr &&
+	    setsockopt(socket->fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0)
+		return error_set(error, errno, "setsockopt(PACKET_VNET_HDR)");
 	return 0;
 }
 
@@ -180,10 +189,17 @@ static int ring_slots(const struct tx_config *config, struct ring *ring, struct 
 	return 0;
 }
 
-/* Every slot gets a whole frame once, numbered by slot; fill: copy then writes over it. */
+/*
+ * Every slot gets a whole frame once, numbered by slot; fill: copy then writes over it.
+ *
+ * With vnet_hdr a virtio_net_hdr stands before it. It asks for no offload; its hdr_len says that
+ * the whole frame belongs into the skb's linear part (tpacket_fill_skb copies that much), which
+ * spares devices that cannot keep foreign pages their own, dearer copy (veth: skb_copy_ubufs).
+ */
 static int ring_prefill(const struct tx_config *config, struct ring *ring,
 			struct core_error *error)
 {
+	const struct virtio_net_hdr header = { .hdr_len = (uint16_t)config->frame_size };
 	unsigned char *frame = malloc(config->frame_size);
 	unsigned int i;
 
@@ -193,6 +209,9 @@ static int ring_prefill(const struct tx_config *config, struct ring *ring,
 	for (i = 0; i < ring->slot_nr; i++) {
 		frame_number(frame, config->frame_size, i);
 		memcpy(ring->slots[i] + ring->data_offset, frame, config->frame_size);
+		if (config->vnet_hdr)
+			memcpy(ring->slots[i] + ring->data_offset - sizeof(header), &header,
+			       sizeof(header));
 	}
 	free(frame);
 	return 0;
@@ -208,6 +227,8 @@ static int ring_geometry(const struct tx_config *config, struct ring *ring,
 	if (!ring->data_offset || !config->ring_frame_size)
 		return error_set(error, EINVAL, "ring version %u, frame size %u",
 				 config->ring_version, config->ring_frame_size);
+	ring->tp_len = config->frame_size + (config->vnet_hdr ? VNET_HDR_SIZE : 0);
+	ring->data_offset += config->vnet_hdr ? VNET_HDR_SIZE : 0;
 	if (ring->data_offset + config->frame_size > config->ring_frame_size)
 		return error_set(error, EMSGSIZE, "frame of %u bytes in a ring slot of %u",
 				 config->frame_size, config->ring_frame_size);
@@ -353,7 +374,7 @@ static unsigned int ring_fill(struct tx_thread *thread, struct ring *ring)
 			break;
 		if (!config->prefilled)
 			frame_copy(slot + ring->data_offset, thread, thread->number++);
-		slot_publish(ring, slot, config->frame_size);
+		slot_publish(ring, slot);
 		if (unlikely(++head == ring->slot_nr))
 			head = 0;
 	}
@@ -472,7 +493,7 @@ const struct tx_method ring_method = {
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
 			 KNOB_BURST | KNOB_FILL | KNOB_RING | KNOB_RING_WAIT | KNOB_SNDBUF |
 			 KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS | KNOB_PACKET_LOSS |
-			 KNOB_MMAP_LOCKED,
+			 KNOB_MMAP_LOCKED | KNOB_VNET_HDR,
 	},
 	.probe = ring_probe,
 	.socket_open = ring_socket_open,

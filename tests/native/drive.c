@@ -107,6 +107,7 @@ int main(void)
 	config.ring_block_size = 4096 * 3;	/* seven slots and a rest to a block */
 	config.ring_frame_size = 1744;
 	config.mmap_locked = 1;
+	config.vnet_hdr = 1;
 	config.packet_loss = 1;
 	drive(&config);
 	config.threads = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;

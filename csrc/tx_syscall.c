@@ -1,0 +1,37 @@
+/*
+ * syscall: getppid() for each frame, and no frame. The bare price of entering and leaving the
+ * kernel, mitigations included: how fast this machine is at what every other method begins with.
+ */
+#include "core.h"
+
+#define CALLS_PER_TURN 64
+
+static int syscall_burst(struct tx_thread *thread)
+{
+	unsigned int calls;
+
+	for (calls = 0; calls < CALLS_PER_TURN; calls++)
+		syscall(SYS_getppid);
+	count(&thread->counts.requested, CALLS_PER_TURN);
+	count(&thread->counts.submitted, CALLS_PER_TURN);
+	count(&thread->counts.calls, CALLS_PER_TURN);
+	return 0;
+}
+
+static int64_t syscall_drain(struct tx_thread *thread, uint64_t deadline_ns)
+{
+	(void)deadline_ns;
+	__atomic_store_n(&thread->counts.completed, thread->counts.submitted, __ATOMIC_RELAXED);
+	return 0;
+}
+
+const struct tx_method syscall_method = {
+	.info = {
+		.name = "syscall",
+		.help = "getppid() per frame and sends nothing: the price of entering the kernel",
+		.path = "none",
+		.knobs = KNOB_FRAME_SIZE | KNOB_THREADS,
+	},
+	.burst = syscall_burst,
+	.drain = syscall_drain,
+};
