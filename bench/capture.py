@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from bench.counters import CounterReader, account, delta
 from bench.errors import BenchError
@@ -21,11 +21,16 @@ from bench.topology import Port, Topology, entered
 ETHERTYPE = 0x88B5
 """IEEE 802 local experimental EtherType 1."""
 HEADER = 14
+ETH_P_ALL = 3
+SOL_PACKET = 263
+PACKET_IGNORE_OUTGOING = 23
 SO_RCVBUFFORCE = 33
+RCVBUF_MAX = 2**30 - 1
+"""The kernel doubles it, in an int (net/core/sock.c, ``__sock_set_rcvbuf``)."""
 SKB_OVERHEAD = 4096
 """More than the kernel charges a receive buffer beside a frame's own bytes."""
 DEADLINE_NS = 5_000_000_000
-ARRIVAL_S = 1.0
+ARRIVAL_MS = 1000
 """A drained frame has been handed to the receiver; ksoftirqd may still hold it for a while."""
 
 
@@ -72,7 +77,7 @@ def _bursts(cell: Cell, opened: OpenCell, facts: Facts, thread: int) -> Iterator
 @contextmanager
 def _capture(port: Port, cell: Cell) -> Iterator[socket.socket]:
     burst = max(16, int(cell.values["burst"] or 1))  # type: ignore[arg-type]
-    room = 2 * burst * (cell.frame_size + SKB_OVERHEAD)
+    room = min(2 * burst * (cell.frame_size + SKB_OVERHEAD), RCVBUF_MAX)
     with entered(port.netns_fd):
         receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     with receiver:
@@ -80,19 +85,25 @@ def _capture(port: Port, cell: Cell) -> Iterator[socket.socket]:
             receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
         except PermissionError:
             receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        with suppress(OSError):  # before Linux 4.20 they are left out as they are read
+            receiver.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         with entered(port.netns_fd):
-            receiver.bind((port.ifname, ETHERTYPE))
+            # Of any EtherType: a wrong one is to be named, not to be missed.
+            receiver.bind((port.ifname, ETH_P_ALL))
         yield receiver
 
 
 def _receive(receiver: socket.socket, wanted: int) -> list[bytes]:
     """So many frames, or as many as there are, and one more if there is one too many."""
     frames: list[bytes] = []
+    arrival = select.poll()  # select() takes no descriptor above 1023
+    arrival.register(receiver, select.POLLIN)
     while len(frames) <= wanted:
-        timeout = ARRIVAL_S if len(frames) < wanted else 0
-        if not select.select([receiver], [], [], timeout)[0]:
+        if not arrival.poll(ARRIVAL_MS if len(frames) < wanted else 0):
             break
-        frames.append(receiver.recv(1 << 17))
+        frame, address = receiver.recvfrom(1 << 17)
+        if address[2] != socket.PACKET_OUTGOING:
+            frames.append(frame)
     return frames
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import socket
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,12 @@ def fingerprint() -> dict[str, Any]:
 def available_memory() -> int:
     """Bytes that can be had without swapping (MemAvailable)."""
     return _meminfo("MemAvailable")
+
+
+def raise_file_limit() -> None:
+    """Let this process and its children open as many files as they may: each socket is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def cpu_model() -> str:

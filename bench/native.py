@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench import interrupts
 from bench.errors import BenchError, CoreError
 from bench.model import KnobInfo, MethodInfo, ThreadSample, Value
 
@@ -57,39 +58,41 @@ def _compiled(name: str) -> list[Path]:
 def _is_fresh(name: str, source_hash: str) -> bool:
     """Whether exactly one compiled core is there and has the hash of these sources in it."""
     found = _compiled(name)
-    return len(found) == 1 and source_hash.encode() in found[0].read_bytes()
+    try:
+        return len(found) == 1 and source_hash.encode() in found[0].read_bytes()
+    except FileNotFoundError:  # another run is just replacing it
+        return False
 
 
 @contextmanager
 def _build_lock() -> Iterator[None]:
     """Two runs at the same time build once."""
-    try:
-        lock = open(PACKAGE / ".core.lock", "w")  # noqa: SIM115 - closed by the with below
-    except OSError as error:
-        raise BenchError(
-            f"the core is missing or older than its sources and {PACKAGE} cannot be written "
-            f"({error.strerror}): build it with `make` as a user who may"
-        ) from error
-    with lock:
+    with open(PACKAGE / ".core.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _build_failure(output: str) -> str:
     """What to do about a failed build, from what the compiler said."""
-    if shutil.which(os.environ.get("CC", "gcc").split()[0]) is None:
+    if shutil.which(os.environ.get("CC", "gcc").partition(" ")[0]) is None:
         return "no C compiler: install gcc (apt-get install gcc libc6-dev), or set CC"
-    missing = re.search(r"fatal error: (\S+): No such file", output)
+    missing = re.search(r"fatal error: '?([^\s':]+)'?(: No such file| file not found)", output)
     if missing:
         header = missing[1]
         package = "python3-dev" if header == "Python.h" else "libc6-dev linux-libc-dev"
         return f"the header {header} is missing: install it (apt-get install {package})"
-    errors = [line for line in output.splitlines() if "error" in line.lower()]
-    return (errors or output.splitlines() or ["no output"])[0].strip()
+    lines = output.splitlines()
+    said = [line for line in lines if "error:" in line.lower() and not line.startswith(" ")]
+    return (said or lines[-1:] or ["no output"])[0].strip()
 
 
 def _compile(name: str, which: str) -> None:
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=PACKAGE) as folder:
+    for killed in PACKAGE.glob(".build-*"):
+        shutil.rmtree(killed, ignore_errors=True)
+    # An interrupted compiler may still be writing when the folder is taken away.
+    with tempfile.TemporaryDirectory(
+        prefix=".build-", dir=PACKAGE, ignore_cleanup_errors=True
+    ) as folder:
         build = subprocess.run(
             [sys.executable, str(SOURCES / "ffi_build.py"), folder, which],
             capture_output=True,
@@ -99,9 +102,11 @@ def _compile(name: str, which: str) -> None:
         if build.returncode != 0:
             raise BenchError(f"cannot build the core: {_build_failure(build.stderr)}")
         built = Path(folder, build.stdout.splitlines()[-1])
-        for old in _compiled(name):
-            old.unlink()
-        built.replace(PACKAGE / f"{name.rpartition('.')[2]}.abi3.so")
+        target = PACKAGE / f"{name.rpartition('.')[2]}.abi3.so"
+        built.replace(target)
+        for other in _compiled(name):
+            if other != target:
+                other.unlink()
 
 
 def ensure_built() -> None:
@@ -115,10 +120,17 @@ def ensure_built() -> None:
     name, wanted = recipe.module_name(variant()), recipe.source_hash(variant())
     if _is_fresh(name, wanted):
         return
-    with _build_lock():
-        if not _is_fresh(name, wanted):
-            print("bench: building the C core", file=sys.stderr)
-            _compile(name, variant())
+    try:
+        with _build_lock():
+            if not _is_fresh(name, wanted):
+                print("bench: building the C core", file=sys.stderr)
+                with interrupts.raising():
+                    _compile(name, variant())
+    except OSError as error:
+        raise BenchError(
+            f"the core is missing or older than its sources and {PACKAGE} cannot be written "
+            f"({error.strerror}): build it with `make` as a user who may"
+        ) from error
 
 
 @functools.cache
@@ -343,6 +355,7 @@ def _config(
         "qdisc_bypass": bool(values.get("qdisc_bypass")),
         "packet_loss": bool(values.get("packet_loss")),
         "mmap_locked": bool(values.get("mmap_locked")),
+        "vnet_hdr": bool(values.get("vnet_hdr")),
         "cpus": [*cpus, *[-1] * (64 - len(cpus))],
     }
 

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bench import stats
+from bench.errors import UsageError
 from bench.model import Report, Run
 
 
 def make_report(run: Run) -> Report:
-    """The rows and the heading of a run, also of one that is not finished."""
-    header = run.header
-    return Report(
-        name=header["matrix"]["name"],
-        description=header["matrix"]["description"],
-        run=Path(run.path).stem,
-        facts=tuple(_facts(run)),
-        rows=tuple(stats.summarise(run, header["measure"]["precision"])),
-        baseline=header["matrix"]["baseline"],
-        notes=tuple(_notes(run)),
-    )
+    """The rows and the heading of a run, also of one that is not finished.
+
+    Raises UsageError when its header is not what a run begins with.
+    """
+    try:
+        matrix, precision = run.header["matrix"], float(run.header["measure"]["precision"])
+        heading = Report(
+            name=matrix["name"],
+            description=matrix["description"],
+            run=Path(run.path).stem,
+            facts=tuple(_facts(run)),
+            rows=(),
+            baseline=matrix["baseline"],
+            notes=tuple(_notes(run)),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{run.path}:1: not the header of a run: {error!r}") from error
+    return replace(heading, rows=tuple(stats.summarise(run, precision)))
 
 
 def is_complete(report: Report, run: Run) -> bool:

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import host, native, plan, stats, store
+from bench import host, interrupts, native, plan, stats, store
 from bench.errors import BenchError, UsageError, WorkerDied
 from bench.model import Cell, Matrix, Run, Sample
 from bench.plan import Plan
-from bench.topology import Topology, up
+from bench.topology import Topology, entered, up
 from bench.worker import Failure, Setup, Worker
 
 DRAIN_NS = 2_000_000_000
@@ -51,22 +51,24 @@ def run(matrix: Matrix, planned: Plan, target: Target, progress: Progress) -> Ru
     (the disk is full, namespaces are forbidden); what was stored until then stays.
     """
     native.ensure_built()
+    host.raise_file_limit()
     earlier = _resumable(matrix, planned, target) if target.resume else None
+    header = _header(matrix, planned)
     with store.RunWriter(target.path, append=target.resume) as writer:
-        if earlier is None:
-            writer.header(_header(matrix, planned), planned.cells)
-        else:
-            writer.write("resume", {"at": _now()})
         session = _Session(matrix, planned, writer, progress, earlier)
         started = time.monotonic()
         try:
+            if earlier is None:
+                writer.header(header, planned.cells)
+            else:
+                writer.write("resume", {"at": _now()})
             session.run()
             end = "done"
         except KeyboardInterrupt:
             end = "interrupted"
-        except BenchError as error:
-            if session.is_empty:
-                target.path.unlink()
+        except (BenchError, OSError) as error:
+            if session.is_empty and earlier is None:
+                writer.discard()
             else:
                 writer.end(f"failed: {error}", wall_s=round(time.monotonic() - started, 3))
             raise
@@ -109,6 +111,7 @@ def _resumable(matrix: Matrix, planned: Plan, target: Target) -> Run:
     problems = [
         what
         for what, same in {
+            "it is finished": earlier.end != "done",
             "it is a run of another matrix": earlier.header["matrix"]["text"] == matrix.text,
             "it has other cells": {c.id for c in earlier.cells} == {c.id for c in planned.cells},
             "the core has changed since": earlier.header["core"]["hash"] == native.info().hash,
@@ -156,6 +159,7 @@ class _Session:
                     drain_ns=DRAIN_NS,
                 ),
                 cpus=self._plan.cpus,
+                core_hash=native.info().hash,
             )
             up_ones = [index for index, topology in enumerate(topologies) if topology is not None]
             self._place = {
@@ -177,19 +181,36 @@ class _Session:
     def _set_up(self, stack: ExitStack) -> list[Topology | None]:
         """Every topology side by side; one that cannot be made fails its cells, not the run."""
         topologies: list[Topology | None] = []
+        failures: dict[str, str] = {}
         failed: BenchError | None = None
         for index, spec in enumerate(self._plan.topologies):
             try:
-                topologies.append(stack.enter_context(up(spec.interface, spec.qdisc, spec.mtu)))
+                with interrupts.held():  # asyncio, below pyroute2, does not take one midway
+                    topology = stack.enter_context(up(spec.interface, spec.qdisc, spec.mtu))
+                topologies.append(topology)
             except BenchError as error:
                 failed = error
                 topologies.append(None)
-                for cell in self._plan.cells:
-                    if self._plan.topology_of.get(cell.id) == index:
-                        self._fail(cell.id, str(error))
-        if failed and len(self._failures) == len(self._cells):
-            raise failed
+                there = [c for c, place in self._plan.topology_of.items() if place == index]
+                failures |= dict.fromkeys(there, str(error))
+        for method, reason in self._refused_methods(topologies).items():
+            failed = UsageError(f"method {method}: {reason}; `bench methods` shows what works here")
+            using = [cell.id for cell in self._plan.cells if cell.method == method]
+            failures |= dict.fromkeys(using, str(failed))
+        if failed and (failures | self._failures).keys() == self._cells.keys():
+            raise failed  # before it is written: a run that is resumed keeps its cells
+        for cell in failures.keys() - self._failures.keys():
+            self._fail(cell, failures[cell])
         return topologies
+
+    def _refused_methods(self, topologies: Sequence[Topology | None]) -> dict[str, str]:
+        """Methods that the kernel does not let us use, and why; asked where they would run."""
+        up_one = next((topology for topology in topologies if topology is not None), None)
+        if up_one is None:
+            return {}
+        names = {c.method for c in self._plan.cells if c.id in self._plan.topology_of}
+        with entered(up_one.tx.netns_fd):
+            return {name: reason for name in sorted(names) if (reason := native.probe(name))}
 
     @contextmanager
     def _workers(self, setup: Setup) -> Iterator[None]:
@@ -197,6 +218,7 @@ class _Session:
         self._setup = setup
         self._worker = Worker(setup)
         try:
+            self._worker.start()
             yield
         except BaseException as error:
             self._worker.__exit__(type(error), error, error.__traceback__)
@@ -213,8 +235,9 @@ class _Session:
         """After a death: the cell that was in hand is left out, the others are opened anew."""
         self._fail(cell, f"{death} in this cell")
         self._present.__exit__(type(death), death, None)
-        self._worker = Worker(self._setup)
         self._open.clear()
+        self._worker = Worker(self._setup)
+        self._worker.start()
 
     def _fail(self, cell: str, reason: str) -> None:
         self._failures[cell] = reason

@@ -7,16 +7,19 @@ it and says so.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bench import interrupts
 from bench.errors import BenchError, UsageError
 from bench.model import AXES, Cell, Run, Sample, ThreadSample
 
@@ -53,12 +56,26 @@ class RunWriter:
     def __init__(self, path: Path, append: bool = False) -> None:
         self.path = path
         try:
+            self._new_folders = [folder for folder in path.parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "a" if append else "x", encoding="utf-8")  # noqa: SIM115
+            self._lock()
             if append:
                 _drop_partial_line(path)
         except OSError as error:
             raise self._cannot(error) from error
+
+    def _lock(self) -> None:
+        """One writer at a time: a run that is still going on must not be resumed."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UsageError(
+                f"{self.path}: this run is still going on; wait for it, or start a new one"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
 
     def _cannot(self, error: OSError) -> BenchError:
         return BenchError(
@@ -93,6 +110,13 @@ class RunWriter:
 
     def end(self, reason: str, **figures: Any) -> None:
         self.write("end", {"reason": reason, **figures})
+
+    def discard(self) -> None:
+        """Take back a file in which there is nothing yet, and the folders made for it."""
+        with suppress(OSError):
+            self.path.unlink()
+            for folder in self._new_folders:
+                folder.rmdir()
 
     def close(self) -> None:
         try:
@@ -130,10 +154,14 @@ def new_run_path(folder: Path, now: datetime | None = None) -> Path:
 
 
 def latest_unfinished(folder: Path) -> Path:
-    """The newest run of a folder that did not end by itself. Raises UsageError if none."""
+    """The newest run of a folder that did not end by itself. Raises UsageError if none.
+
+    One that was killed before its header was whole has nothing to go on with and is passed over.
+    """
     for path in sorted(folder.glob("*.jsonl"), reverse=True):
-        if read(path).end != "done":
-            return path
+        with suppress(UsageError):
+            if read(path).end != "done":
+                return path
     raise UsageError(f"--resume: no unfinished run in {folder}")
 
 
@@ -164,7 +192,7 @@ def _record(path: Path, number: int, line: str) -> dict[str, Any]:
         record = json.loads(line)
         if not isinstance(record, dict) or not isinstance(record.get("type"), str):
             raise ValueError
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError(f"{path}:{number}: not a line of a run file") from None
     return record
 
@@ -192,7 +220,7 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
                     end = record["reason"]
                 case "resume":
                     end = ""
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise UsageError(
                 f"{path}:{number}: a line of type {record['type']} without {error}"
             ) from error
@@ -222,11 +250,26 @@ def _sample(record: Mapping[str, Any]) -> Sample:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none: to a name beside it first. Raises BenchError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a whole file or none: to a name beside it first. Raises BenchError.
+
+    What is there and is no regular file (/dev/stdout, a pipe) is written to, never replaced.
+    """
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(Path(os.path.realpath(path)), text)  # a link keeps pointing to its file
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BenchError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with interrupts.held():
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+            raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import functools
 import gc
 import os
 import signal
@@ -16,16 +17,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bench import native
 from bench.capture import check_frames
 from bench.counters import Accounting, CounterReader, Counters, account, delta
-from bench.errors import BenchError, CoreError, WorkerDied
+from bench.errors import BenchError, WorkerDied
 from bench.model import Cell, Sample
 from bench.native import Endpoint, OpenCell, Slice, SlicePlan
 from bench.topology import Topology, entered
@@ -43,11 +47,15 @@ ANSWER_SLACK_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """First message: the topologies (their namespaces' descriptors are inherited) and the plan."""
+    """First message: the topologies (their namespaces' descriptors are inherited) and the plan.
+
+    ``core_hash`` is that of the run's header. Answer: None.
+    """
 
     topologies: tuple[Topology, ...]
     slice_plan: SlicePlan
     cpus: tuple[int, ...]
+    core_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ class RunSlice:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The answer where the cell, not the worker, failed."""
+    """The answer where what was asked for, not the worker, failed."""
 
     reason: str
 
@@ -88,6 +96,8 @@ class _Cells:
     """The open cells of this process and the counters of their topologies."""
 
     def __init__(self, setup: Setup, stack: ExitStack) -> None:
+        if native.info().hash != setup.core_hash:
+            raise BenchError("the core's sources changed since the run began: start a new one")
         self._setup = setup
         self._allowed = os.sched_getaffinity(0)
         self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
@@ -185,43 +195,61 @@ def _sample(
 
 
 def _answer(cells: _Cells, request: object) -> object:
-    try:
-        match request:
-            case Open():
-                return cells.open(request)
-            case Close():
-                cells.close(request.cell)
-                return None
-            case RunSlice():
-                return cells.run(request)
-    except (CoreError, BenchError) as error:
-        return Failure(str(error))
+    match request:
+        case Open():
+            return cells.open(request)
+        case Close():
+            cells.close(request.cell)
+            return None
+        case RunSlice():
+            return cells.run(request)
     raise TypeError(f"not a request: {request!r}")
 
 
+def _attempt(act: Callable[[], object]) -> object:
+    """What it returns, or the Failure that it ends in.
+
+    One that nobody foresaw (a bug, a limit of the machine) must not end this process either:
+    the next one would only meet it again.
+    """
+    try:
+        return act()
+    except BenchError as error:
+        return Failure(str(error))
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        return Failure(
+            f"{type(error).__name__}: {error} ({Path(at.filename).name}, line {at.lineno})"
+        )
+
+
 def serve(connection: Connection) -> None:
-    """Answer requests until the other end closes."""
+    """Answer requests, until EOFError or ConnectionError tells that the other end is gone."""
     setup = connection.recv()
     with ExitStack() as stack:
-        cells = _Cells(setup, stack)
+        cells = _attempt(lambda: _Cells(setup, stack))
+        connection.send(cells if isinstance(cells, Failure) else None)
+        if not isinstance(cells, _Cells):
+            return
         gc.freeze()
         gc.disable()  # no collection in the middle of a round; what is made here is freed at once
         while True:
-            try:
-                request = connection.recv()
-            except EOFError:
-                return
-            connection.send(_answer(cells, request))
+            request = connection.recv()
+            connection.send(_attempt(functools.partial(_answer, cells, request)))
 
 
 def main() -> None:
     # The runner may be killed without a chance to tell: then this process, and with it the last
     # holder of the namespaces, must go too.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A service manager stops all processes of a service at once: the runner decides what is next.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     parent, fd = int(sys.argv[1]), int(sys.argv[2])
     if os.getppid() != parent:
         return
-    serve(Connection(fd))
+    with suppress(EOFError, ConnectionError):
+        serve(Connection(fd))
 
 
 # The runner's end
@@ -230,24 +258,35 @@ def main() -> None:
 class Worker:
     """A running child; a context manager that ends it.
 
-    Requests raise WorkerDied when the child ends or hangs, naming how.
+    Requests raise WorkerDied when the child ends or hangs, naming how. ``start`` comes first.
     """
 
     def __init__(self, setup: Setup) -> None:
         ours, theirs = socket.socketpair()
         fds = {fd for topology in setup.topologies for fd in topology.netns_fds}
-        with theirs:
-            self._process = subprocess.Popen(
-                # Not -m: requests are instances of this module's classes, not of __main__'s.
-                [sys.executable, "-c", CHILD, str(os.getpid()), str(theirs.fileno())],
-                pass_fds=(theirs.fileno(), *fds),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
-            )
-        self._connection = Connection(ours.detach())
+        with ours, theirs:
+            try:
+                self._process = subprocess.Popen(
+                    # Not -m: requests are instances of this module's classes, not of __main__'s.
+                    # -P: a file in the present folder must not stand in for one of Python's.
+                    [sys.executable, "-P", "-c", CHILD, str(os.getpid()), str(theirs.fileno())],
+                    pass_fds=(theirs.fileno(), *fds),
+                    stdin=subprocess.DEVNULL,
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                    start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
+                )
+            except OSError as error:
+                raise BenchError(f"cannot start the worker {sys.executable}: {error}") from error
+            self._connection = Connection(ours.detach())
+        self._setup = setup
         plan = setup.slice_plan
         self._slice_s = (plan.window_ns + plan.warmup_ns + 3 * plan.drain_ns) / 1e9
-        self._connection.send(setup)
+
+    def start(self) -> None:
+        """Hand over what all requests need. Raises BenchError if the child cannot work with it."""
+        answer = self._ask(self._setup, ANSWER_SLACK_S)
+        if isinstance(answer, Failure):
+            raise BenchError(f"the worker cannot start: {answer.reason}")
 
     def open(self, cell: Cell, topology: int | None, check: bool) -> Mapping[str, Any] | Failure:
         answer = self._ask(Open(cell, topology, check), 10 * ANSWER_SLACK_S)

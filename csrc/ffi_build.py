@@ -1,8 +1,8 @@
 """Builds the core for cffi: cdef(api.h) and every C file beside it.
 
 setup.py uses it, and bench/native.py runs it as a script: ffi_build.py FOLDER VARIANT compiles a
-variant of the core into a folder. The variant "test" (environment: BENCH_CORE=test) adds csrc/test/*.c
-(methods that are slow, wrong or crash on purpose) under the module name bench._core_test.
+variant of the core into a folder. The variant "test" (environment: BENCH_CORE=test) adds the
+methods of csrc/test/, which are slow, wrong or crash on purpose, and is named bench._core_test.
 """
 
 import hashlib

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     "errors",
+    "interrupts",
     "units",
     "model",
     "yamltree",
@@ -23,6 +24,7 @@ LAYERS = [
     "counters",
     "capture",
     "host",
+    "doctor",
     "worker",
     "stats",
     "store",

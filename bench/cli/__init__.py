@@ -6,12 +6,13 @@ Modules of verbs import what is heavy inside ``execute`` only: ``bench --help`` 
 from __future__ import annotations
 
 import argparse
+import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
-from bench.cli import methods, plan, run, schema, show
+from bench import interrupts
+from bench.cli import doctor, methods, plan, run, schema, show
 from bench.errors import BenchError
 
 COMMANDS = {
@@ -19,11 +20,11 @@ COMMANDS = {
     "plan": plan,
     "show": show,
     "methods": methods,
+    "doctor": doctor,
     "schema": schema,
 }
 """By name, in the order of the help: each has HELP, ``add_arguments`` and ``execute``."""
 
-INTERRUPTED = 130
 EPILOG = (
     "exit codes: 0 fine, 1 failure, 2 usage or bad input, 3 regression, "
     "4 inconclusive or missing cells, 130 interrupted"
@@ -48,20 +49,37 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: its exit code. Expected errors are one line each on stderr."""
-    args = parser().parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # clean up as after Ctrl-C
+    _mend_streams()
     try:
-        code: int = args.execute(args)
-        sys.stdout.flush()
+        with interrupts.exiting():
+            args = parser().parse_args(arguments)
+            code: int = args.execute(args)
+            sys.stdout.flush()
         return code
     except BenchError as error:
         for line in str(error).splitlines():
             print(f"bench: {line}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return interrupts.EXIT_CODE
     except BrokenPipeError:
-        # The reader (head, less) has enough; stdout must not be flushed again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader (head, less) has enough
         return 1
+    except OSError as error:  # stdout on a full disk, a limit of the machine
+        _drop_output()
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+
+
+def _mend_streams() -> None:
+    """Give output that was closed (``>&-``) somewhere to go, and never fail for a character."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open until exit
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _drop_output() -> None:
+    """What stdout could not take must not be flushed again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

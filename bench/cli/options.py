@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.errors import UsageError
 from bench.render import FORMATS
 
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ def planned(args: argparse.Namespace) -> tuple[Matrix, Plan]:
         loaded = replace(loaded, measure=replace(loaded.measure, seed=args.seed))
     made = plan.make_plan(loaded, words)
     return loaded, plan.select(made, filters) if filters else made
+
+
+def check_output(args: argparse.Namespace) -> None:
+    """Complain before a long run, rather than after it, where --output cannot be written."""
+    if args.output is not None and (args.output.is_dir() or not args.output.parent.is_dir()):
+        raise UsageError(f"--output {args.output}: name a file in a folder that is there")
 
 
 def write_report(report: Report, args: argparse.Namespace) -> None:

@@ -53,7 +53,7 @@ def shown(stream: TextIO) -> Iterator[Progress]:
         return
     from tqdm import tqdm
 
-    form = "{desc}: {percentage:3.0f}% |{bar}| {n}/{total} ETA {remaining} {postfix}"
+    form = "{desc}: {percentage:3.0f}% |{bar}| {n}/{total} ETA {remaining}{postfix}"
     with tqdm(
         total=1, file=stream, leave=False, dynamic_ncols=True, bar_format=form, mininterval=0.2
     ) as bar:

@@ -11,7 +11,7 @@ from bench.cli import options, progress
 HELP = "run a matrix: set up, measure, store, print the table"
 DEFAULT_RESULTS = Path("results")
 LATEST = Path("latest")
-INTERRUPTED, INCOMPLETE = 130, 4
+INCOMPLETE = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from bench import host, report, runner, store
+    from bench import host, interrupts, report, runner, store
     from bench.render import FORMATS
 
+    options.check_output(args)
     matrix, plan = options.planned(args)
     folder = store.results_folder(args.results, args.machine or host.machine_name(), matrix.name)
     if args.resume is None:
@@ -48,12 +49,12 @@ def execute(args: argparse.Namespace) -> int:
     else:
         path = store.latest_unfinished(folder) if args.resume == LATEST else args.resume
         target = runner.Target(path, resume=True)
-    with progress.shown(sys.stderr) as bar:
+    with progress.shown(sys.stderr) as bar, interrupts.raising():
         run = runner.run(matrix, plan, target, bar)
     made = report.make_report(run)
     store.write_text(target.path.with_suffix(".md"), FORMATS["markdown"].render(made, 0, False))
     options.write_report(made, args)
     print(f"bench: stored in {target.path}", file=sys.stderr)
     if run.end == "interrupted":
-        return INTERRUPTED
+        return interrupts.EXIT_CODE
     return 0 if report.is_complete(made, run) else INCOMPLETE

@@ -1,0 +1,106 @@
+"""What on this machine would spoil a measurement of packet transmit, and how to mend it.
+
+A check is one function and one row of a CHECKS table: it says what was found, why it matters and
+what mends it. All is read from /proc and /sys through a Machine; nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.doctor import company, cpus, kernel, limits, network
+from bench.doctor.cells import needs_of, unrunnable
+from bench.doctor.finding import Check, Context, Finding, Found, Level, Needs
+from bench.doctor.machine import Machine
+from bench.doctor.readings import watch
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Context",
+    "Finding",
+    "Level",
+    "Machine",
+    "Needs",
+    "as_json",
+    "consult",
+    "examine",
+    "needs_of",
+    "unrunnable",
+    "verdict",
+]
+
+CHECKS: tuple[Check, ...] = (
+    *cpus.CHECKS,
+    *company.CHECKS,
+    *kernel.CHECKS,
+    *network.CHECKS,
+    *limits.CHECKS,
+)
+
+INTERVAL_S = 0.2
+"""Between the two readings: twenty ticks of /proc/stat for each CPU, so 5 % are seen."""
+SAID_IN_VERDICT = 4
+
+
+def examine(
+    machine: Machine,
+    cpus: Sequence[int],
+    needs: Needs | None = None,
+    interval_s: float = INTERVAL_S,
+) -> tuple[Finding, ...]:
+    """Every check's findings, the most serious first.
+
+    Thread i of a cell sends on ``cpus[i]``; ``needs`` are those of a matrix, if there is one.
+    Takes little more than ``interval_s`` seconds, in which this process sleeps. Never fails:
+    what cannot be read is a finding of level UNKNOWN.
+    """
+    return consult(machine, Context(tuple(cpus), needs, watch(machine, interval_s)))
+
+
+def consult(machine: Machine, context: Context) -> tuple[Finding, ...]:
+    """Every check's findings on counters that were already read twice."""
+    findings = [
+        Finding(found.level, check.name, found.what, check.why, found.mend)
+        for check in CHECKS
+        for found in _look(check, machine, context)
+    ]
+    order = list(Level)
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.level)))
+
+
+def _look(check: Check, machine: Machine, context: Context) -> tuple[Found, ...]:
+    try:
+        found = check.look(machine, context)
+        return (found,) if isinstance(found, Found) else tuple(found)
+    except (ValueError, LookupError) as error:  # another kernel's wording must not end a run
+        return (Found(Level.UNKNOWN, f"not understood: {error}"),)
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """One line: how many findings spoil a measurement, and which."""
+    bad = [finding for finding in findings if finding.level == Level.BAD]
+    warnings = [finding for finding in findings if finding.level == Level.WARN]
+    counts = [f"{len(bad)} bad"] if bad else []
+    if warnings:
+        counts.append(f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}")
+    if not counts:
+        return "doctor: found nothing that would spoil a measurement"
+    said = [finding.found for finding in (*bad, *warnings)]
+    more = len(said) - SAID_IN_VERDICT
+    said[SAID_IN_VERDICT:] = [f"{more} more"] if more > 0 else []
+    return f"doctor: {', '.join(counts)}: {'; '.join(said)}"
+
+
+def as_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    """The findings for a run's header, in their order."""
+    return [
+        {
+            "level": str(finding.level),
+            "check": finding.check,
+            "found": finding.found,
+            "why": finding.why,
+            "mend": finding.mend,
+        }
+        for finding in findings
+    ]

@@ -1,0 +1,107 @@
+"""Which cells of a plan cannot run here, by trying: nothing is sent, nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from bench import native, plan
+from bench.doctor.finding import Needs
+from bench.errors import BenchError
+from bench.model import Cell
+from bench.native import Endpoint, OpenCell
+from bench.plan import Plan, TopologySpec
+from bench.topology import entered, up
+
+
+def needs_of(planned: Plan) -> Needs:
+    """What the cells of a plan ask of the machine."""
+    memory = [plan.memory_of(cell) for cell in planned.cells]
+    interfaces = [spec.interface for spec in planned.topologies]
+    named = {str(i["name"]) for i in interfaces if isinstance(i, dict) and "name" in i}
+    return Needs(
+        threads=max(cell.threads for cell in planned.cells),
+        memory=sum(memory),
+        largest=max(memory),
+        locked=max(map(_locked, planned.cells)),
+        sndbuf=max(map(_unforced_sndbuf, planned.cells)),
+        devices=tuple(sorted(named)),
+    )
+
+
+def _locked(cell: Cell) -> int:
+    """Bytes of a ring that is to be locked.
+
+    The limit is held against each ring for itself: a ring's pages are put into a mapping that
+    the kernel marks special, which is not added to the locked memory of the process.
+    """
+    ring = cell.values["ring"]
+    if not isinstance(ring, dict) or not cell.values["mmap_locked"]:
+        return 0
+    return int(ring["block_size"]) * int(ring["block_nr"])
+
+
+def _unforced_sndbuf(cell: Cell) -> int:
+    sndbuf = cell.values["sndbuf"]
+    return int(sndbuf["bytes"]) if isinstance(sndbuf, dict) and not sndbuf["force"] else 0
+
+
+NOT_AT_OPENING = frozenset({"frame_size", "burst", "fill", "msg_dontwait", "ring_wait", "replica"})
+"""Axes that an open cell holds in buffers and flags of its own: the kernel is not asked."""
+
+
+def unrunnable(planned: Plan) -> dict[str, str]:
+    """Cells that cannot run on this machine, and why, by their ids.
+
+    Every topology is really set up, in namespaces of its own, and cells are opened and closed in
+    it, one after the other.
+    """
+    refused: dict[str, str] = {}
+    for index, spec in enumerate(planned.topologies):
+        there = [cell for cell in planned.cells if planned.topology_of.get(cell.id) == index]
+        refused |= _refused_on(spec, there, planned.cpus)
+    nowhere = [cell for cell in planned.cells if cell.id not in planned.topology_of]
+    return refused | _refused(nowhere, None, planned.cpus)
+
+
+def _refused_on(spec: TopologySpec, cells: Sequence[Cell], cpus: Sequence[int]) -> dict[str, str]:
+    try:
+        with up(spec.interface, spec.qdisc, spec.mtu) as made, entered(made.tx.netns_fd):
+            endpoint = Endpoint(made.tx.ifindex, made.dst_mac, made.src_mac)
+            return _refused(cells, endpoint, cpus)
+    except BenchError as error:
+        return {cell.id: str(error) for cell in cells}
+
+
+def _refused(
+    cells: Sequence[Cell], endpoint: Endpoint | None, cpus: Sequence[int]
+) -> dict[str, str]:
+    """Of cells that open alike the largest is tried, and all of them only if it was refused.
+
+    Closing a packet socket waits for an RCU grace period: tens of milliseconds each.
+    """
+    refused: dict[str, str] = {}
+    for alike in _opening_alike(cells):
+        if _refusal(max(alike, key=plan.memory_of), endpoint, cpus):
+            tried = {cell.id: _refusal(cell, endpoint, cpus) for cell in alike}
+            refused |= {cell: reason for cell, reason in tried.items() if reason}
+    return refused
+
+
+def _opening_alike(cells: Sequence[Cell]) -> list[list[Cell]]:
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        asked = {axis: v for axis, v in cell.values.items() if axis not in NOT_AT_OPENING}
+        groups.setdefault(json.dumps(asked, sort_keys=True), []).append(cell)
+    return list(groups.values())
+
+
+def _refusal(cell: Cell, endpoint: Endpoint | None, cpus: Sequence[int]) -> str:
+    """Why a cell cannot be opened in the present namespace, or ""."""
+    if reason := native.probe(cell.method):
+        return f"method {cell.method}: {reason}"
+    try:
+        OpenCell(cell.values, endpoint, cpus[: cell.threads]).close()
+    except BenchError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,117 @@
+"""How much CPU time the control groups of this process may use, in version 2 and version 1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from bench.doctor.machine import Machine
+
+_MOUNT = re.compile(r"^\S+ \S+ \S+ (\S+) (\S+) .*? - (\S+) \S+ (\S+)$", re.M)
+"""A line of /proc/self/mountinfo: root, mount point, file system, its options (proc(5))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A limit on CPU time.
+
+    ``cpus`` is quota over period: 1.5 is one CPU and a half. ``throttled`` counts the periods in
+    which it was used up. ``lift`` is the command that takes it away.
+    """
+
+    cpus: float
+    throttled: int
+    lift: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Hierarchy:
+    """A mounted hierarchy that has the CPU controller, and this process's place in it."""
+
+    version: int
+    mount: str
+    root: str
+    group: str
+
+    def folders(self) -> Iterator[str]:
+        """The group of this process and the groups around it, as far as they are mounted.
+
+        A limit of any of them holds (kernel/sched/fair.c throttles a whole subtree).
+        """
+        below = PurePosixPath(self.group)
+        if below.is_relative_to(self.root):  # else a cgroup namespace shows its own paths
+            below = below.relative_to(self.root)
+        inner = PurePosixPath(self.mount) / str(below).lstrip("/")
+        for folder in (inner, *inner.parents):
+            yield str(folder).lstrip("/")
+            if str(folder) == self.mount:
+                return
+
+
+def quotas(machine: Machine) -> tuple[Quota, ...] | None:
+    """Every limit on this process's CPU time, the innermost first; None where none can be seen."""
+    hierarchies = list(_hierarchies(machine))
+    if not hierarchies:
+        return None
+    found = [
+        quota
+        for hierarchy in hierarchies
+        for folder in hierarchy.folders()
+        if (quota := _READERS[hierarchy.version](machine, folder))
+    ]
+    return tuple(found)
+
+
+def throttled(machine: Machine) -> int:
+    """In how many periods any of the limits was used up, since the groups were made."""
+    return sum(quota.throttled for quota in quotas(machine) or ())
+
+
+def _hierarchies(machine: Machine) -> Iterator[_Hierarchy]:
+    groups = _groups(machine.text("proc/self/cgroup") or "")
+    for root, mount, kind, options in _MOUNT.findall(machine.text("proc/self/mountinfo") or ""):
+        if kind == "cgroup2" and "" in groups:
+            yield _Hierarchy(2, mount, root, groups[""])
+        elif kind == "cgroup" and "cpu" in options.split(",") and "cpu" in groups:
+            yield _Hierarchy(1, mount, root, groups["cpu"])
+
+
+def _groups(text: str) -> dict[str, str]:
+    """/proc/self/cgroup: controller to path; version 2 has no controller's name ("")."""
+    groups = {}
+    for controllers, path in re.findall(r"^\d+:([^:]*):(.*)$", text, re.M):
+        groups.update(dict.fromkeys(controllers.split(","), path))
+    return groups
+
+
+def _read_v2(machine: Machine, folder: str) -> Quota | None:
+    limit = re.fullmatch(r"(\d+) ([1-9]\d*)", machine.text(f"{folder}/cpu.max") or "max")
+    if limit is None:
+        return None
+    return Quota(
+        cpus=int(limit[1]) / int(limit[2]),
+        throttled=_throttled(machine, folder),
+        lift=f"echo max | sudo tee /{folder}/cpu.max",
+    )
+
+
+def _read_v1(machine: Machine, folder: str) -> Quota | None:
+    quota = machine.number(f"{folder}/cpu.cfs_quota_us")
+    period = machine.number(f"{folder}/cpu.cfs_period_us")
+    if quota is None or quota < 0 or not period:
+        return None
+    return Quota(
+        cpus=quota / period,
+        throttled=_throttled(machine, folder),
+        lift=f"echo -1 | sudo tee /{folder}/cpu.cfs_quota_us",
+    )
+
+
+def _throttled(machine: Machine, folder: str) -> int:
+    found = re.search(r"^nr_throttled (\d+)$", machine.text(f"{folder}/cpu.stat") or "", re.M)
+    return int(found[1]) if found else 0
+
+
+_READERS = {1: _read_v1, 2: _read_v2}

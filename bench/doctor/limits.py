@@ -1,0 +1,106 @@
+"""What a matrix asks for, and what the machine has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.doctor.finding import Check, Context, Found, Level, Needs
+from bench.doctor.machine import CAP_IPC_LOCK, Machine
+
+MEMORY_SHARE = 0.5
+"""Of the free memory: what rings and buffers of open cells may take."""
+
+
+def _size(count: int) -> str:
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= factor:
+            return f"{count / factor:.4g} {unit}"
+    return f"{count} B"
+
+
+# Memory
+
+
+def _memory(machine: Machine, context: Context) -> Found:
+    available = machine.memory_available()
+    if available is None:
+        return Found(Level.UNKNOWN, "/proc/meminfo cannot be read")
+    has = f"{_size(available)} available"
+    if context.needs is None:
+        return Found(Level.OK, has)
+    return _memory_for(context.needs, available * MEMORY_SHARE, has)
+
+
+def _memory_for(needs: Needs, budget: float, has: str) -> Found:
+    if needs.largest > budget:
+        return Found(
+            Level.BAD,
+            f"one cell wants {_size(needs.largest)}, {has}",
+            "smaller rings, or more memory",
+        )
+    what = f"the cells want {_size(needs.memory)}, {has}"
+    if needs.memory > budget:
+        return Found(Level.WARN, what, "smaller rings, fewer cells at a time (--filter)")
+    return Found(Level.OK, what)
+
+
+def _locked(machine: Machine, context: Context) -> Iterator[Found]:
+    if context.needs is None or not context.needs.locked:
+        return
+    limit, wanted = _memlock(machine), context.needs.locked
+    if machine.is_capable(CAP_IPC_LOCK):
+        yield Found(Level.OK, f"rings of {_size(wanted)} may be locked (CAP_IPC_LOCK)")
+    elif limit is None:
+        yield Found(Level.UNKNOWN, "/proc/self/limits cannot be read")
+    elif wanted > limit:
+        what = f"a ring of {_size(wanted)} may not be locked: at most {_size(limit)}"
+        yield Found(Level.WARN, what, f"sudo prlimit --memlock={wanted} --pid $$, then run again")
+    else:
+        yield Found(Level.OK, f"rings of {_size(wanted)} may be locked: up to {_size(limit)}")
+
+
+def _memlock(machine: Machine) -> int | None:
+    """RLIMIT_MEMLOCK in bytes."""
+    for line in (machine.text("proc/self/limits") or "").splitlines():
+        if line.startswith("Max locked memory"):
+            soft = line.split()[3]
+            return 2**63 if soft == "unlimited" else int(soft)
+    return None
+
+
+# Send buffers
+
+
+def _sndbuf(machine: Machine, context: Context) -> Iterator[Found]:
+    if context.needs is None or not context.needs.sndbuf:
+        return
+    most, wanted = machine.number("proc/sys/net/core/wmem_max"), context.needs.sndbuf
+    if most is None:
+        yield Found(Level.UNKNOWN, "net.core.wmem_max cannot be read")
+    elif wanted > most:
+        what = f"sndbuf {wanted} is asked for without force, wmem_max is {most}"
+        yield Found(Level.WARN, what, f"sudo sysctl -w net.core.wmem_max={wanted}")
+    else:
+        yield Found(Level.OK, f"wmem_max {most} allows sndbuf {wanted}")
+
+
+CHECKS = (
+    Check(
+        "memory",
+        "Cells that do not fit beside each other are closed and opened again between slices: "
+        "their rings are other pages then, in other places of the caches.",
+        _memory,
+    ),
+    Check(
+        "locked memory",
+        "mmap(MAP_LOCKED) of a ring beyond RLIMIT_MEMLOCK fails with EAGAIN without CAP_IPC_LOCK; "
+        "the cell then runs on a ring that is not locked.",
+        _locked,
+    ),
+    Check(
+        "send buffer",
+        "SO_SNDBUF takes wmem_max where more is asked for, and does not say so: two cells that "
+        "differ in sndbuf may be one.",
+        _sndbuf,
+    ),
+)

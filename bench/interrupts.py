@@ -1,0 +1,48 @@
+"""What Ctrl-C, SIGTERM and SIGHUP do: exit at once, or raise where there is something to undo.
+
+A KeyboardInterrupt that is thrown into an import is swallowed, and pydantic makes another error of
+it; so none is thrown while nothing is set up yet.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import FrameType
+
+EXIT_CODE = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def exiting() -> AbstractContextManager[None]:
+    """An interrupt ends the process, with EXIT_CODE and without a word."""
+    return _handled(lambda _number, _frame: os._exit(EXIT_CODE))
+
+
+def raising() -> AbstractContextManager[None]:
+    """An interrupt raises KeyboardInterrupt."""
+    return _handled(signal.default_int_handler)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """An interrupt comes when the block has ended."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    # What is ignored stays ignored: that is how nohup asks to be left alone.
+    caught = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)

@@ -1,0 +1,245 @@
+"""The core against a bare loop of the same system call, and how much of its time is its own.
+
+bare.c is what somebody would write who wants nothing but to send. It runs in the same namespace,
+on the same interface and CPU as the core, in slices of the same length with the same warm-up, one
+after the other in an order shuffled anew each round. Frames per second of core and bare loop are
+compared within the round, for every slice the interface's counters must have as many frames as
+were claimed, and everything is opened several times: memory is laid out anew each time.
+
+User time is what getrusage() says, which on most kernels is sampled by the timer tick: it takes
+thousands of ticks to know a share to within half a percent, hence slices of their own, each many
+ticks long. A tick that falls into the last instructions of a system call, which run with
+interrupts off, is counted as user time: the bare loop shows how much that is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from common import (
+    at_least,
+    compiled,
+    estimates,
+    heading,
+    interval,
+    met,
+    open_cell,
+    pin_beside_sender,
+    table,
+)
+
+from bench import stats
+from bench.capture import expected_frame
+from bench.counters import CounterReader, account, delta
+from bench.native import OpenCell, SlicePlan
+from bench.topology import Topology, entered, up
+
+METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring")
+FRAME_SIZE = 64
+BURST = 64
+WARMUP_NS = 500_000
+DRAIN_NS = 1_000_000_000
+RATIO_GOAL = 0.98
+USER_GOAL = 0.03
+CLOCK_MONOTONIC_COARSE = 6
+"""linux/time.h; its resolution is the kernel's tick."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One slice: frames of the window and of all of it, times of the window in nanoseconds."""
+
+    frames: int
+    slice_frames: int
+    wall_ns: int
+    cpu_ns: int
+    user_ns: int
+    system_ns: int
+
+    @property
+    def pps(self) -> float:
+        return self.frames * 1e9 / self.wall_ns
+
+    @property
+    def per_cpu_ns(self) -> float:
+        return self.frames / self.cpu_ns
+
+
+class Sender(Protocol):
+    def slice(self, window_ns: int) -> Measured: ...
+
+
+@dataclass(frozen=True)
+class Core:
+    cell: OpenCell
+
+    def slice(self, window_ns: int) -> Measured:
+        measured = self.cell.slice(SlicePlan(window_ns, WARMUP_NS, DRAIN_NS))
+        (thread,) = measured.threads
+        return Measured(
+            thread.completed,
+            measured.slice_completed,
+            thread.wall_ns,
+            thread.cpu_ns,
+            thread.user_ns,
+            thread.system_ns,
+        )
+
+
+@dataclass(frozen=True)
+class Bare:
+    process: subprocess.Popen[str]
+
+    def slice(self, window_ns: int) -> Measured:
+        assert self.process.stdin
+        assert self.process.stdout
+        print(WARMUP_NS, window_ns, file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{self.process.args!r} ended in the middle of a slice")
+        return Measured(*map(int, answer.split()))
+
+
+@contextmanager
+def bare_loop(program: Path, method: str, topology: Topology, cpu: int) -> Iterator[Bare]:
+    frame = expected_frame(FRAME_SIZE, topology.dst_mac, topology.src_mac, 0, 0)
+    with (
+        entered(topology.tx.netns_fd),
+        subprocess.Popen(
+            [program, method, str(topology.tx.ifindex), str(BURST), frame.hex()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        os.sched_setaffinity(process.pid, {cpu})
+        yield Bare(process)
+
+
+@contextmanager
+def senders(
+    program: Path, methods: tuple[str, ...], topology: Topology, cpu: int
+) -> Iterator[dict[tuple[str, str], Sender]]:
+    """The core and the bare loop of each method, opened side by side."""
+    with ExitStack() as stack:
+        found: dict[tuple[str, str], Sender] = {}
+        for method in methods:
+            cell = open_cell(topology, cpu, method=method, frame_size=FRAME_SIZE, burst=BURST)
+            found[method, "core"] = Core(stack.enter_context(cell))
+            bare = bare_loop(program, method, topology, cpu)
+            found[method, "bare"] = stack.enter_context(bare)
+        yield found
+
+
+def checked_slice(sender: Sender, window_ns: int, reader: CounterReader, on: Topology) -> Measured:
+    """A slice whose frames the kernel has counted too."""
+    before = reader.read()
+    measured = sender.slice(window_ns)
+    change = delta(before, reader.read())
+    accounting = account(
+        change, on.delivery, frame_size=FRAME_SIZE, completed=measured.slice_frames
+    )
+    if accounting.problem:
+        raise SystemExit(f"{sender}: {accounting.problem}")
+    return measured
+
+
+def measure(
+    topology: Topology,
+    args: argparse.Namespace,
+    program: Path,
+    cpu: int,
+    window_ns: int,
+    rounds: int,
+) -> dict[tuple[str, str], list[Measured]]:
+    """Samples of each sender by round, over all openings."""
+    samples: dict[tuple[str, str], list[Measured]] = {}
+    shuffler = random.Random(args.seed)
+    with CounterReader(topology) as reader:
+        for _ in range(args.openings):
+            with senders(program, args.methods, topology, cpu) as opened:
+                for _ in range(math.ceil(rounds / args.openings)):
+                    for key in shuffler.sample(list(opened), len(opened)):
+                        measured = checked_slice(opened[key], window_ns, reader, topology)
+                        samples.setdefault(key, []).append(measured)
+    return samples
+
+
+def compare(interface: str, args: argparse.Namespace, program: Path, cpu: int) -> None:
+    with up(interface) as topology:
+        samples = measure(topology, args, program, cpu, args.window_ms * 1_000_000, args.rounds)
+    pairs = [list(zip(samples[m, "core"], samples[m, "bare"], strict=True)) for m in args.methods]
+    rates = estimates([[bare.pps / 1e3 for _, bare in rounds] for rounds in pairs])
+    ratios = estimates([[core.pps / bare.pps for core, bare in rounds] for rounds in pairs])
+    by_cpu = estimates(
+        [[core.per_cpu_ns / bare.per_cpu_ns for core, bare in rounds] for rounds in pairs]
+    )
+    print(f"{interface}: {FRAME_SIZE} bytes, 1 thread, prefilled, burst {BURST}")
+    table(
+        ["method", "bare kpps", "core / bare", f"goal {RATIO_GOAL}", "by CPU time"],
+        [
+            [method, interval(rate, 0), interval(ratio), at_least(RATIO_GOAL, ratio), interval(cpu)]
+            for method, rate, ratio, cpu in zip(args.methods, rates, ratios, by_cpu, strict=True)
+        ],
+    )
+
+
+def user_time(args: argparse.Namespace, program: Path, cpu: int) -> None:
+    tick_s = time.clock_getres(CLOCK_MONOTONIC_COARSE)
+    rounds = math.ceil(args.user_seconds * 1000 / args.user_window_ms)
+    with up("lo") as topology:
+        samples = measure(topology, args, program, cpu, args.user_window_ms * 1_000_000, rounds)
+    rows = []
+    for method in args.methods:
+        row: list[object] = [method]
+        for who in ("core", "bare"):
+            cpu_ns = sum(sample.cpu_ns for sample in samples[method, who])
+            ticks = cpu_ns / 1e9 / tick_s
+            share = sum(sample.user_ns for sample in samples[method, who]) / cpu_ns
+            margin = stats.Z95 * math.sqrt(max(share, 1 / ticks) / ticks)
+            row += [f"{share:.2%} ± {margin:.2%}", f"{ticks:.0f}"]
+            if who == "core":
+                row.append(met(share <= USER_GOAL))
+        rows.append(row)
+    print(f"lo: user time of the sender, of its CPU time; a tick is {tick_s * 1000:g} ms")
+    table(["method", "core", "ticks", f"goal {USER_GOAL:.0%}", "bare loop", "ticks"], rows)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--interfaces", nargs="+", default=["lo", "ifb"], metavar="KIND")
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--rounds", type=int, default=400, help="of one slice of each sender")
+    parser.add_argument("--window-ms", type=int, default=10, help="of such a slice")
+    parser.add_argument("--openings", type=int, default=5, help="times that all is opened anew")
+    parser.add_argument(
+        "--user-seconds", type=float, default=20, help="per sender for its user time; 0: skip"
+    )
+    parser.add_argument("--user-window-ms", type=int, default=500, help="of a slice for user time")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    heading("The core against a bare loop of the same system call")
+    cpu = pin_beside_sender()
+    with compiled(Path(__file__).with_name("bare.c")) as program:
+        for interface in args.interfaces:
+            compare(interface, args, program, cpu)
+        if args.user_seconds:
+            user_time(args, program, cpu)
+
+
+if __name__ == "__main__":
+    main()

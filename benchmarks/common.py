@@ -1,0 +1,100 @@
+"""What the benchmarks share: the CPU to send from, a cell opened by hand, verdicts and tables."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tabulate import tabulate
+
+from bench import host, stats
+from bench.model import DEFAULTS, Estimate, Value
+from bench.native import Endpoint, OpenCell
+from bench.topology import Topology, entered
+
+BUSY = 0.3
+"""A load average above this means that others run beside the benchmark."""
+
+
+# What is measured
+
+
+def pin_beside_sender() -> int:
+    """The CPU to send from; this process keeps off it from now on, where there is another."""
+    allowed = os.sched_getaffinity(0)
+    cpu = max(allowed)
+    os.sched_setaffinity(0, allowed - {cpu} or allowed)
+    return cpu
+
+
+@contextmanager
+def open_cell(topology: Topology, cpu: int, **axes: Value) -> Iterator[OpenCell]:
+    """A cell of one thread on a CPU; axes that are not named have their defaults."""
+    endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
+    with entered(topology.tx.netns_fd):
+        cell = OpenCell({**DEFAULTS, **axes}, endpoint, [cpu])
+    with cell:
+        yield cell
+
+
+@contextmanager
+def compiled(source: Path) -> Iterator[Path]:
+    """A single C file as a program, optimised as the core is."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        program = Path(folder, source.stem)
+        flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
+        compiler = os.environ.get("CC", "gcc").split()
+        subprocess.run([*compiler, *flags, "-o", str(program), str(source)], check=True)
+        yield program
+
+
+def estimates(series: Sequence[Sequence[float]]) -> list[Estimate | None]:
+    """The median of each series with its interval; they share what neighbours have in common."""
+    common = stats.common_correlation(series)
+    return [stats.estimate(values, common) for values in series]
+
+
+# What is printed
+
+
+def heading(title: str) -> None:
+    """A title and the machine, and a warning where others use it too."""
+    load = os.getloadavg()[0]
+    print(f"{title}\n{'=' * len(title)}")
+    print(
+        f"{host.cpu_model()}, {len(os.sched_getaffinity(0))} CPUs, {host.virtualisation()}, "
+        f"Linux {os.uname().release}"
+    )
+    if load > BUSY:
+        print(f"Load average {load:.2f}: others use this machine, take the figures with care.")
+    print()
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    print(tabulate(rows, headers=headers, disable_numparse=True), end="\n\n")
+
+
+def interval(figure: Estimate | None, digits: int = 3) -> str:
+    """``value [low, high]``."""
+    if figure is None:
+        return "-"
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.{digits}f} [-]"
+    return f"{figure.value:.{digits}f} [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+
+
+def at_least(goal: float, figure: Estimate | None) -> str:
+    """Whether a figure reaches a goal; its interval may be too wide to tell."""
+    if figure is None or figure.low is None or figure.high is None:
+        return "undecided"
+    if figure.low >= goal:
+        return "met"
+    return "missed" if figure.high < goal else "undecided"
+
+
+def met(reached: bool) -> str:
+    return "met" if reached else "missed"

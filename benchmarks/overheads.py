@@ -1,0 +1,165 @@
+"""What bench costs beside what it measures.
+
+The wall time of a stored run over the windows of its slices; making and removing each interface;
+`bench plan` of 100,000 combinations that are all cells of their own, with the memory it takes; and
+`bench --help`, which everybody waits for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from common import heading, met, table
+
+from bench.errors import BenchError
+from bench.topology import KINDS, up
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN_GOAL = 1.25
+TOPOLOGY_GOAL_S = 0.5
+PLAN_GOAL_S = 3.0
+PLAN_GOAL_BYTES = 300e6
+HELP_GOAL_S = 0.3
+
+# 125 sizes x 10 bursts x 5 rings x 2^4: a ring reads all of these axes, so none collapses.
+LARGE_MATRIX = """
+name: large
+axes:
+  interface: veth
+  method: tx_ring
+  frame_size: {sizes}
+  burst: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+  ring:
+    - {{version: 2, block_size: 4096, block_nr: 256, frame_size: 2048}}
+    - {{version: 2, block_size: 4096, block_nr: 512, frame_size: 2048}}
+    - {{version: 2, block_size: 16384, block_nr: 64, frame_size: 2048}}
+    - {{version: 3, block_size: 4096, block_nr: 256, frame_size: 2048}}
+    - {{version: 3, block_size: 16384, block_nr: 64, frame_size: 2048}}
+  fill: [copy, prefilled]
+  msg_dontwait: [false, true]
+  qdisc_bypass: [false, true]
+  packet_loss: [false, true]
+"""
+COMBINATIONS = 100_000
+
+Row = tuple[str, str, str, str]
+"""What, measured, goal, verdict."""
+
+
+def newest_run(results: Path) -> Path | None:
+    return max(results.rglob("*.jsonl"), key=lambda path: path.stat().st_mtime, default=None)
+
+
+def run_overhead(path: Path | None) -> list[Row]:
+    if path is None:
+        return [("wall time of a run / its windows", "no run under results/", "", "undecided")]
+    last: dict[str, Any] = json.loads(path.read_text().splitlines()[-1])
+    if last.get("type") != "end" or "windows_s" not in last:
+        raise SystemExit(f"{path}: not a run that ended by itself")
+    ratio = last["wall_s"] / last["windows_s"]
+    what = f"wall time of {path.stem} / its windows"
+    measured = f"{ratio:.3f} ({last['wall_s']:.1f} s / {last['windows_s']:.1f} s)"
+    return [(what, measured, f"<= {RUN_GOAL}", met(ratio <= RUN_GOAL))]
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def up_and_down(kind: str) -> None:
+    with up(kind):
+        pass
+
+
+def topologies(repetitions: int) -> list[Row]:
+    rows = []
+    for kind in KINDS:
+        what, goal = f"{kind}: set up and tear down", f"< {TOPOLOGY_GOAL_S:g} s"
+        try:
+            taken = [seconds_of(partial(up_and_down, kind)) for _ in range(repetitions)]
+        except BenchError as error:
+            rows.append((what, f"not here: {error}", goal, "undecided"))
+            continue
+        median, worst = statistics.median(taken), max(taken)
+        measured = f"{median:.3f} s (at most {worst:.3f} s)"
+        rows.append((what, measured, goal, met(worst < TOPOLOGY_GOAL_S)))
+    return rows
+
+
+def run_bench(*arguments: str) -> str:
+    """Run bench as its users do: what it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "bench", *arguments]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr}")
+    return done.stdout
+
+
+def large_plan(repetitions: int) -> list[Row]:
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        sizes = list(range(64, 1510, 11))[:125]
+        file.write(LARGE_MATRIX.format(sizes=sizes))
+        file.flush()
+        printed = run_bench("plan", file.name)
+        cells = [line.split()[-1] for line in printed.splitlines() if "cells" in line.split()]
+        if cells != [str(COMBINATIONS)]:
+            raise SystemExit(f"not {COMBINATIONS} cells: {printed}")
+        taken = [seconds_of(lambda: run_bench("plan", file.name)) for _ in range(repetitions)]
+    # The largest of all children so far: nothing larger than this plan was started before.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    seconds, what = statistics.median(taken), f"plan of {COMBINATIONS} cells"
+    return [
+        (what, f"{seconds:.2f} s", f"< {PLAN_GOAL_S:g} s", met(seconds < PLAN_GOAL_S)),
+        (
+            f"{what}: peak memory",
+            f"{peak / 1e6:.0f} MB",
+            f"< {PLAN_GOAL_BYTES / 1e6:.0f} MB",
+            met(peak < PLAN_GOAL_BYTES),
+        ),
+    ]
+
+
+def help_time(repetitions: int) -> list[Row]:
+    seconds = statistics.median(seconds_of(lambda: run_bench("--help")) for _ in range(repetitions))
+    return [("--help", f"{seconds:.3f} s", f"< {HELP_GOAL_S:g} s", met(seconds < HELP_GOAL_S))]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "run", nargs="?", type=Path, help="a run file (.jsonl); default: the newest of results/"
+    )
+    parser.add_argument("--repetitions", type=int, default=10, help="of each topology and --help")
+    parser.add_argument("--plans", type=int, default=3, help="repetitions of the large plan")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    heading("What bench costs beside what it measures")
+    rows = [
+        *run_overhead(args.run or newest_run(ROOT / "results")),
+        *topologies(args.repetitions),
+        *large_plan(args.plans),
+        *help_time(args.repetitions),
+    ]
+    table(["", "measured", "goal", ""], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,523 @@
+"""Whole runs over lo, veth and ifb, and what becomes of them when something goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import host, matrix, native, plan, runner, store, worker
+from bench.cli import main
+from bench.cli.options import vocabulary
+from bench.errors import BenchError
+from bench.model import Cell, Run, Sample
+from bench.topology import qdisc
+from tests.running import NOBODY, Bench, Outcome, ended, wait_for
+
+pytestmark = pytest.mark.netns
+
+CPUS = sorted(os.sched_getaffinity(0))
+KINDS = ["lo", "veth", "ifb"]
+METHODS = ["sendto", "send", "sendmsg", "sendmmsg", "tx_ring"]
+RING = {"version": 2, "block_size": 4096, "block_nr": 16, "frame_size": 2048}
+needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="two threads need two CPUs")
+needs_setpriv = pytest.mark.skipif(
+    shutil.which("setpriv") is None, reason="util-linux's setpriv is missing"
+)
+
+
+def assert_sound(run: Run, rounds: int) -> None:
+    """Every cell was measured in every round, and what was delivered is what was completed."""
+    assert run.failures == {}
+    assert run.end == "done"
+    measured = sorted((sample.cell, sample.round) for sample in run.samples)
+    assert measured == sorted((cell.id, n) for cell in run.cells for n in range(rounds))
+    for sample in run.samples:
+        assert sample.problem == ""
+        assert sample.slice_completed > 0
+        # On a busy machine the softnet backlog may overflow: such a loss is explained.
+        assert sample.delivered + sample.lost == sample.slice_completed
+        assert all(thread.cpu in CPUS for thread in sample.threads)
+
+
+def cells(run: Run, **axes: object) -> list[Cell]:
+    return [cell for cell in run.cells if all(cell.values[a] == v for a, v in axes.items())]
+
+
+# What works
+
+
+def test_every_method_and_frame_size_over_every_interface(bench: Bench) -> None:
+    slots = {"block_size": 69632, "block_nr": 4, "frame_size": 69632}
+    axes = {
+        "interface": KINDS,
+        "method": METHODS,
+        "frame_size": [14, 60, 64, 1514, 9000, 65535],
+        "burst": [3],
+        "ring": [{"version": version, **slots} for version in (1, 2, 3)],
+    }
+    outcome = bench("run", bench.matrix(axes))
+    assert outcome.code == 0, outcome.out
+    run = bench.stored()
+    assert len(run.cells) == 3 * 6 * (4 + 3)
+    assert_sound(run, rounds=2)
+    assert "ns/frame" in Path(run.path).with_suffix(".md").read_text()
+    assert len(outcome.complaints) == 1
+    for sample in run.samples:
+        frames_per_call = sample.total("completed") / sample.total("calls")
+        (cell,) = [cell for cell in run.cells if cell.id == sample.cell]
+        most = 3 if cell.method in ("sendmmsg", "tx_ring") else 1
+        assert frames_per_call <= most
+
+
+@pytest.mark.parametrize("kind", ["veth", "ifb"])
+def test_frames_queue_in_every_qdisc(bench: Bench, kind: str) -> None:
+    axes = {
+        "interface": [kind],
+        "method": ["send", "tx_ring"],
+        "frame_size": [64],
+        "burst": [8],
+        "ring": [RING],
+        "msg_dontwait": [False, True],
+        "qdisc": [
+            "noqueue",
+            {"kind": "pfifo", "limit": 50},
+            {"kind": "bfifo", "limit": "100KiB"},
+            {"kind": "tbf", "rate": "100mbit", "burst": "32KiB", "limit": "1MiB"},
+            {"kind": "tbf", "rate": "20mbit", "burst": "1KiB", "limit": "4KiB"},
+            {"kind": "htb", "rate": "100mbit", "burst": "32KiB", "limit": 10},
+        ],
+    }
+    outcome = bench("run", bench.matrix(axes, rounds=3))
+    assert outcome.code == 0, outcome.out
+    run = bench.stored()
+    assert len(run.cells) == 24
+    assert_sound(run, rounds=3)
+    refused = {s.cell for s in run.samples if s.qdisc_drops and s.total("enobufs")}
+    short = {cell.id for cell in run.cells if "4096" in str(cell.values["qdisc"])}
+    assert short & refused  # a queue of 4 KiB was full at times
+
+
+@needs_two_cpus
+def test_two_threads_with_sockets_of_their_own_and_with_a_shared_one(bench: Bench) -> None:
+    axes = {
+        "interface": KINDS,
+        "method": ["send", "sendmmsg", "tx_ring"],
+        "frame_size": [64],
+        "threads": [2],
+        "socket": ["own", "shared"],
+        "fill": ["copy", "prefilled"],
+        "burst": [8],
+        "ring": [RING],
+    }
+    outcome = bench("run", bench.matrix(axes))
+    assert outcome.code == 0, outcome.out
+    run = bench.stored()
+    assert_sound(run, rounds=2)
+    for sample in run.samples:
+        assert len({thread.cpu for thread in sample.threads}) == 2
+
+
+def test_knobs_are_in_effect(bench: Bench) -> None:
+    axes = {
+        "interface": ["veth"],
+        "method": ["send", "tx_ring"],
+        "frame_size": [64],
+        "burst": [8],
+        "ring": [RING],
+        "ring_wait": ["block", "poll", "spin"],
+        "msg_dontwait": [False, True],
+        "qdisc_bypass": [False, True],
+        "packet_loss": [False, True],
+        "mmap_locked": [False, True],
+        "sndbuf": ["default", {"bytes": "64MiB", "force": True}],
+    }
+    exclude = [
+        {"ring_wait": ["poll", "spin"], "msg_dontwait": False},
+        {"packet_loss": True, "qdisc_bypass": True},
+        {"mmap_locked": True, "qdisc_bypass": True},
+    ]
+    outcome = bench("run", bench.matrix(axes, exclude=exclude))
+    assert outcome.code == 0, outcome.out
+    run = bench.stored()
+    assert_sound(run, rounds=2)
+    for cell in run.cells:
+        if cell.values["sndbuf"] == "default":
+            assert run.facts[cell.id]["sndbuf"] == int(
+                Path("/proc/sys/net/core/wmem_default").read_text()
+            )
+        else:
+            assert run.facts[cell.id]["sndbuf"] == 2 * 64 * 2**20  # socket(7): doubled
+        assert run.facts[cell.id]["ring_frames"] == (32 if cell.method == "tx_ring" else 0)
+
+
+def test_more_cells_than_files_may_be_open_at_first(bench: Bench) -> None:
+    def few_files() -> None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, most))
+
+    axes = {"interface": ["lo"], "method": ["send"], "frame_size": list(range(64, 124))}
+    outcome = bench("run", bench.matrix(axes, rounds=1), preexec_fn=few_files)
+    assert outcome.code == 0, outcome.out
+    assert_sound(bench.stored(), rounds=1)
+
+
+def test_two_runs_at_the_same_time(bench: Bench) -> None:
+    axes = {"interface": KINDS, "method": ["send", "tx_ring"], "frame_size": [64]}
+    matrix = bench.matrix(axes, rounds=5)
+    both = [ended(p) for p in [bench.start("run", matrix) for _ in range(2)]]
+    assert [outcome.code for outcome in both] == [0, 0], both
+    for path in bench.files():
+        assert_sound(store.read(path), rounds=5)
+
+
+# Methods that crash, lie and fail
+
+
+def test_a_cell_that_goes_wrong_is_a_row_and_the_others_go_on(bench: Bench) -> None:
+    bench.environment["BENCH_CORE"] = "test"
+    bad = ["test_crash", "test_zeros", "test_liar", "test_fail"]
+    axes = {"interface": ["lo", "veth"], "method": ["send", *bad], "frame_size": [64]}
+    outcome = bench("run", bench.matrix(axes, rounds=4))
+    assert outcome.code == 4
+    run = bench.stored()
+    assert run.end == "done"
+    reasons = {
+        (cell.method, cell.values["interface"]["kind"]): run.failures.get(cell.id, "")  # type: ignore[index]
+        for cell in run.cells
+    }
+    assert reasons == {
+        ("send", "lo"): "",
+        ("send", "veth"): "",
+        ("test_crash", "lo"): "the worker died of SIGSEGV in this cell",
+        ("test_crash", "veth"): "the worker died of SIGSEGV in this cell",
+        # lo's addresses are zeros as they should be
+        ("test_zeros", "lo"): "wrong frames: frame 0: EtherType: byte 12 is 0x00, 0x88 meant",
+        ("test_zeros", "veth"): (
+            "wrong frames: frame 0: destination MAC: byte 0 is 0x00, 0x02 meant"
+        ),
+        ("test_liar", "lo"): "",
+        ("test_liar", "veth"): "",
+        ("test_fail", "lo"): "test_fail (thread 0): Input/output error",
+        ("test_fail", "veth"): "test_fail (thread 0): Input/output error",
+    }
+    for reason in reasons.values():
+        assert reason in outcome.out
+    for cell in cells(run, method="send"):
+        assert [s.round for s in run.samples if s.cell == cell.id and not s.problem] == [*range(4)]
+    for cell in cells(run, method="test_liar"):
+        problems = [sample.problem for sample in run.samples if sample.cell == cell.id]
+        assert len(problems) == 4
+        assert all("delivered " in problem for problem in problems)
+        assert all(" completed, " in problem for problem in problems)
+    assert "invalid" in outcome.out
+
+
+def test_frames_are_checked_that_are_copied_too(bench: Bench) -> None:
+    """test_zeros sends zeros only where the frame is not copied."""
+    bench.environment["BENCH_CORE"] = "test"
+    axes = {"interface": ["veth"], "method": ["test_zeros"], "fill": ["copy", "prefilled"]}
+    assert bench("run", bench.matrix(axes)).code == 4
+    run = bench.stored()
+    assert list(run.failures) == [cell.id for cell in cells(run, fill="prefilled")]
+
+
+def test_a_ring_that_the_kernel_refuses_is_a_row_and_the_others_go_on(bench: Bench) -> None:
+    # The table of so many blocks is more than kmalloc gives: ENOMEM, before any block is asked for.
+    refused = RING | {"block_nr": 700_000}
+    axes = {"interface": ["lo"], "method": ["send", "tx_ring"], "ring": [RING, refused]}
+    outcome = bench("run", bench.matrix(axes | {"burst": [8]}, rounds=3))
+    assert outcome.code == 4
+    run = bench.stored()
+    (reason,) = run.failures.values()
+    assert reason.endswith("700000 blocks of 4096, frames of 2048): Cannot allocate memory")
+    assert len(run.samples) == 3 * 2
+
+
+# Interrupts
+
+
+def axes_of_everything() -> dict[str, Any]:
+    methods = ["send", "tx_ring"]
+    return {"interface": KINDS, "method": methods, "burst": [8], "ring": [RING]}
+
+
+@pytest.mark.parametrize(
+    ("number", "after"),
+    [(signal.SIGINT, 7), (signal.SIGTERM, 0), (signal.SIGKILL, 0), (signal.SIGKILL, 20)],
+)
+def test_an_ended_run_leaves_nothing_and_is_resumed(
+    bench: Bench, number: signal.Signals, after: int
+) -> None:
+    """What is left is looked for by the fixture: no process has the namespaces open."""
+    matrix = bench.matrix(axes_of_everything(), rounds=30, window="3ms")
+    process = bench.start("run", matrix)
+    wait_for(lambda: any(path.stat().st_size for path in bench.files()), "the run file", process)
+    wait_for(lambda: bench.samples() >= after, "samples", process)
+    assert namespaces_of(process.pid) or not after
+    process.send_signal(number)
+    outcome = ended(process)
+    if number == signal.SIGKILL:
+        assert outcome.code == -signal.SIGKILL
+        assert outcome.err == ""
+    else:
+        assert outcome.code == 130
+        assert len(outcome.complaints) == 1
+    wait_for(lambda: not bench.processes(), "the end of the worker")
+    before = {(sample.cell, sample.round) for sample in bench.stored().samples}
+    assert bench("run", matrix, "--resume").code == 0
+    run = bench.stored()
+    assert run.end == "done"
+    assert run.failures == {}
+    measured = [(sample.cell, sample.round) for sample in run.samples]
+    assert len(measured) == len(set(measured))
+    assert before <= set(measured)
+    missing = {(cell.id, n) for cell in run.cells for n in range(30)} - set(measured)
+    assert len({round_ for _, round_ in missing}) <= 1
+
+
+def namespaces_of(pid: int) -> set[str]:
+    """The network namespaces that a process has open."""
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(str(entry.readlink()))
+    return {link for link in found if link.startswith("net:")}
+
+
+def test_a_worker_that_is_killed_costs_one_cell(bench: Bench) -> None:
+    process = bench.start("run", bench.matrix(axes_of_everything(), rounds=30, window="3ms"))
+    wait_for(lambda: bench.samples() >= 20, "samples", process)
+    os.kill(bench.worker(), signal.SIGKILL)
+    outcome = ended(process)
+    assert outcome.code == 4
+    run = bench.stored()
+    assert run.end == "done"
+    ((failed, reason),) = run.failures.items()
+    assert reason == "the worker died of SIGKILL in this cell"
+    assert reason in outcome.out
+    for cell in run.cells:
+        if cell.id != failed:
+            assert [s.round for s in run.samples if s.cell == cell.id] == list(range(30))
+
+
+# Privileges and disks
+
+
+@needs_setpriv
+@pytest.mark.parametrize(
+    ("capability", "said"),
+    [
+        ("net_raw", "method send: socket(AF_PACKET, SOCK_RAW)"),
+        ("sys_admin", "not allowed to make a network namespace: needs root (CAP_SYS_ADMIN)"),
+        ("net_admin", "interface lo: cannot set it up: Operation not permitted; needs root"),
+    ],
+)
+def test_root_without_a_capability_is_one_line_and_no_file(
+    bench: Bench, capability: str, said: str
+) -> None:
+    matrix = bench.matrix({"interface": ["lo"], "method": ["send"]})
+    outcome = bench("run", matrix, prefix=["setpriv", f"--bounding-set=-{capability}"])
+    assert outcome.code in (1, 2)
+    assert len(outcome.complaints) == 1
+    assert outcome.complaints[0].startswith(said)
+    assert not bench.results.exists()
+
+
+@needs_setpriv
+def test_a_resume_without_privilege_spoils_nothing(bench: Bench) -> None:
+    process = bench.start(
+        "run", bench.matrix({"interface": ["lo"], "method": ["send"]}, rounds=500)
+    )
+    wait_for(lambda: bench.samples() >= 5, "samples", process)
+    process.send_signal(signal.SIGINT)
+    assert ended(process).code == 130
+    for path in [bench.folder, *bench.folder.rglob("*")]:
+        os.chown(path, 65534, 65534)
+    samples = len(bench.stored().samples)
+    refused = bench("run", bench.folder / "m.yaml", "--resume", prefix=NOBODY)
+    assert refused.code == 2
+    assert len(refused.complaints) == 1
+    run = bench.stored()
+    assert (len(run.samples), run.failures) == (samples, {})
+
+
+def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
+    """A real one, of 32 KiB, in a mount namespace of its own; its file is copied out."""
+    if shutil.which("unshare") is None:
+        pytest.skip("util-linux's unshare is missing")
+    bench.results.mkdir()
+    kept = bench.folder / "kept"
+    script = (
+        f'mount -t tmpfs -o size=32k none {bench.results} && "$@"; code=$?; '
+        f"cp -r {bench.results} {kept}; exit $code"
+    )
+    matrix = bench.matrix(axes_of_everything(), rounds=100)
+    outcome = bench("run", matrix, prefix=["unshare", "-m", "bash", "-c", script, "bash"])
+    if "mount" in outcome.err:
+        pytest.skip(outcome.err)
+    assert outcome.code == 1
+    assert len(outcome.complaints) == 1
+    assert ": No space left on device; make room or choose" in outcome.err
+    (path,) = kept.rglob("*.jsonl")
+    assert store.read(path).samples
+    assert bench("show", path).code == 0
+
+
+def test_read_only_places_are_one_line(bench: Bench) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("util-linux's unshare is missing")
+    bench.results.mkdir()
+    script = f'mount -t tmpfs -o ro none {bench.results} && exec "$@"'
+    outcome = bench("run", bench.matrix(), prefix=["unshare", "-m", "bash", "-c", script, "bash"])
+    if "mount" in outcome.err:
+        pytest.skip(outcome.err)
+    assert outcome.code == 1
+    assert len(outcome.complaints) == 1
+    assert ": Read-only file system; make room or choose another folder" in outcome.err
+
+
+# In this process, with something made to fail
+
+
+class Quiet:
+    """A progress that shows nothing."""
+
+    def stage(self, text: str) -> None: ...
+
+    def rounds(self, slices: int) -> None: ...
+
+    def slice(self, cell: Cell, sample: Sample | None) -> None: ...
+
+
+def run_here(bench: Bench, path: Path) -> Run:
+    words = vocabulary()
+    loaded = matrix.load(path, words)
+    target = runner.Target(bench.results / "run.jsonl")
+    return runner.run(loaded, plan.make_plan(loaded, words), target, Quiet())
+
+
+def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    close = worker.Worker.close_cell
+
+    def noted(self: worker.Worker, cell: str) -> None:
+        closed.append(cell)
+        close(self, cell)
+
+    rings = [RING | {"block_nr": number} for number in (16, 17, 18, 19)]
+    path = bench.matrix(
+        {"interface": KINDS, "method": ["tx_ring"], "ring": rings, "burst": [8]}, rounds=4
+    )
+    one_ring = 20 * 4096
+    room = int(3.5 * one_ring / runner.MEMORY_SHARE)
+    monkeypatch.setattr(host, "available_memory", lambda: room)
+    monkeypatch.setattr(worker.Worker, "close_cell", noted)
+    run = run_here(bench, path)
+    assert len(run.cells) == 12
+    assert_sound(run, rounds=4)
+    # Three fit; at random two slices in a row find theirs open now and then.
+    assert 12 < len(closed) < 12 * 5
+
+
+def test_a_bug_in_the_worker_is_the_cell_s_and_not_the_run_s(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        worker,
+        "CHILD",
+        "import bench.worker as w\n"
+        "run = w._Cells.run\n"
+        "def buggy(self, request):\n"
+        "    if self._open[request.cell][0].method == 'sendto': return {}['no such key']\n"
+        "    return run(self, request)\n"
+        "w._Cells.run = buggy\n"
+        "w.main()\n",
+    )
+    path = bench.matrix({"interface": ["lo"], "method": ["send", "sendto"]}, rounds=3)
+    run = run_here(bench, path)
+    (buggy,) = cells(run, method="sendto")
+    assert run.failures == {buggy.id: "KeyError: 'no such key' (<string>, line 4)"}
+    assert len(run.samples) == 3
+
+
+@pytest.mark.parametrize(
+    ("child", "said"),
+    [
+        ("raise SystemExit(3)", "the worker exited with code 3"),
+        (
+            "import bench.worker as w\n"
+            "def broken(*_): raise RuntimeError('no such luck')\n"
+            "w._Cells.__init__ = broken\n"
+            "w.main()\n",
+            "the worker cannot start: RuntimeError: no such luck (<string>, line 2)",
+        ),
+    ],
+)
+def test_a_worker_that_cannot_start_ends_the_run_in_one_line(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    child: str,
+    said: str,
+) -> None:
+    started: list[object] = []
+    start = worker.Worker.start
+
+    def counted(self: worker.Worker) -> None:
+        started.append(self)
+        start(self)
+
+    monkeypatch.setattr(worker.Worker, "start", counted)
+    monkeypatch.setattr(worker, "CHILD", child)
+    assert main(["run", str(bench.matrix()), "--results", str(bench.results)]) == 1
+    assert Outcome(1, *capsys.readouterr()).complaints == [said]
+    assert len(started) == 1
+    assert not bench.results.exists()
+
+
+def test_a_core_that_changes_in_mid_run_is_not_measured(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that takes another's place would load the new one."""
+    monkeypatch.setattr(native, "info", lambda: native.CoreInfo("another", ""))
+    with pytest.raises(BenchError, match="the core's sources changed since the run began"):
+        run_here(bench, bench.matrix())
+
+
+@contextmanager
+def refusing(monkeypatch: pytest.MonkeyPatch, kind: str, reason: str) -> Iterator[None]:
+    def refuse(*_: object) -> None:
+        raise BenchError(reason)
+
+    rows = {**qdisc.QDISCS, kind: dataclasses.replace(qdisc.QDISCS[kind], install=refuse)}
+    with monkeypatch.context() as patch:
+        patch.setattr(qdisc, "QDISCS", rows)
+        yield
+
+
+def test_an_interface_that_cannot_be_made_fails_its_cells_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = bench.matrix({"interface": ["veth"], "method": ["send"], "qdisc": ["noqueue", "pfifo"]})
+    arguments = ["run", str(path), "--results", str(bench.results)]
+    with refusing(monkeypatch, "pfifo", "qdisc pfifo: this kernel has none"):
+        assert main(arguments) == 4
+        assert "qdisc pfifo: this kernel has none" in capsys.readouterr().out
+        run = bench.stored()
+        assert list(run.failures.values()) == ["qdisc pfifo: this kernel has none"]
+        assert len(run.samples) == 2
+        # Where nothing is left to measure there is no table, but a line.
+        assert main([*arguments, "--filter", "qdisc=pfifo"]) == 1
+    assert Outcome(1, *capsys.readouterr()).complaints == ["qdisc pfifo: this kernel has none"]
+    assert len(bench.files()) == 1

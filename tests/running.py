@@ -1,0 +1,141 @@
+"""``bench`` as a process of its own, on small matrices, with all that it leaves behind in view."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import store
+from bench.model import Run
+
+ROOT = Path(__file__).parents[1]
+PATIENCE_S = 30.0
+"""For what comes in a moment: only a test that fails waits so long."""
+
+NOBODY = [
+    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+    # The checkout and the interpreter may be root's: nobody may read everything, and no more.
+    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaints(self) -> list[str]:
+        """What was said on stderr, line by line; none of it may be a traceback."""
+        lines = self.err.splitlines()
+        assert all(line.startswith("bench: ") for line in lines), self.err
+        return [line.removeprefix("bench: ") for line in lines]
+
+
+def wait_for(
+    condition: Callable[[], object], what: str, of: subprocess.Popen[str] | None = None
+) -> None:
+    """Until a condition holds, of a process that must not end before it does."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert of is None or of.poll() is None, f"it ended before {what}: {ended(of)}"
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.005)
+
+
+class Bench:
+    """Runs in a folder of its own; every process that it starts bears a mark."""
+
+    def __init__(self, folder: Path, checkout: Path = ROOT) -> None:
+        self.folder = folder
+        self.results = folder / "results"
+        self.environment = os.environ | {
+            "PYTHONPATH": str(checkout),
+            "BENCH_TEST_MARK": secrets.token_hex(8),
+        }
+        for name in ("NO_COLOR", "COLUMNS", "BENCH_CORE"):
+            self.environment.pop(name, None)
+
+    def matrix(
+        self,
+        axes: dict[str, Any] | None = None,
+        *,
+        name: str = "m",
+        rounds: int = 2,
+        window: str = "1ms",
+        **more: Any,
+    ) -> Path:
+        """A matrix file; without axes two cells that need no privilege."""
+        path = self.folder / f"{name}.yaml"
+        axes = axes or {"method": ["null"], "frame_size": [64, 1514]}
+        measure = {"window": window, "rounds": rounds}
+        text = json.dumps({"name": name, "axes": axes, "measure": measure, **more})
+        path.write_text(text)  # JSON is YAML
+        return path
+
+    def start(
+        self, *arguments: object, prefix: Sequence[str] = (), **options: Any
+    ) -> subprocess.Popen[str]:
+        defaults: dict[str, Any] = {
+            "cwd": self.folder,
+            "env": self.environment,
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+        }
+        command = [*prefix, sys.executable, "-m", "bench", *map(str, arguments)]
+        return subprocess.Popen(command, **defaults | options)
+
+    def __call__(self, *arguments: object, **options: Any) -> Outcome:
+        return ended(self.start(*arguments, **options))
+
+    def files(self) -> list[Path]:
+        """Every run file, oldest first."""
+        return sorted(self.results.rglob("*.jsonl"))
+
+    def stored(self) -> Run:
+        """The only run."""
+        (path,) = self.files()
+        return store.read(path)
+
+    def samples(self) -> int:
+        """How many samples are in the files so far."""
+        return sum(path.read_text().count('{"type":"sample"') for path in self.files())
+
+    def processes(self) -> dict[int, str]:
+        """The command lines of what still runs, by process id."""
+        mark = f"BENCH_TEST_MARK={self.environment['BENCH_TEST_MARK']}".encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and entry.name != str(os.getpid()):
+                try:
+                    if mark in (entry / "environ").read_bytes():
+                        found[int(entry.name)] = (entry / "cmdline").read_text()
+                except OSError:  # gone in the meantime
+                    continue
+        return {pid: command for pid, command in found.items() if command}  # "": a zombie
+
+    def worker(self) -> int:
+        (pid,) = [pid for pid, text in self.processes().items() if "bench.worker" in text]
+        return pid
+
+
+def ended(process: subprocess.Popen[str]) -> Outcome:
+    out, err = process.communicate(timeout=120)
+    return Outcome(process.returncode, out or "", err or "")
+
+
+def namespace_mounts() -> list[str]:
+    """What keeps a namespace alive without a process (``ip netns add``)."""
+    return re.findall(r".* - nsfs .*", Path("/proc/self/mountinfo").read_text())

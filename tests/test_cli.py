@@ -1,0 +1,850 @@
+"""The command line where no privilege is needed: the null method, and everything that is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import store
+from bench.cli import main
+from bench.render import FORMATS
+from tests.running import NOBODY, ROOT, Bench, Outcome, ended, wait_for
+
+CPUS = sorted(os.sched_getaffinity(0))
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None,
+    reason="only root, with util-linux's setpriv, can become somebody else",
+)
+needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is missing")
+
+
+def inside(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
+    """main() in this process: quicker, where nothing is killed or closed."""
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments])
+    return Outcome(code, *capsys.readouterr())
+
+
+# Runs
+
+
+def test_a_run_is_stored_and_its_table_printed(bench: Bench) -> None:
+    outcome = bench("run", bench.matrix(rounds=8))
+    assert outcome.code == 0, outcome.err
+    run = bench.stored()
+    assert run.end == "done"
+    assert len(run.cells) == 2
+    assert sorted((s.cell, s.round) for s in run.samples) == sorted(
+        (cell.id, round_) for cell in run.cells for round_ in range(8)
+    )
+    assert all(not s.problem and s.delivered == s.slice_completed > 0 for s in run.samples)
+    # Not a terminal: no progress, and no colour.
+    assert outcome.complaints == [f"stored in {Path(run.path).relative_to(bench.folder)}"]
+    assert "\x1b" not in outcome.out + outcome.err
+    assert re.search(r"^ +1514 +\d", outcome.out, re.MULTILINE)
+    assert Path(run.path).with_suffix(".md").read_text().startswith("## m\n")
+
+
+def test_a_table_is_written_in_any_format_and_shown_alike(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = bench.folder / "table"
+    run_it = inside(capsys, "run", bench.matrix(), "--results", bench.results, "--output", table)
+    assert (run_it.code, run_it.out) == (0, "")
+    (path,) = bench.files()
+    for form in FORMATS:
+        shown = inside(capsys, "show", path, "--format", form)
+        assert shown.code == 0
+        if form == "terminal":
+            assert shown.out == table.read_text()
+        if form == "markdown":
+            assert shown.out == path.with_suffix(".md").read_text()
+        if form == "json":
+            assert len(json.loads(shown.out)["cells"]) == 2
+        if form == "csv":
+            assert len(shown.out.splitlines()) == 3
+        written = inside(capsys, "show", path, "--format", form, "--output", table)
+        assert (written.out, table.read_text()) == ("", shown.out)
+
+
+def test_a_seed_gives_the_order_of_the_slices(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = bench.matrix({"method": ["null"], "frame_size": [64, 65, 66, 67, 68]}, rounds=4)
+    orders: list[list[tuple[int, str]]] = []
+    for seed in (7, 7, 8):
+        results = bench.folder / f"seed{len(orders)}"
+        assert inside(capsys, "run", matrix, "--seed", seed, "--results", results).code == 0
+        (path,) = results.rglob("*.jsonl")
+        run = store.read(path)
+        assert run.header["measure"]["seed"] == seed
+        orders.append([(sample.round, sample.cell) for sample in run.samples])
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_a_filter_keeps_the_cells_and_their_baselines(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    axes = {"method": ["null"], "frame_size": [64, 1514], "burst": [1, 8, 64]}
+    matrix = bench.matrix(axes, baseline={"burst": 1})
+    filters = ["--filter", "burst=8", "--filter", "frame_size=64"]
+    assert inside(capsys, "run", matrix, "--results", bench.results, *filters).code == 0
+    kept = {(c.values["frame_size"], c.values["burst"]) for c in bench.stored().cells}
+    assert kept == {(64, 1), (64, 8)}
+    shown = inside(capsys, "show", *bench.files(), "--filter", "burst=8", "--format", "csv")
+    assert len(shown.out.splitlines()) == 2
+
+
+def test_two_runs_of_a_matrix_at_the_same_time(bench: Bench) -> None:
+    matrix = bench.matrix(rounds=10)
+    both = [bench.start("run", matrix) for _ in range(2)]
+    assert [ended(process).code for process in both] == [0, 0]
+    assert [store.read(path).end for path in bench.files()] == ["done", "done"]
+
+
+def test_the_present_folder_stands_in_for_no_module(bench: Bench) -> None:
+    for name in ("bench.py", "socket.py"):
+        (bench.folder / name).write_text("raise SystemExit('not this one')")
+    script = "import sys; from bench.cli import main; sys.exit(main())"
+    matrix = bench.matrix()
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, "run", matrix],  # as the console script does
+        cwd=bench.folder,
+        env=bench.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# Interrupts
+
+
+def long_matrix(bench: Bench) -> Path:
+    """Long enough to be interrupted on a busy machine."""
+    axes = {"method": ["null"], "frame_size": [64, 65, 66]}
+    return bench.matrix(axes, rounds=60, window="3ms")
+
+
+def interrupted(
+    bench: Bench, number: int, after: int = 4, **options: Any
+) -> tuple[Outcome, list[str]]:
+    """A run that gets a signal when it has so many samples; and its lines on the disk then."""
+    process = bench.start("run", long_matrix(bench), **options)
+    wait_for(lambda: bench.samples() >= after, "samples", process)
+    process.send_signal(number)
+    outcome = ended(process)
+    return outcome, bench.files()[0].read_text().splitlines()
+
+
+def assert_resumed(bench: Bench, capsys: pytest.CaptureFixture[str], before: list[str]) -> None:
+    """--resume completes the file: nothing is measured twice, or lost but for the round in hand."""
+    resumed = inside(capsys, "run", bench.folder / "m.yaml", "--results", bench.results, "--resume")
+    assert resumed.code == 0, resumed.err
+    (path,) = bench.files()
+    run = store.read(path)
+    assert path.read_text().splitlines()[: len(before)] == before
+    assert run.end == "done"
+    assert not run.warnings
+    measured = [(sample.cell, sample.round) for sample in run.samples]
+    assert len(measured) == len(set(measured))
+    missing = {(cell.id, round_) for cell in run.cells for round_ in range(60)} - set(measured)
+    assert len({round_ for _, round_ in missing}) <= 1
+    assert "frame_size" in resumed.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_keeps_what_it_has_and_is_resumed(
+    bench: Bench, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    outcome, lines = interrupted(bench, number)
+    assert outcome.code == 130
+    assert len(outcome.complaints) == 1  # where it is stored
+    assert "interrupted" in outcome.out
+    assert "64" in outcome.out
+    assert json.loads(lines[-1])["reason"] == "interrupted"
+    assert_resumed(bench, capsys, lines)
+
+
+@pytest.mark.parametrize(("after", "cut"), [(0, 0), (1, 0), (9, 1), (40, 25)])
+def test_a_killed_run_is_resumed_also_after_half_a_line(
+    bench: Bench, capsys: pytest.CaptureFixture[str], after: int, cut: int
+) -> None:
+    if after:
+        outcome, _ = interrupted(bench, signal.SIGKILL, after)
+    else:
+        process = bench.start("run", long_matrix(bench))
+        wait_for(
+            lambda: any(path.stat().st_size for path in bench.files()), "the run file", process
+        )
+        process.kill()
+        outcome = ended(process)
+    assert (outcome.code, outcome.err) == (-signal.SIGKILL, "")
+    wait_for(lambda: not bench.processes(), "the end of the worker")
+    (path,) = bench.files()
+    if cut:
+        with open(path, "r+b") as file:
+            file.truncate(path.stat().st_size - cut)
+    shown = inside(capsys, "show", path)
+    assert shown.code == 0
+    assert "--resume takes it up" in shown.out
+    assert ("the last line is cut off" in shown.err) == bool(cut)
+    whole = path.read_text().rpartition("\n")[0].splitlines()
+    assert_resumed(bench, capsys, whole)
+
+
+def test_a_run_that_is_killed_before_its_header_is_passed_over(bench: Bench) -> None:
+    _, lines = interrupted(bench, signal.SIGKILL)
+    (path,) = bench.files()
+    path.with_name("99990101T000000Z-000000.jsonl").write_text('{"type":"ru')
+    assert bench("run", bench.folder / "m.yaml", "--resume").code == 0
+    assert store.read(path).end == "done"
+    assert path.read_text().splitlines()[: len(lines)] == lines
+
+
+def test_a_run_under_nohup_outlives_its_terminal(bench: Bench) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    outcome, _ = interrupted(bench, signal.SIGHUP, preexec_fn=ignore)
+    assert outcome.code == 0
+    assert bench.stored().end == "done"
+
+
+def test_an_interrupt_before_anything_is_set_up_leaves_nothing(bench: Bench) -> None:
+    fifo = bench.folder / "m.yaml"
+    os.mkfifo(fifo)
+    process = bench.start("run", fifo)
+    with open(fifo, "w"):  # once this returns it reads its matrix
+        process.send_signal(signal.SIGINT)
+        assert ended(process) == Outcome(130, "", "")
+    assert not bench.results.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_worker_leaves_signals_to_the_runner(bench: Bench, number: signal.Signals) -> None:
+    process = bench.start("run", long_matrix(bench))
+    wait_for(lambda: bench.samples(), "samples", process)
+    os.kill(bench.worker(), number)
+    assert ended(process).code == 0
+
+
+def test_a_worker_that_is_killed_costs_its_cell_and_not_the_run(bench: Bench) -> None:
+    process = bench.start("run", long_matrix(bench))
+    wait_for(lambda: bench.samples() >= 5, "samples", process)
+    os.kill(bench.worker(), signal.SIGKILL)
+    outcome = ended(process)
+    assert outcome.code == 4
+    run = bench.stored()
+    assert run.end == "done"
+    assert list(run.failures.values()) == ["the worker died of SIGKILL in this cell"]
+    assert "the worker died of SIGKILL in this cell" in outcome.out
+    others = {cell.id for cell in run.cells} - run.failures.keys()
+    assert len(others) == 2
+    for other in others:
+        rounds = [sample.round for sample in run.samples if sample.cell == other]
+        assert rounds == list(range(60))
+
+
+# What cannot be resumed
+
+
+def test_only_an_unfinished_run_of_the_same_matrix_is_resumed(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def resuming(matrix: Path, *run: Path) -> list[str]:
+        return complaints(capsys, "run", matrix, "--results", bench.results, "--resume", *run)
+
+    matrix = bench.matrix()
+    (line,) = resuming(matrix)
+    assert re.fullmatch(rf"--resume: no unfinished run in {bench.results}/[^/]+/m", line)
+    assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
+    (path,) = bench.files()
+    stored = path.read_text()
+    assert resuming(matrix, path) == [f"cannot resume {path}: it is finished; start a new run"]
+    assert len(resuming(matrix)) == len(resuming(matrix, matrix)) == 1
+    assert path.read_text() == stored
+    path.write_text(stored.rpartition('{"type":"end"')[0])
+    (line,) = resuming(bench.matrix(name="other"), path)
+    assert line == f"cannot resume {path}: it is a run of another matrix; start a new run"
+    assert inside(capsys, "run", matrix, "--resume", path).code == 0
+    assert bench.stored().end == "done"
+
+
+def test_a_run_that_is_going_on_is_not_resumed(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = long_matrix(bench)
+    process = bench.start("run", matrix)
+    wait_for(lambda: bench.samples(), "samples", process)
+    process.send_signal(signal.SIGSTOP)
+    (line,) = complaints(capsys, "run", matrix, "--results", bench.results, "--resume")
+    process.send_signal(signal.SIGCONT)
+    assert line.endswith(": this run is still going on; wait for it, or start a new one")
+    assert ended(process).code == 0
+    assert len(bench.stored().samples) == 180
+
+
+# Bad input
+
+
+def complaints(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 2) -> list[str]:
+    """What main() says about arguments that it must refuse, a line each."""
+    outcome = inside(capsys, *arguments)
+    assert (outcome.code, outcome.out) == (code, "")
+    return outcome.complaints
+
+
+BAD = {
+    "an unknown method": ("axes: {method: [sendtoo]}", r":2:\d+: .*'sendtoo'.*sendto"),
+    "an unknown axis": ("axes: {metod: [send]}", r":2:\d+: .*unknown axis 'metod'.*method"),
+    "an unknown interface": ("axes: {interface: [eth0]}", r":2:\d+: .*'eth0'.*veth"),
+    "an unknown qdisc": ("axes: {qdisc: [fqq]}", r":2:\d+: .*'fqq'.*pfifo"),
+    "an unknown key": (
+        "axes: {method: [send]}\nmesure: {rounds: 1}",
+        r":3:\d+: unknown key 'mesure'.*did you mean measure",
+    ),
+    "no axes": ("axes: {}", r":2:\d+: .*at least one axis"),
+    "an axis without values": ("axes: {method: []}", r":2:\d+: method: "),
+    "a frame that does not fit its slot": (
+        "axes:\n  method: [tx_ring]\n  frame_size: [64, 9000]\n",
+        r":4:20: frame of 9000 bytes does not fit a ring slot of 2048: .*raise ring frame_size",
+    ),
+    "a block that is no multiple of the page": (
+        "axes:\n  method: [tx_ring]\n"
+        "  ring: [{block_size: 6144, block_nr: 99, frame_size: 2048}]\n",
+        r":4:\d+: ring block_size 6144 is no multiple of the page size",
+    ),
+    "a ring of 4 GiB": (
+        "axes:\n  method: [tx_ring]\n"
+        "  ring: [{block_size: 4096, block_nr: 2000000, frame_size: 2048}]\n",
+        r":4:\d+: ring of 8192000000 bytes; less than 4 GiB",
+    ),
+    "more threads than CPUs": (
+        "axes: {method: ['null'], threads: [64]}",
+        rf":2:\d+: 64 threads on {len(CPUS)} CPUs; at most {len(CPUS)}",
+    ),
+    "a CPU that does not exist": (
+        "axes: {method: ['null']}\nmeasure: {cpus: [8000]}",
+        r":3:\d+: CPU 8000 is not there or may not be used; allowed: ",
+    ),
+    "a qdisc on lo": (
+        "axes: {method: [send], interface: [lo], qdisc: [pfifo]}",
+        r":2:\d+: qdisc pfifo limit=1000 on lo, which has none",
+    ),
+    "everything excluded": (
+        "axes: {method: [send]}\nexclude: [{method: send}]",
+        r":3:\d+: every combination is excluded",
+    ),
+    "a frame that is too short": ("axes: {frame_size: [13]}", r":2:\d+: frame_size: 13 "),
+}
+NO_MAPPING = {
+    "a list": ("- a\n- b\n", r":1:1: .*list"),
+    "nothing": ("", r":1:1: .*empty"),
+    "a single value": ("hello", r":1:1: .*single value"),
+    "no YAML": ("a: [1, 2", r":\d+:\d+: "),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        *(pytest.param(f"name: m\n{text}", said, id=what) for what, (text, said) in BAD.items()),
+        *(pytest.param(*case, id=what) for what, case in NO_MAPPING.items()),
+    ],
+)
+def test_a_bad_matrix_is_one_line_with_its_place(
+    bench: Bench, capsys: pytest.CaptureFixture[str], text: str, pattern: str
+) -> None:
+    path = bench.folder / "m.yaml"
+    path.write_text(text)
+    for verb in (["plan"], ["run", "--results", bench.results]):
+        lines = complaints(capsys, *verb, path)
+        assert len(lines) == 1
+        assert re.fullmatch(re.escape(str(path)) + pattern + ".*", lines[0]), lines[0]
+    assert not bench.results.exists()
+
+
+def test_every_error_of_a_matrix_has_its_line(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = bench.folder / "m.yaml"
+    path.write_text("name: m\naxes:\n  method: [sendtoo]\n  frame_size: [1]\n  burst: [0]\n")
+    lines = complaints(capsys, "run", path)
+    assert [line.split(":")[1] for line in lines] == ["3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x7fELF\0\0\1", "is binary"),
+        (b"\xff\xfe" + "name: x".encode("utf-16-le"), "is binary"),
+        (b"name: \xe4\n", "is not UTF-8"),
+        (b"# x\n" * 2_500_000, "is larger than 1 MiB"),
+    ],
+)
+def test_a_file_that_is_no_text_of_reasonable_size(
+    bench: Bench, capsys: pytest.CaptureFixture[str], content: bytes, said: str
+) -> None:
+    path = bench.folder / "m.yaml"
+    path.write_bytes(content)
+    (line,) = complaints(capsys, "run", path)
+    assert line.startswith(f"{path}: {said}")
+
+
+@pytest.mark.parametrize("name", [".", "not-there.yaml", "m.yaml/x", "/dev/zero"])
+def test_a_matrix_that_is_no_file(
+    bench: Bench, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    bench.matrix()
+    (line,) = complaints(capsys, "run", bench.folder / name, "--results", bench.results)
+    assert line.startswith(f"{bench.folder / name}: ")
+    assert not bench.results.exists()
+
+
+@pytest.mark.parametrize(
+    ("filter_", "said"),
+    [
+        ("burst", "not of the form AXIS=VALUE"),
+        ("burts=1", "unknown axis, did you mean burst?"),
+        ("frame_size=65", "no cell has that; frame_size is one of 1514, 64"),
+    ],
+)
+def test_a_bad_filter(
+    bench: Bench, capsys: pytest.CaptureFixture[str], filter_: str, said: str
+) -> None:
+    for verb in ("run", "plan"):
+        (line,) = complaints(capsys, verb, bench.matrix(), "--filter", filter_)
+        assert line.startswith(f"--filter {filter_}: {said}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["rum"], ["run"], ["run", "m.yaml", "--seed", "-1"], ["run", "m.yaml", "--format", "pdf"]],
+)
+def test_a_bad_command_line_is_usage(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "usage: bench" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00\xff",
+        b"hello\n",
+        b"[1]\n",
+        b"[" * 100_000 + b"\n",
+        b'{"type":"run"}\n',
+        b'{"type":"run","format":1}\n',
+        b'{"type":"run","format":99,"cells":[]}\n',
+        b'{"type":"run","format":1,"cells":[],"baselines":{}}\n',
+        b'{"type":"run","format":1,"cells":[],"baselines":{},"matrix":{},"measure":[]}\n',
+        b'{"type":"run","format":1,"cells":[],"baselines":{}}\n{"type":"sample","threads":[1]}\n',
+        b'{"type":"run","format":1,"cells":[],"baselines":{}}\n{"type":"cell"}\n',
+    ],
+)
+def test_what_is_no_run_is_not_shown(
+    bench: Bench, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    path = bench.folder / "run.jsonl"
+    path.write_bytes(content)
+    (line,) = complaints(capsys, "show", path)
+    assert line.startswith(f"{path}:")
+    for missing in (bench.folder, bench.folder / "x.jsonl"):
+        (line,) = complaints(capsys, "show", missing)
+        assert line.startswith(f"{missing}: ")
+
+
+# Places that cannot be written
+
+
+def test_where_results_cannot_be_stored_nothing_is_measured(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = bench.matrix()
+    for folder in (matrix, matrix / "x", Path("/proc/results")):
+        (line,) = complaints(capsys, "run", matrix, "--results", folder, code=1)
+        assert line.startswith(f"cannot write results to {folder}/")
+        assert line.endswith("; make room or choose another folder with --results")
+
+
+@pytest.mark.parametrize("limit", [100, 6000])
+def test_a_disk_that_gets_full_costs_no_result(
+    bench: Bench, capsys: pytest.CaptureFixture[str], limit: int
+) -> None:
+    """RLIMIT_FSIZE stands in for the disk: the same write fails, with another errno."""
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    outcome = bench("run", bench.matrix(rounds=60), preexec_fn=full)
+    assert outcome.code == 1
+    assert len(outcome.complaints) == 1
+    assert "cannot write results to " in outcome.err
+    assert "make room or choose another folder" in outcome.err
+    if limit < 1000:  # not even the first line
+        assert not bench.results.exists()
+        return
+    assert bench.stored().samples
+    assert inside(capsys, "show", *bench.files()).code == 0
+    assert bench("run", bench.folder / "m.yaml", "--resume").code == 0
+    assert bench.stored().end == "done"
+
+
+@pytest.mark.parametrize("place", [".", "not/there", "m.yaml/x", "results.d"])
+def test_an_output_that_cannot_be_written_is_known_before_the_run(
+    bench: Bench, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (bench.folder / "results.d").mkdir()
+    output = bench.folder / place
+    lines = complaints(
+        capsys, "run", bench.matrix(), "--results", bench.results, "--output", output
+    )
+    assert lines == [f"--output {output}: name a file in a folder that is there"]
+    assert not bench.results.exists()
+
+
+def test_an_output_that_is_no_regular_file_is_written_to_and_not_replaced(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, link = bench.folder / "table", bench.folder / "link"
+    fifo = bench.folder / "fifo"
+    link.symlink_to(path)
+    os.mkfifo(fifo)
+    run_it = inside(capsys, "run", bench.matrix(), "--results", bench.results, "--output", link)
+    assert run_it.code == 0
+    assert link.is_symlink()
+    assert "ns/frame" in path.read_text()
+    process = bench.start("show", *bench.files(), "--output", fifo)
+    assert fifo.read_text() == path.read_text()
+    assert ended(process).code == 0
+    assert fifo.is_fifo()
+    through = bench("show", *bench.files(), "--output", "/dev/stdout")
+    assert (through.code, through.out) == (0, path.read_text())
+
+
+# Streams
+
+
+def in_shell(bench: Bench, line: str) -> Outcome:
+    """A line of bash in which $bench stands for the command."""
+    process = subprocess.run(
+        ["bash", "-c", line],
+        cwd=bench.folder,
+        env=bench.environment | {"bench": f"{sys.executable} -m bench"},
+        capture_output=True,
+        text=True,
+    )
+    return Outcome(process.returncode, process.stdout, process.stderr)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("$bench plan m.yaml --cells | (exec <&-; sleep 1); exit ${PIPESTATUS[0]}", 1, ""),
+        ("$bench run m.yaml | head -1; exit ${PIPESTATUS[0]}", 0, "stored in "),
+        ("$bench plan m.yaml >/dev/full", 1, "No space left on device"),
+        ("$bench run m.yaml >&-", 0, "stored in "),
+        ("$bench run m.yaml 2>&-", 0, ""),
+        ("PYTHONIOENCODING=ascii $bench run m.yaml", 0, "stored in "),
+        ("$bench schema >&- 2>&-", 0, ""),
+    ],
+)
+def test_streams_that_are_closed_full_or_narrow(
+    bench: Bench, line: str, code: int, said: str
+) -> None:
+    bench.matrix({"method": ["null"], "frame_size": list(range(64, 264))}, rounds=1)
+    if " run " in line:
+        bench.matrix()
+    outcome = in_shell(bench, line)
+    assert outcome.code == code
+    assert len(outcome.complaints) == (1 if said else 0)
+    assert said in outcome.err
+
+
+class Terminal:
+    """A run on a terminal of 80 columns: stdout and stderr."""
+
+    def __init__(self, bench: Bench, rounds: int) -> None:
+        self.descriptor, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        matrix = bench.matrix(rounds=rounds)
+        self.process = bench.start("run", matrix, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self.text = ""
+
+    def read(self, until: str = "") -> None:
+        """Up to a text, or to the end."""
+        while not until or until not in self.text:
+            try:
+                self.text += os.read(self.descriptor, 1 << 16).decode()
+            except OSError:  # EIO: the other end was closed
+                assert not until, self.text
+                return
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+def screen(text: str) -> list[str]:
+    """The lines that stay visible: a carriage return goes back to the start of the line."""
+    lines = []
+    for written in re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n"):
+        line = ""
+        for part in written.split("\r"):
+            line = part + line[len(part) :]
+        lines.append(line.rstrip())
+    return lines
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_gets_a_bar_that_is_wiped_off(bench: Bench, no_color: str) -> None:
+    bench.environment["NO_COLOR"] = no_color
+    terminal = Terminal(bench, rounds=200)
+    terminal.read()
+    terminal.close()
+    assert terminal.process.wait() == 0
+    bar = r"measuring: +\d+% \|.*\| \d+/\d+ ETA [\d:]+, null: [\d.]+ Mpps"
+    assert re.search(bar, terminal.text)
+    left = screen(terminal.text)
+    assert not [line for line in left if "ETA" in line or "measuring" in line]
+    (stored,) = [line for line in left if line.startswith("bench: stored in")]
+    assert max(len(line) for line in left if line != stored) <= 80
+    assert ("\x1b[" in terminal.text) == (not no_color)
+
+
+def test_an_interrupt_on_a_terminal_wipes_the_bar_too(bench: Bench) -> None:
+    terminal = Terminal(bench, rounds=2000)
+    terminal.read(until="Mpps")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.read()
+    terminal.close()
+    assert terminal.process.wait() == 130
+    assert not [line for line in screen(terminal.text) if "ETA" in line]
+
+
+def test_a_terminal_that_goes_away_costs_no_result(bench: Bench) -> None:
+    terminal = Terminal(bench, rounds=2000)
+    terminal.read(until="Mpps")
+    terminal.close()  # as when its window is closed: then SIGHUP comes
+    terminal.process.send_signal(signal.SIGHUP)
+    terminal.process.wait()
+    run = bench.stored()
+    assert run.end == "interrupted"
+    assert run.samples
+    assert Path(run.path).with_suffix(".md").exists()
+
+
+# The other verbs
+
+
+def test_plan_says_what_would_run_and_writes_nothing(bench: Bench) -> None:
+    axes = {"method": ["null"], "frame_size": [64, 1514], "burst": [1, 8], "sndbuf": [4096, 8192]}
+    matrix = bench.matrix(axes, exclude=[{"frame_size": 1514, "burst": 8}])
+    before = sorted(bench.folder.rglob("*"))
+    outcome = bench("plan", matrix, "--cells")
+    assert (outcome.code, outcome.err) == (0, "")
+    counts = dict(re.findall(r"^  (\w+) +(\d+)$", outcome.out, re.MULTILINE))
+    assert counts == {
+        "combinations": "8",
+        "excluded": "2",
+        "collapsed": "3",
+        "cells": "3",
+        "topologies": "0",
+        "rounds": "2",
+    }
+    assert len(re.findall(r"^[0-9a-f]{10}  method=null", outcome.out, re.MULTILINE)) == 3
+    assert sorted(bench.folder.rglob("*")) == before
+
+
+def test_methods_are_listed_with_what_this_kernel_offers(bench: Bench) -> None:
+    outcome = bench("methods")
+    assert (outcome.code, outcome.err) == (0, "")
+    for name in ("null", "sendto", "send", "sendmsg", "sendmmsg", "tx_ring"):
+        assert re.search(rf"^{name} +(yes|no: .*)", outcome.out, re.MULTILINE)
+
+
+def test_the_schema_is_json(bench: Bench) -> None:
+    outcome = bench("schema")
+    assert outcome.code == 0
+    assert "axes" in json.loads(outcome.out)["properties"]
+
+
+# Somebody who is not root
+
+
+@needs_root
+def test_without_root_what_needs_no_privilege_runs(bench: Bench) -> None:
+    bench.folder.chmod(0o777)
+    outcome = bench("run", bench.matrix(), prefix=NOBODY)
+    assert outcome.code == 0, outcome.err
+    assert bench.files()[0].stat().st_uid == 65534
+
+
+@needs_root
+def test_without_root_an_interface_is_one_line_and_no_file(bench: Bench) -> None:
+    bench.folder.chmod(0o777)
+    matrix = bench.matrix({"interface": ["lo"], "method": ["send", "tx_ring"]})
+    outcome = bench("run", matrix, prefix=NOBODY)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.complaints == [
+        "not allowed to make a network namespace: needs root (CAP_SYS_ADMIN); try sudo"
+    ]
+    assert not bench.results.exists()
+
+
+@needs_root
+def test_without_root_the_cells_that_need_it_fail_and_the_others_run(bench: Bench) -> None:
+    bench.folder.chmod(0o777)
+    matrix = bench.matrix({"interface": ["lo"], "method": ["send", "null"]})
+    outcome = bench("run", matrix, prefix=NOBODY)
+    assert outcome.code == 4
+    run = bench.stored()
+    failed = [cell.method for cell in run.cells if cell.id in run.failures]
+    assert failed == ["send"]
+    assert "needs root" in outcome.out
+    assert len(run.samples) == 2
+
+
+@needs_root
+def test_a_results_folder_of_somebody_else(bench: Bench) -> None:
+    outcome = bench("run", bench.matrix(), prefix=NOBODY)
+    assert outcome.code == 1
+    assert len(outcome.complaints) == 1
+    assert "Permission denied; make room or choose another folder" in outcome.err
+
+
+# Building the core
+
+
+@pytest.fixture
+def copy(bench: Bench) -> Bench:
+    """A checkout of its own, not built yet."""
+    for name in ("bench", "csrc"):
+        shutil.copytree(
+            ROOT / name,
+            bench.folder / "checkout" / name,
+            ignore=shutil.ignore_patterns("*.so", "*.o", "__pycache__", ".*"),
+        )
+    bench.environment["PYTHONPATH"] = str(bench.folder / "checkout")
+    return bench
+
+
+def core_of(copy: Bench) -> list[Path]:
+    return sorted((copy.folder / "checkout/bench").glob("_core*"))
+
+
+@needs_compiler
+def test_the_core_is_built_once_and_again_when_its_sources_change(copy: Bench) -> None:
+    matrix = copy.matrix()
+    both = [ended(p) for p in [copy.start("plan", matrix) for _ in range(2)]]
+    assert [outcome.code for outcome in both] == [0, 0]
+    assert [line for outcome in both for line in outcome.complaints] == ["building the C core"]
+    (core,) = core_of(copy)
+    first = core.read_bytes()
+    assert copy("plan", matrix).err == ""
+    with open(copy.folder / "checkout/csrc/tx_null.c", "a") as source:
+        source.write("/* changed */\n")
+    rebuilt = copy("run", matrix)
+    assert rebuilt.code == 0
+    assert rebuilt.complaints[0] == "building the C core"
+    assert [path.read_bytes() == first for path in core_of(copy)] == [False]
+    assert copy.stored().header["core"]["hash"].encode() in core_of(copy)[0].read_bytes()
+    assert not list((copy.folder / "checkout/bench").glob(".build-*"))
+
+
+def no_headers(copy: Bench) -> dict[str, str]:
+    compiler = copy.folder / "cc"
+    compiler.write_text(
+        "#!/bin/sh\n"
+        "echo 'csrc/sock.c:5:10: fatal error: linux/if_packet.h: No such file or directory' >&2\n"
+        "exit 1\n"
+    )
+    compiler.chmod(0o755)
+    return {"CC": str(compiler)}
+
+
+def no_path(copy: Bench) -> dict[str, str]:
+    return {"PATH": str(copy.folder)}
+
+
+def broken_source(copy: Bench) -> dict[str, str]:
+    with open(copy.folder / "checkout/csrc/tx_null.c", "a") as source:
+        source.write("this is no C\n")
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        (no_path, "no C compiler: install gcc (apt-get install gcc libc6-dev), or set CC"),
+        (lambda _: {"CC": "/nonexistent/cc"}, "no C compiler: install gcc"),
+        (lambda _: {"CC": ""}, "no C compiler: install gcc"),
+        (
+            no_headers,
+            "the header linux/if_packet.h is missing: install it "
+            "(apt-get install libc6-dev linux-libc-dev)",
+        ),
+        pytest.param(broken_source, "tx_null.c:", marks=needs_compiler),
+    ],
+)
+def test_a_core_that_cannot_be_built_is_one_line(
+    copy: Bench, environment: Callable[[Bench], dict[str, str]], said: str
+) -> None:
+    outcome = copy("plan", copy.matrix(), env=copy.environment | environment(copy))
+    assert outcome.code == 1
+    assert len(outcome.complaints) == 2  # and "building the C core"
+    assert outcome.complaints[1].startswith("cannot build the core: ")
+    assert said in outcome.complaints[1]
+    assert not core_of(copy)
+    assert not list((copy.folder / "checkout/bench").glob(".build-*"))
+
+
+@needs_root
+def test_a_stale_core_in_a_folder_that_cannot_be_written(copy: Bench) -> None:
+    outcome = copy("plan", copy.matrix(), prefix=NOBODY)
+    assert outcome.code == 1
+    assert len(outcome.complaints) == 1
+    assert "cannot be written (Permission denied): build it with `make`" in outcome.err
+
+
+def test_what_a_killed_build_left_goes_with_the_next(copy: Bench) -> None:
+    left = copy.folder / "checkout/bench/.build-killed"
+    left.mkdir()
+    (left / "x.o").touch()
+    outcome = copy("plan", copy.matrix(), env=copy.environment | {"CC": "/nonexistent/cc"})
+    assert outcome.code == 1
+    assert not left.exists()
+
+
+def test_an_interrupted_build_leaves_nothing(copy: Bench) -> None:
+    compiler = copy.folder / "cc"
+    started = copy.folder / "started"
+    compiler.write_text(f"#!/bin/sh\ntouch {started}\nexec sleep 5\n")
+    compiler.chmod(0o755)
+    process = copy.start(
+        "plan", copy.matrix(), env=copy.environment | {"CC": str(compiler)}, process_group=0
+    )
+    wait_for(started.exists, "the compiler")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    outcome = ended(process)
+    assert (outcome.code, outcome.complaints) == (130, ["building the C core"])
+    assert not list((copy.folder / "checkout/bench").glob(".build-*"))
