@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from bench import native
 from tests.running import Bench, namespace_mounts, wait_for
 
 
+@pytest.fixture(scope="session")
+def built_core() -> None:
+    """So that no run of a test says that it builds it."""
+    native.ensure_built()
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, built_core: None) -> Iterator[Bench]:
     """Afterwards nothing is left: no process (hence no namespace of its own), mount or link."""
     before = namespace_mounts(), socket.if_nameindex()
     started = Bench(tmp_path)

@@ -43,10 +43,13 @@ class Outcome:
 
 
 def wait_for(
-    condition: Callable[[], object], what: str, of: subprocess.Popen[str] | None = None
+    condition: Callable[[], object],
+    what: str,
+    of: subprocess.Popen[str] | None = None,
+    within_s: float = PATIENCE_S,
 ) -> None:
     """Until a condition holds, of a process that must not end before it does."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + within_s
     while not condition():
         assert of is None or of.poll() is None, f"it ended before {what}: {ended(of)}"
         assert time.monotonic() < end, f"waited in vain for {what}"

@@ -252,7 +252,7 @@ def axes_of_everything() -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("number", "after"),
-    [(signal.SIGINT, 7), (signal.SIGTERM, 0), (signal.SIGKILL, 0), (signal.SIGKILL, 20)],
+    [(signal.SIGINT, 0), (signal.SIGTERM, 7), (signal.SIGKILL, 20)],
 )
 def test_an_ended_run_leaves_nothing_and_is_resumed(
     bench: Bench, number: signal.Signals, after: int
