@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from bench.counters import CounterReader, account, delta
 from bench.errors import BenchError
@@ -45,19 +45,41 @@ def expected_frame(size: int, dst: bytes, src: bytes, thread: int, number: int) 
     return frame[:size]
 
 
-def check_frames(cell: Cell, opened: OpenCell, topology: Topology) -> None:
-    """Send enough bursts to go once around every ring, and look at each frame that arrives.
+class FrameCheck:
+    """Checks the frames of one topology's cells, one cell after the other.
 
-    Where nothing can be captured (ifb), the kernel's counters must have as many frames, and as
-    many bytes, as were sent. Raises BenchError, naming the first thing that is wrong.
+    The capturing socket stays open from one cell to the next, as closing it waits for an RCU
+    grace period (``packet_release``); ``close`` it before the first window.
     """
-    facts = opened.facts()
-    if topology.rx is None:
-        _check_counters(cell, opened, topology, facts)
-        return
-    with _capture(topology.rx, cell) as receiver:
-        for thread in range(cell.threads):
-            _check_thread(cell, opened, topology, facts, receiver, thread)
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._receiver: socket.socket | None = None
+
+    def check(self, cell: Cell, opened: OpenCell) -> None:
+        """Send enough bursts to go once around every ring, and look at each frame that arrives.
+
+        Where nothing can be captured (ifb), the kernel's counters must have as many frames, and
+        as many bytes, as were sent. Raises BenchError, naming the first thing that is wrong.
+        """
+        facts = opened.facts()
+        if self._topology.rx is None:
+            _check_counters(cell, opened, self._topology, facts)
+            return
+        if self._receiver is None:
+            self._receiver = _capture(self._topology.rx)
+        _make_room(self._receiver, cell)
+        try:
+            for thread in range(cell.threads):
+                _check_thread(cell, opened, self._topology, facts, self._receiver, thread)
+        except BaseException:
+            self.close()  # with what may still arrive of this cell
+            raise
+
+    def close(self) -> None:
+        if self._receiver is not None:
+            self._receiver.close()
+            self._receiver = None
 
 
 def _bursts(cell: Cell, opened: OpenCell, facts: Facts, thread: int) -> Iterator[int]:
@@ -74,23 +96,27 @@ def _bursts(cell: Cell, opened: OpenCell, facts: Facts, thread: int) -> Iterator
         yield sent
 
 
-@contextmanager
-def _capture(port: Port, cell: Cell) -> Iterator[socket.socket]:
-    burst = max(16, int(cell.values["burst"] or 1))  # type: ignore[arg-type]
-    room = min(2 * burst * (cell.frame_size + SKB_OVERHEAD), RCVBUF_MAX)
+def _capture(port: Port) -> socket.socket:
     with entered(port.netns_fd):
         receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    with receiver:
-        try:
-            receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
-        except PermissionError:
-            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
         with suppress(OSError):  # before Linux 4.20 they are left out as they are read
             receiver.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-        with entered(port.netns_fd):
+        try:
             # Of any EtherType: a wrong one is to be named, not to be missed.
             receiver.bind((port.ifname, ETH_P_ALL))
-        yield receiver
+        except OSError:
+            receiver.close()
+            raise
+    return receiver
+
+
+def _make_room(receiver: socket.socket, cell: Cell) -> None:
+    burst = max(16, int(cell.values["burst"] or 1))  # type: ignore[arg-type]
+    room = min(2 * burst * (cell.frame_size + SKB_OVERHEAD), RCVBUF_MAX)
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
+    except PermissionError:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
 
 
 def _receive(receiver: socket.socket, wanted: int) -> list[bytes]:

@@ -34,10 +34,10 @@ SOCKADDR_LL = 20
 TPACKET_ALIGNMENT = 16
 VNET_HDR = 10
 """sizeof(struct virtio_net_hdr), before the frame in a ring slot with vnet_hdr."""
-WARMUP_NS = 500_000
-SLICE_OVERHEAD_NS = WARMUP_NS + 1_000_000
+WARMUP_NS = 300_000
+SLICE_OVERHEAD_NS = WARMUP_NS + 1_100_000
 """Warm-up, threads, counters and the way to the disk, as measured; only for the estimate."""
-OPEN_NS = 20_000_000
+OPEN_NS = 10_000_000
 """Opening a cell and checking its frames, as measured; only for the estimate."""
 
 Combination = tuple[int, ...]

@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any
 
 from bench import native
-from bench.capture import check_frames
+from bench.capture import FrameCheck
 from bench.counters import Accounting, CounterReader, Counters, account, delta
 from bench.errors import BenchError, WorkerDied
 from bench.model import Cell, Sample
@@ -101,6 +101,7 @@ class _Cells:
         self._setup = setup
         self._allowed = os.sched_getaffinity(0)
         self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
+        self._checks = [FrameCheck(topology) for topology in setup.topologies]
         self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
 
     def open(self, request: Open) -> dict[str, Any]:
@@ -109,17 +110,18 @@ class _Cells:
         if request.topology is None:
             opened = OpenCell(cell.values, None, cpus)
         else:
-            opened = self._open_in(self._setup.topologies[request.topology], request, cpus)
+            opened = self._open_in(request.topology, request, cpus)
         self._open[cell.id] = (cell, request.topology, opened)
         return dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)}
 
-    def _open_in(self, topology: Topology, request: Open, cpus: Sequence[int]) -> OpenCell:
+    def _open_in(self, place: int, request: Open, cpus: Sequence[int]) -> OpenCell:
+        topology = self._setup.topologies[place]
         endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
         with entered(topology.tx.netns_fd):
             opened = OpenCell(request.cell.values, endpoint, cpus)
         try:
             if request.check:
-                check_frames(request.cell, opened, topology)
+                self._checks[place].check(request.cell, opened)
         except BaseException:
             opened.close()
             raise
@@ -130,6 +132,8 @@ class _Cells:
 
     def run(self, request: RunSlice) -> Sample:
         cell, topology, opened = self._open[request.cell]
+        for check in self._checks:
+            check.close()
         self._step_aside(self._setup.cpus[: cell.threads])
         at_ns = time.time_ns()
         if topology is None:

@@ -252,8 +252,9 @@ def test_a_worker_in_the_middle_of_a_slice_goes_with_its_runner(bench: Bench) ->
         process,
     )
     process.kill()
-    ended(process)
+    process.wait()  # its output is still open: the worker has it too
     wait_for(lambda: not bench.processes(), "the end of the worker", within_s=5)
+    ended(process)
 
 
 def test_a_worker_that_is_killed_costs_its_cell_and_not_the_run(bench: Bench) -> None:

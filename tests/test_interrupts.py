@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from bench import interrupts
+
+
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in interrupts.SIGNALS]
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
+def test_where_nothing_is_set_up_an_interrupt_is_no_exception(number: signal.Signals) -> None:
+    """Code that would swallow a KeyboardInterrupt, as imports and pydantic do, never sees it."""
+    script = (
+        "import os\n"
+        "from bench import interrupts\n"
+        "with interrupts.exiting():\n"
+        "    try:\n"
+        f"        os.kill(os.getpid(), {number:d})\n"
+        "        input()\n"
+        "    except BaseException as error:\n"
+        "        print('swallowed', repr(error))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (interrupts.EXIT_CODE, b"", b"")
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
+def test_where_there_is_something_to_undo_it_is_raised(number: signal.Signals) -> None:
+    before = handlers()
+    raised = False
+    with interrupts.raising():
+        try:
+            os.kill(os.getpid(), number)
+        except KeyboardInterrupt:
+            raised = True
+    assert raised
+    assert handlers() == before
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupts.raising():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_is_held_comes_afterwards() -> None:
+    steps = []
+    with interrupts.raising():
+        try:
+            with interrupts.held():
+                os.kill(os.getpid(), signal.SIGTERM)
+                steps.append("held")
+            steps.append("too late")
+        except KeyboardInterrupt:
+            steps.append("raised")
+    assert steps == ["held", "raised"]
