@@ -208,10 +208,11 @@ def _result(
 ) -> CellResult:
     rate, ratio = rates.figure[cell.id], rates.ratio.get(cell.id)
     shares = [share(sample) for sample in samples]
+    is_baseline = run.baselines.get(cell.id) == cell.id
     return CellResult(
         cell=cell,
         failure=run.failures.get(cell.id, ""),
-        is_baseline=run.baselines.get(cell.id) == cell.id,
+        is_baseline=is_baseline,
         rounds=len(samples),
         invalid=len(problems),
         invalid_reason=statistics.mode(problems) if problems else "",
@@ -232,7 +233,9 @@ def _result(
         short_counts=_sum(samples, "short_counts"),
         wmem_high=max((t.wmem_high for s in samples for t in s.threads), default=0),
         sndbuf=int(run.facts.get(cell.id, {}).get("sndbuf", 0)),
-        notes=tuple(_notes(run, cell, ratio or rate, samples, shares, precision)),
+        notes=tuple(
+            _notes(run, cell, None if is_baseline else ratio or rate, samples, shares, precision)
+        ),
     )
 
 
@@ -244,15 +247,18 @@ def _notes(
     shares: Sequence[float],
     precision: float,
 ) -> list[str]:
-    """``word: explanation`` for what a reader must know; alike texts share a footnote."""
+    """``word: explanation`` for what a reader must know; alike texts share a footnote.
+
+    ``figure`` is what ``precision`` is asked of: None for a baseline, which others are held to.
+    """
     notes = []
     half = figure.half_width if figure else None
     if figure and half is None:
         notes.append("imprecise: too few rounds for an interval")
     elif half is not None and half > precision:
-        notes.append(f"imprecise: the 95 % interval is wider than ±{precision:.2g} of the figure")
+        notes.append(f"imprecise: the 95 % interval is wider than ±{precision * 100:g} %")
     if shares and statistics.median(shares) < MIN_SHARE:
-        notes.append(f"starved: the sender got less than {MIN_SHARE:.0%} of its CPU")
+        notes.append(f"starved: the sender got less than {MIN_SHARE * 100:g} % of its CPU")
     if any(sample.lost for sample in samples):
         notes.append("lossy: frames were completed and then dropped: its pps did not all arrive")
     if run.facts.get(cell.id, {}).get("mmap_unlocked"):
