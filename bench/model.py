@@ -301,7 +301,8 @@ class Run:
     """A stored run: its header as written, and what was measured so far.
 
     ``failures`` maps a cell to why it has no figures (or no more of them); ``facts`` to what was
-    really set up. ``end`` is "" for a run that never said it ended (killed, or still running).
+    really set up. ``calibration`` are cells that measure the machine itself. ``end`` is "" for a
+    run that never said it ended (killed, or still running).
     """
 
     path: str
@@ -313,6 +314,7 @@ class Run:
     samples: tuple[Sample, ...]
     end: str
     warnings: tuple[str, ...] = ()
+    calibration: tuple[Cell, ...] = ()
 
 
 # Results

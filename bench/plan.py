@@ -40,6 +40,19 @@ SLICE_OVERHEAD_NS = WARMUP_NS + 1_100_000
 OPEN_NS = 10_000_000
 """Opening a cell and checking its frames, as measured; only for the estimate."""
 
+
+def _calibration(**values: Value) -> Cell:
+    full = dict.fromkeys(AXES) | {"frame_size": 64, "threads": 1, "replica": 0} | values
+    return Cell(cell_id(full), full)
+
+
+CALIBRATION = (
+    _calibration(method="syscall"),
+    _calibration(method="null", frame_size=9000, burst=64, fill="copy"),
+)
+"""Cells of every run beside its own: how fast this machine enters its kernel, and copies memory,
+in each round. They say whether it was the same machine throughout."""
+
 Combination = tuple[int, ...]
 """For each axis of AXES the index of its value; -1 where the cell ignores the axis."""
 

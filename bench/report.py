@@ -57,7 +57,23 @@ def _facts(run: Run) -> list[tuple[str, str]]:
             f"{measure['window_ns'] / 1e6:g} ms slices in {_span(rounds)} rounds, "
             f"shuffled with seed {measure['seed']}",
         ),
+        *_speed(run),
     ]
+
+
+def _speed(run: Run) -> list[tuple[str, str]]:
+    """How fast the calibration cells ran, and how that drifted from first to last quarter."""
+    texts = []
+    for cell in run.calibration:
+        speed = stats.calibration_speed(run, cell)
+        if speed is None:
+            continue
+        if cell.method == "syscall":
+            rate = f"{speed.rate / 1e6:.2f} M system calls/s"
+        else:
+            rate = f"{speed.rate * cell.frame_size / 2**30:.1f} GiB/s copied"
+        texts.append(f"{rate} (drift {speed.drift:+.1%}, spread {speed.spread:.1%})")
+    return [("machine speed", "; ".join(texts))] if texts else []
 
 
 def _span(counts: list[int]) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import host, interrupts, native, plan, stats, store
+from bench import doctor, host, interrupts, native, plan, stats, store
 from bench.errors import BenchError, UsageError, WorkerDied
 from bench.model import Cell, Matrix, Run, Sample
 from bench.plan import Plan
@@ -26,6 +26,9 @@ MEMORY_SHARE = 0.5
 
 class Progress(Protocol):
     """Is told what happens; the command line draws a bar of it."""
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
 
     def stage(self, text: str) -> None: ...
 
@@ -53,13 +56,15 @@ def run(matrix: Matrix, planned: Plan, target: Target, progress: Progress) -> Ru
     native.ensure_built()
     host.raise_file_limit()
     earlier = _resumable(matrix, planned, target) if target.resume else None
-    header = _header(matrix, planned)
+    findings = doctor.examine(doctor.Machine(), planned.cpus, doctor.needs_of(planned))
+    progress.say(doctor.verdict(findings))
+    header = _header(matrix, planned, findings)
     with store.RunWriter(target.path, append=target.resume) as writer:
         session = _Session(matrix, planned, writer, progress, earlier)
         started = time.monotonic()
         try:
             if earlier is None:
-                writer.header(header, planned.cells)
+                writer.header(header, planned.cells, plan.CALIBRATION)
             else:
                 writer.write("resume", {"at": _now()})
             session.run()
@@ -80,7 +85,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _header(matrix: Matrix, planned: Plan) -> dict[str, Any]:
+def _header(matrix: Matrix, planned: Plan, findings: Sequence[doctor.Finding]) -> dict[str, Any]:
     core, measure = native.info(), matrix.measure
     return {
         "started": _now(),
@@ -100,6 +105,7 @@ def _header(matrix: Matrix, planned: Plan) -> dict[str, Any]:
         },
         "core": {"hash": core.hash, "compiler": core.compiler},
         "host": host.fingerprint(),
+        "doctor": doctor.as_json(findings),
         "baselines": planned.baselines,
     }
 
@@ -137,8 +143,8 @@ class _Session:
         earlier: Run | None,
     ) -> None:
         self._matrix, self._plan, self._writer, self._progress = matrix, planned, writer, progress
-        self._cells = {cell.id: cell for cell in planned.cells}
-        self._memory = {cell.id: plan.memory_of(cell) for cell in planned.cells}
+        self._cells = {cell.id: cell for cell in (*planned.cells, *plan.CALIBRATION)}
+        self._memory = {cell.id: plan.memory_of(cell) for cell in self._cells.values()}
         self._budget = int(host.available_memory() * MEMORY_SHARE)
         self._samples: list[Sample] = list(earlier.samples) if earlier else []
         self._failures: dict[str, str] = dict(earlier.failures) if earlier else {}
@@ -197,7 +203,7 @@ class _Session:
             failed = UsageError(f"method {method}: {reason}; `bench methods` shows what works here")
             using = [cell.id for cell in self._plan.cells if cell.method == method]
             failures |= dict.fromkeys(using, str(failed))
-        if failed and (failures | self._failures).keys() == self._cells.keys():
+        if failed and (failures | self._failures).keys() == {c.id for c in self._plan.cells}:
             raise failed  # before it is written: a run that is resumed keeps its cells
         for cell in failures.keys() - self._failures.keys():
             self._fail(cell, failures[cell])
@@ -247,7 +253,7 @@ class _Session:
 
     def _open_all(self) -> None:
         """Open every cell once, in the order of the plan, and check its frames."""
-        for number, cell in enumerate(self._plan.cells, 1):
+        for number, cell in enumerate(self._cells.values(), 1):
             self._progress.stage(f"opening cell {number} of {len(self._cells)}")
             if cell.id not in self._failures:
                 self._ensure_open(cell.id, [])
@@ -285,7 +291,7 @@ class _Session:
             if round_ >= rounds.min and (round_ - rounds.min) % PRECISION_CHECK_ROUNDS == 0:
                 wanted = self._unprecise()
             cells = [cell for cell in wanted if cell not in self._failures]
-            if not cells:
+            if not set(cells) - {cell.id for cell in plan.CALIBRATION}:
                 break
             self._progress.rounds(len(cells) * ((max(rounds.min, round_ + 1)) - round_))
             order = plan.round_order(cells, seed, round_)
@@ -312,7 +318,10 @@ class _Session:
         self._progress.slice(self._cells[cell], answer)
 
     def _unprecise(self) -> list[str]:
-        """Cells that need more rounds, and the baselines that they are compared with."""
+        """Cells that need more rounds, and the baselines that they are compared with.
+
+        Calibration goes on with them.
+        """
         so_far = Run(
             path=str(self._writer.path),
             header={},
@@ -325,4 +334,5 @@ class _Session:
         )
         wanted = stats.unprecise(so_far, self._matrix.measure.precision)
         wanted |= {self._plan.baselines[c] for c in wanted if c in self._plan.baselines}
+        wanted |= {cell.id for cell in plan.CALIBRATION}
         return [cell for cell in self._cells if cell in wanted]

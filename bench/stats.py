@@ -21,7 +21,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.model import Cell, CellResult, Estimate, Run, Sample
 
@@ -280,6 +280,70 @@ def _scaled(figure: Estimate | None, factor: float) -> Estimate | None:
         return None
     low, high = (None if x is None else x * factor for x in (figure.low, figure.high))
     return Estimate(figure.value * factor, low, high, figure.n)
+
+
+# The machine itself
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Of a calibration cell: frames per second (median), its change from the first to the last
+    quarter of the rounds, and half the interquartile range; both relative to the median."""
+
+    rate: float
+    drift: float
+    spread: float
+
+
+def calibration_speed(run: Run, cell: Cell) -> Speed | None:
+    """None with fewer than eight rounds."""
+    rates = [pps(s) for s in run.samples if s.cell == cell.id and is_usable(s)]
+    if len(rates) < 8:
+        return None
+    rate, quarter = statistics.median(rates), len(rates) // 4
+    lower, _, upper = statistics.quantiles(rates, n=4)
+    drift = statistics.median(rates[-quarter:]) - statistics.median(rates[:quarter])
+    return Speed(rate, drift / rate, (upper - lower) / 2 / rate)
+
+
+SMOOTHED_ROUNDS = 5
+"""The machine's speed in a round is the median over so many around it: one slice is noisy."""
+
+
+def speed_by_round(run: Run) -> dict[int, float]:
+    """How fast the machine was in each round, 1 being its median over the run.
+
+    The geometric mean over the calibration cells; empty without them.
+    """
+    by_round: dict[int, list[float]] = {}
+    for cell in run.calibration:
+        rates = {s.round: pps(s) for s in run.samples if s.cell == cell.id and is_usable(s)}
+        middle = statistics.median(rates.values()) if rates else 1.0
+        for round_, rate in rates.items():
+            by_round.setdefault(round_, []).append(rate / middle)
+    rounds = sorted(by_round)
+    raw = [statistics.geometric_mean(by_round[round_]) for round_ in rounds]
+    reach = SMOOTHED_ROUNDS // 2
+    return {
+        round_: statistics.median(raw[max(0, i - reach) : i + reach + 1])
+        for i, round_ in enumerate(rounds)
+    }
+
+
+def normalised(run: Run) -> Run:
+    """The run as if the machine had been as fast in each round as it was in the median one."""
+    speeds = speed_by_round(run)
+    return replace(run, samples=tuple(_at_speed(s, speeds.get(s.round, 1.0)) for s in run.samples))
+
+
+def _at_speed(sample: Sample, speed: float) -> Sample:
+    def scaled(ns: int) -> int:
+        return round(ns * speed)
+
+    threads = tuple(
+        replace(t, wall_ns=scaled(t.wall_ns), cpu_ns=scaled(t.cpu_ns)) for t in sample.threads
+    )
+    return replace(sample, wall_ns=scaled(sample.wall_ns), threads=threads)
 
 
 # When to stop

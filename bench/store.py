@@ -91,12 +91,11 @@ class RunWriter:
         except OSError as error:
             raise self._cannot(error) from error
 
-    def header(self, header: Mapping[str, Any], cells: Iterable[Cell]) -> None:
-        rows = [
-            {"id": c.id, "values": {a: v for a, v in c.values.items() if v is not None}}
-            for c in cells
-        ]
-        self.write("run", {"format": FORMAT, **header, "cells": rows})
+    def header(
+        self, header: Mapping[str, Any], cells: Iterable[Cell], calibration: Iterable[Cell] = ()
+    ) -> None:
+        rows = {"cells": _cell_rows(cells), "calibration": _cell_rows(calibration)}
+        self.write("run", {"format": FORMAT, **header, **rows})
 
     def cell(self, cell: str, facts: Mapping[str, Any]) -> None:
         self.write("cell", {"cell": cell, "facts": facts})
@@ -138,6 +137,13 @@ class RunWriter:
         except BenchError:
             if error is None:
                 raise
+
+
+def _cell_rows(cells: Iterable[Cell]) -> list[dict[str, Any]]:
+    return [
+        {"id": cell.id, "values": {a: v for a, v in cell.values.items() if v is not None}}
+        for cell in cells
+    ]
 
 
 def _drop_partial_line(path: Path) -> None:
@@ -225,14 +231,27 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
                 f"{path}:{number}: a line of type {record['type']} without {error}"
             ) from error
     try:
-        cells = tuple(
-            Cell(row["id"], {axis: row["values"].get(axis) for axis in AXES})
-            for row in header["cells"]
-        )
+        cells = _cells(header["cells"])
+        calibration = _cells(header.get("calibration", []))
         baselines = dict(header["baselines"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path}:1: the header lacks {error}") from error
-    return Run(str(path), header, cells, baselines, facts, failures, tuple(samples), end, warnings)
+    return Run(
+        str(path),
+        header,
+        cells,
+        baselines,
+        facts,
+        failures,
+        tuple(samples),
+        end,
+        warnings,
+        calibration,
+    )
+
+
+def _cells(rows: Iterable[Mapping[str, Any]]) -> tuple[Cell, ...]:
+    return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in AXES}) for row in rows)
 
 
 def _sample(record: Mapping[str, Any]) -> Sample:

@@ -39,16 +39,21 @@ static int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
  * Protocol 0: the socket receives nothing. With ETH_P_ALL every sender would be handed a copy of
  * each of its own frames (packet_create() registers its hook only for a non-zero protocol).
  */
+static int sock_raw(struct core_error *error)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), err = errno;
+
+	return fd >= 0 ? fd : error_set(error, err, "socket(AF_PACKET, SOCK_RAW)%s",
+					err == EPERM ? " needs CAP_NET_RAW" : "");
+}
+
 int sock_open(struct tx_socket *sock, struct core_error *error)
 {
 	int err;
 
-	sock->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (sock->fd < 0) {
-		err = errno;
-		return error_set(error, err, "socket(AF_PACKET, SOCK_RAW)%s",
-				 err == EPERM ? " needs CAP_NET_RAW" : "");
-	}
+	sock->fd = sock_raw(error);
+	if (sock->fd < 0)
+		return sock->fd;
 	if (setsockopt(sock->fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout)) < 0)
 		return error_set(error, errno, "setsockopt(SO_SNDTIMEO)");
 	if (sock->config->qdisc_bypass) {
@@ -80,10 +85,10 @@ int sock_open_bound(struct tx_socket *socket, struct core_error *error)
 
 int sock_probe(struct core_error *error)
 {
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	int fd = sock_raw(error);
 
 	if (fd < 0)
-		return error_set(error, errno, "socket(AF_PACKET, SOCK_RAW)");
+		return fd;
 	close(fd);
 	return 0;
 }

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from bench import host, interrupts, report, runner, store
+    from bench import host, interrupts, report, runner, stats, store
     from bench.render import FORMATS
 
     options.check_output(args)
@@ -53,7 +53,8 @@ def execute(args: argparse.Namespace) -> int:
         run = runner.run(matrix, plan, target, bar)
     made = report.make_report(run)
     store.write_text(target.path.with_suffix(".md"), FORMATS["markdown"].render(made, 0, False))
-    options.write_report(made, args)
+    shown = report.make_report(stats.normalised(run)) if args.normalise else made
+    options.write_report(shown, args)
     print(f"bench: stored in {target.path}", file=sys.stderr)
     if run.end == "interrupted":
         return interrupts.EXIT_CODE

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from bench import plan, report, store
+    from bench import plan, report, stats, store
     from bench.errors import UsageError
 
     options.check_output(args)
@@ -28,7 +28,7 @@ def execute(args: argparse.Namespace) -> int:
     run = store.read(args.run)
     for warning in run.warnings:
         print(f"bench: {warning}", file=sys.stderr)
-    made = report.make_report(run)
+    made = report.make_report(stats.normalised(run) if args.normalise else run)
     rows = tuple(row for row in made.rows if plan.passes(row.cell, filters))
     if not rows:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
