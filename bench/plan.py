@@ -225,12 +225,30 @@ class _Space:
             axis: None if index < 0 else known[index]
             for axis, known, index in zip(AXES, self.axes, signature, strict=True)
         }
-        return Cell(cell_id(values), values)
+        return Cell(cell_id(_identity(values, self.vocabulary)), values)
 
 
 _METHOD, _INTERFACE, _QDISC, _REPLICA = (
     AXES.index(axis) for axis in ("method", "interface", "qdisc", "replica")
 )
+
+
+def _identity(
+    values: Mapping[str, Value | None], vocabulary: Vocabulary
+) -> dict[str, Value | None]:
+    """What an id is made of: options of a kind that are at their default are left out of it."""
+    tables = {"interface": vocabulary.interfaces, "qdisc": vocabulary.qdiscs}
+    found = dict(values)
+    for axis, table in tables.items():
+        value = values.get(axis)
+        if isinstance(value, dict):
+            fields = table[value["kind"]].options.model_fields
+            found[axis] = {
+                key: option
+                for key, option in value.items()
+                if key not in fields or option != fields[key].default
+            }
+    return found
 
 
 def _kind_of(interface: Value | None, vocabulary: Vocabulary) -> KindInfo:

@@ -12,12 +12,14 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import msgspec
 
 from bench import interrupts
 from bench.errors import BenchError, UsageError
@@ -180,17 +182,92 @@ def read(path: Path) -> Run:
     A last line that was cut off is left out with a warning.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; name a run file (.jsonl)") from error
+        lines = _bytes_of(path).decode().split("\n")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a run file: not UTF-8 text") from error
-    lines = text.split("\n")
-    warnings = []
-    if lines[-1]:
-        warnings.append(f"{path}:{len(lines)}: the last line is cut off and left out")
     records = [_record(path, number, line) for number, line in enumerate(lines[:-1], 1)]
-    return _run(path, records, tuple(warnings))
+    return _run(path, records, _cut_off(path, lines))
+
+
+class _SlimThread(msgspec.Struct):
+    cpu_ns: int = 0
+    completed: int = 0
+
+
+class _SlimSample(msgspec.Struct):
+    """The fields of a sample that its figures are made of; the decoder passes over the others."""
+
+    cell: str
+    round: int
+    wall_ns: int
+    threads: list[_SlimThread]
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rates:
+    """A run without its counters: per cell, in round order, the figures of its valid samples."""
+
+    path: str
+    header: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+    calibration: tuple[Cell, ...]
+    pps: Mapping[str, list[float]]
+    ns_per_frame: Mapping[str, list[float]]
+    warnings: tuple[str, ...]
+
+
+def read_rates(path: Path, text: bytes | None = None) -> Rates:
+    """The figures of a run, several times faster and smaller than ``read``.
+
+    ``text`` is its content where it is not that of the file (an older revision). Raises
+    UsageError as ``read`` does.
+    """
+    decode = msgspec.json.Decoder(_SlimSample).decode
+    lines = (_bytes_of(path) if text is None else text).split(b"\n")
+    whole = lines[:-1]
+    found: dict[str, list[tuple[int, float, float]]] = {}
+    others: list[dict[str, Any]] = []
+    for number, line in enumerate(whole, 1):
+        if not line.startswith(b'{"type":"sample",'):
+            others.append(_record(path, number, line.decode(errors="replace")))
+            continue
+        try:
+            sample = decode(line)
+        except msgspec.MsgspecError as error:
+            raise UsageError(f"{path}:{number}: not a sample: {error}") from error
+        completed = sum(thread.completed for thread in sample.threads)
+        if completed and sample.wall_ns > 0 and not sample.problem:
+            cost = sum(thread.cpu_ns for thread in sample.threads) / completed
+            rate = completed * 1e9 / sample.wall_ns
+            found.setdefault(sample.cell, []).append((sample.round, rate, cost))
+    warnings = _cut_off(path, lines)
+    run = _run(path, others, warnings)
+    for figures in found.values():
+        figures.sort(key=lambda figure: figure[0])
+    return Rates(
+        path=str(path),
+        header=run.header,
+        cells=run.cells,
+        calibration=run.calibration,
+        pps={cell: [pps for _, pps, _ in figures] for cell, figures in found.items()},
+        ns_per_frame={cell: [ns for *_, ns in figures] for cell, figures in found.items()},
+        warnings=warnings,
+    )
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; name a run file (.jsonl)") from error
+
+
+def _cut_off(path: Path, lines: Sequence[object]) -> tuple[str, ...]:
+    """The warning about what follows the last line feed, if anything does."""
+    if not lines[-1]:
+        return ()
+    return (f"{path}:{len(lines)}: the last line is cut off and left out",)
 
 
 def _record(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ LAYERS = [
     "worker",
     "stats",
     "store",
+    "compare",
     "runner",
     "report",
     "render",

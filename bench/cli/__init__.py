@@ -12,13 +12,14 @@ import sys
 from collections.abc import Sequence
 
 from bench import interrupts
-from bench.cli import doctor, methods, plan, run, schema, show
+from bench.cli import compare, doctor, methods, plan, run, schema, show
 from bench.errors import BenchError
 
 COMMANDS = {
     "run": run,
     "plan": plan,
     "show": show,
+    "compare": compare,
     "methods": methods,
     "doctor": doctor,
     "schema": schema,

@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,12 +92,17 @@ def check_output(args: argparse.Namespace) -> None:
 
 def write_report(report: Report, args: argparse.Namespace) -> None:
     """The table in the format and to the place that were asked for."""
+    write(lambda width, colour: FORMATS[args.format].render(report, width, colour), args)
+
+
+def write(render: Callable[[int, bool], str], args: argparse.Namespace) -> None:
+    """What ``render(width, colour)`` gives, to --output or to stdout."""
     from bench.store import write_text
 
     on_terminal = args.output is None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else TABLE_WIDTH
     colour = on_terminal and not os.environ.get("NO_COLOR")
-    text = FORMATS[args.format].render(report, width, colour)
+    text = render(width, colour)
     if args.output is None:
         sys.stdout.write(text)
     else:

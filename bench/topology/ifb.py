@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic import Field
+
 from bench.model import KindInfo
 from bench.topology import link, netns
 
 
 class IfbOptions(link.Options):
-    """None."""
+    """What an ifb may have."""
+
+    filters: int = Field(default=0, ge=0, le=link.MAX_FILTERS)
+    """u32 filters on its egress hook, none of which matches."""
 
 
 @contextmanager
-def create(_options: IfbOptions, mtu: int) -> Iterator[link.Link]:
+def create(options: IfbOptions, mtu: int) -> Iterator[link.Link]:
     with netns.private_netns() as netns_fd:
         with link.rtnl(netns_fd) as ip:
             link.add_link(
@@ -29,6 +34,7 @@ def create(_options: IfbOptions, mtu: int) -> Iterator[link.Link]:
                 mtu=max(mtu, link.ETHERNET_MTU),
             )
         port = link.set_up(netns_fd, link.TX_NAME)
+        link.add_egress_filters(port, options.filters)
         yield link.Link(
             tx=port,
             rx=None,

@@ -29,6 +29,13 @@ CARRIER_TIMEOUT_S = 2.0
 
 _IFF_UP = 0x1
 _IFF_LOWER_UP = 0x10000
+_CLSACT_EGRESS = 0xFFFFFFF3
+"""TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS): include/uapi/linux/pkt_sched.h."""
+_ETH_P_ALL = 3
+_NO_FRAME = "0xffffffff/0xffffffff+8"
+"""A u32 key that no test frame has: bytes 22 to 25 are the pattern's 22, 23, 24, 25."""
+_TARGET = 0x10001
+
 _UP_STATES = ("UP", "UNKNOWN")
 """RFC 2863 operational states in which frames pass; a device without link watch is UNKNOWN."""
 
@@ -87,6 +94,9 @@ class Kind:
     delivery: Delivery
 
 
+MAX_FILTERS = 10_000
+
+
 class Options(BaseModel):
     """The options of an interface kind or a qdisc: immutable, and no others than those named."""
 
@@ -126,6 +136,30 @@ def add_link(ip: IPRoute, kind: str, **attributes: Any) -> None:
     lacking = f"this kernel may be without CONFIG_{kind.upper()}"
     with refusals(f"interface {kind} with MTU {mtu}", lacking):
         ip.link("add", kind=kind, **attributes)
+
+
+def add_egress_filters(port: Port, number: int) -> None:
+    """Put so many u32 filters that match nothing on a port's clsact egress hook.
+
+    Each frame passes all of them before its qdisc (net/core/dev.c, ``sch_handle_egress``): what
+    classifying costs, in steps of one filter. A qdisc bypass goes around them.
+    """
+    if not number:
+        return
+    lacking = "this kernel may be without CONFIG_NET_SCH_INGRESS or CONFIG_NET_CLS_U32"
+    with rtnl(port.netns_fd) as ip, refusals(f"{number} egress filters", lacking):
+        ip.tc("add", "clsact", port.ifindex)
+        for _ in range(number):
+            ip.tc(
+                "add-filter",
+                "u32",
+                port.ifindex,
+                parent=_CLSACT_EGRESS,
+                prio=1,
+                protocol=_ETH_P_ALL,
+                keys=[_NO_FRAME],
+                target=_TARGET,
+            )
 
 
 def set_up(netns_fd: int, ifname: str) -> Port:

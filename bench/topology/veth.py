@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic import Field
+
 from bench.model import KindInfo
 from bench.topology import link, netns
 
 
 class VethOptions(link.Options):
-    """None."""
+    """What a veth pair may have."""
+
+    filters: int = Field(default=0, ge=0, le=link.MAX_FILTERS)
+    """u32 filters on the sending end's egress hook, none of which matches."""
 
 
 @contextmanager
-def create(_options: VethOptions, mtu: int) -> Iterator[link.Link]:
+def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
     with netns.private_netns() as near, netns.private_netns() as far:
         _add_pair(near, far, max(mtu, link.ETHERNET_MTU))
         # The peer first: then the sending end has its carrier when it is opened, and its qdisc
@@ -27,6 +32,7 @@ def create(_options: VethOptions, mtu: int) -> Iterator[link.Link]:
         rx = link.set_up(far, link.RX_NAME)
         tx = link.set_up(near, link.TX_NAME)
         link.wait_until_up(rx)
+        link.add_egress_filters(tx, options.filters)
         yield link.Link(
             tx=tx,
             rx=rx,

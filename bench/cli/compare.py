@@ -1,0 +1,180 @@
+"""``bench compare``: two sides of runs, a verdict per cell."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.compare import Comparison, Difference, RunFigures
+
+HELP = "compare two runs, or two sets of runs: a verdict per cell"
+REGRESSION, INCONCLUSIVE = 3, 4
+MOST_HISTORY = 20
+"""Runs of the history that are read, the latest first."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    for side in ("A", "B"):
+        parser.add_argument(
+            side.lower(),
+            metavar=side,
+            help="a run file, a folder or a quoted glob of them, or GIT-REVISION:FILE",
+        )
+    parser.add_argument("--force", action="store_true", help="compare what is not comparable")
+    parser.add_argument(
+        "--min-effect",
+        type=_fraction,
+        metavar="PERCENT",
+        help="changes below it are no regression (default 3%%)",
+    )
+    parser.add_argument(
+        "--false-discoveries",
+        type=_fraction,
+        default=0.01,
+        metavar="PERCENT",
+        help="of the verdicts regressed and improved, at most so many are wrong (default 1%%)",
+    )
+    options.add_format(parser)
+
+
+def _fraction(text: str) -> float:
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 3% or 0.03")
+    return number
+
+
+def execute(args: argparse.Namespace) -> int:
+    from bench import compare
+    from bench.compare import Verdict
+    from bench.errors import UsageError
+    from bench.render.comparison import render
+
+    options.check_output(args)
+    a, b = (_side(text, args.normalise) for text in (args.a, args.b))
+    found = compare.differences(a, b)
+    _check(a, b, found, args.force)
+    history = _history([*a, *b], args.normalise)
+    result = compare.compare(
+        a,
+        b,
+        history,
+        {} if args.min_effect is None else dict.fromkeys(_ids([*a, *b]), args.min_effect),
+        args.false_discoveries,
+    )
+    if all(row.verdict in (Verdict.MISSING, Verdict.NEW) for row in result.rows):
+        raise UsageError(
+            f"{args.a} and {args.b} have no cell in common; compare runs of one matrix"
+        )
+    options.write(lambda width, _: render(result, found, args.format, width), args)
+    return _exit_code(result)
+
+
+def _ids(runs: list[RunFigures]) -> set[str]:
+    return {cell for run in runs for cell in run.cells}
+
+
+def _exit_code(result: Comparison) -> int:
+    from bench.compare import Verdict
+
+    verdicts = {row.verdict for row in result.rows}
+    if Verdict.REGRESSED in verdicts:
+        return REGRESSION
+    return INCONCLUSIVE if verdicts & {Verdict.INCONCLUSIVE, Verdict.MISSING} else 0
+
+
+def _check(
+    a: list[RunFigures], b: list[RunFigures], found: tuple[Difference, ...], force: bool
+) -> None:
+    """Refuse what is not comparable, unless forced. Raises UsageError."""
+    from bench.errors import UsageError
+
+    names = {run.header["matrix"]["name"] for run in (*a, *b)}
+    if len(names) > 1:
+        raise UsageError(f"runs of different matrices: {', '.join(sorted(names))}")
+    bad = [d for d in found if d.incomparable]
+    if bad and not force:
+        raise UsageError(
+            "not comparable: "
+            + "; ".join(f"{d.what} is {d.a} in A and {d.b} in B" for d in bad)
+            + "; --force compares all the same"
+        )
+
+
+# Which runs
+
+
+def _side(text: str, normalise: bool) -> list[RunFigures]:
+    """The runs that an argument names. Raises UsageError if none."""
+    from bench import compare, store
+    from bench.errors import UsageError
+
+    revision = _at_revision(text)
+    if revision is not None:
+        path, content = revision
+        read = [store.read_rates(path, content)]
+    else:
+        paths = _paths(text)
+        if not paths:
+            raise UsageError(f"{text}: no run file there; name a .jsonl file, a folder or a glob")
+        read = [store.read_rates(path) for path in paths]
+    for rates in read:
+        for warning in rates.warnings:
+            print(f"bench: {warning}", file=sys.stderr)
+    return [compare.figures_of(rates, normalise) for rates in read]
+
+
+def _paths(text: str) -> list[Path]:
+    import glob
+
+    path = Path(text)
+    if path.is_dir():
+        return sorted(path.glob("*.jsonl"))
+    if glob.has_magic(text) and not path.exists():
+        names = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return [Path(name) for name in names if name.endswith(".jsonl")]
+    return [path]
+
+
+def _at_revision(text: str) -> tuple[Path, bytes] | None:
+    """``HEAD~1:results/x.jsonl`` as git has it; None where the argument is not of that form."""
+    import subprocess
+
+    from bench.errors import UsageError
+
+    revision, colon, name = text.partition(":")
+    if not colon or not revision or Path(text).exists():
+        return None
+    shown = subprocess.run(["git", "show", text], capture_output=True, check=False)
+    if shown.returncode != 0:
+        said = shown.stderr.decode(errors="replace").strip().splitlines()
+        raise UsageError(f"{text}: {said[-1] if said else 'git does not know it'}")
+    return Path(name), shown.stdout
+
+
+def _history(sides: list[RunFigures], normalise: bool) -> list[RunFigures]:
+    """Other runs in the folder of A's that should agree with A's first, the latest of them."""
+    from bench import compare, store
+    from bench.errors import UsageError
+
+    taken = {Path(run.path).resolve() for run in sides}
+    folder = Path(sides[0].path).parent
+    found: list[RunFigures] = []
+    for path in sorted(folder.glob("*.jsonl"), reverse=True):
+        if path.resolve() in taken or len(found) == MOST_HISTORY:
+            continue
+        try:
+            run = compare.figures_of(store.read_rates(path), normalise)
+        except UsageError:
+            continue
+        if compare.is_alike(run, sides[0]):
+            found.append(run)
+    return found

@@ -1,0 +1,137 @@
+"""A comparison in every output format: the worst cells first, and a line that sums up."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from bench.compare import FIGURES, Change, Comparison, Difference, Row, Verdict
+from bench.model import AXES, CellResult
+from bench.render import axes
+
+FORMAT = 1
+LABELS = {"pps": "Mpps", "ns_per_frame": "ns/frame"}
+
+
+def render(result: Comparison, found: Sequence[Difference], form: str, width: int = 120) -> str:
+    """The comparison as text in one of FORMATS; ``found`` is what the environments differ in."""
+    match form:
+        case "csv":
+            return _csv(result)
+        case "json":
+            return _json(result, found)
+        case "markdown":
+            return _text(result, found, "pipe")
+        case _:
+            return _text(result, found, "plain")
+
+
+def summary(result: Comparison) -> str:
+    """How many cells of each verdict."""
+    counts = Counter(row.verdict for row in result.rows)
+    told = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
+    return f"{len(result.rows)} cells: {', '.join(told)}"
+
+
+def _text(result: Comparison, found: Sequence[Difference], style: str) -> str:
+    from tabulate import tabulate
+
+    rows = [CellResult(cell=row.cell) for row in result.rows]
+    varying = [axis for axis in axes.varying(rows) if axis != "replica"]
+    columns = [axes.column(rows, axis) for axis in varying]
+    table = tabulate(
+        [
+            [
+                row.verdict.value,
+                *(column[i] for column in columns),
+                *(text for figure in FIGURES for text in _change_texts(row.changes.get(figure))),
+            ]
+            for i, row in enumerate(result.rows)
+        ],
+        headers=[
+            "verdict",
+            *varying,
+            *(text for figure in FIGURES for text in (LABELS[figure], "95 % interval")),
+        ],
+        tablefmt="simple" if style == "plain" else style,
+        disable_numparse=True,
+    )
+    shared = axes.shared(rows)
+    blocks = [
+        "\n".join(f"differs: {d.what}: {d.a} in A, {d.b} in B" for d in found),
+        "all cells: " + ", ".join(shared) if shared else "",
+        table,
+        _basis(result),
+        summary(result),
+    ]
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _change_texts(change: Change | None) -> tuple[str, str]:
+    if change is None:
+        return "-", "-"
+    return f"{change.value:+.1%}", f"[{change.low:+.1%}, {change.high:+.1%}]"
+
+
+def _basis(result: Comparison) -> str:
+    """What the verdicts rest on."""
+    spread = ", ".join(f"{LABELS[f]} {sd:.1%}" for f, sd in result.spread.items())
+    source = (
+        "assumed, as no runs are there that should agree"
+        if result.assumed
+        else f"from these and {result.history} other runs of this matrix"
+    )
+    return (
+        f"A: {result.runs_a} run{'s' * (result.runs_a > 1)}, "
+        f"B: {result.runs_b} run{'s' * (result.runs_b > 1)}; "
+        f"standard deviation between runs: {spread} ({source})"
+    )
+
+
+def _csv(result: Comparison) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [f"{figure}_{part}" for figure in FIGURES for part in ("change", "low", "high", "p")]
+    writer.writerow(["cell", *AXES, "verdict", "min_effect", *names])
+    for row in result.rows:
+        values = [row.cell.values.get(axis) for axis in AXES]
+        shown = ["" if v is None else axes.full_text(v) for v in values]
+        writer.writerow([row.cell.id, *shown, row.verdict.value, row.threshold, *_numbers(row)])
+    return text.getvalue()
+
+
+def _numbers(row: Row) -> list[float | str]:
+    found: list[float | str] = []
+    for figure in FIGURES:
+        change = row.changes.get(figure)
+        found += [change.value, change.low, change.high, change.p] if change else [""] * 4
+    return found
+
+
+def _json(result: Comparison, found: Sequence[Difference]) -> str:
+    document = {
+        "format": FORMAT,
+        "summary": summary(result),
+        "runs": {"a": result.runs_a, "b": result.runs_b, "history": result.history},
+        "spread": dict(result.spread) | {"assumed": result.assumed},
+        "differences": [
+            {"what": d.what, "a": d.a, "b": d.b, "incomparable": d.incomparable} for d in found
+        ],
+        "cells": [
+            {
+                "cell": row.cell.id,
+                "axes": dict(row.cell.values),
+                "verdict": row.verdict.value,
+                "min_effect": row.threshold,
+                "changes": {
+                    figure: {"change": c.value, "low": c.low, "high": c.high, "p": c.p}
+                    for figure, c in row.changes.items()
+                },
+            }
+            for row in result.rows
+        ],
+    }
+    return json.dumps(document, indent=2) + "\n"

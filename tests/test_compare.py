@@ -1,0 +1,205 @@
+"""Verdicts: what is told, what is not, and what must not be compared."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import cli, compare, store
+from bench.compare import CellFigures, RunFigures, Verdict
+from bench.model import AXES, Cell, Sample, ThreadSample
+from bench.render import comparison as render
+
+CELLS = {
+    name: Cell(name, dict.fromkeys(AXES) | {"method": name, "frame_size": 64, "threads": 1})
+    for name in ("send", "sendmmsg", "tx_ring", "sendto")
+}
+HEADER = {"matrix": {"name": "m"}, "host": {"cpu": "x", "kernel": "6.1"}, "core": {"hash": "h"}}
+
+
+def run(generator: random.Random, spread: float = 0.01, **factors: float) -> RunFigures:
+    """A run in which every cell does 1 Mpps at 1000 ns, but for noise and these factors."""
+    figures = {}
+    for name in CELLS:
+        cost = 1000 * factors.get(name, 1.0) * (1 + generator.gauss(0, spread))
+        figures[name] = CellFigures(pps=1e9 / cost, ns_per_frame=cost, rounds=100)
+    return RunFigures("r", HEADER, CELLS, figures)
+
+
+def verdicts(
+    a: Sequence[RunFigures],
+    b: Sequence[RunFigures],
+    history: Sequence[RunFigures] = (),
+    **how: float,
+) -> dict[str, Verdict]:
+    result = compare.compare(a, b, history, {}, **how)  # type: ignore[arg-type]
+    return {row.cell.id: row.verdict for row in result.rows}
+
+
+def some(number: int, seed: int = 1, spread: float = 0.01, **factors: float) -> list[RunFigures]:
+    generator = random.Random(f"{seed}")
+    return [run(generator, spread, **factors) for _ in range(number)]
+
+
+def test_a_real_change_is_told_by_its_direction_and_the_rest_is_unchanged() -> None:
+    a, b = some(8), some(8, seed=2, tx_ring=1.10, sendmmsg=0.90)
+    assert verdicts(a, b) == {
+        "tx_ring": Verdict.REGRESSED,
+        "sendmmsg": Verdict.IMPROVED,
+        "send": Verdict.UNCHANGED,
+        "sendto": Verdict.UNCHANGED,
+    }
+
+
+def test_a_change_below_the_minimum_effect_is_no_regression() -> None:
+    a, b = some(20, spread=0.002), some(20, seed=2, spread=0.002, send=1.02)
+    assert verdicts(a, b)["send"] is Verdict.UNCHANGED
+    result = compare.compare(a, b, [], {"send": 0.01})
+    assert {row.cell.id: row.verdict for row in result.rows}["send"] is Verdict.REGRESSED
+
+
+def test_what_the_data_could_not_have_shown_is_inconclusive() -> None:
+    noisy = verdicts(some(2, spread=0.1), some(2, seed=2, spread=0.1))
+    assert set(noisy.values()) == {Verdict.INCONCLUSIVE}
+
+
+def test_one_run_a_side_says_what_its_history_lets_it_say() -> None:
+    a, b = some(1, spread=0.005), some(1, seed=2, spread=0.005, tx_ring=1.10)
+    alone = compare.compare(a, b, [], {})
+    assert alone.assumed
+    assert {row.verdict for row in alone.rows} == {Verdict.INCONCLUSIVE}
+    told = verdicts(a, b, some(12, seed=3, spread=0.005))
+    assert told["tx_ring"] is Verdict.REGRESSED
+    assert told["send"] is Verdict.UNCHANGED
+
+
+def test_false_alarms_are_rare_where_nothing_changed() -> None:
+    pool = some(40, seed=9)
+    flagged = 0
+    for a, b in itertools.pairwise(pool):
+        history = [r for r in pool if r is not a and r is not b]
+        flagged += sum(v in (Verdict.REGRESSED, Verdict.IMPROVED)
+                       for v in verdicts([a], [b], history).values())  # fmt: skip
+    assert flagged <= 2
+
+
+def test_cells_of_one_side_only_are_missing_or_new_and_the_worst_come_first() -> None:
+    a, b = some(6), some(6, seed=2, send=1.2)
+    without = [replace(r, figures={k: v for k, v in r.figures.items() if k != "sendto"}) for r in b]
+    result = compare.compare(a, without, [], {})
+    assert [(r.cell.id, r.verdict) for r in result.rows][:2] == [
+        ("send", Verdict.REGRESSED),
+        ("sendto", Verdict.MISSING),
+    ]
+    assert verdicts(without, a)["sendto"] is Verdict.NEW
+    assert render.summary(result).startswith("4 cells: 1 regressed, 1 missing")
+
+
+def test_environments_are_compared_first() -> None:
+    (a,) = some(1)
+    other = {**HEADER, "host": {"cpu": "y", "kernel": "6.2"}}
+    (found, kernel) = compare.differences([a], [replace(a, header=other)])
+    assert (found.what, found.a, found.b, found.incomparable) == ("host cpu", "x", "y", True)
+    assert (kernel.what, kernel.incomparable) == ("host kernel", False)
+    assert not compare.is_alike(a, replace(a, header=other))
+    assert compare.differences([a], [a]) == ()
+
+
+# Files and the command
+
+
+def write(path: Path, factor: float, header: dict[str, object] | None = None) -> Path:
+    generator = random.Random(path.name)
+    with store.RunWriter(path) as writer:
+        writer.header({**(header or HEADER), "baselines": {}}, CELLS.values())
+        for round_ in range(20):
+            for cell in CELLS:
+                wall = round(10_000_000 * factor * generator.gauss(1, 0.002))
+                thread = ThreadSample(cpu=1, wall_ns=wall, cpu_ns=wall, completed=10_000)
+                writer.sample(Sample(cell, round_, 1, wall, (thread,), 10_000, 10_000))
+        writer.end("done")
+    return path
+
+
+def test_rates_are_those_of_the_samples_in_round_order(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", 1.0)
+    rates, full = store.read_rates(path), store.read(path)
+    samples = [s for s in full.samples if s.cell == "send"]
+    assert rates.pps["send"] == [s.total("completed") * 1e9 / s.wall_ns for s in samples]
+    assert (rates.cells, rates.header) == (full.cells, full.header)
+
+
+def test_the_command_finds_its_history_and_says_by_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        write(tmp_path / f"2026010{number}.jsonl", 1.0)
+    slow = write(tmp_path / "new" / "20260109.jsonl", 1.2)
+    first, last = str(tmp_path / "20260100.jsonl"), str(tmp_path / "20260107.jsonl")
+    assert cli.main(["compare", first, last]) == 0
+    assert "4 cells: 4 unchanged" in capsys.readouterr().out
+    assert cli.main(["compare", first, str(slow)]) == 3
+    out = capsys.readouterr().out
+    assert "from these and 7 other runs of this matrix" in out
+    assert "4 cells: 4 regressed" in out
+    assert cli.main(["compare", str(slow), str(slow.parent)]) == 4
+    assert "assumed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "csv", "json"])
+def test_every_format_has_every_cell(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = write(tmp_path / "a" / "a.jsonl", 1.0), write(tmp_path / "b" / "b.jsonl", 1.0)
+    assert cli.main(["compare", str(a), str(b), "--format", form]) == 4
+    out = capsys.readouterr().out
+    assert all(out.count(name) for name in CELLS)
+    assert out.count("inconclusive") >= 4
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", ":1: not a run file"),
+        ('{"type":"run","format":9}\n', ":1: format 9 is newer"),
+        ('{"type":"run","format":1,"baselines":{},"cells":[]}\n{"type":"sample",\n', ":2: not a"),
+    ],
+)
+def test_what_is_no_run_is_one_line(
+    content: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write(tmp_path / "a.jsonl", 1.0)
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(content)
+    assert cli.main(["compare", str(good), str(bad)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_incomparable_runs_are_refused_unless_forced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a = write(tmp_path / "a.jsonl", 1.0)
+    b = write(tmp_path / "b.jsonl", 1.0, {**HEADER, "core": {"hash": "other"}})
+    assert cli.main(["compare", str(a), str(b)]) == 2
+    assert capsys.readouterr().err == (
+        "bench: not comparable: core hash is h in A and other in B; --force compares all the same\n"
+    )
+    assert cli.main(["compare", str(a), str(b), "--force"]) == 4
+    assert "differs: core hash: h in A, other in B" in capsys.readouterr().out
+    c = write(tmp_path / "c.jsonl", 1.0, {**HEADER, "matrix": {"name": "n"}})
+    assert cli.main(["compare", str(a), str(c)]) == 2
+    assert "runs of different matrices: m, n" in capsys.readouterr().err
+
+
+def test_a_cut_off_line_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = write(tmp_path / "a.jsonl", 1.0), write(tmp_path / "b.jsonl", 1.0)
+    b.write_bytes(b.read_bytes()[:-30])
+    assert cli.main(["compare", str(a), str(b)]) == 4
+    assert "the last line is cut off" in capsys.readouterr().err
