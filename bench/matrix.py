@@ -68,6 +68,7 @@ def parse(text: str, file: str, vocabulary: Vocabulary) -> Matrix:
         include=tuple(row.given() for row in checked.include),
         measure=checked.measure.values(),
         baseline=checked.baseline.given() if checked.baseline else None,
+        thresholds=tuple((_tuples(rule), rule.min_effect) for rule in checked.thresholds),
         marks=tree.marks,
     )
 
@@ -105,6 +106,8 @@ def _is_list(path: yamltree.Path) -> bool:
     match path:
         case ("axes", str()) | ("exclude", int(), str()):
             return True
+        case ("thresholds", int(), str() as key):
+            return key != "min_effect"
     return False
 
 

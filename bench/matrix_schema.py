@@ -70,6 +70,7 @@ def models_of(vocabulary: Vocabulary) -> Models:
     axes = _axes("Axes", {axis: _several(types[axis]) for axis in AXES})
     rule: Any = _axes("Rule", {axis: _several(_taken(axis, rule_types[axis])) for axis in AXES})
     row: Any = _axes("Row", types)
+    threshold: Any = create_model("Threshold", __base__=rule, min_effect=Percent)
     fields: dict[str, Any] = {
         "name": Annotated[str, _NAME],
         "description": (str, ""),
@@ -79,6 +80,7 @@ def models_of(vocabulary: Vocabulary) -> Models:
         "include": (list[row], []),
         "measure": (_Measure, _as_written({})),
         "baseline": (row, _absent()),
+        "thresholds": (list[threshold], []),
     }
     return Models(file=create_model("MatrixFile", __base__=_Strict, **fields), axes=axes)
 
@@ -393,7 +395,7 @@ def _window(window_ns: int) -> int:
 _PERCENT = r"([0-9]{1,2}(?:\.[0-9]{1,9})?) ?%"
 
 
-def _precision(value: object) -> float:
+def _fraction(value: object) -> float:
     percent = re.fullmatch(_PERCENT, value) if isinstance(value, str) else None
     fraction = float(percent[1]) / 100 if percent else value
     if isinstance(fraction, float) and 0 < fraction < 1:
@@ -401,6 +403,17 @@ def _precision(value: object) -> float:
     raise ValueError(
         f"{show(value)} is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"
     )
+
+
+Percent = Annotated[
+    float,
+    PlainValidator(
+        _fraction,
+        json_schema_input_type=Annotated[float, Field(gt=0, lt=1)]
+        | Annotated[str, Field(pattern=f"^{_PERCENT}$")],
+    ),
+]
+"""A share: "3%" or 0.03."""
 
 
 _CpuNumber = Annotated[int, _whole(0, _MOST_CPUS - 1)]
@@ -428,14 +441,7 @@ class _Measure(_Strict):
             json_schema_input_type=Annotated[int, Field(ge=1, le=_MOST_ROUNDS)] | _Rounds,
         ),
     ] = _as_written({"min": 40, "max": 400})
-    precision: Annotated[
-        float,
-        PlainValidator(
-            _precision,
-            json_schema_input_type=Annotated[float, Field(gt=0, lt=1)]
-            | Annotated[str, Field(pattern=f"^{_PERCENT}$")],
-        ),
-    ] = _as_written("1%")
+    precision: Percent = _as_written("1%")
     seed: Annotated[int, _whole(0, 2**63 - 1)] = 1
     cpus: Annotated[
         tuple[int, ...] | None,

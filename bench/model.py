@@ -150,7 +150,8 @@ class Matrix:
 
     ``axes`` has only the axes that the file names, each with its canonical values in order.
     ``zip`` lists groups of axes that advance together. ``exclude`` rules map an axis to the
-    values any of which matches; ``include`` rows map an axis to one value. ``marks`` maps a
+    values any of which matches; ``include`` rows map an axis to one value. ``thresholds`` are such
+    rules with the minimum effect (a fraction) of the cells that they match. ``marks`` maps a
     path into the file (``("axes", "frame_size", 1)``, ``("exclude", 0, "method")``) to its
     place, for the errors of later checks.
     """
@@ -166,6 +167,7 @@ class Matrix:
     measure: Measure
     baseline: Mapping[str, Value] | None
     marks: Mapping[tuple[str | int, ...], Mark] = field(repr=False)
+    thresholds: tuple[tuple[Mapping[str, tuple[Value, ...]], float], ...] = ()
 
     def mark(self, *path: str | int) -> Mark:
         """The place of a path, or of its innermost ancestor that the file has."""

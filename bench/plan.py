@@ -13,7 +13,7 @@ import json
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bench.errors import UsageError
 from bench.model import (
@@ -84,6 +84,8 @@ class Plan:
     topologies: tuple[TopologySpec, ...]
     topology_of: Mapping[str, int]
     cpus: tuple[int, ...]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Cells whose minimum effect in comparisons is their own, a fraction."""
 
 
 def make_plan(matrix: Matrix, vocabulary: Vocabulary) -> Plan:
@@ -123,6 +125,7 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary) -> Plan:
         topologies=(),
         topology_of={},
         cpus=cpus,
+        thresholds=_thresholds(matrix, list(made.values())),
     )
     return _with_cells(plan, list(made.values()))
 
@@ -276,6 +279,19 @@ def _baselines(
         if space.signature(base) in made:
             found[made[signature].id] = made[space.signature(base)].id
     return found
+
+
+def _thresholds(matrix: Matrix, cells: Sequence[Cell]) -> dict[str, float]:
+    """Of each cell that a rule matches, by the last rule that does."""
+    return {
+        cell.id: effect
+        for rule, effect in matrix.thresholds
+        for cell in cells
+        if all(
+            (value := cell.values[axis]) is not None and any(_covers(w, value) for w in wanted)
+            for axis, wanted in rule.items()
+        )
+    }
 
 
 # Checks that need no machine

@@ -107,6 +107,7 @@ def _header(matrix: Matrix, planned: Plan, findings: Sequence[doctor.Finding]) -
         "host": host.fingerprint(),
         "doctor": doctor.as_json(findings),
         "baselines": planned.baselines,
+        "thresholds": planned.thresholds,
     }
 
 

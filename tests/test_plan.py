@@ -309,3 +309,18 @@ def test_evicting_never_closes_more_cells_than_first_in_first_out_would(
         return count
 
     assert closed("plan") <= closed("first")
+
+
+def test_the_last_threshold_that_matches_a_cell_is_its_own() -> None:
+    m = replace(
+        matrix(method=("sendto", "sendmmsg"), frame_size=(64, 1514)),
+        thresholds=(({"frame_size": (64,)}, 0.05), ({"method": ("sendmmsg",)}, 0.1)),
+    )
+    made = planned(m)
+    found = {(c.method, c.frame_size): made.thresholds.get(c.id) for c in made.cells}
+    assert found == {
+        ("sendto", 64): 0.05,
+        ("sendto", 1514): None,
+        ("sendmmsg", 64): 0.1,
+        ("sendmmsg", 1514): 0.1,
+    }

@@ -74,7 +74,11 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
     [
         ("wlan", "noqueue", "interface 'wlan' is unknown; known are lo, veth, ifb"),
         ({"peer": 1}, "noqueue", "interface None is unknown; known are lo, veth, ifb"),
-        ({"kind": "veth", "x": 1}, "noqueue", "interface veth: option x is unknown; known: filters"),
+        (
+            {"kind": "veth", "x": 1},
+            "noqueue",
+            "interface veth: option x is unknown; known: filters",
+        ),
         ("veth", "red", "qdisc 'red' is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
         ("veth", True, "qdisc True is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
         ("veth", "tbf", "qdisc tbf: option rate is missing"),

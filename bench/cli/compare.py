@@ -67,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
         a,
         b,
         history,
-        {} if args.min_effect is None else dict.fromkeys(_ids([*a, *b]), args.min_effect),
+        _thresholds([*a, *b], args.min_effect),
         args.false_discoveries,
     )
     if all(row.verdict in (Verdict.MISSING, Verdict.NEW) for row in result.rows):
@@ -78,8 +78,11 @@ def execute(args: argparse.Namespace) -> int:
     return _exit_code(result)
 
 
-def _ids(runs: list[RunFigures]) -> set[str]:
-    return {cell for run in runs for cell in run.cells}
+def _thresholds(runs: list[RunFigures], given: float | None) -> dict[str, float]:
+    """The minimum effect of cells: as the option says, else as the matrix of the last run does."""
+    if given is not None:
+        return {cell: given for run in runs for cell in run.cells}
+    return dict(runs[-1].header.get("thresholds", {}))
 
 
 def _exit_code(result: Comparison) -> int:
