@@ -330,7 +330,7 @@ def test_axis(axis: str, expected: str) -> None:
             f"{HEAD}descripton: x",
             [
                 "3:1: unknown key 'descripton'; write name, description, axes, zip, exclude, "
-                "include, measure or baseline (did you mean description?)"
+                "include, measure, baseline or thresholds (did you mean description?)"
             ],
         ),
         (f"{HEAD}description: [x]", ["3:14: description: ['x'] is a list; write text"]),
@@ -410,8 +410,8 @@ measure: {window: 010}
         "5:7: name: 'M' is not allowed; write at most 64 of a-z, 0-9, _, . and -, "
         "and a letter or a digit first",
         "6:39: zip: burst is not in axes; give it values there",
-        "8:1: unknown key 'extra'; write name, description, axes, zip, exclude, include, measure "
-        "or baseline",
+        "8:1: unknown key 'extra'; write name, description, axes, zip, exclude, include, measure, "
+        "baseline or thresholds",
         "9:19: 010 has a leading zero, which may mean octal; write 10, or 8 if octal is meant",
     ]
 
