@@ -347,7 +347,8 @@ class CellResult:
     CPU nanoseconds of the sending threads per completed frame; the ratios are to the baseline
     cell, taken within rounds (``ratio`` of pps: above 1 is faster; ``ratio_ns`` of ns/frame:
     below 1 is cheaper). ``share`` is the fraction of its CPU that the sender got while it was
-    not blocked. Counts are sums over the valid samples' windows.
+    not blocked. ``disturbed`` samples were left out for what others did to the sender. Counts are
+    sums over the valid samples' windows.
     """
 
     cell: Cell
@@ -356,6 +357,7 @@ class CellResult:
     rounds: int = 0
     invalid: int = 0
     invalid_reason: str = ""
+    disturbed: int = 0
     pps: Estimate | None = None
     gbps: Estimate | None = None
     ns_per_frame: Estimate | None = None

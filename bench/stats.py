@@ -20,8 +20,10 @@ import bisect
 import itertools
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from bench.model import Cell, CellResult, Estimate, Run, Sample
 
@@ -35,6 +37,11 @@ KNOWN_FROM = 100
 MAX_CORRELATION = 0.97
 MIN_SHARE = 0.95
 """A sender that got less of its CPU than this is marked as starved."""
+DISTURBED_DELAY = 0.05
+"""A sample is disturbed when a sender was runnable but not running for more of its window."""
+MOST_DISTURBED = 0.10
+"""Disturbed samples are left out while they are at most so many. If they are more, the cell does
+it to itself (ksoftirqd takes over its receive side, say): leaving them out would flatter it."""
 Z95 = 1.959964
 
 
@@ -135,6 +142,20 @@ def is_usable(sample: Sample) -> bool:
     return not sample.problem and sample.wall_ns > 0 and sample.total("completed") > 0
 
 
+def is_disturbed(sample: Sample) -> bool:
+    """Whether others had the sender's CPU for a while: says nothing of how fast it was."""
+    return any(t.run_delay_ns > DISTURBED_DELAY * t.wall_ns for t in sample.threads)
+
+
+T = TypeVar("T")
+
+
+def undisturbed(samples: Sequence[T], disturbed: Callable[[T], bool]) -> list[T]:
+    """The samples that estimates are made of; all of them where too many are disturbed."""
+    calm = [sample for sample in samples if not disturbed(sample)]
+    return calm if len(samples) - len(calm) <= MOST_DISTURBED * len(samples) else list(samples)
+
+
 # Figures of a cell
 
 FIGURES: Mapping[str, Callable[[Sample], float]] = {"pps": pps, "ns_per_frame": ns_per_frame}
@@ -150,12 +171,12 @@ def within_round_ratios(
 
 
 def usable_by_cell(run: Run) -> dict[str, list[Sample]]:
-    """The usable samples of each cell, in round order."""
+    """The samples of each cell that estimates are made of, in round order."""
     found: dict[str, list[Sample]] = {cell.id: [] for cell in run.cells}
     for sample in sorted(run.samples, key=lambda s: (s.round, s.at_ns)):
         if sample.cell in found and is_usable(sample):
             found[sample.cell].append(sample)
-    return found
+    return {cell: undisturbed(samples, is_disturbed) for cell, samples in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +208,22 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
     usable = usable_by_cell(run)
     rates = _estimates(run, usable, "pps")
     costs = _estimates(run, usable, "ns_per_frame")
+    measured = Counter(sample.cell for sample in run.samples)
     problems: dict[str, list[str]] = {cell.id: [] for cell in run.cells}
     for sample in run.samples:
         if sample.cell in problems and not is_usable(sample):
             problems[sample.cell].append(sample.problem or "no frame completed in the window")
     return [
-        _result(run, cell, usable[cell.id], rates, costs, problems[cell.id], precision)
+        _result(
+            run,
+            cell,
+            usable[cell.id],
+            rates,
+            costs,
+            problems[cell.id],
+            measured[cell.id],
+            precision,
+        )
         for cell in run.cells
     ]
 
@@ -204,11 +235,13 @@ def _result(
     rates: _Estimates,
     costs: _Estimates,
     problems: Sequence[str],
+    measured: int,
     precision: float,
 ) -> CellResult:
     rate, ratio = rates.figure[cell.id], rates.ratio.get(cell.id)
     shares = [share(sample) for sample in samples]
     is_baseline = run.baselines.get(cell.id) == cell.id
+    disturbed = measured - len(problems) - len(samples)
     return CellResult(
         cell=cell,
         failure=run.failures.get(cell.id, ""),
@@ -216,6 +249,7 @@ def _result(
         rounds=len(samples),
         invalid=len(problems),
         invalid_reason=statistics.mode(problems) if problems else "",
+        disturbed=disturbed,
         pps=rate,
         gbps=_scaled(rate, cell.frame_size * 8 / 1e9),
         ns_per_frame=costs.figure[cell.id],
@@ -234,7 +268,15 @@ def _result(
         wmem_high=max((t.wmem_high for s in samples for t in s.threads), default=0),
         sndbuf=int(run.facts.get(cell.id, {}).get("sndbuf", 0)),
         notes=tuple(
-            _notes(run, cell, None if is_baseline else ratio or rate, samples, shares, precision)
+            _notes(
+                run,
+                cell,
+                None if is_baseline else ratio or rate,
+                samples,
+                shares,
+                disturbed,
+                precision,
+            )
         ),
     )
 
@@ -245,6 +287,7 @@ def _notes(
     figure: Estimate | None,
     samples: Sequence[Sample],
     shares: Sequence[float],
+    disturbed: int,
     precision: float,
 ) -> list[str]:
     """``word: explanation`` for what a reader must know; alike texts share a footnote.
@@ -259,6 +302,11 @@ def _notes(
         notes.append(f"imprecise: the 95 % interval is wider than ±{precision * 100:g} %")
     if shares and statistics.median(shares) < MIN_SHARE:
         notes.append(f"starved: the sender got less than {MIN_SHARE * 100:g} % of its CPU")
+    if disturbed:
+        notes.append(
+            f"{disturbed} disturbed: samples left out in which the sender waited for its CPU for "
+            f"more than {DISTURBED_DELAY * 100:g} % of the window"
+        )
     if any(sample.lost for sample in samples):
         notes.append("lossy: frames were completed and then dropped: its pps did not all arrive")
     if run.facts.get(cell.id, {}).get("mmap_unlocked"):

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from bench import interrupts
+from bench import interrupts, stats
 from bench.errors import BenchError, UsageError
 from bench.model import AXES, Cell, Run, Sample, ThreadSample
 
@@ -190,7 +190,9 @@ def read(path: Path) -> Run:
 
 
 class _SlimThread(msgspec.Struct):
+    wall_ns: int = 0
     cpu_ns: int = 0
+    run_delay_ns: int = 0
     completed: int = 0
 
 
@@ -226,7 +228,7 @@ def read_rates(path: Path, text: bytes | None = None) -> Rates:
     decode = msgspec.json.Decoder(_SlimSample).decode
     lines = (_bytes_of(path) if text is None else text).split(b"\n")
     whole = lines[:-1]
-    found: dict[str, list[tuple[int, float, float]]] = {}
+    found: dict[str, list[tuple[int, float, float, bool]]] = {}
     others: list[dict[str, Any]] = []
     for number, line in enumerate(whole, 1):
         if not line.startswith(b'{"type":"sample",'):
@@ -240,18 +242,21 @@ def read_rates(path: Path, text: bytes | None = None) -> Rates:
         if completed and sample.wall_ns > 0 and not sample.problem:
             cost = sum(thread.cpu_ns for thread in sample.threads) / completed
             rate = completed * 1e9 / sample.wall_ns
-            found.setdefault(sample.cell, []).append((sample.round, rate, cost))
+            late = any(t.run_delay_ns > stats.DISTURBED_DELAY * t.wall_ns for t in sample.threads)
+            found.setdefault(sample.cell, []).append((sample.round, rate, cost, late))
     warnings = _cut_off(path, lines)
     run = _run(path, others, warnings)
-    for figures in found.values():
-        figures.sort(key=lambda figure: figure[0])
+    calm = {
+        cell: stats.undisturbed(sorted(figures), lambda figure: figure[3])
+        for cell, figures in found.items()
+    }
     return Rates(
         path=str(path),
         header=run.header,
         cells=run.cells,
         calibration=run.calibration,
-        pps={cell: [pps for _, pps, _ in figures] for cell, figures in found.items()},
-        ns_per_frame={cell: [ns for *_, ns in figures] for cell, figures in found.items()},
+        pps={cell: [figure[1] for figure in figures] for cell, figures in calm.items()},
+        ns_per_frame={cell: [figure[2] for figure in figures] for cell, figures in calm.items()},
         warnings=warnings,
     )
 

@@ -190,3 +190,20 @@ def test_more_rounds_go_to_cells_that_are_not_yet_precise() -> None:
     assert stats.unprecise(run(samples, baselines), 0.01) == {"noisy"}
     failed = run(samples, baselines, failures={"noisy": "gone"})
     assert stats.unprecise(failed, 0.01) == set()
+
+
+def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:
+    def slices(disturbed: int) -> list[Sample]:
+        late = ThreadSample(
+            cpu=1, wall_ns=10_000_000, cpu_ns=9_000_000, completed=5000, run_delay_ns=600_000
+        )
+        return [
+            sample("a", r, 1e6, **({"threads": (late,)} if r < disturbed else {}))
+            for r in range(100)
+        ]
+
+    (few,) = stats.summarise(run(slices(10), {}), 0.01)
+    assert (few.rounds, few.disturbed) == (90, 10)
+    assert any(note.startswith("10 disturbed: ") for note in few.notes)
+    (many,) = stats.summarise(run(slices(11), {}), 0.01)
+    assert (many.rounds, many.disturbed) == (100, 0)

@@ -223,7 +223,7 @@ class _Remark:
     text: str
 
 
-_CODED = re.compile(r"([a-z]+): ")
+_CODED = re.compile(r"((?:\d+ )?[a-z]+): ")
 _FASTEST = (
     "fastest: its pps is above that of the other cells that ran on the same interface and qdisc "
     "with this frame size and as many threads, and no 95 % intervals overlap"
@@ -247,9 +247,12 @@ def _remarks(row: CellResult, is_fastest: bool) -> list[_Remark]:
 
 
 def _coded(note: str) -> _Remark:
-    """A note that begins ``word: `` shows that word in the row."""
+    """A note that begins ``word: `` shows that word in the row, and a number before it only there.
+
+    So rows with different numbers of the same thing share a footnote.
+    """
     match = _CODED.match(note)
-    return _Remark(match[1] if match else "", note)
+    return _Remark(match[1], note.lstrip("0123456789 ")) if match else _Remark("", note)
 
 
 def _notes_column(remarks: Sequence[Sequence[_Remark]], footnotes: Sequence[str]) -> Column:
