@@ -304,7 +304,8 @@ class Run:
 
     ``failures`` maps a cell to why it has no figures (or no more of them); ``facts`` to what was
     really set up. ``calibration`` are cells that measure the machine itself. ``end`` is "" for a
-    run that never said it ended (killed, or still running).
+    run that never said it ended (killed, or still running). ``cpu`` is what happened on the
+    senders' CPUs: shares of steal and softirq, and interrupts.
     """
 
     path: str
@@ -317,6 +318,7 @@ class Run:
     end: str
     warnings: tuple[str, ...] = ()
     calibration: tuple[Cell, ...] = ()
+    cpu: Mapping[str, float] = field(default_factory=dict)
 
 
 # Results

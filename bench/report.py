@@ -58,6 +58,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
             f"shuffled with seed {measure['seed']}",
         ),
         *_speed(run),
+        *_disturbance(run),
     ]
 
 
@@ -74,6 +75,22 @@ def _speed(run: Run) -> list[tuple[str, str]]:
             rate = f"{speed.rate * cell.frame_size / 2**30:.1f} GiB/s copied"
         texts.append(f"{rate} (drift {speed.drift:+.1%}, spread {speed.spread:.1%})")
     return [("machine speed", "; ".join(texts))] if texts else []
+
+
+def _disturbance(run: Run) -> list[tuple[str, str]]:
+    """What else the senders' CPUs did while they were measured."""
+    if not run.cpu:
+        return []
+    shares = f"steal {run.cpu['steal']:.1%}, softirq {run.cpu['softirq']:.1%} of the senders' CPUs"
+    threads = [thread for sample in run.samples for thread in sample.threads]
+    taken = sum(thread.involuntary for thread in threads)
+    return [
+        (
+            "disturbance",
+            f"{shares}; {run.cpu['interrupts']:.0f} interrupts, "
+            f"{taken} involuntary switches in {len(run.samples)} slices",
+        )
+    ]
 
 
 def _span(counts: list[int]) -> str:

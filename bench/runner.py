@@ -77,7 +77,12 @@ def run(matrix: Matrix, planned: Plan, target: Target, progress: Progress) -> Ru
             else:
                 writer.end(f"failed: {error}", wall_s=round(time.monotonic() - started, 3))
             raise
-        writer.end(end, wall_s=round(time.monotonic() - started, 3), windows_s=session.windows_s)
+        writer.end(
+            end,
+            wall_s=round(time.monotonic() - started, 3),
+            windows_s=session.windows_s,
+            cpu=session.cpu,
+        )
     return store.read(target.path)
 
 
@@ -152,7 +157,9 @@ class _Session:
         self._checked: set[str] = set()
         self._open: set[str] = set()
         self._worker: Worker | None = None
+        self._senders = planned.cpus[: max(cell.threads for cell in planned.cells)]
         self.windows_s = 0.0
+        self.cpu: dict[str, float] = {}
 
     def run(self) -> None:
         with ExitStack() as stack:
@@ -176,7 +183,11 @@ class _Session:
             }
             with self._workers(setup):
                 self._open_all()
-                self._rounds()
+                before = host.cpu_time(self._senders)
+                try:
+                    self._rounds()
+                finally:
+                    self.cpu = host.cpu_time(self._senders).since(before)
 
     @property
     def is_empty(self) -> bool:

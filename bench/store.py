@@ -294,7 +294,8 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
             f"{path}:1: format {header.get('format')!r} is newer than this bench reads "
             f"(up to {FORMAT}); update bench"
         )
-    samples, facts, failures, end = [], {}, {}, ""
+    samples: list[Sample] = []
+    facts, failures, end, cpu = {}, {}, "", {}
     for number, record in enumerate(records[1:], 2):
         try:
             match record["type"]:
@@ -305,7 +306,7 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
                 case "failure":
                     failures[record["cell"]] = record["reason"]
                 case "end":
-                    end = record["reason"]
+                    end, cpu = record["reason"], record.get("cpu", {})
                 case "resume":
                     end = ""
         except (KeyError, TypeError, AttributeError) as error:
@@ -319,16 +320,17 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path}:1: the header lacks {error}") from error
     return Run(
-        str(path),
-        header,
-        cells,
-        baselines,
-        facts,
-        failures,
-        tuple(samples),
-        end,
-        warnings,
-        calibration,
+        path=str(path),
+        header=header,
+        cells=cells,
+        baselines=baselines,
+        facts=facts,
+        failures=failures,
+        samples=tuple(samples),
+        end=end,
+        warnings=warnings,
+        calibration=calibration,
+        cpu=cpu,
     )
 
 

@@ -104,18 +104,34 @@ def verdict_line(what: str, met: bool) -> None:
 
 
 def filters_for(folder: Path, shares: Sequence[float]) -> list[int]:
-    """How many filters more cost these shares of a frame's CPU time, by a short run."""
-    step = 200
-    path = run(matrix(folder, "calibrate", (BASE, BASE + step), 40, "sendto", "copy"), folder)
-    costs = [row.ns_per_frame.value for row in rows(path) if row.ns_per_frame]
-    half = len(costs) // 2
-    pairs = list(zip(costs[:half], costs[half:], strict=True))
-    each = sum((b - a) / step for a, b in pairs) / len(pairs)
-    plain = sum(a for a, _ in pairs) / len(pairs)
-    found = [round(share * plain / each) for share in shares]
-    wanted = ", ".join(f"{n} for {share:.0%}" for n, share in zip(found, shares, strict=True))
-    print(f"a filter costs {each:.2f} ns of {plain:.0f} ns/frame; filters: {wanted}\n")
-    return found
+    """How many filters more cost these shares of a frame's CPU time.
+
+    Found in a few short runs, as a filter costs more the more of them there are (cache misses).
+    """
+    steps = [round(share * 600) for share in shares]
+    for _ in range(4):
+        filters = (BASE, *(BASE + step for step in steps))
+        seen = step_costs(run(matrix(folder, "calibrate", filters, 60, "sendto", "copy"), folder))
+        print(", ".join(f"{n} filters cost {x:.1%}" for n, x in zip(steps, seen, strict=True)))
+        if all(abs(x / share - 1) < 0.1 for x, share in zip(seen, shares, strict=True)):
+            break
+        steps = [
+            round(n * min(3.0, max(0.3, share / max(x, 0.001))))
+            for n, x, share in zip(steps, seen, shares, strict=True)
+        ]
+    print()
+    return steps
+
+
+def step_costs(path: Path) -> list[float]:
+    """Of each number of filters but the first: the change of ns/frame against the first."""
+    ratios: dict[int, list[float]] = {}
+    for row in rows(path):
+        interface = row.cell.values["interface"]
+        assert isinstance(interface, dict)
+        if row.ratio_ns is not None:
+            ratios.setdefault(interface["filters"], []).append(row.ratio_ns.value - 1)
+    return [sum(values) / len(values) for values in ratios.values()]
 
 
 # The experiments

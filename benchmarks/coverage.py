@@ -5,6 +5,9 @@ true median, how wide it was against the narrowest interval of fixed width that 
 by simulation, knowing the truth), and in how many cells an interval was given at all. Goal: at
 least 93 % wherever an interval is given, and no wider than 1.5 times the narrowest.
 
+A second table is of runs that stop early: cells get more rounds, as in `bench run`, until their
+interval is as narrow as asked for. Looking again and again must not spoil what the interval says.
+
     python benchmarks/coverage.py            simulated
     python benchmarks/coverage.py RUN...     and real slices of stored runs, in blocks
 """
@@ -19,6 +22,7 @@ from pathlib import Path
 
 from bench import stats, store
 from bench.model import Estimate
+from bench.runner import PRECISION_CHECK_ROUNDS
 
 CELLS = 24
 """Cells of a simulated run: they share the correlation of their machine."""
@@ -118,6 +122,60 @@ def simulate(runs: int, seed: int) -> list[list[str]]:
     return rows
 
 
+# Stopping early
+
+FIRST, LAST = 40, 400
+NOISE = 0.02
+"""Standard deviation of a slice around 1: a precision of 0.5 % then needs some hundred rounds."""
+PRECISIONS = (0.01, 0.005, 0.003)
+
+
+def stopped(cells: Sequence[list[float]], precision: float) -> list[Estimate]:
+    """Each cell's estimate when it had its precision, or all rounds; looked at as a run does."""
+    rounds = dict.fromkeys(range(len(cells)), FIRST)
+    wanted = set(rounds)
+    while wanted:
+        found = estimates([cells[i][:n] for i, n in rounds.items()])
+        wanted = {
+            i for i in wanted if rounds[i] < LAST and not (found[i].half_width or 1.0) <= precision
+        }
+        for i in wanted:
+            rounds[i] = min(LAST, rounds[i] + PRECISION_CHECK_ROUNDS)
+    return found
+
+
+def simulate_stopping(runs: int, seed: int) -> list[list[str]]:
+    rows = []
+    for kind, draw in KINDS.items():
+        generator = random.Random(f"{seed} stopping {kind}")
+        truth = true_median(draw, generator) if kind == "5 % slow" else 0.0
+        row = [kind]
+        for precision in PRECISIONS:
+            scale = 1.0 if kind == "5 % slow" else NOISE
+            offset = 0.0 if kind == "5 % slow" else 1.0
+            found = [
+                estimate
+                for _ in range(runs)
+                for estimate in stopped(
+                    [
+                        [offset + scale * value for value in draw(generator, LAST)]
+                        for _ in range(CELLS)
+                    ],
+                    precision,
+                )
+            ]
+            centre = offset + scale * truth
+            given = [(e.low, e.high) for e in found if e.low is not None and e.high is not None]
+            held = sum(low <= centre <= high for low, high in given) / max(1, len(given))
+            rounds = statistics.mean(e.n for e in found)
+            row.append(f"{held:6.1%}{'!' if held < GOAL else ' '} {rounds:4.0f} rounds")
+        rows.append(row)
+    return rows
+
+
+# Real slices
+
+
 def real_ratios(path: Path) -> list[list[float]]:
     """The within-round ratios of a stored run, of each cell that has a baseline."""
     run = store.read(path)
@@ -170,6 +228,10 @@ def main() -> None:
     rows += [resample(path, 40, args.seed) for path in args.runs]
     print("coverage, width over the narrowest that holds, share of cells with an interval;")
     print(f"! where the goal is missed: coverage {GOAL:.0%}, width {WIDEST}")
+    print(tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True))
+    print("\nstopped at a precision: coverage, and rounds that it took")
+    headers = ["series", *(f"±{precision:.1%}" for precision in PRECISIONS)]
+    rows = simulate_stopping(max(4, args.simulated_runs // 5), args.seed)
     print(tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True))
 
 
