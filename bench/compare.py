@@ -82,9 +82,13 @@ def figures_of(rates: Rates, normalise: bool = False) -> RunFigures:
 
 
 def _speed(rates: Rates) -> float:
-    """Geometric mean of the calibration cells' medians: only its ratio between runs matters."""
-    medians = [statistics.median(rates.pps[c.id]) for c in rates.calibration if rates.pps.get(c.id)]
-    return statistics.geometric_mean(medians) if medians else 1.0
+    """Calibration frames per second of CPU time: only its ratio between runs matters.
+
+    The geometric mean over the calibration cells; of CPU time, as what others took of the CPU is
+    no matter of the machine's speed.
+    """
+    costs = [rates.ns_per_frame[c.id] for c in rates.calibration if rates.ns_per_frame.get(c.id)]
+    return statistics.geometric_mean([1e9 / statistics.median(c) for c in costs]) if costs else 1.0
 
 
 # The environments
@@ -116,6 +120,20 @@ MAY_DIFFER = tuple(
     )
 )
 """What one compares on purpose, or should know of."""
+
+
+def may_normalise(a: Sequence[Rates], b: Sequence[Rates]) -> bool:
+    """Whether the calibration cells say how fast the machine was, and nothing of what is compared.
+
+    They must be there, and the kernel the same on both sides: a kernel that enters system calls
+    more slowly slows down the calibration too, and must not be forgiven for it.
+    """
+    keys = ("kernel", "kernel_version", "cmdline", "mitigations")
+    kernels = {
+        json.dumps([run.header.get("host", {}).get(key) for key in keys], sort_keys=True)
+        for run in (*a, *b)
+    }
+    return len(kernels) == 1 and all(run.calibration for run in (*a, *b))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +208,7 @@ class Comparison:
     """Relative standard deviation between runs, by figure, over all cells."""
     assumed: bool
     """Whether the spread is assumed, for want of runs that should agree."""
+    normalised: bool = False
 
 
 def compare(

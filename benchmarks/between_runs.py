@@ -89,7 +89,8 @@ def rows(path: Path) -> list[CellResult]:
 
 
 def figures(path: Path) -> RunFigures:
-    return compare.figures_of(store.read_rates(path))
+    """As `bench compare` takes them where both sides have the same kernel."""
+    return compare.figures_of(store.read_rates(path), normalise=True)
 
 
 def flagged(result: compare.Comparison) -> int:

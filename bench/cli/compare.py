@@ -11,6 +11,7 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.compare import Comparison, Difference, RunFigures
+    from bench.store import Rates
 
 HELP = "compare two runs, or two sets of runs: a verdict per cell"
 REGRESSION, INCONCLUSIVE = 3, 4
@@ -39,7 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         help="of the verdicts regressed and improved, at most so many are wrong (default 1%%)",
     )
-    options.add_format(parser)
+    parser.add_argument(
+        "--normalise",
+        action=argparse.BooleanOptionalAction,
+        help="divide by the speed of the calibration cells (default: where both sides have the "
+        "same kernel)",
+    )
+    options.add_format(parser, normalise=False)
 
 
 def _fraction(text: str) -> float:
@@ -53,16 +60,22 @@ def _fraction(text: str) -> float:
 
 
 def execute(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from bench import compare
     from bench.compare import Verdict
     from bench.errors import UsageError
     from bench.render.comparison import render
 
     options.check_output(args)
-    a, b = (_side(text, args.normalise) for text in (args.a, args.b))
+    rates_a, rates_b = _side(args.a), _side(args.b)
+    normalise = args.normalise
+    if normalise is None:
+        normalise = compare.may_normalise(rates_a, rates_b)
+    a, b = ([compare.figures_of(r, normalise) for r in side] for side in (rates_a, rates_b))
     found = compare.differences(a, b)
     _check(a, b, found, args.force)
-    history = _history([*a, *b], args.normalise)
+    history = _history([*a, *b], normalise)
     result = compare.compare(
         a,
         b,
@@ -74,6 +87,7 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError(
             f"{args.a} and {args.b} have no cell in common; compare runs of one matrix"
         )
+    result = replace(result, normalised=normalise)
     options.write(lambda width, _: render(result, found, args.format, width), args)
     return _exit_code(result)
 
@@ -115,9 +129,9 @@ def _check(
 # Which runs
 
 
-def _side(text: str, normalise: bool) -> list[RunFigures]:
+def _side(text: str) -> list[Rates]:
     """The runs that an argument names. Raises UsageError if none."""
-    from bench import compare, store
+    from bench import store
     from bench.errors import UsageError
 
     revision = _at_revision(text)
@@ -132,7 +146,7 @@ def _side(text: str, normalise: bool) -> list[RunFigures]:
     for rates in read:
         for warning in rates.warnings:
             print(f"bench: {warning}", file=sys.stderr)
-    return [compare.figures_of(rates, normalise) for rates in read]
+    return read
 
 
 def _paths(text: str) -> list[Path]:

@@ -38,13 +38,14 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
+def add_format(parser: argparse.ArgumentParser, normalise: bool = True) -> None:
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="of the table")
-    parser.add_argument(
-        "--normalise",
-        action="store_true",
-        help="divide by the machine's speed in each round, as the calibration cells had it",
-    )
+    if normalise:
+        parser.add_argument(
+            "--normalise",
+            action="store_true",
+            help="divide by the machine's speed in each round, as the calibration cells had it",
+        )
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help="write the table there, not to stdout"
     )

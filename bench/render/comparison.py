@@ -88,6 +88,7 @@ def _basis(result: Comparison) -> str:
         f"A: {result.runs_a} run{'s' * (result.runs_a > 1)}, "
         f"B: {result.runs_b} run{'s' * (result.runs_b > 1)}; "
         f"standard deviation between runs: {spread} ({source})"
+        + ("; normalised by the calibration cells" if result.normalised else "")
     )
 
 
@@ -117,6 +118,7 @@ def _json(result: Comparison, found: Sequence[Difference]) -> str:
         "summary": summary(result),
         "runs": {"a": result.runs_a, "b": result.runs_b, "history": result.history},
         "spread": dict(result.spread) | {"assumed": result.assumed},
+        "normalised": result.normalised,
         "differences": [
             {"what": d.what, "a": d.a, "b": d.b, "incomparable": d.incomparable} for d in found
         ],
