@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -301,7 +302,7 @@ class _Session:
         wanted = list(self._cells)
         for round_ in range(first, rounds.max):
             if round_ >= rounds.min and (round_ - rounds.min) % PRECISION_CHECK_ROUNDS == 0:
-                wanted = self._unprecise()
+                wanted = self._still_wanted(wanted)
             cells = [cell for cell in wanted if cell not in self._failures]
             if not set(cells) - {cell.id for cell in plan.CALIBRATION}:
                 break
@@ -329,14 +330,14 @@ class _Session:
         self.windows_s += answer.wall_ns / 1e9
         self._progress.slice(self._cells[cell], answer)
 
-    def _unprecise(self) -> list[str]:
+    def _still_wanted(self, cells: Sequence[str]) -> list[str]:
         """Cells that need more rounds, and the baselines that they are compared with.
 
         Calibration goes on with them.
         """
         so_far = Run(
             path=str(self._writer.path),
-            header={},
+            header={"measure": {"rounds": dataclasses.asdict(self._matrix.measure.rounds)}},
             cells=self._plan.cells,
             baselines=self._plan.baselines,
             facts={},
@@ -344,7 +345,7 @@ class _Session:
             samples=tuple(self._samples),
             end="",
         )
-        wanted = stats.unprecise(so_far, self._matrix.measure.precision)
+        wanted = stats.unprecise(so_far, self._matrix.measure.precision) & set(cells)
         wanted |= {self._plan.baselines[c] for c in wanted if c in self._plan.baselines}
         wanted |= {cell.id for cell in plan.CALIBRATION}
         return [cell for cell in self._cells if cell in wanted]

@@ -87,10 +87,10 @@ def narrowest(draw: Series, n: int, truth: float, generator: random.Random) -> f
     return 2 * misses[int(0.95 * len(misses))]
 
 
-def estimates(cells: Sequence[list[float]]) -> list[Estimate]:
+def estimates(cells: Sequence[list[float]], z: float = stats.Z95) -> list[Estimate]:
     """As a run's table has them."""
     common = stats.common_correlation(cells)
-    return [found for values in cells if (found := stats.estimate(values, common))]
+    return [found for values in cells if (found := stats.estimate(values, common, z))]
 
 
 def verdict(found: Sequence[Estimate], truth: float, narrow: float) -> str:
@@ -132,16 +132,23 @@ PRECISIONS = (0.01, 0.005, 0.003)
 
 def stopped(cells: Sequence[list[float]], precision: float) -> list[Estimate]:
     """Each cell's estimate when it had its precision, or all rounds; looked at as a run does."""
-    rounds = dict.fromkeys(range(len(cells)), FIRST)
-    wanted = set(rounds)
-    while wanted:
-        found = estimates([cells[i][:n] for i, n in rounds.items()])
-        wanted = {
-            i for i in wanted if rounds[i] < LAST and not (found[i].half_width or 1.0) <= precision
-        }
+    series = {str(i): values for i, values in enumerate(cells)}
+    rounds = dict.fromkeys(series, FIRST)
+    wanted = set(series)
+    while True:
+        taken = [series[i][:n] for i, n in rounds.items()]
+        found = dict(zip(series, estimates(taken, stats.Z_STOPPING), strict=True))
+        unprecise = {i for i, e in found.items() if not (e.half_width or 1.0) <= precision}
+        wanted = {i for i in wanted & unprecise if rounds[i] < LAST}
+        if not wanted:
+            return list(found.values())
         for i in wanted:
             rounds[i] = min(LAST, rounds[i] + PRECISION_CHECK_ROUNDS)
-    return found
+
+
+def drifted(kind: str, n: int) -> float:
+    """What the median of the first n of all rounds is, where it is not that of all of them."""
+    return (n - LAST) / (LAST - 1) if kind == "linear drift" else 0.0
 
 
 def simulate_stopping(runs: int, seed: int) -> list[list[str]]:
@@ -164,9 +171,12 @@ def simulate_stopping(runs: int, seed: int) -> list[list[str]]:
                     precision,
                 )
             ]
-            centre = offset + scale * truth
-            given = [(e.low, e.high) for e in found if e.low is not None and e.high is not None]
-            held = sum(low <= centre <= high for low, high in given) / max(1, len(given))
+            held_by = [
+                e.low <= offset + scale * (truth + drifted(kind, e.n)) <= e.high
+                for e in found
+                if e.low is not None and e.high is not None
+            ]
+            held = sum(held_by) / max(1, len(held_by))
             rounds = statistics.mean(e.n for e in found)
             row.append(f"{held:6.1%}{'!' if held < GOAL else ' '} {rounds:4.0f} rounds")
         rows.append(row)
