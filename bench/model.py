@@ -318,6 +318,7 @@ class Run:
     end: str
     warnings: tuple[str, ...] = ()
     calibration: tuple[Cell, ...] = ()
+    calibration_samples: tuple[Sample, ...] = ()
     cpu: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -59,6 +59,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ),
         *_speed(run),
         *_disturbance(run),
+        *_doctor(run),
     ]
 
 
@@ -75,6 +76,12 @@ def _speed(run: Run) -> list[tuple[str, str]]:
             rate = f"{speed.rate * cell.frame_size / 2**30:.1f} GiB/s copied"
         texts.append(f"{rate} (drift {speed.drift:+.1%}, spread {speed.spread:.1%})")
     return [("machine speed", "; ".join(texts))] if texts else []
+
+
+def _doctor(run: Run) -> list[tuple[str, str]]:
+    """What was wrong with the host before the run began."""
+    verdict = run.header.get("doctor", {}).get("verdict", "")
+    return [("doctor", verdict.removeprefix("doctor: "))] if verdict else []
 
 
 def _disturbance(run: Run) -> list[tuple[str, str]]:

@@ -28,9 +28,6 @@ MEMORY_SHARE = 0.5
 class Progress(Protocol):
     """Is told what happens; the command line draws a bar of it."""
 
-    def say(self, line: str) -> None:
-        """A line that stays."""
-
     def stage(self, text: str) -> None: ...
 
     def rounds(self, slices: int) -> None:
@@ -58,7 +55,7 @@ def run(matrix: Matrix, planned: Plan, target: Target, progress: Progress) -> Ru
     host.raise_file_limit()
     earlier = _resumable(matrix, planned, target) if target.resume else None
     findings = doctor.examine(doctor.Machine(), planned.cpus, doctor.needs_of(planned))
-    progress.say(doctor.verdict(findings))
+    progress.stage(doctor.verdict(findings))
     header = _header(matrix, planned, findings)
     with store.RunWriter(target.path, append=target.resume) as writer:
         session = _Session(matrix, planned, writer, progress, earlier)
@@ -111,7 +108,10 @@ def _header(matrix: Matrix, planned: Plan, findings: Sequence[doctor.Finding]) -
         },
         "core": {"hash": core.hash, "compiler": core.compiler},
         "host": host.fingerprint(),
-        "doctor": doctor.as_json(findings),
+        "doctor": {
+            "verdict": doctor.verdict(findings),
+            "findings": doctor.as_json(findings),
+        },
         "baselines": planned.baselines,
         "thresholds": planned.thresholds,
     }

@@ -353,7 +353,7 @@ class Speed:
 
 def calibration_speed(run: Run, cell: Cell) -> Speed | None:
     """None with fewer than eight rounds."""
-    rates = [pps(s) for s in run.samples if s.cell == cell.id and is_usable(s)]
+    rates = [pps(s) for s in run.calibration_samples if s.cell == cell.id and is_usable(s)]
     if len(rates) < 8:
         return None
     rate, quarter = statistics.median(rates), len(rates) // 4
@@ -373,7 +373,8 @@ def speed_by_round(run: Run) -> dict[int, float]:
     """
     by_round: dict[int, list[float]] = {}
     for cell in run.calibration:
-        rates = {s.round: pps(s) for s in run.samples if s.cell == cell.id and is_usable(s)}
+        mine = [s for s in run.calibration_samples if s.cell == cell.id and is_usable(s)]
+        rates = {s.round: pps(s) for s in mine}
         middle = statistics.median(rates.values()) if rates else 1.0
         for round_, rate in rates.items():
             by_round.setdefault(round_, []).append(rate / middle)

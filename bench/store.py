@@ -319,6 +319,7 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
         baselines = dict(header["baselines"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path}:1: the header lacks {error}") from error
+    calibrating = {cell.id for cell in calibration}
     return Run(
         path=str(path),
         header=header,
@@ -326,7 +327,8 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
         baselines=baselines,
         facts=facts,
         failures=failures,
-        samples=tuple(samples),
+        samples=tuple(s for s in samples if s.cell not in calibrating),
+        calibration_samples=tuple(s for s in samples if s.cell in calibrating),
         end=end,
         warnings=warnings,
         calibration=calibration,

@@ -38,6 +38,7 @@ struct slice_run {
 	unsigned int arrived;
 	unsigned int opened;
 	sem_t open;			/* posted when the last thread has arrived */
+	uint64_t wmem_high[CORE_MAX_THREADS];	/* as the controlling thread saw it */
 };
 
 struct slice_thread {
@@ -128,12 +129,12 @@ static void stop_set(struct tx_cell *cell, int stop)
 	__atomic_store_n(&cell->stop, stop, __ATOMIC_RELAXED);
 }
 
-static void wmem_look(const struct tx_thread *thread, struct tx_thread_sample *sample)
+static void wmem_look(const struct tx_thread *thread, uint64_t *high)
 {
 	int bytes = thread->socket ? sock_wmem(thread->socket->fd) : 0;
 
-	if (bytes > 0 && (uint64_t)bytes > sample->wmem_high)
-		sample->wmem_high = (uint64_t)bytes;
+	if (bytes > 0 && (uint64_t)bytes > *high)
+		*high = (uint64_t)bytes;
 }
 
 /* All threads leave within a few nanoseconds of each other; whoever comes last wakes the clock. */
@@ -200,7 +201,7 @@ static void *thread_main(void *argument)
 	while (!thread_stopped(thread))
 		if (unlikely(method->burst(thread) < 0))
 			break;
-	wmem_look(thread, sample);
+	wmem_look(thread, &sample->wmem_high);
 	if (!thread->error.code)
 		left = method->drain(thread, clock_ns(CLOCK_MONOTONIC) + run->plan->drain_ns);
 	edge_close(thread, &close);
@@ -258,7 +259,7 @@ static void window_time(struct slice_run *run)
 		if (thread_stopped(&cell->threads[0]))
 			return;
 		for (i = 0; i < cell->socket_nr; i++)
-			wmem_look(&cell->threads[i], &run->slice->thread[i]);
+			wmem_look(&cell->threads[i], &run->wmem_high[i]);
 	}
 	nap_until(start_ns + run->plan->window_ns);
 }
@@ -285,6 +286,15 @@ static int slice_run(struct slice_run *run, struct slice_thread *threads,
 		if (threads[i].created)
 			pthread_join(threads[i].pthread, NULL);
 	return err;
+}
+
+static void slice_wmem(const struct slice_run *run)
+{
+	unsigned int i;
+
+	for (i = 0; i < run->slice->threads; i++)
+		if (run->wmem_high[i] > run->slice->thread[i].wmem_high)
+			run->slice->thread[i].wmem_high = run->wmem_high[i];
 }
 
 static void slice_edges(struct tx_slice *slice)
@@ -321,6 +331,7 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 	sem_init(&run.open, 0, 0);
 	err = slice_run(&run, threads, error);
 	sem_destroy(&run.open);
+	slice_wmem(&run);
 	free(threads);
 	for (i = 0; i < cell->config.threads && !err; i++)
 		if (cell->threads[i].error.code) {

@@ -247,8 +247,8 @@ def test_a_worker_in_the_middle_of_a_slice_goes_with_its_runner(bench: Bench) ->
     process = bench.start("run", bench.matrix(window="10s", rounds=1))
     opened = '{"type":"cell"'
     wait_for(
-        lambda: any(path.read_text().count(opened) == 2 for path in bench.files()),
-        "both cells are open",
+        lambda: any(path.read_text().count(opened) == 4 for path in bench.files()),
+        "both cells, and those that calibrate, are open",
         process,
     )
     process.kill()
@@ -501,7 +501,7 @@ def test_where_results_cannot_be_stored_nothing_is_measured(
         assert line.endswith("; make room or choose another folder with --results")
 
 
-@pytest.mark.parametrize("limit", [100, 6000])
+@pytest.mark.parametrize("limit", [100, 20_000])
 def test_a_disk_that_gets_full_costs_no_result(
     bench: Bench, capsys: pytest.CaptureFixture[str], limit: int
 ) -> None:
@@ -665,7 +665,7 @@ def test_a_terminal_that_goes_away_costs_no_result(bench: Bench) -> None:
     terminal.process.wait()
     run = bench.stored()
     assert run.end == "interrupted"
-    assert run.samples
+    assert run.samples or run.calibration_samples
     assert Path(run.path).with_suffix(".md").exists()
 
 

@@ -12,13 +12,7 @@ if TYPE_CHECKING:
 
 
 class _Silent:
-    """Where stderr is no terminal: only what is said once."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def say(self, line: str) -> None:
-        print(f"bench: {line}", file=self._stream)
+    """Where stderr is no terminal."""
 
     def stage(self, text: str) -> None:
         pass
@@ -35,9 +29,6 @@ class _Bar:
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
-
-    def say(self, line: str) -> None:
-        self._bar.write(f"bench: {line}", file=self._bar.fp)
 
     def stage(self, text: str) -> None:
         self._bar.set_description_str(text)
@@ -60,7 +51,7 @@ class _Bar:
 def shown(stream: TextIO) -> Iterator[Progress]:
     """A bar on a terminal, else nothing; it is wiped off at the end."""
     if not stream.isatty():
-        yield _Silent(stream)
+        yield _Silent()
         return
     from tqdm import tqdm
 
