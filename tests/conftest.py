@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bench import native
+from bench import interrupts, native
 from tests.running import Bench, namespace_mounts, wait_for
+
+
+def pytest_configure() -> None:
+    """A shell's background jobs ignore SIGINT, and so would every process of the tests."""
+    for number in interrupts.SIGNALS:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
