@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench import doctor, host, interrupts, native, plan, stats, store
+from bench.doctor.limits import MEMORY_SHARE
 from bench.errors import BenchError, UsageError, WorkerDied
 from bench.model import Cell, Matrix, Run, Sample
 from bench.plan import Plan
@@ -21,8 +22,6 @@ from bench.worker import Failure, Setup, Worker
 DRAIN_NS = 2_000_000_000
 PRECISION_CHECK_ROUNDS = 10
 """After the minimum of rounds, every so many it is seen which cells need more."""
-MEMORY_SHARE = 0.5
-"""Of the memory that is free at the start: what rings and buffers of open cells may take."""
 
 
 class Progress(Protocol):
