@@ -1,8 +1,9 @@
 """What bench costs beside what it measures.
 
 The wall time of a stored run over the windows of its slices; making and removing each interface;
-`bench plan` of 100,000 combinations that are all cells of their own, with the memory it takes; and
-`bench --help`, which everybody waits for.
+one reading of a topology's counters; the checks of `bench doctor`; `bench plan` of 100,000
+combinations that are all cells of their own, with the memory it takes; and `bench --help`, which
+everybody waits for.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any
 
 from common import heading, met, table
 
+from bench import doctor
+from bench.counters import CounterReader
 from bench.errors import BenchError
 from bench.topology import KINDS, up
 
@@ -32,6 +35,8 @@ TOPOLOGY_GOAL_S = 0.5
 PLAN_GOAL_S = 3.0
 PLAN_GOAL_BYTES = 300e6
 HELP_GOAL_S = 0.3
+READING_GOAL_S = 100e-6
+DOCTOR_GOAL_S = 0.4
 
 # 125 sizes x 10 bursts x 5 rings x 2^4: a ring reads all of these axes, so none collapses.
 LARGE_MATRIX = """
@@ -100,6 +105,27 @@ def topologies(repetitions: int) -> list[Row]:
     return rows
 
 
+def readings(repetitions: int) -> list[Row]:
+    tbf = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "4MiB"}
+    rows = []
+    for interface, qdisc in (("lo", "noqueue"), ("veth", tbf)):
+        with up(interface, qdisc) as topology, CounterReader(topology) as reader:
+            median = statistics.median(seconds_of(reader.read) for _ in range(100 * repetitions))
+        through = "" if qdisc == "noqueue" else " with a qdisc"
+        what, goal = f"a reading of {interface}{through}", f"< {READING_GOAL_S * 1e6:g} us"
+        rows.append((what, f"{median * 1e6:.0f} us", goal, met(median < READING_GOAL_S)))
+    return rows
+
+
+def checks(repetitions: int) -> list[Row]:
+    cpus = sorted(os.sched_getaffinity(0))
+    median = statistics.median(
+        seconds_of(lambda: doctor.examine(doctor.Machine(), cpus, None)) for _ in range(repetitions)
+    )
+    goal = f"< {DOCTOR_GOAL_S:g} s"
+    return [("the checks of doctor", f"{median:.3f} s", goal, met(median < DOCTOR_GOAL_S))]
+
+
 def run_bench(*arguments: str) -> str:
     """Run bench as its users do: what it prints."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -155,6 +181,8 @@ def main() -> None:
     rows = [
         *run_overhead(args.run or newest_run(ROOT / "results")),
         *topologies(args.repetitions),
+        *readings(args.repetitions),
+        *checks(args.repetitions),
         *large_plan(args.plans),
         *help_time(args.repetitions),
     ]

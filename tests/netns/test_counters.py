@@ -23,7 +23,13 @@ PACKET_QDISC_BYPASS = 20
 FRAMES = 1000
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "4MiB"}
 HTB = {"kind": "htb", "rate": "1gbit", "burst": "32KiB"}
-SLOW_AND_SHORT = {"kind": "tbf", "rate": "10mbit", "burst": 2000, "limit": 3000}
+SLOW_AND_SHORT = {"kind": "tbf", "rate": "200kbit", "burst": 2000, "limit": 3000}
+"""Full after 50 frames of 100 bytes, and empty again 0.12 s later: no sender is that slow."""
+STANDING = {"kind": "tbf", "rate": "8kbit", "burst": 2000, "limit": 100_000}
+"""Passes 10 frames of 100 bytes a second: what is queued is still there when it is looked at.
+
+Some 270 fill the sender's sndbuf, and it waits.
+"""
 
 
 @dataclass
@@ -131,10 +137,9 @@ def test_the_qdisc_counts_what_passes_through_it(qdisc: Any) -> None:
 
 
 def test_a_shaped_qdisc_reports_its_queue() -> None:
-    with watched("veth", SLOW_AND_SHORT | {"limit": 100_000}) as link:
-        send(link.topology, 900, 100)
+    with watched("veth", STANDING) as link:
+        send(link.topology, 200, 100)
         queue = link.change(drained=False).queue_after
-        link.change()
     assert queue.qlen > 0
     assert queue.backlog == queue.qlen * 100
 
@@ -270,31 +275,16 @@ def test_frames_that_nothing_explains_are_a_problem() -> None:
 
 
 def test_frames_still_queued_at_either_edge_are_a_problem() -> None:
-    with watched("veth", SLOW_AND_SHORT | {"limit": 100_000}) as link:
-        sent = send(link.topology, 500, 100)
+    with watched("veth", STANDING) as link:
+        sent = send(link.topology, 200, 100)
         at_the_end = link.account(sent, 100, drained=False)
         later = Watched(link.topology, link.reader)
-        at_the_start = later.account(Sent(), 100)
+        at_the_start = later.account(Sent(), 100, drained=False)
     assert at_the_end.problem.endswith(" frames still in the qdisc")
     assert "frames in the qdisc before the slice" in at_the_start.problem
 
 
 # The reader
-
-
-@pytest.mark.parametrize(
-    ("interface", "qdisc"), [("lo", "noqueue"), ("veth", TBF)], ids=["lo", "veth through tbf"]
-)
-def test_a_reading_takes_microseconds(interface: str, qdisc: Any) -> None:
-    with watched(interface, qdisc) as link:
-        best = min(_seconds(link.reader) for _ in range(200))
-    assert best < 100e-6  # 20 to 30 on an idle machine; pyroute2 takes 1,100.
-
-
-def _seconds(reader: CounterReader) -> float:
-    start = time.perf_counter()
-    reader.read()
-    return time.perf_counter() - start
 
 
 def test_a_reader_holds_nothing_once_it_is_closed() -> None:
