@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from bench.counters import CounterReader, account, delta
@@ -21,6 +22,9 @@ from bench.topology import Port, Topology, entered
 ETHERTYPE = 0x88B5
 """IEEE 802 local experimental EtherType 1."""
 HEADER = 14
+FLOW_HEADERS = 42
+"""Ethernet, IPv4, UDP."""
+SLOW_PROTOCOLS = b"\x88\x09"
 ETH_P_ALL = 3
 SOL_PACKET = 263
 PACKET_IGNORE_OUTGOING = 23
@@ -34,27 +38,55 @@ ARRIVAL_MS = 1000
 """A drained frame has been handed to the receiver; ksoftirqd may still hold it for a while."""
 
 
-def expected_frame(size: int, dst: bytes, src: bytes, thread: int, number: int) -> bytes:
+def expected_frame(
+    size: int, dst: bytes, src: bytes, thread: int, number: int, flows: int = 1
+) -> bytes:
     """The test frame: ``size`` bytes from destination MAC to end of payload.
 
     The source's last byte is the thread's index, the payload the number (64 bits, little endian)
     and then each byte its own offset modulo 251; a short frame has the low bytes of the number.
+    Of several flows, a frame belongs to number modulo flows and has headers before its payload.
     """
-    payload = number.to_bytes(8, "little") + bytes(i % 251 for i in range(HEADER + 8, size))
-    frame = dst + src[:5] + bytes([thread]) + ETHERTYPE.to_bytes(2, "big") + payload
-    return frame[:size]
+    if flows == 1:
+        head = dst + src[:5] + bytes([thread]) + ETHERTYPE.to_bytes(2, "big")
+    else:
+        head = _flow_headers(size, dst, src, thread, number % flows)
+    frame = head + number.to_bytes(8, "little")
+    return (frame + bytes(i % 251 for i in range(len(frame), size)))[:size]
+
+
+def _flow_headers(size: int, dst: bytes, src: bytes, thread: int, flow: int) -> bytes:
+    """Ethernet, IPv4 and UDP of one flow (csrc/frame.c says why): its number is in the low bytes
+    of the destination MAC (xor; the lowest bit of the fourth is turned), twice in the destination
+    address 198.19.0.0 and four times in the source port 32768."""
+    mac = dst[:3] + (int.from_bytes(dst[3:]) ^ 0x10000 ^ flow).to_bytes(3)
+    source, target = bytes([198, 18, 0, thread]), bytes([198, 19]) + (2 * flow).to_bytes(2)
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size - HEADER, 0, 0, 64, 17, 0, source, target)
+    # RFC 1071: the complement of the sum of 16-bit words, carries added back
+    checksum = 0xFFFF - (sum(struct.unpack("!10H", ip)) % 0xFFFF or 0xFFFF)
+    udp = struct.pack("!HHHH", 32768 + 4 * flow, 9, size - HEADER - len(ip), 0)
+    return (
+        mac
+        + src[:5]
+        + bytes([thread])
+        + b"\x08\x00"
+        + ip[:10]
+        + checksum.to_bytes(2)
+        + ip[12:]
+        + udp
+    )
 
 
 class FrameCheck:
     """Checks the frames of one topology's cells, one cell after the other.
 
-    The capturing socket stays open from one cell to the next, as closing it waits for an RCU
-    grace period (``packet_release``); ``close`` it before the first window.
+    The capturing sockets stay open from one cell to the next, as closing one waits for an RCU
+    grace period (``packet_release``); ``close`` them before the first window.
     """
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
-        self._receiver: socket.socket | None = None
+        self._receivers: list[socket.socket] = []
 
     def check(self, cell: Cell, opened: OpenCell) -> None:
         """Send enough bursts to go once around every ring, and look at each frame that arrives.
@@ -63,29 +95,30 @@ class FrameCheck:
         as many bytes, as were sent. Raises BenchError, naming the first thing that is wrong.
         """
         facts = opened.facts()
-        if self._topology.rx is None:
+        if not self._topology.rx:
             _check_counters(cell, opened, self._topology, facts)
             return
-        if self._receiver is None:
-            self._receiver = _capture(self._topology.rx)
-        _make_room(self._receiver, cell)
+        if not self._receivers:
+            self._receivers = [_capture(port) for port in self._topology.rx]
+        for receiver in self._receivers:
+            _make_room(receiver, cell)
         try:
             for thread in range(cell.threads):
-                _check_thread(cell, opened, self._topology, facts, self._receiver, thread)
+                _check_thread(cell, opened, self._topology, facts, self._receivers, thread)
         except BaseException:
             self.close()  # with what may still arrive of this cell
             raise
 
     def close(self) -> None:
-        if self._receiver is not None:
-            self._receiver.close()
-            self._receiver = None
+        for receiver in self._receivers:
+            receiver.close()
+        self._receivers = []
 
 
 def _bursts(cell: Cell, opened: OpenCell, facts: Facts, thread: int) -> Iterator[int]:
     """Bursts of one thread until its ring has been gone around: the frames of each."""
     burst = int(cell.values["burst"] or 1)  # type: ignore[arg-type]
-    left = facts.ring_frames + 2 * burst
+    left = max(facts.ring_frames, _flows(cell)) + 2 * burst
     idle = 0
     while left > 0:
         sent = opened.burst(thread, DEADLINE_NS)
@@ -94,6 +127,10 @@ def _bursts(cell: Cell, opened: OpenCell, facts: Facts, thread: int) -> Iterator
             raise BenchError("no frame was accepted in 1000 tries")
         left -= sent
         yield sent
+
+
+def _flows(cell: Cell) -> int:
+    return int(cell.values.get("flows") or 1)  # type: ignore[arg-type]
 
 
 def _capture(port: Port) -> socket.socket:
@@ -119,18 +156,27 @@ def _make_room(receiver: socket.socket, cell: Cell) -> None:
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
 
 
-def _receive(receiver: socket.socket, wanted: int) -> list[bytes]:
+def _receive(receivers: Sequence[socket.socket], wanted: int) -> list[bytes]:
     """So many frames, or as many as there are, and one more if there is one too many."""
     frames: list[bytes] = []
     arrival = select.poll()  # select() takes no descriptor above 1023
-    arrival.register(receiver, select.POLLIN)
+    by_descriptor = {receiver.fileno(): receiver for receiver in receivers}
+    for descriptor in by_descriptor:
+        arrival.register(descriptor, select.POLLIN)
     while len(frames) <= wanted:
-        if not arrival.poll(ARRIVAL_MS if len(frames) < wanted else 0):
+        ready = arrival.poll(ARRIVAL_MS if len(frames) < wanted else 0)
+        if not ready:
             break
-        frame, address = receiver.recvfrom(1 << 17)
-        if address[2] != socket.PACKET_OUTGOING:
-            frames.append(frame)
+        for descriptor, _ in ready:
+            frame, address = by_descriptor[descriptor].recvfrom(1 << 17)
+            if address[2] != socket.PACKET_OUTGOING and not _is_of_the_link(frame):
+                frames.append(frame)
     return frames
+
+
+def _is_of_the_link(frame: bytes) -> bool:
+    """Whether a bond's end sent this to the other by itself (LACP: IEEE 802.1AX)."""
+    return frame[12:14] == SLOW_PROTOCOLS
 
 
 def _check_thread(
@@ -138,27 +184,39 @@ def _check_thread(
     opened: OpenCell,
     topology: Topology,
     facts: Facts,
-    receiver: socket.socket,
+    receivers: Sequence[socket.socket],
     thread: int,
 ) -> None:
     stream = thread if facts.streams > 1 else 0
-    # A shared ring goes on where the thread before stopped; only slots are numbered in a row.
-    in_order = not facts.number_period or (bool(facts.ring_frames) and cell.threads == 1)
+    flows, copies = _flows(cell), topology.delivery.copies
+    number_at = slice(HEADER, HEADER + 8) if flows == 1 else slice(FLOW_HEADERS, FLOW_HEADERS + 8)
+
+    def number_in(frame: bytes) -> int:
+        return int.from_bytes(frame[number_at], "little")
+
+    # A shared ring goes on where the thread before stopped; only slots are numbered in a row, and
+    # those of several receivers come in any order.
+    slots_in_order = bool(facts.ring_frames) and cell.threads == 1 and len(receivers) == 1
+    in_order = not facts.number_period or slots_in_order
     position = 0
     for sent in _bursts(cell, opened, facts, thread):
         # On lo a ring's frames share their pages with the receiver: read before the next burst.
-        frames = _receive(receiver, sent)
-        if len(frames) != sent:
-            raise BenchError(f"wrong frames: {len(frames)} arrived of {sent} completed")
+        frames = _receive(receivers, sent * copies)
+        if len(frames) != sent * copies:
+            raise BenchError(f"wrong frames: {len(frames)} arrived of {sent * copies} completed")
+        if len(receivers) > 1:
+            frames.sort(key=number_in)
         for frame in frames:
             if in_order:
-                number = position % facts.number_period if facts.number_period else position
+                number = position // copies
+                number = number % facts.number_period if facts.number_period else number
             else:
-                number = int.from_bytes(frame[HEADER : HEADER + 8], "little")
-                number = min(number, facts.number_period - 1)
+                number = min(number_in(frame), facts.number_period - 1)
             meant = expected_frame(
-                cell.frame_size, topology.dst_mac, topology.src_mac, stream, number
+                cell.frame_size, topology.dst_mac, topology.src_mac, stream, number, flows
             )
+            if topology.readdressed:
+                meant = meant[:6] + frame[6:12] + meant[12:]
             if frame != meant:
                 raise BenchError(f"wrong frames: frame {position}: {difference(frame, meant)}")
             position += 1

@@ -70,12 +70,12 @@ class Softirqs(NamedTuple):
 class Counters:
     """One reading.
 
-    ``tx`` is the sending interface, ``sink`` the sum over the interfaces that count delivered
-    frames. ``qdisc`` and ``queue`` are zeros where there is no qdisc.
+    ``tx`` is the sending interface, ``sinks`` are those that count delivered frames. ``qdisc`` and
+    ``queue`` are sums over the interface's qdiscs, zeros where there is none.
     """
 
     tx: LinkStats
-    sink: LinkStats
+    sinks: tuple[LinkStats, ...]
     qdisc: QdiscStats
     queue: Queue
     softnet: Softnet
@@ -87,7 +87,7 @@ class Delta:
     """By how much the counters rose between two readings, and what was queued at each."""
 
     tx: LinkStats
-    sink: LinkStats
+    sinks: tuple[LinkStats, ...]
     qdisc: QdiscStats
     softnet: Softnet
     softirqs: Softirqs
@@ -102,7 +102,9 @@ class Accounting:
     ``lost`` frames were completed but not delivered, and drops explain it. The drops are as
     counted, those of refused frames included; a frame that veth drops at a full softnet backlog
     is among the device's and among softnet's. ``foreign`` frames were delivered but not sent by
-    us. ``problem`` is empty if all adds up, else what does not.
+    us. ``problem`` is empty if all adds up, else what does not. ``per_sink`` is what each of
+    several sinks counted. ``carrier_lost`` names the ports that lost their carrier, if it explains
+    lost frames.
     """
 
     delivered: int
@@ -112,6 +114,8 @@ class Accounting:
     softnet_drops: int
     foreign: int
     problem: str
+    per_sink: tuple[int, ...] = ()
+    carrier_lost: str = ""
 
 
 # What a reading means
@@ -122,7 +126,10 @@ def delta(before: Counters, after: Counters) -> Delta:
     u32, u64 = 1 << 32, 1 << 64
     return Delta(
         tx=LinkStats(*_risen(before.tx, after.tx, u64)),
-        sink=LinkStats(*_risen(before.sink, after.sink, u64)),
+        sinks=tuple(
+            LinkStats(*_risen(old, new, u64))
+            for old, new in zip(before.sinks, after.sinks, strict=True)
+        ),
         # Its bytes have 64 bits, the others 32: include/uapi/linux/gen_stats.h
         qdisc=QdiscStats(
             *_risen(before.qdisc[:1], after.qdisc[:1], u64),
@@ -135,26 +142,41 @@ def delta(before: Counters, after: Counters) -> Delta:
     )
 
 
+def arrivals(change: Delta, delivery: Delivery) -> tuple[int, ...]:
+    """Frames that each sink counted."""
+    rx = delivery.direction == "rx"
+    return tuple(sink.rx_packets if rx else sink.tx_packets for sink in change.sinks)
+
+
 def delivered(change: Delta, delivery: Delivery) -> int:
-    """Frames delivered, as the sink's interface counters have it."""
-    return change.sink.rx_packets if delivery.direction == "rx" else change.sink.tx_packets
+    """Frames delivered, as the sinks' interface counters have it."""
+    return sum(arrivals(change, delivery)) // delivery.copies
 
 
 def delivered_bytes(change: Delta, delivery: Delivery) -> int:
-    """Bytes of the delivered frames from destination MAC to end of payload."""
-    counted = change.sink.rx_bytes if delivery.direction == "rx" else change.sink.tx_bytes
-    return counted + delivered(change, delivery) * delivery.header_left_out
+    """Bytes of the frames that the sinks counted from destination MAC to end of payload."""
+    rx = delivery.direction == "rx"
+    counted = sum(sink.rx_bytes if rx else sink.tx_bytes for sink in change.sinks)
+    return counted + sum(arrivals(change, delivery)) * delivery.header_left_out
 
 
 def account(
-    change: Delta, delivery: Delivery, *, frame_size: int, completed: int, refused: int = 0
+    change: Delta,
+    delivery: Delivery,
+    *,
+    frame_size: int,
+    completed: int,
+    refused: int = 0,
+    carrier_lost: str = "",
 ) -> Accounting:
     """Set the frames that the sender counted against those that the kernel counted.
 
     ``completed`` frames were given back by the kernel as sent; ``refused`` is how often the
     sender was told that a frame was dropped (ENOBUFS): those are among the drops, and not
     missing. Further drops explain completed frames that were not delivered. Frames of
-    ``frame_size`` bytes are checked through the byte counters.
+    ``frame_size`` bytes are checked through the byte counters. ``carrier_lost`` names ports that
+    lost their carrier meanwhile: what is sent to one ends in its noop qdisc, which on most kernels
+    counts nothing (net/sched/sch_generic.c, ``noop_enqueue``).
     """
     arrived = delivered(change, delivery)
     drops = change.qdisc.drops + change.tx.tx_dropped
@@ -163,7 +185,7 @@ def account(
     foreign = max(0, arrived - completed)
     still_queued = change.queue_after.qlen
     missing = max(0, completed - arrived - still_queued)
-    lost = min(missing, max(0, drops - refused))
+    lost = missing if carrier_lost else min(missing, max(0, drops - refused))
     unexplained = missing - lost
     problems = [
         _queued_before(change.queue_before),
@@ -172,7 +194,7 @@ def account(
         f"delivered {arrived} of {completed} completed, {unexplained} unexplained"
         if unexplained
         else "",
-        "" if foreign else _wrong_length(arrived, delivered_bytes(change, delivery), frame_size),
+        "" if foreign else _wrong_length(change, delivery, frame_size),
     ]
     return Accounting(
         delivered=arrived,
@@ -182,6 +204,8 @@ def account(
         softnet_drops=change.softnet.dropped,
         foreign=foreign,
         problem="; ".join(filter(None, problems)),
+        per_sink=arrivals(change, delivery) if len(change.sinks) > 1 else (),
+        carrier_lost=carrier_lost if lost else "",
     )
 
 
@@ -201,7 +225,8 @@ def _foreign(count: int) -> str:
     return f"{count} foreign frame{'' if count == 1 else 's'}" if count else ""
 
 
-def _wrong_length(arrived: int, arrived_bytes: int, frame_size: int) -> str:
+def _wrong_length(change: Delta, delivery: Delivery, frame_size: int) -> str:
+    arrived, arrived_bytes = sum(arrivals(change, delivery)), delivered_bytes(change, delivery)
     if not arrived or arrived_bytes == arrived * frame_size:
         return ""
     return f"wrong length: {arrived_bytes / arrived:.10g} bytes per frame, {frame_size} meant"
@@ -222,20 +247,24 @@ class CounterReader:
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
-        tx, sinks = self._topology.tx, self._topology.sinks
+        tx, sinks, queues = self._topology.tx, self._topology.sinks, self._topology.queues
         with ExitStack() as stack:
-            namespaces = {port.netns_fd for port in (tx, *sinks)}
+            namespaces = {port.netns_fd for port in (tx, *sinks, *queues)}
             sockets = {fd: stack.enter_context(_route_socket(fd)) for fd in namespaces}
             self._tx = _Question(sockets[tx.netns_fd], _stats_request(tx))
-            self._qdisc = (
-                _Question(sockets[tx.netns_fd], _qdisc_request(tx))
-                if self._topology.qdisc["kind"] != NO_QDISC
-                else None
-            )
+            self._qdiscs = [
+                _Question(sockets[port.netns_fd], _qdisc_request(port))
+                for port in (queues if self._topology.qdisc["kind"] != NO_QDISC else ())
+            ]
             self._sinks = [
                 _Question(sockets[sink.netns_fd], _stats_request(sink))
                 for sink in (sinks if sinks != (tx,) else ())
             ]
+            self._carriers = [
+                (port.ifname, _Question(sockets[port.netns_fd], _link_request(port)))
+                for port in queues
+            ]
+            self._downs = self._carrier_downs()
             self._softnet = stack.enter_context(_proc_file("/proc/net/softnet_stat"))
             self._softirqs = stack.enter_context(_proc_file("/proc/softirqs"))
             self._resources = stack.pop_all()
@@ -249,22 +278,30 @@ class CounterReader:
     ) -> None:
         self._resources.close()
 
+    def carrier_lost(self) -> str:
+        """The ports of the topology that lost their carrier since this was asked last."""
+        before, self._downs = self._downs, self._carrier_downs()
+        return ", ".join(name for name in before if self._downs[name] != before[name])
+
+    def _carrier_downs(self) -> dict[str, int]:
+        return {name: parse_carrier_downs(link.answer()) for name, link in self._carriers}
+
     def read(self) -> Counters:
         """One reading: counters are read one after the other, within tens of microseconds."""
         tx = parse_link(self._tx.answer())
-        qdisc, queue = parse_qdisc(self._qdisc.answer()) if self._qdisc else _NOTHING_QUEUED
-        sinks = [parse_link(sink.answer()) for sink in self._sinks]
+        qdiscs = [parse_qdisc(qdisc.answer()) for qdisc in self._qdiscs]
         return Counters(
             tx=tx,
-            sink=LinkStats(*map(sum, zip(*sinks, strict=True))) if sinks else tx,
-            qdisc=qdisc,
-            queue=queue,
+            sinks=tuple(parse_link(sink.answer()) for sink in self._sinks) or (tx,),
+            qdisc=QdiscStats(*_sums([stats for stats, _ in qdiscs], QdiscStats._fields)),
+            queue=Queue(*_sums([queue for _, queue in qdiscs], Queue._fields)),
             softnet=parse_softnet(_content(self._softnet)),
             softirqs=parse_softirqs(_content(self._softirqs)),
         )
 
 
-_NOTHING_QUEUED = QdiscStats(0, 0, 0, 0, 0), Queue(0, 0)
+def _sums(rows: Sequence[Sequence[int]], fields: Sequence[str]) -> list[int]:
+    return [sum(row[column] for row in rows) for column in range(len(fields))]
 
 
 @contextmanager
@@ -300,9 +337,11 @@ _READ_SIZE = 1 << 16
 
 _NLMSG_ERROR = 2
 _NLM_F_REQUEST, _NLM_F_ECHO = 0x1, 0x8
+_RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWQDISC, _RTM_GETQDISC = 36, 38
 _RTM_NEWSTATS, _RTM_GETSTATS = 92, 94
 _IFLA_STATS_LINK_64 = 1
+_IFLA_CARRIER_DOWN_COUNT = 48
 _TCA_STATS2 = 7
 _TCA_STATS_BASIC, _TCA_STATS_QUEUE = 1, 3
 _TC_H_ROOT = 0xFFFFFFFF
@@ -312,6 +351,8 @@ _NLMSGHDR = struct.Struct("=IHHII")
 _NLATTR = struct.Struct("=HH")
 _ERROR = struct.Struct("=i")
 _IF_STATS_MSG = struct.Struct("=BBHII")
+_IF_INFO_MSG = struct.Struct("=BxHiII")
+_U32 = struct.Struct("=I")
 _TCMSG = struct.Struct("=BBHiIII")
 _LINK_STATS = struct.Struct("=8Q")
 _BASIC = struct.Struct("=QI")
@@ -341,6 +382,11 @@ def _stats_request(port: Port) -> bytes:
     return _message(_RTM_GETSTATS, _IF_STATS_MSG.pack(0, 0, 0, port.ifindex, filter_mask))
 
 
+def _link_request(port: Port) -> bytes:
+    """RTM_GETLINK of one interface."""
+    return _message(_RTM_GETLINK, _IF_INFO_MSG.pack(0, 0, port.ifindex, 0, 0))
+
+
 def _qdisc_request(port: Port) -> bytes:
     """RTM_GETQDISC of one root; not a dump, which lists the whole namespace.
 
@@ -359,6 +405,12 @@ def parse_link(message: bytes) -> LinkStats:
     """The answer to RTM_GETSTATS."""
     start, _ = _attribute(message, _NLMSGHDR.size + _IF_STATS_MSG.size, _IFLA_STATS_LINK_64)
     return LinkStats(*_LINK_STATS.unpack_from(message, start))
+
+
+def parse_carrier_downs(message: bytes) -> int:
+    """The answer to RTM_GETLINK: how often the interface has lost its carrier."""
+    start, _ = _attribute(message, _NLMSGHDR.size + _IF_INFO_MSG.size, _IFLA_CARRIER_DOWN_COUNT)
+    return int(_U32.unpack_from(message, start)[0])
 
 
 def parse_qdisc(message: bytes) -> tuple[QdiscStats, Queue]:

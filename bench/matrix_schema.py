@@ -34,6 +34,7 @@ from bench.units import DurationNs, bytes_between, parse_bytes, show
 
 _INT_MAX = 2**31 - 1  # tp_block_size, tp_block_nr, SO_SNDBUF: the kernel takes a positive int
 _MOST_ROUNDS = 100_000
+_MOST_FLOWS = 4096  # CORE_MAX_FLOWS
 _MOST_SHOWN = 8  # values of an axis in a message
 _MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows
 
@@ -104,6 +105,7 @@ def _types(vocabulary: Vocabulary, *, partial: bool) -> dict[str, Any]:
         "packet_loss": bool,
         "mmap_locked": bool,
         "vnet_hdr": bool,
+        "flows": Annotated[int, _whole(1, _MOST_FLOWS)],
         "replica": Annotated[int, _whole(1, 64)],
     }
 

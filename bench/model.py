@@ -33,6 +33,7 @@ AXES = (
     "packet_loss",
     "mmap_locked",
     "vnet_hdr",
+    "flows",
     "replica",
 )
 """Every axis, in the order in which tables show them. ``replica`` is no knob: it opens the same
@@ -55,6 +56,7 @@ DEFAULTS: Mapping[str, Value] = {
     "packet_loss": False,
     "mmap_locked": False,
     "vnet_hdr": False,
+    "flows": 1,
     "replica": 1,
 }
 """What an axis is where a matrix does not name it. Ids leave out axes at their default, so a knob
@@ -292,6 +294,11 @@ class Sample:
     softirq_tx: int = 0
     softirq_rx: int = 0
     problem: str = ""
+    carrier_lost: str = ""
+    """Slaves that lost their carrier, which explains ``lost`` frames that no drop counter has."""
+    per_sink: tuple[int, ...] = ()
+    """Frames that each slave's peer counted in the slice, in the order of the slaves; empty where
+    frames go by one way only."""
 
     def total(self, counter: str) -> int:
         """The sum of one of ThreadSample's counters over the threads."""
@@ -350,7 +357,8 @@ class CellResult:
     CPU nanoseconds of the sending threads per completed frame; the ratios are to the baseline
     cell, taken within rounds (``ratio`` of pps: above 1 is faster; ``ratio_ns`` of ns/frame:
     below 1 is cheaper). ``share`` is the fraction of its CPU that the sender got while it was
-    not blocked. ``disturbed`` samples were left out for what others did to the sender. Counts are
+    not blocked. ``slaves`` are the fractions of the delivered frames that each slave of a bond
+    carried. ``disturbed`` samples were left out for what others did to the sender. Counts are
     sums over the valid samples' windows.
     """
 
@@ -378,6 +386,7 @@ class CellResult:
     short_counts: int = 0
     wmem_high: int = 0
     sndbuf: int = 0
+    slaves: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
 
 

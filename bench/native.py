@@ -356,6 +356,7 @@ def _config(
         "packet_loss": bool(values.get("packet_loss")),
         "mmap_locked": bool(values.get("mmap_locked")),
         "vnet_hdr": bool(values.get("vnet_hdr")),
+        "flows": values.get("flows") or 1,
         "cpus": [*cpus, *[-1] * (64 - len(cpus))],
     }
 

@@ -29,9 +29,12 @@ from bench.model import (
     value_text,
 )
 
+ETHERNET_HEADER = 14
 SOCKADDR_LL = 20
 """sizeof(struct sockaddr_ll), which the kernel wants room for after a ring slot's header."""
 TPACKET_ALIGNMENT = 16
+FLOW_FRAME = 50
+"""Bytes that a frame of several flows has at least: Ethernet, IPv4, UDP and its number."""
 VNET_HDR = 10
 """sizeof(struct virtio_net_hdr), before the frame in a ring slot with vnet_hdr."""
 WARMUP_NS = 300_000
@@ -142,7 +145,7 @@ def _with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
         qdisc = cell.values["qdisc"] or DEFAULTS["qdisc"]
         key = keys[cell.id] = json.dumps([interface, qdisc], sort_keys=True)
         specs[key] = (interface, qdisc)
-        mtus[key] = max(mtus.get(key, 0), cell.frame_size - 14)
+        mtus[key] = max(mtus.get(key, 0), cell.frame_size - ETHERNET_HEADER)
     order = {key: index for index, key in enumerate(specs)}
     ids = {cell.id for cell in cells}
     return replace(
@@ -349,11 +352,30 @@ def _cell_problems(
         yield "threads", f"{threads} threads on {len(cpus)} CPUs; at most {len(cpus)}"
     if isinstance(burst, int) and method.max_burst and burst > method.max_burst:
         yield "burst", f"{burst} frames in one {method.name} call; at most {method.max_burst}"
+    yield from _frame_size_problems(values)
     if values["qdisc"] is not None:
         yield from _qdisc_problems(values, values["qdisc"], vocabulary)
     if isinstance(ring, dict):
         yield from (("ring", problem) for problem in _ring_problems(ring, vocabulary))
         yield from _ring_fit(values, ring, vocabulary)
+
+
+def _frame_size_problems(values: Mapping[str, Value | None]) -> Iterator[tuple[str, str]]:
+    frame_size, flows, interface = values["frame_size"], values["flows"], values["interface"]
+    assert isinstance(frame_size, int)
+    if isinstance(flows, int) and flows > 1 and frame_size < FLOW_FRAME:
+        yield (
+            "frame_size",
+            f"frame of {frame_size} bytes has no room for the addresses and ports of {flows} "
+            f"flows; at least {FLOW_FRAME}, or exclude the pair",
+        )
+    mtu = interface.get("mtu") if isinstance(interface, dict) else None
+    if mtu and frame_size > mtu + ETHERNET_HEADER:
+        yield (
+            "frame_size",
+            f"frame of {frame_size} bytes on an interface with MTU {mtu}; at most "
+            f"{mtu + ETHERNET_HEADER}, or exclude the pair",
+        )
 
 
 def _qdisc_problems(
@@ -479,8 +501,9 @@ def estimate_ns(plan: Plan, matrix: Matrix) -> tuple[int, int]:
 
 def memory_of(cell: Cell) -> int:
     """Bytes of rings and frame buffers of an open cell, without the kernel's own skbs."""
-    ring, burst = cell.values["ring"], cell.values["burst"]
-    buffers = cell.threads * (cell.frame_size + 64) * (1 + (burst if isinstance(burst, int) else 1))
+    ring = cell.values["ring"]
+    burst, flows = (int(cell.values[axis] or 1) for axis in ("burst", "flows"))  # type: ignore[arg-type]
+    buffers = cell.threads * (cell.frame_size + 64) * (flows + max(burst, flows))
     if not isinstance(ring, dict):
         return buffers
     rings = 1 if cell.values["socket"] == "shared" else cell.threads

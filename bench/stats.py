@@ -275,6 +275,7 @@ def _result(
         short_counts=_sum(samples, "short_counts"),
         wmem_high=max((t.wmem_high for s in samples for t in s.threads), default=0),
         sndbuf=int(run.facts.get(cell.id, {}).get("sndbuf", 0)),
+        slaves=_slave_shares(samples),
         notes=tuple(
             _notes(
                 run,
@@ -287,6 +288,12 @@ def _result(
             )
         ),
     )
+
+
+def _slave_shares(samples: Sequence[Sample]) -> tuple[float, ...]:
+    """What fraction of the frames each slave of a bond carried; empty without a bond."""
+    carried = [sum(counts) for counts in zip(*(s.per_sink for s in samples), strict=True)]
+    return tuple(count / sum(carried) for count in carried) if any(carried) else ()
 
 
 def _notes(
@@ -314,6 +321,11 @@ def _notes(
         notes.append(
             f"{disturbed} disturbed: samples left out in which the sender waited for its CPU for "
             f"more than {DISTURBED_DELAY * 100:g} % of the window"
+        )
+    if lost_carriers := sorted({s.carrier_lost for s in samples if s.carrier_lost}):
+        notes.append(
+            f"failover: {', '.join(lost_carriers)} lost its carrier; frames sent to it before the "
+            "bond saw that are lost"
         )
     if any(sample.lost for sample in samples):
         notes.append("lossy: frames were completed and then dropped: its pps did not all arrive")

@@ -29,7 +29,7 @@ FORMAT = 1
 """The version of the format; a reader refuses a newer one."""
 
 _THREAD_FIELDS = {field.name for field in dataclasses.fields(ThreadSample)}
-_SAMPLE_FIELDS = {field.name for field in dataclasses.fields(Sample)} - {"threads"}
+_SAMPLE_FIELDS = {field.name for field in dataclasses.fields(Sample)} - {"threads", "per_sink"}
 
 
 def results_folder(root: Path, machine: str, matrix: str) -> Path:
@@ -351,7 +351,7 @@ def _sample(record: Mapping[str, Any]) -> Sample:
         )
         for thread in record["threads"]
     )
-    return Sample(**fields, threads=threads)
+    return Sample(**fields, threads=threads, per_sink=tuple(record.get("per_sink", ())))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -97,6 +97,19 @@ def parse_duration(value: object) -> int:
     return _DURATION.parse(value)
 
 
+_MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows
+
+
+def parse_cpu_list(text: str) -> tuple[int, ...]:
+    """CPUs of ``"0,2-3"``, in their order; ValueError for anything else."""
+    if re.fullmatch(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*", text):
+        spans = [[int(end) for end in span.split("-")] for span in text.split(",")]
+        cpus = {cpu for span in spans for cpu in range(span[0], span[-1] + 1)}
+        if all(span[0] <= span[-1] for span in spans) and max(cpus) < _MOST_CPUS:
+            return tuple(sorted(cpus))
+    raise ValueError(f"{show(text)} is not allowed; write off, all or a list of CPUs (0,2-3)")
+
+
 def show(value: object) -> str:
     """A value as a message shows it: much as YAML writes it, on one line of 60 characters."""
     text = _flow(value)

@@ -151,18 +151,23 @@ class _Cells:
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
     ) -> tuple[Accounting, tuple[int, int]]:
+        judge = functools.partial(
+            account,
+            delivery=self._setup.topologies[topology].delivery,
+            frame_size=cell.frame_size,
+            completed=measured.slice_completed,
+            refused=measured.slice_refused,
+        )
         deadline = time.monotonic() + LATE_COUNTERS_S
         while True:
             change = delta(before, self._readers[topology].read())
-            accounting = account(
-                change,
-                self._setup.topologies[topology].delivery,
-                frame_size=cell.frame_size,
-                completed=measured.slice_completed,
-                refused=measured.slice_refused,
-            )
+            accounting = judge(change)
             if not accounting.problem or time.monotonic() >= deadline:
-                return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
+                break
+        carrier_lost = self._readers[topology].carrier_lost() if accounting.problem else ""
+        if carrier_lost:
+            accounting = judge(change, carrier_lost=carrier_lost)
+        return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
 
 
 def _sample(
@@ -195,6 +200,8 @@ def _sample(
         softirq_tx=softirqs[0],
         softirq_rx=softirqs[1],
         problem="; ".join(problems),
+        carrier_lost=accounting.carrier_lost if accounting else "",
+        per_sink=accounting.per_sink if accounting else (),
     )
 
 

@@ -25,6 +25,10 @@
 #define KNOB_PACKET_LOSS 0x0800
 #define KNOB_MMAP_LOCKED 0x1000
 #define KNOB_VNET_HDR 0x2000
+#define KNOB_FLOWS 0x8000
+
+#define CORE_MAX_FLOWS 4096
+#define CORE_FLOW_HEADERS 42	/* Ethernet, IPv4 and UDP, before the number of a frame of several flows */
 
 #define VNET_HDR_SIZE 10	/* struct virtio_net_hdr, before the frame in a ring slot */
 
@@ -71,6 +75,7 @@ struct tx_config {
 	unsigned int qdisc_bypass;
 	unsigned int packet_loss;
 	unsigned int mmap_locked;
+	unsigned int flows;		/* more than 1: UDP over IPv4, frame i belongs to flow i modulo flows */
 	unsigned int vnet_hdr;		/* PACKET_VNET_HDR that asks for the whole frame to be copied */
 	unsigned char dst[6];
 	unsigned char src[6];		/* the last byte is replaced by the thread's index */

@@ -41,8 +41,9 @@ struct tx_thread {
 	uint64_t deadline_ns;		/* waits end here even if nobody stops them */
 	int flags;			/* of each system call: MSG_DONTWAIT or 0 */
 	unsigned int index;
-	unsigned char *frame;		/* the frame that is copied when fill is copy */
-	unsigned char *buffer;		/* what the kernel is given: burst frames, stride apart */
+	unsigned char *frame;		/* a frame of each flow, copied from when fill is copy */
+	unsigned char *buffer;		/* what the kernel is given: frames, stride apart */
+	unsigned char *next;		/* the one that a method of single frames sends */
 	size_t stride;
 	size_t memory;			/* bytes of frame and buffer */
 	void *state;			/* the method's */
@@ -93,8 +94,10 @@ int sock_wmem(int fd);
 int64_t sock_drain(struct tx_thread *thread, uint64_t deadline_ns);
 
 /* frame.c */
-void frame_build(unsigned char *frame, const struct tx_config *config, unsigned int thread);
-int frame_buffers(struct tx_thread *thread, unsigned int frames, struct core_error *error);
+int frame_check(const struct tx_config *config, struct core_error *error);
+void frame_build(unsigned char *frame, const struct tx_config *config, unsigned int thread,
+		 uint64_t number);
+int frame_buffers(struct tx_thread *thread, unsigned int burst, struct core_error *error);
 
 static inline uint64_t clock_ns(clockid_t clock)
 {
@@ -115,22 +118,28 @@ static inline bool thread_stopped(const struct tx_thread *thread)
 	return __atomic_load_n(thread->stop, __ATOMIC_RELAXED);
 }
 
-static inline void frame_number(unsigned char *frame, size_t size, uint64_t number)
+static inline void frame_number(unsigned char *frame, const struct tx_config *config,
+				uint64_t number)
 {
+	const size_t at = unlikely(config->flows > 1) ? CORE_FLOW_HEADERS : ETHERNET_HEADER;
+
 	number = htole64(number);
-	if (likely(size >= ETHERNET_HEADER + sizeof(number)))
-		memcpy(frame + ETHERNET_HEADER, &number, sizeof(number));
+	if (likely(config->frame_size >= at + sizeof(number)))
+		memcpy(frame + at, &number, sizeof(number));
 	else
-		memcpy(frame + ETHERNET_HEADER, &number, size - ETHERNET_HEADER);
+		memcpy(frame + at, &number, config->frame_size - at);
 }
 
 /* fill: copy. One memcpy of the whole frame, then its number. */
 static inline void frame_copy(unsigned char *to, const struct tx_thread *thread, uint64_t number)
 {
-	size_t size = thread->config->frame_size;
+	const struct tx_config *config = thread->config;
+	const unsigned char *from = thread->frame;
 
-	memcpy(to, thread->frame, size);
-	frame_number(to, size, number);
+	if (unlikely(config->flows > 1))
+		from += number % config->flows * thread->stride;
+	memcpy(to, from, config->frame_size);
+	frame_number(to, config, number);
 }
 
 /*
@@ -168,12 +177,16 @@ static inline __attribute__((always_inline))
 int single_turn(struct tx_thread *thread, const char *name, long (*call)(struct tx_thread *))
 {
 	const bool copy = !thread->config->prefilled;
+	const unsigned int flows = thread->config->flows;
 	unsigned int sent = 0;
 	int code = 0;
 
 	while (sent < FRAMES_PER_TURN && !thread_stopped(thread)) {
 		if (copy)
-			frame_copy(thread->buffer, thread, thread->number + sent);
+			frame_copy(thread->next, thread, thread->number + sent);
+		else if (unlikely(flows > 1))
+			thread->next = thread->buffer +
+				       (thread->number + sent) % flows * thread->stride;
 		if (unlikely(call(thread) < 0)) {
 			code = errno;
 			break;

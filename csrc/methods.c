@@ -55,6 +55,8 @@ static const struct knob_info knobs[] = {
 	{ "mmap_locked", "map the ring with MAP_LOCKED", KNOB_MMAP_LOCKED },
 	{ "vnet_hdr", "PACKET_VNET_HDR: the kernel copies the frame instead of referring to its pages",
 	  KNOB_VNET_HDR },
+	{ "flows", "UDP flows with addresses and ports of their own; 1: one flow of no protocol",
+	  KNOB_FLOWS },
 };
 
 const struct tx_method *method_find(const char *name)

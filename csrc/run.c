@@ -375,13 +375,11 @@ static int config_check(const struct tx_config *config, struct core_error *error
 {
 	if (!method_find(config->method))
 		return error_set(error, EINVAL, "method %s", config->method);
-	if (config->frame_size < ETHERNET_HEADER || config->frame_size > UINT16_MAX)
-		return error_set(error, EINVAL, "frame size %u", config->frame_size);
 	if (!config->threads || config->threads > CORE_MAX_THREADS)
 		return error_set(error, EINVAL, "%u threads", config->threads);
 	if (!config->burst)
 		return error_set(error, EINVAL, "burst of 0 frames");
-	return 0;
+	return frame_check(config, error);
 }
 
 static int cell_sockets(struct tx_cell *cell, struct core_error *error)
@@ -480,7 +478,7 @@ void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts)
 
 	memset(facts, 0, sizeof(*facts));
 	facts->streams = cell->config.threads;
-	facts->number_period = cell->config.prefilled ? 1 : 0;
+	facts->number_period = cell->config.prefilled ? cell->config.flows : 0;
 	for (i = 0; i < cell->config.threads; i++)
 		facts->memory += cell->threads[i].memory;
 	if (cell->socket_nr)

@@ -196,25 +196,24 @@ static int ring_slots(const struct tx_config *config, struct ring *ring, struct 
  * the whole frame belongs into the skb's linear part (tpacket_fill_skb copies that much), which
  * spares devices that cannot keep foreign pages their own, dearer copy (veth: skb_copy_ubufs).
  */
-static int ring_prefill(const struct tx_config *config, struct ring *ring,
-			struct core_error *error)
+static void ring_prefill(const struct tx_config *config, struct ring *ring)
 {
 	const struct virtio_net_hdr header = { .hdr_len = (uint16_t)config->frame_size };
-	unsigned char *frame = malloc(config->frame_size);
 	unsigned int i;
 
-	if (!frame)
-		return error_set(error, ENOMEM, "frame of %u bytes", config->frame_size);
-	frame_build(frame, config, 0);
 	for (i = 0; i < ring->slot_nr; i++) {
-		frame_number(frame, config->frame_size, i);
-		memcpy(ring->slots[i] + ring->data_offset, frame, config->frame_size);
+		unsigned char *frame = ring->slots[i] + ring->data_offset;
+
+		if (i < config->flows) {
+			frame_build(frame, config, 0, i);
+		} else {
+			memcpy(frame, ring->slots[i - config->flows] + ring->data_offset,
+			       config->frame_size);
+			frame_number(frame, config, i);
+		}
 		if (config->vnet_hdr)
-			memcpy(ring->slots[i] + ring->data_offset - sizeof(header), &header,
-			       sizeof(header));
+			memcpy(frame - sizeof(header), &header, sizeof(header));
 	}
-	free(frame);
-	return 0;
 }
 
 static int ring_geometry(const struct tx_config *config, struct ring *ring,
@@ -263,7 +262,7 @@ static int ring_socket_open(struct tx_socket *socket, struct core_error *error)
 	if (!err)
 		err = ring_slots(config, ring, error);
 	if (!err)
-		err = ring_prefill(config, ring, error);
+		ring_prefill(config, ring);
 	if (!err)
 		err = sock_bind(socket, error);
 	return err;
@@ -493,7 +492,7 @@ const struct tx_method ring_method = {
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
 			 KNOB_BURST | KNOB_FILL | KNOB_RING | KNOB_RING_WAIT | KNOB_SNDBUF |
 			 KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS | KNOB_PACKET_LOSS |
-			 KNOB_MMAP_LOCKED | KNOB_VNET_HDR,
+			 KNOB_MMAP_LOCKED | KNOB_VNET_HDR | KNOB_FLOWS,
 	},
 	.probe = ring_probe,
 	.socket_open = ring_socket_open,

@@ -11,7 +11,7 @@ static int send_open(struct tx_thread *thread, struct core_error *error)
 
 static long send_call(struct tx_thread *thread)
 {
-	return syscall(SYS_sendto, thread->socket->fd, thread->buffer, thread->config->frame_size,
+	return syscall(SYS_sendto, thread->socket->fd, thread->next, thread->config->frame_size,
 		       thread->flags, NULL, 0);
 }
 
@@ -26,7 +26,8 @@ const struct tx_method send_method = {
 		.help = "send() per frame on a socket bound to the interface",
 		.path = "packet_snd: skb, copy, dev_queue_xmit",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
-			 KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS,
+			 KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS |
+			 KNOB_FLOWS,
 	},
 	.probe = sock_probe,
 	.socket_open = sock_open_bound,

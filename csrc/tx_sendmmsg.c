@@ -10,31 +10,37 @@
 
 #define SENDMMSG_MAX 1024	/* UIO_MAXIOV: a larger vlen is cut to it without a word */
 
+/* With prefilled flows a burst may begin at any of them: flows - 1 messages more than a burst. */
 struct messages {
 	struct mmsghdr *headers;
 	struct iovec *frames;
+	unsigned int flows;		/* 1: every burst begins at the first message */
 };
 
 static int sendmmsg_open(struct tx_thread *thread, struct core_error *error)
 {
-	const unsigned int burst = thread->config->burst;
+	const struct tx_config *config = thread->config;
+	const unsigned int flows = config->prefilled ? config->flows : 1;
+	const unsigned int number = config->burst + flows - 1;
 	struct messages *messages;
 	unsigned int i;
 	int err;
 
-	err = frame_buffers(thread, burst, error);
+	err = frame_buffers(thread, config->burst, error);
 	if (err)
 		return err;
 	thread->state = messages = calloc(1, sizeof(*messages));
 	if (!messages)
 		return error_set(error, ENOMEM, "sendmmsg headers");
-	messages->headers = calloc(burst, sizeof(*messages->headers));
-	messages->frames = calloc(burst, sizeof(*messages->frames));
+	messages->flows = flows;
+	messages->headers = calloc(number, sizeof(*messages->headers));
+	messages->frames = calloc(number, sizeof(*messages->frames));
 	if (!messages->headers || !messages->frames)
-		return error_set(error, ENOMEM, "sendmmsg headers for %u frames", burst);
-	for (i = 0; i < burst; i++) {
-		messages->frames[i].iov_base = thread->buffer + i * thread->stride;
-		messages->frames[i].iov_len = thread->config->frame_size;
+		return error_set(error, ENOMEM, "sendmmsg headers for %u frames", number);
+	for (i = 0; i < number; i++) {
+		messages->frames[i].iov_base =
+			thread->buffer + (flows > 1 ? i % flows : i) * thread->stride;
+		messages->frames[i].iov_len = config->frame_size;
 		messages->headers[i].msg_hdr.msg_iov = &messages->frames[i];
 		messages->headers[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -45,13 +51,16 @@ static int sendmmsg_burst(struct tx_thread *thread)
 {
 	const unsigned int burst = thread->config->burst;
 	struct messages *messages = thread->state;
+	struct mmsghdr *first = messages->headers;
 	unsigned int i;
 	long sent;
 
 	if (!thread->config->prefilled)
 		for (i = 0; i < burst; i++)
 			frame_copy(thread->buffer + i * thread->stride, thread, thread->number + i);
-	sent = syscall(SYS_sendmmsg, thread->socket->fd, messages->headers, burst, thread->flags);
+	if (unlikely(messages->flows > 1))
+		first += thread->number % messages->flows;
+	sent = syscall(SYS_sendmmsg, thread->socket->fd, first, burst, thread->flags);
 	if (unlikely(sent < 0)) {
 		int code = errno;
 
@@ -81,7 +90,10 @@ static void sendmmsg_close(struct tx_thread *thread)
 
 static void sendmmsg_facts(const struct tx_cell *cell, struct tx_facts *facts)
 {
-	facts->number_period = cell->config.prefilled ? cell->config.burst : 0;
+	const struct tx_config *config = &cell->config;
+
+	if (config->prefilled && config->flows == 1)
+		facts->number_period = config->burst;
 }
 
 const struct tx_method sendmmsg_method = {
@@ -91,7 +103,7 @@ const struct tx_method sendmmsg_method = {
 		.path = "packet_snd per frame, one system call per burst",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
 			 KNOB_BURST | KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT |
-			 KNOB_QDISC_BYPASS,
+			 KNOB_QDISC_BYPASS | KNOB_FLOWS,
 		.max_burst = SENDMMSG_MAX,
 	},
 	.probe = sock_probe,

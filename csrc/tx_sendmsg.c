@@ -22,7 +22,6 @@ static int sendmsg_open(struct tx_thread *thread, struct core_error *error)
 	message = calloc(1, sizeof(*message));
 	if (!message)
 		return error_set(error, ENOMEM, "sendmsg header");
-	message->frame.iov_base = thread->buffer;
 	message->frame.iov_len = thread->config->frame_size;
 	message->header.msg_iov = &message->frame;
 	message->header.msg_iovlen = 1;
@@ -34,6 +33,7 @@ static long sendmsg_call(struct tx_thread *thread)
 {
 	struct message *message = thread->state;
 
+	message->frame.iov_base = thread->next;
 	return syscall(SYS_sendmsg, thread->socket->fd, &message->header, thread->flags);
 }
 
@@ -53,7 +53,8 @@ const struct tx_method sendmsg_method = {
 		.help = "sendmsg() per frame on a socket bound to the interface",
 		.path = "packet_snd, after copying msghdr and iovec",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
-			 KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS,
+			 KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS |
+			 KNOB_FLOWS,
 	},
 	.probe = sock_probe,
 	.socket_open = sock_open_bound,

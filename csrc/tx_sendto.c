@@ -30,7 +30,7 @@ static int sendto_open(struct tx_thread *thread, struct core_error *error)
 
 static long sendto_call(struct tx_thread *thread)
 {
-	return syscall(SYS_sendto, thread->socket->fd, thread->buffer, thread->config->frame_size,
+	return syscall(SYS_sendto, thread->socket->fd, thread->next, thread->config->frame_size,
 		       thread->flags, thread->state, sizeof(struct sockaddr_ll));
 }
 
@@ -50,7 +50,8 @@ const struct tx_method sendto_method = {
 		.help = "sendto() per frame, with the address, on an unbound socket",
 		.path = "packet_snd: device look-up, skb, copy, dev_queue_xmit",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
-			 KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS,
+			 KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS |
+			 KNOB_FLOWS,
 	},
 	.probe = sock_probe,
 	.socket_open = sock_open,

@@ -26,17 +26,17 @@ from bench.counters import (
     parse_softnet,
 )
 from bench.errors import BenchError
-from bench.topology import KINDS, Delivery
+from bench.topology import Delivery
 
 NOTHING = LinkStats(0, 0, 0, 0, 0, 0, 0, 0)
-VETH, LO = KINDS["veth"].delivery, KINDS["lo"].delivery
+VETH, LO = Delivery(), Delivery(header_left_out=14, hidden_backlog=True)
 
 
 def change(arrived: int = 0, size: int = 64, **other: Any) -> Delta:
     """A slice in which frames arrived at a veth's peer, and whatever else is given."""
     values: dict[str, Any] = {
         "tx": NOTHING._replace(tx_dropped=other.pop("device_drops", 0)),
-        "sink": NOTHING._replace(rx_packets=arrived, rx_bytes=arrived * size),
+        "sinks": (NOTHING._replace(rx_packets=arrived, rx_bytes=arrived * size),),
         "qdisc": QdiscStats(0, 0, other.pop("qdisc_drops", 0), 0, 0),
         "softnet": Softnet(0, other.pop("softnet_drops", 0), 0),
         "softirqs": Softirqs(0, 0),
@@ -54,7 +54,7 @@ def judged(slice_: Delta, delivery: Delivery = VETH, **sender: int) -> Accountin
 def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
     before = Counters(
         tx=LinkStats(*range(8)),
-        sink=NOTHING._replace(rx_bytes=2**64 - 10),
+        sinks=(NOTHING._replace(rx_bytes=2**64 - 10),),
         qdisc=QdiscStats(2**33, 2**32 - 1, 2**32 - 5, 0, 0),
         queue=Queue(3, 300),
         softnet=Softnet(2**32 - 1, 0, 1),
@@ -62,7 +62,7 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
     )
     after = Counters(
         tx=LinkStats(*range(100, 108)),
-        sink=NOTHING._replace(rx_bytes=54),
+        sinks=(NOTHING._replace(rx_bytes=54),),
         qdisc=QdiscStats(2**34, 1, 0, 0, 9),
         queue=Queue(1, 100),
         softnet=Softnet(1, 0, 2),
@@ -70,7 +70,7 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
     )
     assert delta(before, after) == Delta(
         tx=LinkStats(*[100] * 8),
-        sink=NOTHING._replace(rx_bytes=64),
+        sinks=(NOTHING._replace(rx_bytes=64),),
         qdisc=QdiscStats(2**33, 2, 5, 0, 9),
         softnet=Softnet(2, 0, 1),
         softirqs=Softirqs(0, 2),
@@ -80,7 +80,7 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
 
 
 def test_delivery_is_read_where_the_kind_says() -> None:
-    slice_ = change(sink=LinkStats(10, 20, 500, 2000, 0, 0, 0, 0))
+    slice_ = change(sinks=(LinkStats(10, 20, 500, 2000, 0, 0, 0, 0),))
     assert delivered(slice_, LO) == 10
     assert delivered_bytes(slice_, LO) == 500 + 10 * 14
     assert delivered(slice_, Delivery(direction="tx")) == 20
@@ -143,7 +143,7 @@ def test_a_softnet_drop_explains_a_frame_only_where_no_device_counts_it() -> Non
 
 
 def test_one_wrong_length_among_many_frames_is_found() -> None:
-    slice_ = change(1000, sink=NOTHING._replace(rx_packets=1000, rx_bytes=64_001))
+    slice_ = change(1000, sinks=(NOTHING._replace(rx_packets=1000, rx_bytes=64_001),))
     assert judged(slice_).problem == "wrong length: 64.001 bytes per frame, 64 meant"
 
 

@@ -30,6 +30,7 @@ _PLAIN = frozenset(
         "sndbuf",
         "msg_dontwait",
         "qdisc_bypass",
+        "flows",
     }
 )
 _RING = frozenset(AXES) - {"method", "replica"}

@@ -45,6 +45,7 @@ FIGURES: Mapping[str, Callable[[CellResult], Figure]] = {
     "short_counts": lambda row: row.short_counts,
     "wmem_high_bytes": lambda row: row.wmem_high,
     "sndbuf_bytes": lambda row: row.sndbuf,
+    "slave_shares": lambda row: "/".join(f"{share:.4f}" for share in row.slaves) or None,
 }
 """How to read each figure; None where there is none.
 

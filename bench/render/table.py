@@ -149,10 +149,19 @@ def _figure_columns(rows: Sequence[CellResult]) -> list[Column]:
             stacked="CPU\nshare",
             dispensable=1,
         ),
+        *_slaves_column(rows),
         *_count_column("drops", [_counted(row, row.drops) for row in rows], dispensable=5),
         *_count_column("EAGAIN", [_counted(row, row.eagain) for row in rows], dispensable=3),
         *_count_column("ENOBUFS", [_counted(row, row.enobufs) for row in rows], dispensable=4),
     ]
+
+
+def _slaves_column(rows: Sequence[CellResult]) -> list[Column]:
+    """How a bond spread the frames over its slaves, if there is one."""
+    if not any(row.slaves for row in rows):
+        return []
+    cells = ("/".join(f"{share * 100:.0f}" for share in row.slaves) or NONE for row in rows)
+    return [Column("slaves %", tuple(cells), stacked="slaves\n%", dispensable=5)]
 
 
 def _ns_column(values: Sequence[float | None]) -> Column:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bench.errors import UsageError
 from bench.model import KindInfo, Value
-from bench.topology import ifb, lo, qdisc, veth
+from bench.topology import bond, ifb, lo, qdisc, veth
 from bench.topology.link import Delivery, Kind, Link, Options, Port
 from bench.topology.netns import entered, new_netns
 from bench.topology.qdisc import QDISCS, Qdisc
@@ -42,7 +42,7 @@ __all__ = [
 NO_QDISC = "noqueue"
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND)}
+    {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND, bond.KIND)}
 )
 INTERFACES: Mapping[str, KindInfo] = MappingProxyType(
     {name: kind.info for name, kind in KINDS.items()}
@@ -58,24 +58,27 @@ class Topology:
 
     ``interface`` and ``qdisc`` are canonical, with what is in effect. ``tx`` is where senders
     open their sockets, ``rx`` where frames arrive and can be captured (lo: the same; ifb:
-    None), ``sinks`` the ports at which the kernel counts them as delivered, in the way that
-    ``delivery`` says. ``mtu`` in bytes of payload.
+    nowhere), ``sinks`` the ports at which the kernel counts them as delivered, in the way that
+    ``delivery`` says. ``queues`` have the qdisc, each its own (a bond: its slaves). ``mtu`` in
+    bytes of payload. ``readdressed``: frames may arrive with another source address.
     """
 
     interface: dict[str, Any]
     qdisc: dict[str, Any]
     mtu: int
     tx: Port
-    rx: Port | None
+    rx: tuple[Port, ...]
     sinks: tuple[Port, ...]
+    queues: tuple[Port, ...]
     src_mac: bytes
     dst_mac: bytes
     delivery: Delivery
+    readdressed: bool = False
 
     @property
     def netns_fds(self) -> tuple[int, ...]:
         """The descriptors that another process needs (``pass_fds``)."""
-        ports = (self.tx, *self.sinks, *((self.rx,) if self.rx else ()))
+        ports = (self.tx, *self.rx, *self.sinks, *self.queues)
         return tuple(sorted({port.netns_fd for port in ports}))
 
 
@@ -93,11 +96,10 @@ def up(interface: Value, qdisc_value: Value | None = NO_QDISC, mtu: int = 0) -> 
     if not kind.info.takes_qdisc and qdisc_name != NO_QDISC:
         raise UsageError(f"interface {kind_name} takes no qdisc: {qdisc_name}; use {NO_QDISC}")
     with kind.create(options, mtu) as link:
-        effective = (
-            qdisc.install(link.tx, qdisc_name, qdisc_options)
-            if kind.info.takes_qdisc
-            else {"kind": NO_QDISC}
-        )
+        queues = link.queues or (link.tx,)
+        effective = {"kind": NO_QDISC}
+        for port in queues if kind.info.takes_qdisc else ():
+            effective = qdisc.install(port, qdisc_name, qdisc_options)
         yield Topology(
             interface={"kind": kind_name, **options.model_dump()},
             qdisc=effective,
@@ -105,9 +107,11 @@ def up(interface: Value, qdisc_value: Value | None = NO_QDISC, mtu: int = 0) -> 
             tx=link.tx,
             rx=link.rx,
             sinks=link.sinks,
+            queues=queues,
             src_mac=link.src_mac,
             dst_mac=link.dst_mac,
-            delivery=kind.delivery,
+            delivery=link.delivery,
+            readdressed=link.readdressed,
         )
 
 

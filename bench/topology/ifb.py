@@ -9,17 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pydantic import Field
-
 from bench.model import KindInfo
 from bench.topology import link, netns
 
 
-class IfbOptions(link.Options):
+class IfbOptions(link.EthernetOptions):
     """What an ifb may have."""
-
-    filters: int = Field(default=0, ge=0, le=link.MAX_FILTERS)
-    """u32 filters on its egress hook, none of which matches."""
 
 
 @contextmanager
@@ -31,13 +26,14 @@ def create(options: IfbOptions, mtu: int) -> Iterator[link.Link]:
                 "ifb",
                 ifname=link.TX_NAME,
                 address=link.TX_MAC.hex(":"),
-                mtu=max(mtu, link.ETHERNET_MTU),
+                mtu=link.mtu_of(options, mtu),
+                num_tx_queues=options.queues,
             )
         port = link.set_up(netns_fd, link.TX_NAME)
         link.add_egress_filters(port, options.filters)
         yield link.Link(
             tx=port,
-            rx=None,
+            rx=(),
             sinks=(port,),
             src_mac=link.TX_MAC,
             dst_mac=link.RX_MAC,
@@ -52,5 +48,4 @@ KIND = link.Kind(
         options=IfbOptions,
     ),
     create=create,
-    delivery=link.Delivery(),
 )

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -50,35 +50,42 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """An interface that is up, with all that belongs to it.
-
-    Senders open their sockets at ``tx``; frames arrive and can be captured at ``rx`` (None
-    where they are swallowed). ``sinks`` are the ports whose counters, summed, are the
-    delivered frames. ``mtu`` in bytes of payload, as the kernel has it.
-    """
-
-    tx: Port
-    rx: Port | None
-    sinks: tuple[Port, ...]
-    src_mac: bytes
-    dst_mac: bytes
-    mtu: int
-
-
-@dataclass(frozen=True, slots=True)
 class Delivery:
-    """How the kernel counts frames that were delivered over a kind of link.
+    """How the kernel counts frames that were delivered over a link.
 
     ``direction`` says which counters of the sinks: ``rx`` (rx_packets, rx_bytes) or ``tx``.
     ``header_left_out`` is how many bytes of each frame the byte counter does not count.
     ``hidden_backlog``: a frame dropped at a full softnet backlog shows in no drop counter of
-    the sending device, only in /proc/net/softnet_stat.
+    the sending device, only in /proc/net/softnet_stat. ``copies`` is how many of each frame
+    arrive.
     """
 
     direction: Literal["rx", "tx"] = "rx"
     header_left_out: int = 0
     hidden_backlog: bool = False
+    copies: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An interface that is up, with all that belongs to it.
+
+    Senders open their sockets at ``tx``; frames arrive and can be captured at ``rx`` (none
+    where they are swallowed). ``sinks`` are the ports whose counters, summed, are the
+    delivered frames, in the way that ``delivery`` says. ``queues`` are the ports that get the
+    qdisc, if not ``tx``. ``mtu`` in bytes of payload, as the kernel has it. ``readdressed``: the
+    link may write another source address into a frame.
+    """
+
+    tx: Port
+    rx: tuple[Port, ...]
+    sinks: tuple[Port, ...]
+    src_mac: bytes
+    dst_mac: bytes
+    mtu: int
+    delivery: Delivery = Delivery()
+    queues: tuple[Port, ...] = ()
+    readdressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +98,40 @@ class Kind:
 
     info: KindInfo
     create: Callable[[Any, int], AbstractContextManager[Link]]
-    delivery: Delivery
-
-
-MAX_FILTERS = 10_000
 
 
 class Options(BaseModel):
     """The options of an interface kind or a qdisc: immutable, and no others than those named."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+MOST_FILTERS = 10_000
+MOST_QUEUES = 4096
+"""rtnl_create_link() refuses more: net/core/rtnetlink.c"""
+LEAST_MTU, MOST_MTU = 68, 65535
+
+
+def _mtu(value: int) -> int:
+    if value and not LEAST_MTU <= value <= MOST_MTU:
+        raise ValueError(f"must be from {LEAST_MTU} to {MOST_MTU}, or 0 for what the cells need")
+    return value
+
+
+class EthernetOptions(Options):
+    """The options of every virtual Ethernet device that is made for a run."""
+
+    mtu: Annotated[int, Field(strict=True), AfterValidator(_mtu)] = 0
+    """Bytes of payload; 0: what the cells need, and 1500 at the least."""
+    queues: int = Field(default=1, strict=True, ge=1, le=MOST_QUEUES)
+    """Transmit queues (numtxqueues), and as many receive queues of the peer."""
+    filters: int = Field(default=0, strict=True, ge=0, le=MOST_FILTERS)
+    """u32 filters on the sending end's egress hook, none of which matches."""
+
+
+def mtu_of(options: EthernetOptions, needed: int) -> int:
+    """The MTU to set, in bytes of payload."""
+    return options.mtu or max(needed, ETHERNET_MTU)
 
 
 @contextmanager
@@ -115,27 +146,36 @@ def rtnl(netns_fd: int) -> Iterator[IPRoute]:
 
 
 @contextmanager
-def refusals(doing: str, lacking: str = "") -> Iterator[None]:
+def refusals(doing: str, unknown: str = "") -> Iterator[None]:
     """Turn a netlink error into a BenchError, in the kernel's words (its extended ack).
 
-    ``doing`` names the thing and the value, ``lacking`` the kernel option that is off if the
-    kernel does not know the kind at all.
+    ``doing`` names the thing and the value, ``unknown`` says what is missing if the kernel does
+    not know the kind at all.
     """
     try:
         yield
     except NetlinkError as error:
         code, words = error.args
-        unknown = lacking if code in (errno.EOPNOTSUPP, errno.ENOENT) else ""
+        missing = unknown if code in (errno.EOPNOTSUPP, errno.ENOENT) else ""
         need = "needs root (CAP_NET_ADMIN)" if code == errno.EPERM else ""
-        raise BenchError("; ".join(filter(None, [f"{doing}: {words}", unknown, need]))) from error
+        raise BenchError("; ".join(filter(None, [f"{doing}: {words}", missing, need]))) from error
+
+
+def lacking(*options: str) -> str:
+    """What to say where the kernel does not know a kind of thing."""
+    return f"this kernel may be without {' or '.join(options)}"
 
 
 def add_link(ip: IPRoute, kind: str, **attributes: Any) -> None:
     """Create an interface; raises BenchError if the kernel lacks the kind or refuses a value."""
-    mtu = attributes["mtu"]
-    lacking = f"this kernel may be without CONFIG_{kind.upper()}"
-    with refusals(f"interface {kind} with MTU {mtu}", lacking):
+    doing = f"interface {kind} with MTU {attributes['mtu']}"
+    with refusals(doing, lacking(f"CONFIG_{kind.upper()}")):
         ip.link("add", kind=kind, **attributes)
+
+
+def index_of(ip: IPRoute, ifname: str) -> int:
+    """The index of an interface that is there."""
+    return int(ip.link("get", ifname=ifname)[0]["index"])
 
 
 def add_egress_filters(port: Port, number: int) -> None:
@@ -146,8 +186,8 @@ def add_egress_filters(port: Port, number: int) -> None:
     """
     if not number:
         return
-    lacking = "this kernel may be without CONFIG_NET_SCH_INGRESS or CONFIG_NET_CLS_U32"
-    with rtnl(port.netns_fd) as ip, refusals(f"{number} egress filters", lacking):
+    unknown = lacking("CONFIG_NET_SCH_INGRESS", "CONFIG_NET_CLS_U32")
+    with rtnl(port.netns_fd) as ip, refusals(f"{number} egress filters", unknown):
         ip.tc("add", "clsact", port.ifindex)
         for _ in range(number):
             ip.tc(
@@ -165,7 +205,7 @@ def add_egress_filters(port: Port, number: int) -> None:
 def set_up(netns_fd: int, ifname: str) -> Port:
     """Set an interface up, without waiting for its carrier."""
     with rtnl(netns_fd) as ip, refusals(f"interface {ifname}: cannot set it up"):
-        ifindex = ip.link("get", ifname=ifname)[0]["index"]
+        ifindex = index_of(ip, ifname)
         ip.link("set", index=ifindex, state="up")
     return Port(netns_fd, ifindex, ifname)
 

@@ -30,13 +30,19 @@ def create(_options: LoOptions, mtu: int) -> Iterator[link.Link]:
         port = link.set_up(netns_fd, "lo")
         effective = link.wait_until_up(port)
         yield link.Link(
-            tx=port, rx=port, sinks=(port,), src_mac=_NO_MAC, dst_mac=_NO_MAC, mtu=effective
+            tx=port,
+            rx=(port,),
+            sinks=(port,),
+            src_mac=_NO_MAC,
+            dst_mac=_NO_MAC,
+            mtu=effective,
+            delivery=link.Delivery(header_left_out=link.ETHERNET_HEADER, hidden_backlog=True),
         )
 
 
 def _raise_mtu(netns_fd: int, mtu: int) -> None:
     with link.rtnl(netns_fd) as ip, link.refusals(f"interface lo with MTU {mtu}"):
-        ip.link("set", index=ip.link("get", ifname="lo")[0]["index"], mtu=mtu)
+        ip.link("set", index=link.index_of(ip, "lo"), mtu=mtu)
 
 
 KIND = link.Kind(
@@ -47,5 +53,4 @@ KIND = link.Kind(
         takes_qdisc=False,
     ),
     create=create,
-    delivery=link.Delivery(header_left_out=link.ETHERNET_HEADER, hidden_backlog=True),
 )

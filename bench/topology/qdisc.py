@@ -20,7 +20,15 @@ from pyroute2.netlink.rtnl.tcmsg import plugins
 
 from bench.errors import BenchError
 from bench.model import KindInfo
-from bench.topology.link import ETHERNET_HEADER, ETHERNET_MTU, Options, Port, refusals, rtnl
+from bench.topology.link import (
+    ETHERNET_HEADER,
+    ETHERNET_MTU,
+    Options,
+    Port,
+    lacking,
+    refusals,
+    rtnl,
+)
 from bench.units import BitRate, Bytes
 
 _U32_MAX = 2**32 - 1
@@ -87,8 +95,8 @@ def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
     where it lacks the qdisc, refuses an option or ignores one.
     """
     row = QDISCS[kind]
-    lacking = f"this kernel may be without CONFIG_NET_SCH_{_CONFIG.get(kind, kind.upper())}"
-    with rtnl(port.netns_fd) as ip, refusals(f"qdisc {kind} on {port.ifname}", lacking):
+    unknown = lacking(f"CONFIG_NET_SCH_{_CONFIG.get(kind, kind.upper())}")
+    with rtnl(port.netns_fd) as ip, refusals(f"qdisc {kind} on {port.ifname}", unknown):
         row.install(ip, port.ifindex, options)
         effective = row.read(ip, port.ifindex, options)
     _check(kind, options.model_dump(), effective)

@@ -3,65 +3,99 @@
 drivers/net/veth.c: ``veth_xmit`` hands the frame to the peer's ``netif_rx``. Only then is it
 counted, whole, as sent here and received there. If the softnet backlog is full it counts as
 tx_dropped here, and a sender without a queueing qdisc is told (NET_XMIT_DROP, ENOBUFS).
+
+Half of what a sender costs is the peer's receive side, which runs in the sender's softirq: what
+becomes of a frame there is an option.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator
 
 from bench.model import KindInfo
-from bench.topology import link, netns
+from bench.topology import link, netns, peer
+from bench.units import parse_cpu_list
 
 
-class VethOptions(link.Options):
+def _rps(text: str) -> str:
+    if text not in ("off", "all"):
+        parse_cpu_list(text)
+    return text
+
+
+class VethOptions(link.EthernetOptions):
     """What a veth pair may have."""
 
-    filters: int = Field(default=0, ge=0, le=link.MAX_FILTERS)
-    """u32 filters on the sending end's egress hook, none of which matches."""
+    peer: Literal["stack", "xdp_drop", "capture"] = "stack"
+    """What the peer does with a frame: the stack drops it, an XDP program does, or all are read."""
+    rps: Annotated[str, AfterValidator(_rps)] = "off"
+    """Receive packet steering of the peer: off, all CPUs, or a list of them ("0,2-3")."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The name and the address of one end of a pair."""
+
+    ifname: str
+    mac: bytes
 
 
 @contextmanager
 def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
-    with netns.private_netns() as near, netns.private_netns() as far:
-        _add_pair(near, far, max(mtu, link.ETHERNET_MTU))
+    with ExitStack() as stack:
+        near = stack.enter_context(netns.private_netns())
+        far = stack.enter_context(netns.private_netns())
+        ends = End(link.TX_NAME, link.TX_MAC), End(link.RX_NAME, link.RX_MAC)
+        add_pair(near, far, *ends, link.mtu_of(options, mtu), options.queues)
         # The peer first: then the sending end has its carrier when it is opened, and its qdisc
         # is attached there and then, not some time later by the link watch.
         rx = link.set_up(far, link.RX_NAME)
         tx = link.set_up(near, link.TX_NAME)
         link.wait_until_up(rx)
         link.add_egress_filters(tx, options.filters)
+        if options.rps != "off":
+            peer.steer(rx, options.rps)
+        by_xdp = options.peer == "xdp_drop"
+        if by_xdp:
+            peer.drop_by_xdp(rx)
+        elif options.peer == "capture":
+            stack.enter_context(peer.read_all(rx))
         yield link.Link(
             tx=tx,
-            rx=rx,
+            rx=() if by_xdp else (rx,),
             sinks=(rx,),
             src_mac=link.TX_MAC,
             dst_mac=link.RX_MAC,
             mtu=link.wait_until_up(tx),
+            # veth_xdp_rcv() counts a frame after its header was taken off.
+            delivery=link.Delivery(header_left_out=link.ETHERNET_HEADER if by_xdp else 0),
         )
 
 
-def _add_pair(near: int, far: int, mtu: int) -> None:
+def add_pair(near: int, far: int, here: End, there: End, mtu: int, queues: int = 1) -> None:
     """Both ends in one request, so that neither is ever in the other's namespace.
 
     The peer has the same MTU: ``is_skb_forwardable`` drops what is longer than its own.
     """
-    peer = {
-        "ifname": link.RX_NAME,
-        "address": link.RX_MAC.hex(":"),
-        "mtu": mtu,
-        "net_ns_fd": far,
-    }
+    common = {"mtu": mtu, "num_tx_queues": queues, "num_rx_queues": queues}
     with link.rtnl(near) as ip:
         link.add_link(
             ip,
             "veth",
-            ifname=link.TX_NAME,
-            address=link.TX_MAC.hex(":"),
-            mtu=mtu,
-            peer=peer,
+            ifname=here.ifname,
+            address=here.mac.hex(":"),
+            peer={
+                "ifname": there.ifname,
+                "address": there.mac.hex(":"),
+                "net_ns_fd": far,
+                **common,
+            },
+            **common,
         )
 
 
@@ -72,5 +106,4 @@ KIND = link.Kind(
         options=VethOptions,
     ),
     create=create,
-    delivery=link.Delivery(),
 )

@@ -79,7 +79,7 @@ static void drive_all(struct tx_config config)
 int main(void)
 {
 	struct tx_config config = {
-		.ifindex = 1, .frame_size = 1514, .threads = 1, .burst = 32,
+		.ifindex = 1, .frame_size = 1514, .threads = 1, .burst = 32, .flows = 1,
 		.ring_version = 2, .ring_block_size = 4096, .ring_block_nr = 32,
 		.ring_frame_size = 2048, .cpus = { 0, 1 },
 	};
@@ -114,6 +114,12 @@ int main(void)
 	drive_all(config);
 	config.socket_shared = 1;
 	config.prefilled = 0;
+	drive_all(config);
+
+	config.flows = 3;
+	config.frame_size = 50;
+	drive_all(config);
+	config.prefilled = 1;
 	drive_all(config);
 
 	config.ring_frame_size = 100;		/* half-open cells are closed too */

@@ -161,7 +161,7 @@ def test_a_fresh_link_is_silent(interface: str) -> None:
         time.sleep(0.3)
         change = link.change()
     assert set(change.tx) == {0}
-    assert set(change.sink) == {0}
+    assert set(change.sinks[0]) == {0}
 
 
 def test_with_ipv6_a_fresh_link_would_not_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,9 +225,8 @@ def test_qdisc_drops_that_the_sender_was_not_told_of_explain_what_is_missing() -
 def test_device_drops_behind_a_qdisc_explain_what_is_missing() -> None:
     """The peer's MTU is too small: veth drops, and pfifo's sender is not told."""
     with watched("veth", "pfifo") as link:
-        assert link.topology.rx is not None
-        with rtnl(link.topology.rx.netns_fd) as ip:
-            ip.link("set", index=link.topology.rx.ifindex, mtu=68)
+        with rtnl(link.topology.rx[0].netns_fd) as ip:
+            ip.link("set", index=link.topology.rx[0].ifindex, mtu=68)
         sent = send(link.topology, FRAMES, 200)
         accounting = link.account(sent, 200)
     assert sent == Sent(completed=FRAMES)
@@ -237,9 +236,8 @@ def test_device_drops_behind_a_qdisc_explain_what_is_missing() -> None:
 
 def test_device_drops_without_a_qdisc_are_refusals() -> None:
     with watched("veth") as link:
-        assert link.topology.rx is not None
-        with rtnl(link.topology.rx.netns_fd) as ip:
-            ip.link("set", index=link.topology.rx.ifindex, mtu=68)
+        with rtnl(link.topology.rx[0].netns_fd) as ip:
+            ip.link("set", index=link.topology.rx[0].ifindex, mtu=68)
         sent = send(link.topology, FRAMES, 200)
         accounting = link.account(sent, 200)
     assert sent == Sent(refused=FRAMES)
@@ -249,8 +247,7 @@ def test_device_drops_without_a_qdisc_are_refusals() -> None:
 
 def test_frames_bypassing_the_qdisc_without_a_carrier_are_refused_by_the_device() -> None:
     with watched("veth") as link:
-        assert link.topology.rx is not None
-        set_state(link.topology.rx, "down")
+        set_state(link.topology.rx[0], "down")
         sent = send(link.topology, FRAMES, bypass=True)
         accounting = link.account(sent)
     assert sent == Sent(refused=FRAMES)

@@ -126,6 +126,41 @@ def test_two_threads_with_sockets_of_their_own_and_with_a_shared_one(bench: Benc
         assert len({thread.cpu for thread in sample.threads}) == 2
 
 
+def test_flows_over_every_interface_by_every_method(bench: Bench) -> None:
+    """Bursts and rings that are no multiple of the flows; each frame is captured and compared."""
+    axes = {
+        "interface": KINDS,
+        "method": METHODS,
+        "frame_size": [50, 1514],
+        "fill": ["copy", "prefilled"],
+        "flows": [2, 7],
+        "burst": [3],
+        "ring": [RING],
+    }
+    outcome = bench("run", bench.matrix(axes))
+    assert outcome.code == 0, outcome.out
+    run = bench.stored()
+    assert len(run.cells) == 3 * 5 * 2 * 2 * 2
+    assert_sound(run, rounds=2)
+
+
+def test_what_the_peer_of_a_veth_does_is_an_option(bench: Bench) -> None:
+    peers = [{"peer": "stack"}, {"peer": "xdp_drop"}, {"peer": "capture"}, {"rps": "all"}]
+    axes = {
+        "interface": [{"kind": "veth"} | options for options in peers],
+        "method": ["sendto", "tx_ring"],
+        "frame_size": [64, 1514],
+        "burst": [8],
+        "ring": [RING],
+    }
+    outcome = bench("run", bench.matrix(axes))
+    assert outcome.code == 0, outcome.out
+    run = bench.stored()
+    assert len(run.cells) == 16
+    assert_sound(run, rounds=2)
+    assert bench.processes() == {}
+
+
 def test_knobs_are_in_effect(bench: Bench) -> None:
     axes = {
         "interface": ["veth"],

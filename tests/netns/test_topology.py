@@ -23,6 +23,14 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
 
 
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of interface that this kernel has."""
+    if request.param == "bond":
+        request.getfixturevalue("bonding")
+    return str(request.param)
+
+
 def here() -> int:
     """The network namespace of the calling thread."""
     return Path("/proc/thread-self/ns/net").stat().st_ino
@@ -32,7 +40,7 @@ def link_by_ip(port: link.Port) -> dict[str, Any]:
     """An interface as `ip` shows it: another reader than the one under test."""
     with entered(port.netns_fd):
         shown = subprocess.run(
-            ["ip", "-j", "link", "show", "dev", port.ifname], check=True, capture_output=True
+            ["ip", "-d", "-j", "link", "show", "dev", port.ifname], check=True, capture_output=True
         )
     return dict(json.loads(shown.stdout)[0])
 
@@ -134,7 +142,6 @@ def test_where_the_way_back_is_barred_nobody_leaves() -> None:
 
 
 @needs_ip
-@pytest.mark.parametrize("kind", KINDS)
 def test_the_interface_is_up_with_its_mtu_and_address(kind: str) -> None:
     with up(kind, "noqueue", 9000) as topology:
         shown = link_by_ip(topology.tx)
@@ -150,7 +157,6 @@ def test_the_mtu_of_the_kind_stays_where_less_is_wanted(kind: str, mtu: int) -> 
         assert topology.mtu == mtu
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_the_mtu_holds_the_longest_frame(kind: str) -> None:
     with up(kind, "noqueue", 65535 - link.ETHERNET_HEADER) as topology:
         assert topology.mtu >= 65535 - link.ETHERNET_HEADER
@@ -159,9 +165,9 @@ def test_the_mtu_holds_the_longest_frame(kind: str) -> None:
 @needs_ip
 def test_a_veth_peer_is_up_in_another_namespace_with_the_same_mtu() -> None:
     with up("veth", "noqueue", 9000) as topology:
-        assert topology.rx is not None
-        shown = link_by_ip(topology.rx)
-        with entered(topology.rx.netns_fd):
+        (peer,) = topology.rx
+        shown = link_by_ip(peer)
+        with entered(peer.netns_fd):
             beyond = here()
         with entered(topology.tx.netns_fd):
             assert here() != beyond
@@ -172,16 +178,15 @@ def test_a_veth_peer_is_up_in_another_namespace_with_the_same_mtu() -> None:
 
 def test_where_frames_arrive() -> None:
     with up("lo") as lo, up("veth") as pair, up("ifb") as ifb:
-        assert lo.rx == lo.tx
-        assert pair.rx is not None
-        assert pair.rx != pair.tx
-        assert ifb.rx is None
-        assert [t.sinks for t in (lo, pair, ifb)] == [(lo.tx,), (pair.rx,), (ifb.tx,)]
+        assert lo.rx == (lo.tx,)
+        assert pair.rx != (pair.tx,)
+        assert ifb.rx == ()
+        assert [t.sinks for t in (lo, pair, ifb)] == [(lo.tx,), pair.rx, (ifb.tx,)]
 
 
 def test_many_topologies_stand_side_by_side() -> None:
     with contextlib.ExitStack() as stack:
-        all_up = [stack.enter_context(up(kind)) for kind in [*KINDS] * 5]
+        all_up = [stack.enter_context(up(kind)) for kind in ["lo", "veth", "ifb"] * 5]
         assert len({fd for topology in all_up for fd in topology.netns_fds}) == 20
 
 
@@ -253,9 +258,77 @@ def test_a_link_without_a_carrier_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(link, "CARRIER_TIMEOUT_S", 0.05)
     with private_netns() as near, private_netns() as far:
-        veth._add_pair(near, far, 1500)
+        veth.add_pair(
+            near, far, veth.End("bench0", link.TX_MAC), veth.End("bench1", link.RX_MAC), 1500
+        )
         with pytest.raises(BenchError, match=r"bench0: no carrier after 0\.05 s"):
             link.wait_until_up(link.set_up(near, "bench0"))
+
+
+# Options
+
+
+@needs_ip
+def test_a_veth_has_the_mtu_and_the_queues_that_were_asked_for() -> None:
+    with up({"kind": "veth", "mtu": 3000, "queues": 3}, mtu=1500) as topology:
+        for port in (topology.tx, *topology.rx):
+            shown = link_by_ip(port)
+            assert (shown["mtu"], shown["num_tx_queues"], shown["num_rx_queues"]) == (3000, 3, 3)
+
+
+@needs_ip
+def test_an_ifb_has_the_mtu_and_the_queues_that_were_asked_for() -> None:
+    with up({"kind": "ifb", "mtu": 3000, "queues": 3}) as topology:
+        shown = link_by_ip(topology.tx)
+        assert (shown["mtu"], shown["num_tx_queues"]) == (3000, 3)
+
+
+@needs_ip
+def test_an_xdp_program_drops_at_the_peer() -> None:
+    with up({"kind": "veth", "peer": "xdp_drop"}) as topology:
+        assert topology.rx == ()
+        shown = link_by_ip(topology.sinks[0])
+        assert shown["xdp"]["mode"] == 1  # by the driver, not the generic hook
+        assert shown["xdp"]["prog"]["id"] > 0
+
+
+def test_an_xdp_program_does_not_take_jumbo_frames() -> None:
+    jumbo = {"kind": "veth", "peer": "xdp_drop", "mtu": 9000}
+    with pytest.raises(BenchError, match=r"XDP program on bench1: .*MTU"), up(jumbo):
+        pass
+
+
+def test_a_capturing_reader_is_there_and_goes() -> None:
+    def taps() -> int:
+        with entered(topology.rx[0].netns_fd):
+            return len(Path("/proc/thread-self/net/packet").read_text().splitlines()) - 1
+
+    with up({"kind": "veth", "peer": "capture"}) as topology:
+        assert taps() == 1
+
+
+@pytest.mark.parametrize(
+    ("rps", "mask"), [("all", sum(1 << c for c in os.sched_getaffinity(0))), ("0", 1)]
+)
+def test_the_peer_s_frames_are_steered(rps: str, mask: int) -> None:
+    with up({"kind": "veth", "rps": rps, "queues": 2}) as topology:
+        shown = in_own_sysfs(topology.rx[0], "cat /sys/class/net/bench1/queues/rx-*/rps_cpus")
+    assert [int(line.replace(",", ""), 16) for line in shown.split()] == [mask, mask]
+
+
+def in_own_sysfs(port: link.Port, command: str) -> str:
+    mounting = f"mount -t sysfs sysfs /sys && {command}"
+    with entered(port.netns_fd):
+        ran = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", mounting], capture_output=True, text=True, check=True
+        )
+    return ran.stdout
+
+
+def test_rps_on_a_cpu_that_is_not_there_is_refused() -> None:
+    absent = {"kind": "veth", "rps": "8000"}
+    with pytest.raises(BenchError, match=r"RPS of bench1: CPUs 8000: "), up(absent):
+        pass
 
 
 # Qdiscs

@@ -1,0 +1,180 @@
+"""A bond over veth pairs: what the bonding driver makes of several links, each with its own qdisc.
+
+drivers/net/bonding/bond_main.c: ``bond_start_xmit`` chooses a slave for each frame, by the mode,
+and hands it to that slave's qdisc (``bond_dev_queue_xmit``). The bond itself has none: the
+matrix's qdisc goes on every slave, and PACKET_QDISC_BYPASS goes around one that is not there.
+
+The slaves' peers are in a second namespace, where arrivals are counted peer by peer; for 802.3ad
+they are the slaves of a bond of their own, so that LACP finds a partner. A frame that no slave
+takes counts as tx_dropped of the bond, as do those that a slave's peer refuses (``bond_get_stats``
+adds up the slaves' counters).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pyroute2 import IPRoute
+
+from bench.errors import BenchError
+from bench.model import KindInfo
+from bench.topology import link, netns, veth
+
+MODES = {
+    "balance-rr": 0,
+    "active-backup": 1,
+    "balance-xor": 2,
+    "broadcast": 3,
+    "802.3ad": 4,
+    "balance-tlb": 5,
+    "balance-alb": 6,
+}
+"""include/uapi/linux/if_bonding.h"""
+HASH_POLICIES = {
+    "layer2": 0,
+    "layer3+4": 1,
+    "layer2+3": 2,
+    "encap2+3": 3,
+    "encap3+4": 4,
+    "vlan+srcmac": 5,
+}
+MOST_SLAVES = 32
+READY_TIMEOUT_S = 20.0
+"""The ports of an aggregator distribute after two seconds at the least (AD_AGGREGATE_WAIT_TIME)."""
+RARELY_S = 0x7FFFFFFF // 10
+"""Between learning packets, which balance-tlb and balance-alb send by themselves: the most whose
+ticks of 100 ms fit an int (BOND_ALB_LP_TICKS)."""
+_LINK_UP = 0
+_ACTIVE = 0
+
+
+class BondOptions(link.Options):
+    """What a bond may have; the defaults are the driver's, but for two slaves."""
+
+    mode: Literal[
+        "balance-rr",
+        "active-backup",
+        "balance-xor",
+        "broadcast",
+        "802.3ad",
+        "balance-tlb",
+        "balance-alb",
+    ] = "balance-rr"
+    """How a slave is chosen for a frame."""
+    slaves: Annotated[int, Field(strict=True, ge=1, le=MOST_SLAVES)] = 2
+    """veth pairs below the bond."""
+    xmit_hash_policy: Literal[
+        "layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac"
+    ] = "layer2"
+    """What of a frame chooses its slave, in the modes that hash."""
+    miimon: Annotated[int, Field(strict=True, ge=1, le=60_000)] = 100
+    """Milliseconds between two looks at the slaves' carriers."""
+
+
+@contextmanager
+def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
+    with netns.private_netns() as near, netns.private_netns() as far:
+        for number in range(options.slaves):
+            veth.add_pair(near, far, _slave(number), _peer(number), max(mtu, link.ETHERNET_MTU))
+        peers = _peers(far, options)
+        slaves = _bonded(near, options, link.TX_NAME, link.TX_MAC, _slave)
+        tx = link.set_up(near, link.TX_NAME)
+        _wait_for_slaves(tx, slaves, options)
+        yield link.Link(
+            tx=tx,
+            rx=peers,
+            sinks=peers,
+            queues=slaves,
+            src_mac=link.TX_MAC,
+            dst_mac=link.RX_MAC,
+            mtu=link.wait_until_up(tx),
+            delivery=link.Delivery(copies=options.slaves if options.mode == "broadcast" else 1),
+            # bond_do_alb_xmit() writes the chosen slave's own address into the frame.
+            readdressed=options.mode in ("balance-tlb", "balance-alb"),
+        )
+
+
+def _slave(number: int) -> veth.End:
+    return veth.End(f"slave{number}", link.TX_MAC[:4] + bytes([1, number]))
+
+
+def _peer(number: int) -> veth.End:
+    return veth.End(f"peer{number}", link.TX_MAC[:4] + bytes([2, number]))
+
+
+def _peers(far: int, options: BondOptions) -> tuple[link.Port, ...]:
+    """The slaves' peers, up; for LACP in a bond of their own, which it is to agree with."""
+    if options.mode != "802.3ad":
+        return tuple(link.set_up(far, _peer(number).ifname) for number in range(options.slaves))
+    peers = _bonded(far, options, link.RX_NAME, link.RX_MAC, _peer)
+    link.set_up(far, link.RX_NAME)
+    return peers
+
+
+def _bonded(
+    netns_fd: int,
+    options: BondOptions,
+    ifname: str,
+    mac: bytes,
+    slave: Callable[[int], veth.End],
+) -> tuple[link.Port, ...]:
+    """A bond with its slaves in it, which it sets up as it takes them: their ports."""
+    with link.rtnl(netns_fd) as ip:
+        with link.refusals(f"bond, mode {options.mode}", link.lacking("CONFIG_BONDING")):
+            ip.link(
+                "add",
+                kind="bond",
+                ifname=ifname,
+                address=mac.hex(":"),
+                bond_mode=MODES[options.mode],
+                bond_miimon=options.miimon,
+                bond_xmit_hash_policy=HASH_POLICIES[options.xmit_hash_policy],
+                bond_lp_interval=RARELY_S,
+            )
+        bond = link.index_of(ip, ifname)
+        ports = []
+        for number in range(options.slaves):
+            name = slave(number).ifname
+            with link.refusals(f"bond, mode {options.mode}: cannot take slave {name}"):
+                ports.append(link.Port(netns_fd, link.index_of(ip, name), name))
+                ip.link("set", index=ports[-1].ifindex, master=bond)
+    return tuple(ports)
+
+
+def _wait_for_slaves(tx: link.Port, slaves: Sequence[link.Port], options: BondOptions) -> None:
+    """Until every slave may carry frames: seen up by miimon, and for LACP distributing.
+
+    Raises BenchError after READY_TIMEOUT_S.
+    """
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    with link.rtnl(tx.netns_fd) as ip, link.refusals(f"interface {tx.ifname}"):
+        while idle := [slave.ifname for slave in slaves if not _is_ready(ip, slave, options)]:
+            if time.monotonic() > deadline:
+                raise BenchError(
+                    f"bond, mode {options.mode}: {', '.join(idle)} not ready after "
+                    f"{READY_TIMEOUT_S:g} s"
+                )
+            time.sleep(0.01)
+
+
+def _is_ready(ip: IPRoute, slave: link.Port, options: BondOptions) -> bool:
+    message = ip.link("get", index=slave.ifindex)[0]
+    data = message.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA")
+    if data is None or data.get_attr("IFLA_BOND_SLAVE_MII_STATUS") != _LINK_UP:
+        return False
+    # Of LACP's ports only those that distribute are active: bond_3ad.c, __enable_port().
+    return options.mode != "802.3ad" or data.get_attr("IFLA_BOND_SLAVE_STATE") == _ACTIVE
+
+
+KIND = link.Kind(
+    info=KindInfo(
+        name="bond",
+        help="a bond over veth pairs; the qdisc is that of each slave",
+        options=BondOptions,
+    ),
+    create=create,
+)

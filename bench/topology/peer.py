@@ -1,0 +1,143 @@
+"""What the receiving end of a link does with the frames that arrive."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.topology.link import Port, lacking, refusals, rtnl
+from bench.topology.netns import entered
+from bench.units import parse_cpu_list
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+# Receive packet steering (Documentation/networking/scaling.rst)
+
+_CLONE_NEWNS = 0x00020000
+_MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+
+
+def steer(port: Port, cpus: str) -> None:
+    """RPS on every receive queue of a port: over all CPUs, or those of a list ("0,2-3").
+
+    Raises BenchError where the kernel is without it or the CPUs are not there.
+    """
+    chosen = sorted(os.sched_getaffinity(0)) if cpus == "all" else parse_cpu_list(cpus)
+    mask = sum(1 << cpu for cpu in chosen)
+    words = [f"{mask >> shift & 0xFFFFFFFF:08x}" for shift in range(0, max(chosen) + 1, 32)]
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(_write_rps, port, cpus, ",".join(reversed(words))).result()
+
+
+def _write_rps(port: Port, cpus: str, mask: str) -> None:
+    """In a thread of its own: /sys shows the network namespace in which it was mounted."""
+    with entered(port.netns_fd):
+        _mount_own_sysfs()
+        queues = sorted(Path(f"/sys/class/net/{port.ifname}/queues").glob("rx-*/rps_cpus"))
+        if not queues:
+            raise BenchError(f"RPS of {port.ifname}: {lacking('CONFIG_RPS')}")
+        for queue in queues:
+            try:
+                queue.write_text(mask)
+            except OSError as error:
+                raise BenchError(f"RPS of {port.ifname}: CPUs {cpus}: {error.strerror}") from error
+
+
+def _mount_own_sysfs() -> None:
+    for done in (
+        _libc.unshare(_CLONE_NEWNS) == 0,
+        _libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) == 0,
+        _libc.mount(b"sysfs", b"/sys", b"sysfs", 0, None) == 0,
+    ):
+        if not done:
+            raise BenchError(
+                f"RPS: cannot mount /sys for a namespace: {os.strerror(ctypes.get_errno())}"
+            )
+
+
+# XDP
+
+_BPF_PROG_LOAD = 5
+_BPF_PROG_TYPE_XDP = 6
+_XDP_DROP = 1
+_BPF_SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
+_RETURN_DROP = struct.pack("=BBhi", 0xB7, 0, 0, _XDP_DROP) + struct.pack("=BBhi", 0x95, 0, 0, 0)
+"""r0 = XDP_DROP; exit"""
+
+
+def drop_by_xdp(port: Port) -> None:
+    """Attach a program that drops every frame as it arrives; it goes with the interface.
+
+    Raises BenchError where the kernel or a missing privilege forbids it.
+    """
+    program = _load_xdp(_RETURN_DROP)
+    try:
+        with rtnl(port.netns_fd) as ip, refusals(f"XDP program on {port.ifname}"):
+            ip.link("set", index=port.ifindex, xdp_fd=program)
+    finally:
+        os.close(program)
+
+
+def _load_xdp(instructions: bytes) -> int:
+    """The descriptor of a loaded program: bpf(BPF_PROG_LOAD), union bpf_attr in linux/bpf.h."""
+    number = _BPF_SYSCALL.get(platform.machine())
+    if number is None:
+        raise BenchError(f"XDP program: bpf() is not known on {platform.machine()}")
+    code = ctypes.create_string_buffer(instructions)
+    licence = ctypes.create_string_buffer(b"GPL")
+    attributes = struct.pack(
+        "=IIQQIIQI",
+        _BPF_PROG_TYPE_XDP,
+        len(instructions) // 8,
+        ctypes.addressof(code),
+        ctypes.addressof(licence),
+        0,
+        0,
+        0,
+        0,
+    )
+    program = _libc.syscall(number, _BPF_PROG_LOAD, attributes, len(attributes))
+    if program < 0:
+        error = ctypes.get_errno()
+        need = "; needs root (CAP_BPF and CAP_NET_ADMIN)" if error == 1 else ""
+        raise BenchError(f"XDP program: {os.strerror(error)}{need}")
+    return int(program)
+
+
+# A reader
+
+
+@contextmanager
+def read_all(port: Port) -> Iterator[None]:
+    """A process that captures every frame which arrives at a port, as tcpdump would.
+
+    Raises BenchError if it does not start.
+    """
+    arguments = [str(os.getpid()), str(port.netns_fd), port.ifname]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", "from bench.topology.reader import main; main()", *arguments],
+        pass_fds=(port.netns_fd,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
+    )
+    assert process.stdout is not None
+    try:
+        if not process.stdout.readline():
+            raise BenchError(f"the capturing reader on {port.ifname} did not start")
+        yield
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()

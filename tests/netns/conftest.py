@@ -1,0 +1,28 @@
+"""What only some kernels have; a test that uses it is skipped elsewhere, with the reason."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from bench.errors import BenchError
+from bench.topology import up
+
+
+@functools.cache
+def why_no_bond() -> str:
+    """Empty if this kernel has bonding; raises whatever else goes wrong with a bond."""
+    try:
+        with up("bond"):
+            return ""
+    except BenchError as error:
+        if "CONFIG_BONDING" not in str(error):
+            raise
+        return str(error)
+
+
+@pytest.fixture(scope="session")
+def bonding() -> None:
+    if reason := why_no_bond():
+        pytest.skip(reason)

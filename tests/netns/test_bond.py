@@ -1,0 +1,275 @@
+"""Bonds over veth pairs: which slaves carry the frames, and what a failover costs.
+
+Few machines' kernels have bonding: `make test-kernels` boots some that do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import matrix, plan, runner, stats
+from bench.cli.options import vocabulary
+from bench.model import Cell, Run, Sample
+from bench.topology import Topology, bond, up
+from bench.topology.link import Port, rtnl
+from tests.netns.conftest import why_no_bond
+from tests.netns.test_run import assert_sound
+
+pytestmark = pytest.mark.netns
+
+FLOWS = 12
+MODULE = Path("/modules/bonding.ko")
+"""Where the virtual machines of `make test-kernels` have it."""
+
+
+class Quiet:
+    """A progress that calls back after the first slices."""
+
+    def __init__(self, then: Callable[[], object] = lambda: None, after: int = 0) -> None:
+        self._then, self._left = then, after
+
+    def stage(self, text: str) -> None: ...
+
+    def rounds(self, slices: int) -> None: ...
+
+    def slice(self, cell: Cell, sample: Sample | None) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._then()
+
+
+def run_of(
+    folder: Path,
+    interfaces: list[dict[str, Any]],
+    progress: runner.Progress | None = None,
+    window: str = "1ms",
+    rounds: int = 2,
+    zipped: Sequence[Sequence[str]] = (),
+    **axes: Any,
+) -> Run:
+    """Run a small matrix in this process."""
+    given = {"interface": [{"kind": "bond"} | options for options in interfaces]} | axes
+    measure = {"window": window, "rounds": rounds}
+    text = json.dumps({"name": "m", "axes": given, "measure": measure, "zip": zipped})
+    loaded = matrix.parse(text, "m.yaml", vocabulary())
+    target = runner.Target(folder / "run.jsonl")
+    return runner.run(loaded, plan.make_plan(loaded, vocabulary()), target, progress or Quiet())
+
+
+# Which slaves carry the frames
+
+INTERFACES: Mapping[str, dict[str, Any]] = {
+    **{f"balance-rr {n}": {"mode": "balance-rr", "slaves": n} for n in (1, 2, 3)},
+    "active-backup": {"mode": "active-backup"},
+    "broadcast": {"mode": "broadcast", "slaves": 3},
+    **{
+        f"balance-xor {policy}": {"mode": "balance-xor", "xmit_hash_policy": policy}
+        for policy in bond.HASH_POLICIES
+    },
+    "802.3ad": {"mode": "802.3ad", "xmit_hash_policy": "layer3+4"},
+    "balance-tlb": {"mode": "balance-tlb", "xmit_hash_policy": "layer3+4"},
+    "balance-alb": {"mode": "balance-alb"},
+}
+
+
+@pytest.fixture(scope="module")
+def every_mode(bonding: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Every mode with one flow and with several; each frame is captured or counted on the way."""
+    return run_of(
+        tmp_path_factory.mktemp("bond"),
+        list(INTERFACES.values()),
+        rounds=1,
+        method=["sendto", "tx_ring"],
+        fill=["copy", "prefilled"],
+        zipped=[["method", "fill"]],
+        frame_size=[100],
+        flows=[1, FLOWS],
+        burst=[8],
+        ring=[{"version": 2, "block_size": 4096, "block_nr": 12, "frame_size": 2048}],
+    )
+
+
+def parts(run: Run, name: str, flows: int) -> list[list[float]]:
+    """The part of the frames that each slave carried, for each cell of an interface."""
+    wanted = INTERFACES[name]
+    found = []
+    for cell in run.cells:
+        interface = cell.values["interface"]
+        assert isinstance(interface, dict)
+        if wanted.items() <= interface.items() and cell.values["flows"] == flows:
+            if "slaves" not in wanted and interface["slaves"] != 2:
+                continue
+            counts = [s.per_sink for s in run.samples if s.cell == cell.id]
+            total = [sum(each) for each in zip(*counts, strict=True)]
+            found.append([count / sum(total) for count in total])
+    assert len(found) == 2, name
+    return found
+
+
+def test_all_frames_arrive_in_every_mode(every_mode: Run) -> None:
+    assert len(every_mode.cells) == len(INTERFACES) * 2 * 2
+    assert_sound(every_mode, rounds=1)
+
+
+@pytest.mark.parametrize("slaves", [2, 3])
+@pytest.mark.parametrize("flows", [1, FLOWS])
+def test_balance_rr_gives_every_slave_an_equal_part(
+    every_mode: Run, slaves: int, flows: int
+) -> None:
+    for carried in parts(every_mode, f"balance-rr {slaves}", flows):
+        assert carried == pytest.approx([1 / slaves] * slaves, abs=0.02)
+
+
+def test_a_bond_of_one_slave_has_nothing_to_spread(every_mode: Run) -> None:
+    assert parts(every_mode, "balance-rr 1", 1) == [[], []]
+
+
+@pytest.mark.parametrize("flows", [1, FLOWS])
+def test_active_backup_uses_one_slave(every_mode: Run, flows: int) -> None:
+    assert parts(every_mode, "active-backup", flows) == [[1, 0]] * 2
+
+
+@pytest.mark.parametrize("flows", [1, FLOWS])
+def test_broadcast_sends_every_frame_by_every_slave(every_mode: Run, flows: int) -> None:
+    assert parts(every_mode, "broadcast", flows) == [[1 / 3] * 3] * 2
+
+
+@pytest.mark.parametrize("name", [*(f"balance-xor {p}" for p in bond.HASH_POLICIES), "802.3ad"])
+def test_one_flow_stays_on_one_slave_where_a_hash_chooses(every_mode: Run, name: str) -> None:
+    for carried in parts(every_mode, name, 1):
+        assert sorted(carried)[-1] == 1
+
+
+@pytest.mark.parametrize(
+    "name", [*(f"balance-xor {p}" for p in bond.HASH_POLICIES if p != "vlan+srcmac"), "802.3ad"]
+)
+def test_flows_spread_over_all_slaves_where_a_hash_chooses(every_mode: Run, name: str) -> None:
+    for carried in parts(every_mode, name, FLOWS):
+        assert min(carried) > 0.5 / len(carried)
+
+
+def test_a_hash_of_the_source_mac_keeps_a_sender_s_flows_together(every_mode: Run) -> None:
+    for carried in parts(every_mode, "balance-xor vlan+srcmac", FLOWS):
+        assert sorted(carried) == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["balance-tlb", "balance-alb"])
+def test_load_balancing_modes_begin_on_the_active_slave(every_mode: Run, name: str) -> None:
+    """Frames that are not IP stay there (bond_alb_xmit); a flow is moved by its load of 10 s."""
+    assert parts(every_mode, name, 1) == [[1, 0]] * 2
+    assert all(carried[0] > 0 for carried in parts(every_mode, name, FLOWS))
+
+
+# Failover
+
+
+@contextmanager
+def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Topology]]:
+    """The topologies of the runs inside."""
+    made: list[Topology] = []
+
+    @contextmanager
+    def watched(*arguments: Any) -> Iterator[Topology]:
+        with up(*arguments) as topology:
+            made.append(topology)
+            yield topology
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "up", watched)
+        yield made
+
+
+def down_as_frames_arrive(port: Port) -> None:
+    """Set a slave's peer down in the midst of a slice."""
+    with rtnl(port.netns_fd) as ip:
+
+        def arrived() -> int:
+            return int(ip.link("get", index=port.ifindex)[0].get_attr("IFLA_STATS64")["rx_packets"])
+
+        before = arrived()
+        while arrived() < before + 100:
+            time.sleep(0.001)
+        ip.link("set", index=port.ifindex, state="down")
+
+
+@pytest.mark.usefixtures("bonding")
+def test_frames_lost_in_a_failover_are_counted_and_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        made = stack.enter_context(captured(monkeypatch))
+
+        def cut() -> None:
+            thread = threading.Thread(target=down_as_frames_arrive, args=[made[0].sinks[0]])
+            stack.callback(thread.join)
+            thread.start()
+
+        run = run_of(
+            tmp_path,
+            [{"mode": "active-backup", "miimon": 50}],
+            Quiet(cut, after=4),
+            window="300ms",
+            rounds=3,
+            method=["sendto", "tx_ring"],
+            frame_size=[100],
+            burst=[8],
+        )
+    assert run.failures == {}
+    mine = [sample for sample in run.samples if len(sample.per_sink) == 2]
+    assert len(mine) == 6
+    for sample in mine:
+        assert sample.problem == ""
+        assert sample.delivered + sample.lost == sample.slice_completed
+    assert sum(sample.lost + sample.slice_refused for sample in mine) > 0
+    assert {sample.carrier_lost for sample in mine if sample.lost} <= {"slave0"}
+    assert [count > 0 for count in mine[0].per_sink] == [True, False]
+    assert [count > 0 for count in mine[-1].per_sink] == [False, True]
+    for result in stats.summarise(run, 0.01):
+        mine = [sample for sample in run.samples if sample.cell == result.cell.id]
+        noted = any(note.startswith("failover: slave0") for note in result.notes)
+        assert noted == any(sample.carrier_lost for sample in mine)
+
+
+# Without bonding
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_DELETE_MODULE, _FINIT_MODULE = 176, 313  # x86_64, as those virtual machines are
+
+
+@pytest.fixture
+def no_bonding() -> Iterator[None]:
+    """The kernel as it is if it has no bonding, else without its module for a while."""
+    if why_no_bond():
+        yield
+        return
+    if not MODULE.exists():
+        pytest.skip("this kernel has bonding, and its module cannot be put back")
+    assert _libc.syscall(_DELETE_MODULE, b"bonding", os.O_NONBLOCK) == 0
+    try:
+        yield
+    finally:
+        with MODULE.open("rb") as file:
+            assert _libc.syscall(_FINIT_MODULE, file.fileno(), b"max_bonds=0", 0) == 0
+
+
+@pytest.mark.usefixtures("no_bonding")
+def test_without_bonding_its_cells_are_rows_with_the_reason(tmp_path: Path) -> None:
+    given = {"interface": ["ifb", "bond"], "method": ["send"], "frame_size": [64]}
+    text = json.dumps({"name": "m", "axes": given, "measure": {"window": "1ms", "rounds": 2}})
+    loaded = matrix.parse(text, "m.yaml", vocabulary())
+    target = runner.Target(tmp_path / "run.jsonl")
+    run = runner.run(loaded, plan.make_plan(loaded, vocabulary()), target, Quiet())
+    (reason,) = run.failures.values()
+    assert re.match(r"bond, mode balance-rr: .*; this kernel may be without CONFIG_BONDING", reason)
+    assert len(run.samples) == 2
