@@ -107,7 +107,7 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
         cpus = {cpu for span in spans for cpu in range(span[0], span[-1] + 1)}
         if all(span[0] <= span[-1] for span in spans) and max(cpus) < _MOST_CPUS:
             return tuple(sorted(cpus))
-    raise ValueError(f"{show(text)} is not allowed; write off, all or a list of CPUs (0,2-3)")
+    raise ValueError(f"{show(text)} is not allowed; write none, all or a list of CPUs (0,2-3)")
 
 
 def show(value: object) -> str:

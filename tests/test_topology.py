@@ -25,7 +25,7 @@ TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
 
 
 def test_the_tables_list_what_there_is() -> None:
-    assert list(INTERFACES) == list(KINDS) == ["lo", "veth", "ifb"]
+    assert list(INTERFACES) == list(KINDS) == ["lo", "veth", "ifb", "bond"]
     assert list(QDISC_KINDS) == list(QDISCS) == ["noqueue", "pfifo", "bfifo", "tbf", "htb"]
 
 
@@ -72,12 +72,12 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
 @pytest.mark.parametrize(
     ("interface", "qdisc", "message"),
     [
-        ("wlan", "noqueue", "interface 'wlan' is unknown; known are lo, veth, ifb"),
-        ({"peer": 1}, "noqueue", "interface None is unknown; known are lo, veth, ifb"),
+        ("wlan", "noqueue", "interface 'wlan' is unknown; known are lo, veth, ifb, bond"),
+        ({"peer": 1}, "noqueue", "interface None is unknown; known are lo, veth, ifb, bond"),
         (
             {"kind": "veth", "x": 1},
             "noqueue",
-            "interface veth: option x is unknown; known: filters",
+            "interface veth: option x is unknown; known: mtu, queues, filters, peer, rps",
         ),
         ("veth", "red", "qdisc 'red' is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
         ("veth", True, "qdisc True is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
@@ -95,7 +95,7 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
         (
             "veth",
             {"kind": "bfifo", "limit": "5GiB"},
-            "qdisc bfifo: limit '5GiB': must be from 1 to 4294967295",
+            "qdisc bfifo: limit: 5368709120 is out of range; write 1 to 4294967295",
         ),
         (
             "veth",
@@ -103,6 +103,27 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
             "qdisc tbf: burst 1048576 lasts 8388 s at rate 1000; at most 274 s are allowed",
         ),
         ("lo", "pfifo", "interface lo takes no qdisc: pfifo; use noqueue"),
+        (
+            {"kind": "veth", "mtu": 67},
+            "noqueue",
+            "interface veth: mtu: 67 is out of range; "
+            "write 68 to 65535, or 0 for what the cells need",
+        ),
+        (
+            {"kind": "veth", "rps": "3-1"},
+            "noqueue",
+            "interface veth: rps: '3-1' is not allowed; write none, all or a list of CPUs (0,2-3)",
+        ),
+        (
+            {"kind": "bond", "slaves": 0},
+            "noqueue",
+            "interface bond: slaves 0: Input should be greater than or equal to 1",
+        ),
+        (
+            {"kind": "bond", "slaves": 33},
+            "noqueue",
+            "interface bond: slaves 33: Input should be less than or equal to 32",
+        ),
     ],
 )
 def test_a_value_that_no_table_knows_is_refused_in_one_line(

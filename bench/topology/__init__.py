@@ -146,5 +146,6 @@ def _first_problem(error: ValidationError, info: KindInfo) -> str:
     if first["type"] == "extra_forbidden":
         known = ", ".join(info.options.model_fields) or "none"
         return f"option {option} is unknown; known: {known}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{option} {first['input']!r}: {message}" if option else message
+    if first["type"] == "value_error":
+        return ": ".join(filter(None, [option, first["msg"].removeprefix("Value error, ")]))
+    return f"{option} {first['input']!r}: {first['msg']}"

@@ -114,7 +114,10 @@ LEAST_MTU, MOST_MTU = 68, 65535
 
 def _mtu(value: int) -> int:
     if value and not LEAST_MTU <= value <= MOST_MTU:
-        raise ValueError(f"must be from {LEAST_MTU} to {MOST_MTU}, or 0 for what the cells need")
+        raise ValueError(
+            f"{value} is out of range; "
+            f"write {LEAST_MTU} to {MOST_MTU}, or 0 for what the cells need"
+        )
     return value
 
 

@@ -44,7 +44,7 @@ def _between(low: int, high: int) -> AfterValidator:
 
     def check(value: int) -> int:
         if not low <= value <= high:
-            raise ValueError(f"must be from {low} to {high}")
+            raise ValueError(f"{value} is out of range; write {low} to {high}")
         return value
 
     return AfterValidator(check)

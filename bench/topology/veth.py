@@ -23,7 +23,7 @@ from bench.units import parse_cpu_list
 
 
 def _rps(text: str) -> str:
-    if text not in ("off", "all"):
+    if text not in ("none", "all"):
         parse_cpu_list(text)
     return text
 
@@ -33,8 +33,8 @@ class VethOptions(link.EthernetOptions):
 
     peer: Literal["stack", "xdp_drop", "capture"] = "stack"
     """What the peer does with a frame: the stack drops it, an XDP program does, or all are read."""
-    rps: Annotated[str, AfterValidator(_rps)] = "off"
-    """Receive packet steering of the peer: off, all CPUs, or a list of them ("0,2-3")."""
+    rps: Annotated[str, AfterValidator(_rps)] = "none"
+    """Receive packet steering of the peer: none, all CPUs, or a list of them ("0,2-3")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
         tx = link.set_up(near, link.TX_NAME)
         link.wait_until_up(rx)
         link.add_egress_filters(tx, options.filters)
-        if options.rps != "off":
+        if options.rps != "none":
             peer.steer(rx, options.rps)
         by_xdp = options.peer == "xdp_drop"
         if by_xdp:
