@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import cpus
+from bench.machine import Machine
+
 VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
 SYSCTLS = (
     "net.core.wmem_default",
@@ -38,7 +41,7 @@ def fingerprint() -> dict[str, Any]:
         "arch": platform.machine(),
         "cpu": cpu_model(),
         "cpus_online": _read("/sys/devices/system/cpu/online"),
-        "cpus_allowed": sorted(os.sched_getaffinity(0)),
+        "cpus_allowed": list(cpus.allowed(Machine())),
         "memory_bytes": _meminfo("MemTotal"),
         "virtualisation": virtualisation(),
         "mitigations": mitigations(),

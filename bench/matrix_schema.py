@@ -94,6 +94,7 @@ def _types(vocabulary: Vocabulary, *, partial: bool) -> dict[str, Any]:
         "method": _one_of(vocabulary.methods),
         "frame_size": Annotated[int, bytes_between(14, 65535)],
         "threads": Annotated[int, _whole(1, 64)],
+        "affinity": _one_of(["pinned", "free"]),
         "socket": _one_of(["own", "shared"]),
         "burst": Annotated[int, _whole(1, 65536)],
         "fill": _one_of(["copy", "prefilled"]),

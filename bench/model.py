@@ -22,6 +22,7 @@ AXES = (
     "method",
     "frame_size",
     "threads",
+    "affinity",
     "socket",
     "burst",
     "fill",
@@ -45,6 +46,7 @@ DEFAULTS: Mapping[str, Value] = {
     "method": "sendto",
     "frame_size": 64,
     "threads": 1,
+    "affinity": "pinned",
     "socket": "own",
     "burst": 64,
     "fill": "prefilled",
@@ -135,7 +137,7 @@ class Measure:
     """Half-width of the 95 % interval of the ratio to the baseline, as a fraction."""
     seed: int = 1
     cpus: tuple[int, ...] | None = None
-    """CPU numbers, thread i on ``cpus[i]``; None is ``auto``."""
+    """CPU numbers, thread i on ``cpus[i]``; None is ``auto``: all that may be used."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -244,7 +246,11 @@ def value_text(value: Value | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ThreadSample:
-    """What one sending thread counted in the window of one slice; times in nanoseconds."""
+    """What one sending thread counted in the window of one slice; times in nanoseconds.
+
+    ``cpu`` is where it closed its window; ``moved`` is 1 if it opened it on another one, or was
+    pinned to another one.
+    """
 
     cpu: int
     wall_ns: int
@@ -264,6 +270,7 @@ class ThreadSample:
     voluntary: int = 0
     involuntary: int = 0
     wmem_high: int = 0
+    moved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +365,8 @@ class CellResult:
     cell, taken within rounds (``ratio`` of pps: above 1 is faster; ``ratio_ns`` of ns/frame:
     below 1 is cheaper). ``share`` is the fraction of its CPU that the sender got while it was
     not blocked. ``slaves`` are the fractions of the delivered frames that each slave of a bond
-    carried. ``disturbed`` samples were left out for what others did to the sender. Counts are
+    carried. ``disturbed`` samples were left out for what others did to the sender; in ``moved``
+    ones a thread that was not pinned ended its window on another CPU than it began on. Counts are
     sums over the valid samples' windows.
     """
 
@@ -369,6 +377,7 @@ class CellResult:
     invalid: int = 0
     invalid_reason: str = ""
     disturbed: int = 0
+    moved: int = 0
     pps: Estimate | None = None
     gbps: Estimate | None = None
     ns_per_frame: Estimate | None = None

@@ -252,7 +252,6 @@ class Slice:
     slice_refused: int
     """Frames that the sender knows were refused: ENOBUFS, and calls cut short."""
     undrained: int
-    moved: bool
 
 
 class OpenCell:
@@ -306,7 +305,6 @@ class OpenCell:
             slice_completed=sum(thread.slice.completed for thread in threads),
             slice_refused=sum(t.slice.enobufs + t.slice.short_counts for t in threads),
             undrained=sum(thread.undrained for thread in threads),
-            moved=any(thread.moved for thread in threads),
         )
 
     def burst(self, thread: int, deadline_ns: int) -> int:
@@ -335,6 +333,7 @@ def _config(
     ring: Any = values.get("ring") or {}
     sndbuf: Any = values.get("sndbuf")
     sndbuf = sndbuf if isinstance(sndbuf, dict) else {"bytes": 0, "force": False}
+    pinned_to = [] if values.get("affinity") == "free" else cpus
     return {
         "ifindex": endpoint.ifindex if endpoint else 0,
         "dst": endpoint.dst if endpoint else bytes(6),
@@ -357,7 +356,7 @@ def _config(
         "mmap_locked": bool(values.get("mmap_locked")),
         "vnet_hdr": bool(values.get("vnet_hdr")),
         "flows": values.get("flows") or 1,
-        "cpus": [*cpus, *[-1] * (64 - len(cpus))],
+        "cpus": [*pinned_to, *[-1] * (64 - len(pinned_to))],
     }
 
 
@@ -384,4 +383,5 @@ def _thread_sample(raw: Any) -> ThreadSample:
         voluntary=raw.voluntary,
         involuntary=raw.involuntary,
         wmem_high=raw.wmem_high,
+        moved=raw.moved,
     )

@@ -1,7 +1,6 @@
 """From a matrix to the cells that run: expand, exclude, collapse, validate, order, estimate.
 
-Nothing here needs more of a machine than its page size and the CPUs that may be used, and
-nothing is set up.
+Nothing here needs more of a machine than its page size and its CPUs, and nothing is set up.
 """
 
 from __future__ import annotations
@@ -12,10 +11,13 @@ import itertools
 import json
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bench import cpus
+from bench.cpus import Choice
 from bench.errors import UsageError
+from bench.machine import Machine
 from bench.model import (
     AXES,
     DEFAULTS,
@@ -58,6 +60,7 @@ in each round. They say whether it was the same machine throughout."""
 
 Combination = tuple[int, ...]
 """For each axis of AXES the index of its value; -1 where the cell ignores the axis."""
+HERE = Machine()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,9 @@ class Plan:
     ``combinations`` counts the product and the included rows; ``excluded`` those that a rule
     left out, ``collapsed`` those that became the same cell as an earlier one. ``baselines`` maps
     a cell's id to its baseline's, ``topology_of`` to an index of ``topologies`` (neither has an
-    entry for a cell without one).
+    entry for a cell without one). Thread i of a cell is pinned to ``cpus[i]``; ``cpus_why`` says
+    what put them into this order. ``unfit`` has the cells that want more CPUs than there are, and
+    their reasons.
     """
 
     cells: tuple[Cell, ...]
@@ -87,11 +92,17 @@ class Plan:
     topologies: tuple[TopologySpec, ...]
     topology_of: Mapping[str, int]
     cpus: tuple[int, ...]
+    cpus_why: str = ""
+    unfit: Mapping[str, str] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Cells whose minimum effect in comparisons is their own, a fraction."""
 
+    @property
+    def runnable(self) -> tuple[Cell, ...]:
+        return tuple(cell for cell in self.cells if cell.id not in self.unfit)
 
-def make_plan(matrix: Matrix, vocabulary: Vocabulary) -> Plan:
+
+def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -> Plan:
     """The cells of a matrix. Raises UsageError with every problem, each with its place."""
     space = _Space(matrix, vocabulary)
     cells: dict[Combination, Combination] = {}  # signature -> the first combination that gave it
@@ -107,8 +118,9 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary) -> Plan:
         combinations += 1
         cells.setdefault(space.signature(combination), combination)
     made = {signature: space.cell(signature) for signature in cells}
-    cpus = _usable_cpus(matrix)
-    problems = _problems(space, cells, made, cpus)
+    chosen = _chosen_cpus(matrix, machine, list(made.values()))
+    unfit = _unfit(matrix, list(made.values()), chosen)
+    problems = _problems(space, cells, made, chosen, unfit)
     if not cells:
         problems = [f"{matrix.where('exclude')}: every combination is excluded; keep at least one"]
     baselines = _baselines(space, cells, made)
@@ -127,7 +139,9 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary) -> Plan:
         baselines=baselines,
         topologies=(),
         topology_of={},
-        cpus=cpus,
+        cpus=chosen.cpus,
+        cpus_why=chosen.why,
+        unfit=unfit,
         thresholds=_thresholds(matrix, list(made.values())),
     )
     return _with_cells(plan, list(made.values()))
@@ -140,7 +154,7 @@ def _with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
     keys: dict[str, str] = {}
     for cell in cells:
         interface = cell.values["interface"]
-        if interface is None:
+        if interface is None or cell.id in plan.unfit:
             continue
         qdisc = cell.values["qdisc"] or DEFAULTS["qdisc"]
         key = keys[cell.id] = json.dumps([interface, qdisc], sort_keys=True)
@@ -154,6 +168,7 @@ def _with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
         baselines={cell: base for cell, base in plan.baselines.items() if {cell, base} <= ids},
         topologies=tuple(TopologySpec(*specs[key], mtus[key]) for key in specs),
         topology_of={cell: order[key] for cell, key in keys.items()},
+        unfit={cell: reason for cell, reason in plan.unfit.items() if cell in ids},
     )
 
 
@@ -300,34 +315,58 @@ def _thresholds(matrix: Matrix, cells: Sequence[Cell]) -> dict[str, float]:
 # Checks that need no machine
 
 
-def _usable_cpus(matrix: Matrix) -> tuple[int, ...]:
-    """CPUs for threads, thread i on the i-th: as given, else all allowed with CPU 0 last.
-
-    CPU 0 is where most kernels take interrupts and run housekeeping.
-    """
-    allowed = sorted(os.sched_getaffinity(0))
+def _chosen_cpus(matrix: Matrix, machine: Machine, cells: Sequence[Cell]) -> Choice:
+    """CPUs for threads: as the matrix has them, else all that may be used, the best first."""
+    allowed = cpus.allowed(machine)
     if matrix.measure.cpus is None:
-        return tuple([*[cpu for cpu in allowed if cpu], *[cpu for cpu in allowed if not cpu]])
+        devices = [cpus.device(machine, name) for name in named_devices(cells)]
+        return cpus.choose(cpus.layout(machine), allowed, devices)
     missing = [cpu for cpu in matrix.measure.cpus if cpu not in allowed]
     if missing:
         raise UsageError(
             f"{matrix.where('measure', 'cpus')}: CPU {missing[0]} is not there or may not be "
             f"used; allowed: {', '.join(map(str, allowed))}"
         )
-    return matrix.measure.cpus
+    return Choice(matrix.measure.cpus, "as the matrix names them")
+
+
+def named_devices(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """The real interfaces that cells name, each once."""
+    values = [cell.values["interface"] for cell in cells]
+    named = [str(value["name"]) for value in values if isinstance(value, dict) and "name" in value]
+    return tuple(dict.fromkeys(named))
+
+
+def _unfit(matrix: Matrix, cells: Sequence[Cell], chosen: Choice) -> dict[str, str]:
+    """Cells that want more CPUs than there are, where the matrix leaves the choice to the machine.
+
+    They are no error, as the matrix may be right for another machine, unless nothing else is in it.
+    """
+    if matrix.measure.cpus is not None:
+        return {}
+    here = len(chosen.cpus)
+    found = {c.id: f"{c.threads} threads: {_cpus(here)} here" for c in cells if c.threads > here}
+    return found if len(found) < len(cells) else {}
+
+
+def _cpus(count: int) -> str:
+    return f"{count} CPU{'' if count == 1 else 's'}"
 
 
 def _problems(
     space: _Space,
     cells: Mapping[Combination, Combination],
     made: Mapping[Combination, Cell],
-    cpus: Sequence[int],
+    chosen: Choice,
+    unfit: Collection[str],
 ) -> list[str]:
     """What cannot work in any cell, one line per axis value, in the order of the file."""
     found: dict[str, Mark] = {}
     for signature, combination in cells.items():
-        values = made[signature].values
-        for axis, problem in _cell_problems(values, space.vocabulary, cpus):
+        cell = made[signature]
+        for axis, problem in _cell_problems(cell.values, space.vocabulary, len(chosen.cpus)):
+            if axis == "threads" and cell.id in unfit:
+                continue
             path = _path_of(space.matrix, axis, combination[AXES.index(axis)])
             found[f"{space.matrix.where(*path)}: {problem}"] = space.matrix.mark(*path)
     return sorted(found, key=lambda text: found[text])
@@ -343,13 +382,13 @@ def _path_of(matrix: Matrix, axis: str, index: int) -> tuple[str | int, ...]:
 
 
 def _cell_problems(
-    values: Mapping[str, Value | None], vocabulary: Vocabulary, cpus: Sequence[int]
+    values: Mapping[str, Value | None], vocabulary: Vocabulary, cpus: int
 ) -> Iterator[tuple[str, str]]:
     """(axis, what is wrong; what is allowed) for each thing that this cell cannot have."""
     method = vocabulary.methods[str(values["method"])]
     threads, burst, ring = values["threads"], values["burst"], values["ring"]
-    if isinstance(threads, int) and threads > len(cpus):
-        yield "threads", f"{threads} threads on {len(cpus)} CPUs; at most {len(cpus)}"
+    if isinstance(threads, int) and threads > cpus:
+        yield "threads", f"{threads} threads on {_cpus(cpus)}; at most {cpus}"
     if isinstance(burst, int) and method.max_burst and burst > method.max_burst:
         yield "burst", f"{burst} frames in one {method.name} call; at most {method.max_burst}"
     yield from _frame_size_problems(values)
@@ -479,7 +518,11 @@ def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:
         )
         raise UsageError(f"--filter {chosen}: no cell has that; {there}")
     wanted |= {plan.baselines[cell] for cell in wanted if cell in plan.baselines}
-    return _with_cells(plan, [cell for cell in plan.cells if cell.id in wanted])
+    kept = _with_cells(plan, [cell for cell in plan.cells if cell.id in wanted])
+    if not kept.runnable:
+        reasons = "; ".join(dict.fromkeys(kept.unfit.values()))
+        raise UsageError(f"--filter keeps nothing that can run here: {reasons}; widen it")
+    return kept
 
 
 def round_order(cells: Sequence[str], seed: int, round_: int) -> list[str]:
@@ -492,7 +535,7 @@ def round_order(cells: Sequence[str], seed: int, round_: int) -> list[str]:
 def estimate_ns(plan: Plan, matrix: Matrix) -> tuple[int, int]:
     """Nanoseconds that a run will take: with the least and with the most rounds."""
     slice_ns = matrix.measure.window_ns + SLICE_OVERHEAD_NS
-    rounds, cells = matrix.measure.rounds, len(plan.cells)
+    rounds, cells = matrix.measure.rounds, len(plan.runnable)
     return (
         cells * (rounds.min * slice_ns + OPEN_NS),
         cells * (rounds.max * slice_ns + OPEN_NS),

@@ -107,8 +107,13 @@ def _span(counts: list[int]) -> str:
 
 
 def _cores(run: Run) -> str:
-    used = sorted({t.cpu for sample in run.samples for t in sample.threads})
-    return ", ".join(f"CPU {cpu}" for cpu in used) or "none"
+    """Those on which windows ended, in the order in which threads get them, and why in this one."""
+    measure = run.header["measure"]
+    used = {t.cpu for sample in run.samples for t in sample.threads}
+    ordered = [cpu for cpu in measure.get("cpus", ()) if cpu in used]
+    names = ", ".join(f"CPU {cpu}" for cpu in [*ordered, *sorted(used.difference(ordered))])
+    why = measure.get("cpus_why")
+    return (names or "none") + (f" ({why})" if why else "")
 
 
 def _mitigations(machine: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import doctor, host, interrupts, native, plan, stats, store
+from bench import cpus, doctor, host, interrupts, native, plan, stats, store
 from bench.doctor.limits import MEMORY_SHARE
 from bench.errors import BenchError, UsageError, WorkerDied
 from bench.model import Cell, Matrix, Run, Sample
@@ -64,7 +64,8 @@ def run(matrix: Matrix, planned: Plan, target: Target, progress: Progress) -> Ru
                 writer.header(header, planned.cells, plan.CALIBRATION)
             else:
                 writer.write("resume", {"at": _now()})
-            session.run()
+            with cpus.kept_off(session.senders):
+                session.run()
             end = "done"
         except KeyboardInterrupt:
             end = "interrupted"
@@ -104,6 +105,7 @@ def _header(matrix: Matrix, planned: Plan, findings: Sequence[doctor.Finding]) -
             "precision": measure.precision,
             "seed": measure.seed,
             "cpus": list(planned.cpus),
+            "cpus_why": planned.cpus_why,
         },
         "core": {"hash": core.hash, "compiler": core.compiler},
         "host": host.fingerprint(),
@@ -157,7 +159,7 @@ class _Session:
         self._checked: set[str] = set()
         self._open: set[str] = set()
         self._worker: Worker | None = None
-        self._senders = planned.cpus[: max(cell.threads for cell in planned.cells)]
+        self.senders = planned.cpus[: max(cell.threads for cell in planned.runnable)]
         self.windows_s = 0.0
         self.cpu: dict[str, float] = {}
 
@@ -183,11 +185,11 @@ class _Session:
             }
             with self._workers(setup):
                 self._open_all()
-                before = host.cpu_time(self._senders)
+                before = host.cpu_time(self.senders)
                 try:
                     self._rounds()
                 finally:
-                    self.cpu = host.cpu_time(self._senders).since(before)
+                    self.cpu = host.cpu_time(self.senders).since(before)
 
     @property
     def is_empty(self) -> bool:
@@ -199,7 +201,7 @@ class _Session:
     def _set_up(self, stack: ExitStack) -> list[Topology | None]:
         """Every topology side by side; one that cannot be made fails its cells, not the run."""
         topologies: list[Topology | None] = []
-        failures: dict[str, str] = {}
+        failures = dict(self._plan.unfit)
         failed: BenchError | None = None
         for index, spec in enumerate(self._plan.topologies):
             try:

@@ -258,6 +258,7 @@ def _result(
         invalid=len(problems),
         invalid_reason=statistics.mode(problems) if problems else "",
         disturbed=disturbed,
+        moved=_moved(samples),
         pps=rate,
         gbps=_scaled(rate, cell.frame_size * 8 / 1e9),
         ns_per_frame=costs.figure[cell.id],
@@ -327,11 +328,19 @@ def _notes(
             f"failover: {', '.join(lost_carriers)} lost its carrier; frames sent to it before the "
             "bond saw that are lost"
         )
+    if moved := _moved(samples):
+        notes.append(
+            f"{moved} moved: samples in which a thread ended on another CPU than it began on"
+        )
     if any(sample.lost for sample in samples):
         notes.append("lossy: frames were completed and then dropped: its pps did not all arrive")
     if run.facts.get(cell.id, {}).get("mmap_unlocked"):
         notes.append("unlocked: MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead")
     return notes
+
+
+def _moved(samples: Sequence[Sample]) -> int:
+    return sum(1 for sample in samples if sample.total("moved"))
 
 
 def _sum(samples: Sequence[Sample], counter: str) -> int:

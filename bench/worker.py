@@ -49,7 +49,8 @@ ANSWER_SLACK_S = 30.0
 class Setup:
     """First message: the topologies (their namespaces' descriptors are inherited) and the plan.
 
-    ``core_hash`` is that of the run's header. Answer: None.
+    Thread i is pinned to ``cpus[i]``, or not pinned and anywhere on them. ``core_hash`` is that of
+    the run's header. Answer: None.
     """
 
     topologies: tuple[Topology, ...]
@@ -99,14 +100,14 @@ class _Cells:
         if native.info().hash != setup.core_hash:
             raise BenchError("the core's sources changed since the run began: start a new one")
         self._setup = setup
-        self._allowed = os.sched_getaffinity(0)
+        self._aside = os.sched_getaffinity(0)
         self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
         self._checks = [FrameCheck(topology) for topology in setup.topologies]
         self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
 
     def open(self, request: Open) -> dict[str, Any]:
         cell = request.cell
-        cpus = self._setup.cpus[: cell.threads]
+        cpus = self._cpus_of(cell)
         if request.topology is None:
             opened = OpenCell(cell.values, None, cpus)
         else:
@@ -127,6 +128,9 @@ class _Cells:
             raise
         return opened
 
+    def _cpus_of(self, cell: Cell) -> tuple[int, ...]:
+        return self._setup.cpus if _is_free(cell) else self._setup.cpus[: cell.threads]
+
     def close(self, cell: str) -> None:
         self._open.pop(cell)[2].close()
 
@@ -134,19 +138,16 @@ class _Cells:
         cell, topology, opened = self._open[request.cell]
         for check in self._checks:
             check.close()
-        self._step_aside(self._setup.cpus[: cell.threads])
+        # Threads that are not pinned run where the one may that starts them: this one.
+        os.sched_setaffinity(0, self._cpus_of(cell) if _is_free(cell) else self._aside)
         at_ns = time.time_ns()
         if topology is None:
-            return _sample(request, at_ns, opened.slice(self._setup.slice_plan), None)
+            return _sample(request, cell, at_ns, opened.slice(self._setup.slice_plan), None)
         reader = self._readers[topology]
         before = reader.read()
         measured = opened.slice(self._setup.slice_plan)
         accounting, softirqs = self._account(cell, topology, before, measured)
-        return _sample(request, at_ns, measured, accounting, softirqs)
-
-    def _step_aside(self, cpus: Sequence[int]) -> None:
-        """Keep the controlling thread off the senders' CPUs where there are others."""
-        os.sched_setaffinity(0, self._allowed - set(cpus) or self._allowed)
+        return _sample(request, cell, at_ns, measured, accounting, softirqs)
 
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
@@ -170,8 +171,13 @@ class _Cells:
         return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
 
 
+def _is_free(cell: Cell) -> bool:
+    return cell.values["affinity"] == "free"
+
+
 def _sample(
     request: RunSlice,
+    cell: Cell,
     at_ns: int,
     measured: Slice,
     accounting: Accounting | None,
@@ -180,7 +186,7 @@ def _sample(
     problems = [accounting.problem] if accounting and accounting.problem else []
     if measured.undrained:
         problems.insert(0, "not drained: the kernel still owned frames at the deadline")
-    if measured.moved:
+    if not _is_free(cell) and any(thread.moved for thread in measured.threads):
         problems.insert(0, "a thread was not on its CPU")
     return Sample(
         cell=request.cell,

@@ -79,7 +79,7 @@ struct tx_config {
 	unsigned int vnet_hdr;		/* PACKET_VNET_HDR that asks for the whole frame to be copied */
 	unsigned char dst[6];
 	unsigned char src[6];		/* the last byte is replaced by the thread's index */
-	int cpus[CORE_MAX_THREADS];	/* thread i is pinned to cpus[i]; -1: not pinned */
+	int cpus[CORE_MAX_THREADS];	/* thread i is pinned to cpus[i]; -1: runs where the caller may */
 };
 
 /* What was really set up, read back from the kernel. */
@@ -127,7 +127,7 @@ struct tx_thread_sample {
 	uint64_t wmem_high;		/* highest sk_wmem_alloc seen */
 	uint64_t undrained;		/* frames (or, without a ring, bytes) still owned by the kernel */
 	int cpu;			/* sched_getcpu() at the closing edge */
-	int moved;			/* not on its cpu at one of the edges */
+	int moved;			/* at an edge not on its cpu; not pinned: on two at the two */
 };
 
 struct tx_slice {

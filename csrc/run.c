@@ -121,7 +121,7 @@ static void sample_fill(struct tx_thread_sample *sample, const struct tx_thread 
 	sample->voluntary = (uint64_t)(close->usage.ru_nvcsw - open->usage.ru_nvcsw);
 	sample->involuntary = (uint64_t)(close->usage.ru_nivcsw - open->usage.ru_nivcsw);
 	sample->cpu = close->cpu;
-	sample->moved = wanted >= 0 && (open->cpu != wanted || close->cpu != wanted);
+	sample->moved = open->cpu != close->cpu || (wanted >= 0 && close->cpu != wanted);
 }
 
 static void stop_set(struct tx_cell *cell, int stop)

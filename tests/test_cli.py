@@ -313,6 +313,54 @@ def test_a_run_that_is_going_on_is_not_resumed(
     assert len(bench.stored().samples) == 3 * ROUNDS
 
 
+# Threads and CPUs
+
+
+def test_a_matrix_for_a_larger_machine_runs_as_far_as_it_can(bench: Bench) -> None:
+    matrix = bench.matrix({"method": ["null"], "threads": [1, 64]}, baseline={"threads": 1})
+    reason = f"64 threads: {len(CPUS)} CPU{'s' if len(CPUS) > 1 else ''} here"
+    assert reason in bench("plan", matrix).out
+    outcome = bench("run", matrix)
+    assert outcome.code == 4
+    assert f"failed: {reason}" in outcome.out
+    run = bench.stored()
+    one, many = run.cells
+    assert run.failures == {many.id: reason}
+    assert [sample.cell for sample in run.samples] == [one.id] * 2
+    assert bench("run", matrix, "--filter", "threads=1").code == 0
+
+
+@pytest.mark.skipif(len(CPUS) < 2, reason="there is no other CPU to keep off to")
+def test_the_runner_and_its_worker_keep_off_the_senders_cpu(bench: Bench) -> None:
+    sender = CPUS[-1]
+    measure = {"window": "3ms", "rounds": 100_000, "cpus": [sender]}
+    process = bench.start("run", bench.matrix(measure=measure))
+    wait_for(lambda: bench.samples(), "samples", process)
+    for pid in (process.pid, bench.worker()):
+        assert os.sched_getaffinity(pid) == set(CPUS) - {sender}
+    process.send_signal(signal.SIGINT)
+    assert ended(process).code == 130
+    run = bench.stored()
+    assert (run.header["measure"]["cpus"], run.header["measure"]["cpus_why"]) == (
+        [sender],
+        "as the matrix names them",
+    )
+
+
+def test_a_thread_that_is_not_pinned_runs_on_one_of_the_cpus_of_the_matrix(bench: Bench) -> None:
+    axes = {"method": ["null"], "affinity": ["pinned", "free"], "threads": [1]}
+    outcome = bench("run", bench.matrix(axes, rounds=3, baseline={"affinity": "pinned"}))
+    assert outcome.code == 0
+    run = bench.stored()
+    pinned, free = run.cells
+    first, *_ = run.header["measure"]["cpus"]
+    assert (run.facts[pinned.id]["cpus"], sorted(run.facts[free.id]["cpus"])) == ([first], CPUS)
+    for sample in run.samples:
+        (thread,) = sample.threads
+        assert thread.cpu in (CPUS if sample.cell == free.id else [first])
+        assert not sample.problem
+
+
 # Bad input
 
 

@@ -17,14 +17,11 @@ import pytest
 from bench import doctor, native, plan
 from bench.cli import doctor as command
 from bench.doctor import Context, Finding, Level, Machine, Needs, cells, cgroup
-from bench.doctor.machine import cpu_list, parse_cpus, parse_mask
 from bench.doctor.readings import Watched, read
 from bench.errors import BenchError, CoreError, UsageError
 from bench.model import Mark, Matrix, Measure, Value
+from tests.trees import Tree, machine_of
 from tests.vocabulary import WORDS
-
-Tree = Mapping[str, str | bytes | None]
-"""Path below the root to content; None takes away what HEALTHY has there."""
 
 CPU = "sys/devices/system/cpu"
 BOUND_ELSEWHERE = "0000 3      3    0003   2     1 0      0      100\n"
@@ -105,15 +102,6 @@ HEALTHY: Tree = {
     "proc/sys/net/core/wmem_max": "212992\n",
 }
 NEEDS = Needs(threads=2, memory=2**28, largest=2**24, locked=2**20, sndbuf=65536)
-
-
-def machine_of(folder: Path, tree: Tree) -> Machine:
-    for path, content in tree.items():
-        if content is not None:
-            file = folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return Machine(folder)
 
 
 def findings_on(
@@ -936,23 +924,6 @@ def test_every_check_says_why_in_a_sentence() -> None:
     names = [check.name for check in doctor.CHECKS]
     assert len(set(names)) == len(names)
     assert all(check.why.endswith(".") for check in doctor.CHECKS)
-
-
-# Lists of CPUs
-
-
-@pytest.mark.parametrize(
-    ("text", "cpus"),
-    [("", ()), ("0", (0,)), ("0-2,5", (0, 1, 2, 5)), ("(null)", ()), ("0,2,64-65", (0, 2, 64, 65))],
-)
-def test_lists_of_cpus(text: str, cpus: tuple[int, ...]) -> None:
-    assert parse_cpus(text) == cpus
-    assert parse_cpus(cpu_list(cpus)) == cpus
-
-
-def test_masks_of_cpus() -> None:
-    assert parse_mask("00000001,00000003") == (0, 1, 32)
-    assert parse_mask("0") == parse_mask("") == ()
 
 
 # Cells that cannot run

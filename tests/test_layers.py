@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     "errors",
     "interrupts",
+    "machine",
+    "cpus",
     "units",
     "model",
     "yamltree",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from bench import plan
 from bench.errors import UsageError
 from bench.model import DEFAULTS, Mark, Matrix, Measure, Value, cell_id
+from tests.trees import machine_of
 from tests.vocabulary import WORDS
 
 LO: Value = {"kind": "lo"}
@@ -216,6 +218,77 @@ def test_more_threads_than_cpus_and_a_cpu_that_is_not_there() -> None:
     assert errors(replace(matrix(), measure=Measure(cpus=(999,)))) == [
         f"m.yaml:1:1: CPU 999 is not there or may not be used; allowed: {there}"
     ]
+
+
+def test_a_list_of_cpus_that_is_too_short_is_an_error_and_one_that_fits_is_taken() -> None:
+    here = min(os.sched_getaffinity(0))
+    short = replace(
+        matrix(threads=(1, 2)),
+        measure=Measure(cpus=(here,)),
+        marks={(): Mark(1, 1), ("axes", "threads", 1): Mark(4, 15)},
+    )
+    assert errors(short) == ["m.yaml:4:15: 2 threads on 1 CPU; at most 1"]
+    made = planned(replace(matrix(), measure=Measure(cpus=(here,))))
+    assert (made.cpus, made.cpus_why) == ((here,), "as the matrix names them")
+
+
+def test_auto_takes_what_there_is_and_tells_of_the_cells_that_want_more() -> None:
+    here = len(os.sched_getaffinity(0))
+    made = planned(matrix(interface=(LO, VETH), threads=(1, here + 1)))
+    assert made.cpus_why.startswith("auto")
+    assert [cell.threads for cell in made.cells] == [1, here + 1, 1, here + 1]
+    assert [cell.threads for cell in made.runnable] == [1, 1]
+    cpus = f"{here} CPU{'s' if here > 1 else ''}"
+    assert set(made.unfit.values()) == {f"{here + 1} threads: {cpus} here"}
+    with pytest.raises(UsageError, match=f"keeps nothing that can run here: {here + 1} threads"):
+        plan.select(made, plan.parse_filters([f"threads={here + 1}"]))
+    assert plan.select(made, plan.parse_filters(["threads=1"])).unfit == {}
+
+
+def test_what_else_is_wrong_with_a_cell_that_wants_more_cpus_is_an_error() -> None:
+    m = matrix(method=("tx_ring",), threads=(1, 64), frame_size=(9000,))
+    assert [line.split(";")[0] for line in errors(m)] == [
+        "m.yaml:3:3: frame of 9000 bytes does not fit a ring slot of 2048: v2 leaves 2016 bytes"
+    ]
+
+
+def test_a_topology_that_only_cells_for_more_cpus_need_is_not_made() -> None:
+    m = replace(
+        matrix(method=("sendto",), threads=(1,)), include=({"interface": VETH, "threads": 64},)
+    )
+    made = planned(m)
+    assert [t.interface for t in made.topologies] == [LO]
+    assert made.topology_of.keys() == {cell.id for cell in made.runnable}
+
+
+def test_a_named_device_decides_which_cpus_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "sys/devices/system/cpu/online": "0-3\n",
+        "sys/devices/system/node/node0/cpulist": "0-1\n",
+        "sys/devices/system/node/node1/cpulist": "2-3\n",
+        "sys/class/net/eth7/device/numa_node": "1\n",
+        "sys/class/net/eth7/device/irq": "9\n",
+        "proc/irq/9/effective_affinity_list": "3\n",
+    }
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3})
+    m = matrix(interface=({"kind": "veth", "name": "eth7", "queues": 1},))
+    made = plan.make_plan(m, WORDS, machine_of(tmp_path, files))
+    assert made.cpus == (2, 1, 0, 3)
+    assert "node 1 first, where eth7 is; CPU 3 last for the interrupts of eth7" in made.cpus_why
+
+
+def test_affinity_is_an_axis_and_pinned_cells_bear_the_ids_they_had() -> None:
+    made = planned(matrix(method=("null", "sendto"), affinity=("pinned", "free")))
+    assert methods_and(made, "affinity") == [
+        ("null", "pinned"),
+        ("null", "free"),
+        ("sendto", "pinned"),
+        ("sendto", "free"),
+    ]
+    assert made.cells[2].id == cell_id({})
+    assert len({cell.id for cell in made.cells}) == 4
 
 
 def test_all_problems_come_in_one_go_each_once_at_its_value() -> None:

@@ -172,6 +172,20 @@ def small() -> Report:
     return report(rows, description="", facts=(("kernel", "6.18.2"),))
 
 
+def test_many_rows_that_failed_alike_are_told_in_a_note() -> None:
+    ran = measured(cells_of("sendto"), 1e6)
+    alike = [
+        CellResult(cells_of("tx_ring", burst=n), failure="8 threads: 2 CPUs here") for n in range(9)
+    ]
+    one = CellResult(cells_of("send"), failure="no such method")
+    text = terminal(report([ran, *alike, one]))
+    assert "9 cells are not shown, failed: 8 threads: 2 CPUs here" in text
+    assert ("tx_ring" in table_of(text), "failed: no such method" in text) == (False, True)
+    few = terminal(report([ran, *alike[1:], one]))
+    assert table_of(few).count("tx_ring") == 8
+    assert table_of(terminal(report(alike))).count("\n") >= 9
+
+
 def table_of(text: str) -> str:
     """The table without what is above and below it."""
     title_and_facts = 2
@@ -548,9 +562,9 @@ def test_csv() -> None:
 
 
 CSV = """\
-run,cell,interface,qdisc,method,frame_size,threads,socket,burst,fill,ring,ring_wait,sndbuf,msg_dontwait,qdisc_bypass,packet_loss,mmap_locked,vnet_hdr,replica,failure,is_baseline,rounds,invalid_rounds,invalid_reason,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,notes
-20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,copy,,,default,,,,,,1,,true,4,0,,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,400000,0,0,0,0,0,0,0,
-20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,64,copy,v2 256x4096/2048,,default,,,,,,1,,false,4,0,,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,400000,0,0,950,0,0,0,0,
+run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,ring_wait,sndbuf,msg_dontwait,qdisc_bypass,packet_loss,mmap_locked,vnet_hdr,replica,failure,is_baseline,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,notes
+20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,,default,,,,,,1,,true,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,400000,0,0,0,0,0,0,0,
+20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,,default,,,,,,1,,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,400000,0,0,950,0,0,0,0,
 """
 
 
@@ -607,6 +621,7 @@ JSON_CELL = """\
         "method": "tx_ring",
         "frame_size": 64,
         "threads": 1,
+        "affinity": null,
         "socket": null,
         "burst": 64,
         "fill": "copy",
@@ -630,6 +645,7 @@ JSON_CELL = """\
       "rounds": 4,
       "invalid_rounds": 0,
       "invalid_reason": null,
+      "moved_rounds": 0,
       "pps": 1100000.0,
       "pps_low": null,
       "pps_high": null,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,14 @@ def run(samples: list[Sample], baselines: dict[str, str], **fields: object) -> R
         samples=tuple(samples),
         **(base | fields),  # type: ignore[arg-type]
     )
+
+
+def test_samples_in_which_a_thread_moved_are_counted_and_kept() -> None:
+    still = sample("a", 0, 1e6)
+    moved = replace(still, round=1, threads=(replace(still.threads[0], moved=1), *still.threads))
+    (row,) = stats.summarise(run([still, moved], {}), precision=0.01)
+    assert (row.rounds, row.moved) == (2, 1)
+    assert "1 moved: samples in which a thread ended on another CPU than it began on" in row.notes
 
 
 def test_the_estimate_is_the_median_and_few_values_have_no_interval() -> None:

@@ -25,6 +25,7 @@ _PLAIN = frozenset(
         "qdisc",
         "frame_size",
         "threads",
+        "affinity",
         "socket",
         "fill",
         "sndbuf",
@@ -37,7 +38,9 @@ _RING = frozenset(AXES) - {"method", "replica"}
 
 WORDS = Vocabulary(
     methods={
-        "null": MethodInfo("null", "", "", frozenset({"frame_size", "threads", "burst", "fill"})),
+        "null": MethodInfo(
+            "null", "", "", frozenset({"frame_size", "threads", "affinity", "burst", "fill"})
+        ),
         "sendto": MethodInfo("sendto", "", "", _PLAIN),
         "sendmmsg": MethodInfo("sendmmsg", "", "", _PLAIN | {"burst"}, max_burst=1024),
         "tx_ring": MethodInfo("tx_ring", "", "", _RING),

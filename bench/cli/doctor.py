@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Findings are information: the exit code is 0 whatever they are."""
-    from bench import doctor
+    from bench import cpus, doctor
     from bench.errors import UsageError
 
     if args.matrix is None and args.filter:
@@ -51,7 +51,7 @@ def execute(args: argparse.Namespace) -> int:
     planned = options.planned(args)[1] if args.matrix else None
     machine = doctor.Machine()
     if planned is None:
-        findings = doctor.examine(machine, sorted(os.sched_getaffinity(0)))
+        findings = doctor.examine(machine, cpus.allowed(machine))
         refused = {}
     else:
         findings = doctor.examine(machine, planned.cpus, doctor.needs_of(planned))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.plan import Plan
 
 HELP = "show what a matrix would run and how long it would take"
 
@@ -20,17 +24,19 @@ def execute(args: argparse.Namespace) -> int:
 
     matrix, planned = options.planned(args)
     least, most = plan.estimate_ns(planned, matrix)
-    memory = sum(plan.memory_of(cell) for cell in planned.cells)
+    memory = sum(plan.memory_of(cell) for cell in planned.runnable)
     compared = sum(1 for cell, base in planned.baselines.items() if cell != base)
+    cpus = ", ".join(map(str, planned.cpus))
     rows = [
         ("combinations", planned.combinations),
         ("excluded", planned.excluded),
         ("collapsed", planned.collapsed),
         ("cells", len(planned.cells)),
+        *_unfit(planned),
         ("topologies", len(planned.topologies)),
         ("compared with a baseline", compared),
         ("rounds", _span(matrix.measure.rounds.min, matrix.measure.rounds.max)),
-        ("CPUs, in the order of the threads", ", ".join(map(str, planned.cpus))),
+        ("CPUs, in the order of the threads", f"{cpus} ({planned.cpus_why})"),
         ("memory of rings and buffers", f"{memory / 2**20:.1f} MiB"),
         ("estimated time", _span(_duration(least), _duration(most))),
     ]
@@ -47,6 +53,14 @@ def execute(args: argparse.Namespace) -> int:
             ]
             print(f"{cell.id}  {' '.join(named)}")
     return 0
+
+
+def _unfit(planned: Plan) -> list[tuple[str, str]]:
+    """How many cells cannot run here, and why; nothing if all can."""
+    if not planned.unfit:
+        return []
+    reasons = "; ".join(dict.fromkeys(planned.unfit.values()))
+    return [("cells that cannot run here", f"{len(planned.unfit)} ({reasons})")]
 
 
 def _span(least: object, most: object) -> str:

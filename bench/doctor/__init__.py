@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from bench.doctor import company, cpus, kernel, limits, network
 from bench.doctor.cells import needs_of, unrunnable
 from bench.doctor.finding import Check, Context, Finding, Found, Level, Needs
-from bench.doctor.machine import Machine
 from bench.doctor.readings import watch
+from bench.machine import Machine
 
 __all__ = [
     "CHECKS",

@@ -16,16 +16,15 @@ from bench.topology import entered, up
 
 def needs_of(planned: Plan) -> Needs:
     """What the cells of a plan ask of the machine."""
-    memory = [plan.memory_of(cell) for cell in planned.cells]
-    interfaces = [spec.interface for spec in planned.topologies]
-    named = {str(i["name"]) for i in interfaces if isinstance(i, dict) and "name" in i}
+    cells = planned.runnable
+    memory = [plan.memory_of(cell) for cell in cells]
     return Needs(
-        threads=max(cell.threads for cell in planned.cells),
+        threads=max(cell.threads for cell in cells),
         memory=sum(memory),
         largest=max(memory),
-        locked=max(map(_locked, planned.cells)),
-        sndbuf=max(map(_unforced_sndbuf, planned.cells)),
-        devices=tuple(sorted(named)),
+        locked=max(map(_locked, cells)),
+        sndbuf=max(map(_unforced_sndbuf, cells)),
+        devices=plan.named_devices(cells),
     )
 
 
@@ -46,7 +45,9 @@ def _unforced_sndbuf(cell: Cell) -> int:
     return int(sndbuf["bytes"]) if isinstance(sndbuf, dict) and not sndbuf["force"] else 0
 
 
-NOT_AT_OPENING = frozenset({"frame_size", "burst", "fill", "msg_dontwait", "ring_wait", "replica"})
+NOT_AT_OPENING = frozenset(
+    {"frame_size", "burst", "fill", "msg_dontwait", "ring_wait", "affinity", "replica"}
+)
 """Axes that an open cell holds in buffers and flags of its own: the kernel is not asked."""
 
 
@@ -56,11 +57,11 @@ def unrunnable(planned: Plan) -> dict[str, str]:
     Every topology is really set up, in namespaces of its own, and cells are opened and closed in
     it, one after the other.
     """
-    refused: dict[str, str] = {}
+    refused = dict(planned.unfit)
     for index, spec in enumerate(planned.topologies):
-        there = [cell for cell in planned.cells if planned.topology_of.get(cell.id) == index]
+        there = [cell for cell in planned.runnable if planned.topology_of.get(cell.id) == index]
         refused |= _refused_on(spec, there, planned.cpus)
-    nowhere = [cell for cell in planned.cells if cell.id not in planned.topology_of]
+    nowhere = [cell for cell in planned.runnable if cell.id not in planned.topology_of]
     return refused | _refused(nowhere, None, planned.cpus)
 
 

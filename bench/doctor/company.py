@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from bench.cpus import irq_cpus, layout, unclaimed
 from bench.doctor import cgroup
 from bench.doctor.finding import Check, Context, Found, Level
-from bench.doctor.machine import Machine, cpu_list, cpu_words, parse_cpus
+from bench.machine import Machine, cpu_list, cpu_words, parse_cpus
 
 # Shares of a CPU and rates per second from which on something is said.
 STEAL_NOTE, STEAL_WARN, STEAL_BAD = 0.001, 0.01, 0.1
@@ -100,10 +101,10 @@ def _cpuset(machine: Machine, context: Context) -> Found:
     if not allowed:
         return Found(Level.UNKNOWN, "/proc/self/status cannot be read")
     senders = context.cpus[: context.threads]
-    if forbidden := set(senders) - set(allowed):
+    if forbidden := set(senders) - set(allowed) - unclaimed(layout(machine), allowed):
         mend = f"measure: {{cpus: [{', '.join(map(str, allowed))}]}} in the matrix"
         return Found(Level.BAD, f"{cpu_words(forbidden)} may not be used", mend)
-    if set(senders) < set(allowed):
+    if set(allowed) - set(senders):
         return Found(Level.OK, f"{cpu_words(allowed)} of {cpu_list(online)} may be used")
     what = f"no CPU is left beside {cpu_words(senders)} of the senders"
     if set(allowed) < set(online):
@@ -145,10 +146,7 @@ def _interrupts(machine: Machine, context: Context) -> Found:
 
 def _is_routed(machine: Machine, number: int, context: Context) -> bool:
     """Whether an interrupt may come to a sender's CPU."""
-    folder = f"proc/irq/{number}"
-    where = machine.cpus(f"{folder}/effective_affinity_list")
-    where = where or machine.cpus(f"{folder}/smp_affinity_list")
-    return not set(context.senders).isdisjoint(where)
+    return not set(context.senders).isdisjoint(irq_cpus(machine, number))
 
 
 CHECKS = (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 
+from bench.cpus import Layout, device, layout
 from bench.doctor.finding import Check, Context, Found, Level
-from bench.doctor.machine import CPU, Machine, cpu_list, cpu_words, parse_cpus
+from bench.machine import CPU, Machine, cpu_list, cpu_words
 
 SLOW_WAKE_US = 20
 """An idle state that takes longer to leave shows in what a sender waits for."""
@@ -65,18 +66,16 @@ def _idle(machine: Machine, context: Context) -> Iterator[Found]:
 
 
 def _smt(machine: Machine, context: Context) -> Iterator[Found]:
-    siblings = {
-        cpu: machine.cpus(f"{CPU}/cpu{cpu}/topology/thread_siblings_list")
-        for cpu in context.senders
-    }
+    there = layout(machine)
+    siblings = {cpu: there.core_of.get(cpu, ()) for cpu in context.senders}
     if not all(siblings.values()):
         yield Found(Level.UNKNOWN, "the kernel does not tell which CPUs share a core")
         return
     shared = {core for cpu, core in siblings.items() if len(set(core) & set(context.senders)) > 1}
-    online = set(machine.online())
-    alone = {cpu for core in siblings.values() for cpu in core} & online - set(context.senders)
+    cores = {cpu for core in siblings.values() for cpu in core}
+    alone = cores & there.online - set(context.senders)
     if shared:
-        yield _shared_cores(machine, context, shared)
+        yield _shared_cores(there, context, shared)
     elif alone:
         mend = f"echo off | sudo tee /{CPU}/smt/control"
         verb = "shares a core" if len(alone) == 1 else "share cores"
@@ -85,9 +84,9 @@ def _smt(machine: Machine, context: Context) -> Iterator[Found]:
         yield Found(Level.OK, f"{cpu_words(context.senders)}: no other CPU on the same core")
 
 
-def _shared_cores(machine: Machine, context: Context, shared: Iterable[tuple[int, ...]]) -> Found:
+def _shared_cores(there: Layout, context: Context, shared: Iterable[tuple[int, ...]]) -> Found:
     cores = " and ".join(cpu_list(core) for core in sorted(shared)[:4])
-    one_each = _one_of_each_core(machine, context.cpus)
+    one_each = _one_of_each_core(there, context.cpus)
     named = f"measure: {{cpus: [{', '.join(map(str, one_each))}]}} in the matrix"
     if context.needs is None:
         return Found(Level.NOTE, f"SMT is on: {cores} share a core each", named)
@@ -97,11 +96,10 @@ def _shared_cores(machine: Machine, context: Context, shared: Iterable[tuple[int
     return Found(Level.WARN, what, named)
 
 
-def _one_of_each_core(machine: Machine, cpus: Iterable[int]) -> tuple[int, ...]:
+def _one_of_each_core(there: Layout, cpus: Iterable[int]) -> tuple[int, ...]:
     first: dict[tuple[int, ...], int] = {}
     for cpu in cpus:
-        core = machine.cpus(f"{CPU}/cpu{cpu}/topology/thread_siblings_list")
-        first.setdefault(core, cpu)
+        first.setdefault(there.core_of.get(cpu, (cpu,)), cpu)
     return tuple(first.values())
 
 
@@ -109,28 +107,29 @@ def _one_of_each_core(machine: Machine, cpus: Iterable[int]) -> tuple[int, ...]:
 
 
 def _isolation(machine: Machine, context: Context) -> Found:
-    isolated, online = machine.cpus(f"{CPU}/isolated"), machine.online()
-    if not online:
+    there = layout(machine)
+    if not there.online:
         return Found(Level.UNKNOWN, "the kernel does not tell its CPUs")
-    if not isolated:
-        return _nothing_isolated(online)
-    if set(context.senders) <= set(isolated):
-        tickless = set(isolated) <= set(machine.cpus(f"{CPU}/nohz_full"))
+    if not there.isolated:
+        return _nothing_isolated(sorted(there.online))
+    if there.isolated.issuperset(context.senders):
+        tickless = there.isolated <= there.tickless
         return Found(Level.OK, f"senders are on isolated CPUs{', without a tick' * tickless}")
-    unused = set(isolated) - set(context.senders)
+    unused = there.isolated.difference(context.senders)
     if not unused:
-        return Found(Level.NOTE, f"only {cpu_words(isolated)} of the senders' CPUs are isolated")
-    others = [cpu for cpu in context.cpus if cpu not in isolated]
-    best = [*isolated, *others][: context.threads]
+        what = f"only {cpu_words(there.isolated)} of the senders' CPUs are isolated"
+        return Found(Level.NOTE, what)
+    others = [cpu for cpu in context.cpus if cpu not in there.isolated]
+    best = [*sorted(there.isolated), *others][: context.threads]
     return Found(
         Level.WARN,
         f"{cpu_words(unused)} {'is' if len(unused) == 1 else 'are'} isolated and unused",
-        f"taskset -c {cpu_list(online)} bench run MATRIX, "
+        f"taskset -c {cpu_list(there.online)} bench run MATRIX, "
         f"with measure: {{cpus: [{', '.join(map(str, best))}]}} in it",
     )
 
 
-def _nothing_isolated(online: tuple[int, ...]) -> Found:
+def _nothing_isolated(online: Sequence[int]) -> Found:
     if len(online) == 1:
         return Found(Level.NOTE, "one CPU only: everything runs beside the sender")
     rest = cpu_list(online[1:])
@@ -142,7 +141,7 @@ def _nothing_isolated(online: tuple[int, ...]) -> Found:
 
 
 def _numa(machine: Machine, context: Context) -> Iterator[Found]:
-    node_of = _nodes(machine)
+    node_of = layout(machine).node_of
     nodes = sorted({node_of[cpu] for cpu in context.senders if cpu in node_of})
     if not nodes:
         return
@@ -152,31 +151,22 @@ def _numa(machine: Machine, context: Context) -> Iterator[Found]:
         near = [cpu for cpu in context.cpus if node_of.get(cpu) == node_of.get(context.cpus[0])]
         mend = f"measure: {{cpus: [{', '.join(map(str, near))}]}} in the matrix"
         yield Found(Level.NOTE, f"senders are on nodes {', '.join(map(str, nodes))}", mend)
-    for device in context.needs.devices if context.needs else ():
-        yield from _device_distance(machine, device, nodes)
+    for name in context.needs.devices if context.needs else ():
+        yield from _device_distance(machine, name, nodes)
 
 
-def _nodes(machine: Machine) -> Mapping[int, int]:
-    """CPU to NUMA node."""
-    return {
-        cpu: int(path.split("/")[-2].removeprefix("node"))
-        for path in machine.glob("sys/devices/system/node/node[0-9]*/cpulist")
-        for cpu in parse_cpus(machine.text(path) or "")
-    }
-
-
-def _device_distance(machine: Machine, device: str, nodes: Iterable[int]) -> Iterator[Found]:
-    home = machine.number(f"sys/class/net/{device}/device/numa_node")
-    if home is None or home < 0:
-        yield Found(Level.UNKNOWN, f"{device} does not tell its node")
+def _device_distance(machine: Machine, name: str, nodes: Iterable[int]) -> Iterator[Found]:
+    home = device(machine, name).node
+    if home is None:
+        yield Found(Level.UNKNOWN, f"{name} does not tell its node")
         return
     row = (machine.text(f"sys/devices/system/node/node{home}/distance") or "").split()
     there = machine.text(f"sys/devices/system/node/node{home}/cpulist")
     for node in nodes:
         if node == home:
-            yield Found(Level.OK, f"{device} is on the senders' node {home}")
+            yield Found(Level.OK, f"{name} is on the senders' node {home}")
         else:
-            what = f"{device} is on node {home}, senders on node {node} (distance {row[node]})"
+            what = f"{name} is on node {home}, senders on node {node} (distance {row[node]})"
             yield Found(Level.WARN, what, f"measure: {{cpus: [...]}} in the matrix, from {there}")
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from bench.doctor.machine import Machine
 from bench.doctor.readings import Watched
+from bench.machine import Machine
 
 
 class Level(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.doctor.finding import Check, Context, Found, Level, Needs
-from bench.doctor.machine import CAP_IPC_LOCK, Machine
+from bench.machine import CAP_IPC_LOCK, Machine
 
 MEMORY_SHARE = 0.5
 """Of the free memory: what rings and buffers of open cells may take."""

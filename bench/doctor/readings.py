@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bench.doctor import cgroup
-from bench.doctor.machine import Machine, parse_cpus
+from bench.machine import Machine, parse_cpus
 
 
 class Ticks(NamedTuple):

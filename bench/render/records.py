@@ -29,6 +29,7 @@ FIGURES: Mapping[str, Callable[[CellResult], Figure]] = {
     "rounds": lambda row: row.rounds,
     "invalid_rounds": lambda row: row.invalid,
     "invalid_reason": lambda row: row.invalid_reason or None,
+    "moved_rounds": lambda row: row.moved,
     **_estimate("pps"),
     **_estimate("gbps"),
     **_estimate("ns_per_frame"),

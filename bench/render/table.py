@@ -7,6 +7,7 @@ is to be known about a cell beyond its figures is a footnote, which rows may sha
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -14,6 +15,8 @@ from itertools import groupby
 from bench.model import CellResult, Estimate, Report
 from bench.render import axes
 
+MOST_ALIKE = 8
+"""So many rows are shown that failed for the same reason."""
 NONE = "-"
 """Shown for an axis that is no knob of the method, and for a figure that there is not."""
 
@@ -60,6 +63,7 @@ class Table:
 
 def tabulated(report: Report) -> Table:
     """The table of a report."""
+    report = _without_repeated_failures(report)
     rows = report.rows
     best = _fastest(rows)
     remarks = [_remarks(row, index in best) for index, row in enumerate(rows)]
@@ -77,6 +81,17 @@ def tabulated(report: Report) -> Table:
         best=best,
         breaks=_breaks(rows),
     )
+
+
+def _without_repeated_failures(report: Report) -> Report:
+    """Many rows without figures that failed alike are told in one note: they hide the others."""
+    counts = Counter(row.failure for row in report.rows if row.failure and row.pps is None)
+    many = {reason: count for reason, count in counts.items() if count > MOST_ALIKE}
+    rows = tuple(row for row in report.rows if row.pps or row.failure not in many)
+    if not rows:
+        return report
+    notes = [f"{count} cells are not shown, failed: {reason}" for reason, count in many.items()]
+    return replace(report, rows=rows, notes=(*notes, *report.notes))
 
 
 def _one_line(text: str) -> str:

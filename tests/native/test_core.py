@@ -38,7 +38,7 @@ def test_every_method_says_what_it_is_and_has_known_knobs() -> None:
     for method in methods.values():
         assert method.help
         assert method.path
-        assert {"frame_size", "threads"} <= method.knobs <= knobs
+        assert {"frame_size", "threads", "affinity"} <= method.knobs <= knobs
 
 
 def test_null_ignores_interface_and_ring() -> None:
@@ -54,7 +54,7 @@ def test_the_window_closes_after_its_length_and_all_is_completed() -> None:
     assert thread.completed % 8 == 0
     assert thread.calls == 0
     assert measured.slice_completed > thread.completed, "the warm-up counts to the slice only"
-    assert (measured.undrained, measured.moved, thread.cpu) == (0, False, CPU)
+    assert (measured.undrained, thread.moved, thread.cpu) == (0, 0, CPU)
 
 
 def test_copying_a_large_frame_costs_more_than_not_copying() -> None:
@@ -88,6 +88,19 @@ def test_a_cpu_that_is_not_there_is_an_error_not_a_crash() -> None:
         pytest.raises(CoreError, match="thread 0 on CPU 1000: Invalid argument"),
     ):
         cell.slice(PLAN)
+
+
+def test_a_thread_that_is_not_pinned_runs_where_its_starter_may() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {CPU})
+    try:
+        # Pinned to what would be refused, were it pinned.
+        with native.OpenCell(values(affinity="free"), None, [1000]) as cell:
+            (thread,) = cell.slice(PLAN).threads
+    finally:
+        os.sched_setaffinity(0, before)
+    assert (thread.cpu, thread.moved) == (CPU, 0)
+    assert thread.completed > 0
 
 
 def test_ring_frames_begin_after_the_aligned_header() -> None:

@@ -161,6 +161,21 @@ def test_what_the_peer_of_a_veth_does_is_an_option(bench: Bench) -> None:
     assert bench.processes() == {}
 
 
+@needs_two_cpus
+def test_threads_that_are_not_pinned(bench: Bench) -> None:
+    axes = {
+        "interface": KINDS,
+        "method": ["sendto", "tx_ring"],
+        "threads": [1, 2],
+        "affinity": ["free"],
+        "burst": [8],
+        "ring": [RING],
+    }
+    outcome = bench("run", bench.matrix(axes))
+    assert outcome.code == 0, outcome.out
+    assert_sound(bench.stored(), rounds=2)
+
+
 def test_knobs_are_in_effect(bench: Bench) -> None:
     axes = {
         "interface": ["veth"],

@@ -1,4 +1,4 @@
-"""The only reader of /proc and /sys here: a root that tests can put elsewhere.
+"""The only reader of /proc and /sys files by a path below a root that tests can put elsewhere.
 
 Paths are relative to the root. What is not there, or may not be read, is None: a container, an
 old kernel and a user without privileges are no errors.
