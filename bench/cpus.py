@@ -6,6 +6,7 @@ What the kernel tells of them is read here and nowhere else.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -110,6 +111,48 @@ def _granted(cpus: Collection[int]) -> set[int]:
         return set()
     finally:
         os.sched_setaffinity(0, before)
+
+
+# What they did
+
+TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
+
+
+class CpuTime(NamedTuple):
+    """What some CPUs did between two moments, in nanoseconds, and the interrupts of all CPUs.
+
+    ``total_ns`` is how long it was, times their number. Steal and softirq are counted in ticks of
+    10 ms: only sums over many slices tell of them.
+    """
+
+    total_ns: int
+    steal_ns: int
+    softirq_ns: int
+    interrupts: int
+
+    def since(self, earlier: CpuTime) -> CpuTime:
+        """Never negative: counters are known to step back a little (proc(5))."""
+        return CpuTime(*(max(0, now - then) for now, then in zip(self, earlier, strict=True)))
+
+
+def cpu_time(stat: str, cpus: Collection[int]) -> CpuTime:
+    """The present moment, from the text of /proc/stat."""
+    rows = [stat_row(stat, cpu) for cpu in cpus]
+    start = stat.find("\nintr ") + len("\nintr ")
+    return CpuTime(
+        total_ns=time.monotonic_ns() * len(cpus),
+        steal_ns=sum(row[7] for row in rows) * TICK_NS,
+        softirq_ns=sum(row[6] for row in rows) * TICK_NS,
+        interrupts=int(stat[start : stat.find(" ", start)]),
+    )
+
+
+def stat_row(stat: str, cpu: int) -> list[int]:
+    """Ticks of user nice system idle iowait irq softirq steal (proc(5)); zeros if it is offline."""
+    label = f"\ncpu{cpu} "
+    start = stat.find(label)
+    fields = stat[start + len(label) : stat.find("\n", start + 1)].split() if start >= 0 else []
+    return [*map(int, fields[:8]), *[0] * (8 - len(fields))]
 
 
 # Which to send from

@@ -5,12 +5,9 @@ Everything is read from /proc and /sys; what is not there is left out, never gue
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,44 +48,6 @@ def fingerprint() -> dict[str, Any]:
         "python": platform.python_version(),
         "sysctls": {name: _sysctl(name) for name in SYSCTLS},
     }
-
-
-@dataclass(frozen=True, slots=True)
-class CpuTime:
-    """What some CPUs did since boot, in seconds; interrupts are those of the whole machine."""
-
-    total: float
-    steal: float
-    softirq: float
-    interrupts: int
-
-    def since(self, earlier: CpuTime) -> dict[str, float]:
-        """Shares of the time since an earlier reading, and interrupts in it."""
-        total = max(self.total - earlier.total, 1e-9)
-        return {
-            "steal": round((self.steal - earlier.steal) / total, 4),
-            "softirq": round((self.softirq - earlier.softirq) / total, 4),
-            "interrupts": self.interrupts - earlier.interrupts,
-        }
-
-
-def cpu_time(cpus: Sequence[int]) -> CpuTime:
-    """/proc/stat (proc(5)) of these CPUs: user nice system idle iowait irq softirq steal."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    wanted = {f"cpu{cpu}" for cpu in cpus}
-    rows, interrupts = [], 0
-    for line in _read("/proc/stat").splitlines():
-        name, *fields = line.split()
-        if name in wanted:
-            rows.append([int(field) / ticks for field in fields[:8]])
-        elif name == "intr":
-            interrupts = int(fields[0])
-    return CpuTime(
-        total=sum(map(sum, rows)),
-        steal=sum(row[7] for row in rows),
-        softirq=sum(row[6] for row in rows),
-        interrupts=interrupts,
-    )
 
 
 def available_memory() -> int:

@@ -281,7 +281,9 @@ class Sample:
 
     ``wall_ns`` is the window, from the first thread's opening edge to the last one's closing
     edge. ``slice_completed`` and ``delivered`` count the whole slice, warm-up and drain
-    included: they are what must agree. The kernel's counters are deltas over the slice.
+    included: they are what must agree. The kernel's counters are deltas over the slice: of
+    ``cpus_ns``, the time of the cell's CPUs, the hypervisor had ``steal_ns``, softirqs
+    ``softirq_ns`` (both in ticks of 10 ms); ``interrupts`` are those of the whole machine.
     ``problem`` is empty for a valid sample, else why the sample must not be used.
     """
 
@@ -300,6 +302,10 @@ class Sample:
     foreign: int = 0
     softirq_tx: int = 0
     softirq_rx: int = 0
+    cpus_ns: int = 0
+    steal_ns: int = 0
+    softirq_ns: int = 0
+    interrupts: int = 0
     problem: str = ""
     carrier_lost: str = ""
     """Slaves that lost their carrier, which explains ``lost`` frames that no drop counter has."""
@@ -366,8 +372,10 @@ class CellResult:
     below 1 is cheaper). ``share`` is the fraction of its CPU that the sender got while it was
     not blocked. ``slaves`` are the fractions of the delivered frames that each slave of a bond
     carried. ``disturbed`` samples were left out for what others did to the sender; in ``moved``
-    ones a thread that was not pinned ended its window on another CPU than it began on. Counts are
-    sums over the valid samples' windows.
+    ones a thread that was not pinned ended its window on another CPU than it began on. The shares
+    of steal and softirq are of the time of the cell's CPUs, None in a run that did not read them.
+    Counts are sums over the valid samples' windows (``interrupts``: slices; ``foreign`` frames: of
+    the invalid ones too).
     """
 
     cell: Cell
@@ -386,6 +394,11 @@ class CellResult:
     frames_per_call: float | None = None
     share: float | None = None
     user_share: float | None = None
+    steal_share: float | None = None
+    softirq_share: float | None = None
+    interrupts: int = 0
+    involuntary: int = 0
+    foreign: int = 0
     completed: int = 0
     lost: int = 0
     drops: int = 0

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench import cpus, doctor, host, interrupts, native, plan, stats, store
+from bench.counters import CpuReader
+from bench.cpus import CpuTime
 from bench.doctor.limits import MEMORY_SHARE
 from bench.errors import BenchError, UsageError, WorkerDied
 from bench.model import Cell, Matrix, Run, Sample
@@ -118,6 +120,15 @@ def _header(matrix: Matrix, planned: Plan, findings: Sequence[doctor.Finding]) -
     }
 
 
+def _shares(did: CpuTime) -> dict[str, float]:
+    total_ns = max(1, did.total_ns)
+    return {
+        "steal": round(did.steal_ns / total_ns, 4),
+        "softirq": round(did.softirq_ns / total_ns, 4),
+        "interrupts": did.interrupts,
+    }
+
+
 def _resumable(matrix: Matrix, planned: Plan, target: Target) -> Run:
     """The stored run, if what would be added to it is comparable with what it has."""
     earlier = store.read(target.path)
@@ -183,13 +194,13 @@ class _Session:
                 for cell, index in self._plan.topology_of.items()
                 if cell not in self._failures
             }
-            with self._workers(setup):
+            with self._workers(setup), CpuReader() as reader:
                 self._open_all()
-                before = host.cpu_time(self.senders)
+                before = reader.read(self.senders)
                 try:
                     self._rounds()
                 finally:
-                    self.cpu = host.cpu_time(self.senders).since(before)
+                    self.cpu = _shares(reader.read(self.senders).since(before))
 
     @property
     def is_empty(self) -> bool:

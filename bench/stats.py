@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from bench.cpus import TICK_NS
 from bench.model import Cell, CellResult, Estimate, Run, Sample
 
 MIN_ROUNDS = 20
@@ -39,6 +40,9 @@ MIN_SHARE = 0.95
 """A sender that got less of its CPU than this is marked as starved."""
 DISTURBED_DELAY = 0.05
 """A sample is disturbed when a sender was runnable but not running for more of its window."""
+STOLEN, FEW_TICKS = 0.01, 4
+"""Above this share of a cell's CPUs steal is noted, unless fewer ticks of 10 ms than these say it:
+they may be chance."""
 MOST_DISTURBED = 0.10
 """Disturbed samples are left out while they are at most so many. If they are more, the cell does
 it to itself (ksoftirqd takes over its receive side, say): leaving them out would flatter it."""
@@ -217,8 +221,10 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
     rates = _estimates(run, usable, "pps")
     costs = _estimates(run, usable, "ns_per_frame")
     measured = Counter(sample.cell for sample in run.samples)
+    foreign: Counter[str] = Counter()
     problems: dict[str, list[str]] = {cell.id: [] for cell in run.cells}
     for sample in run.samples:
+        foreign[sample.cell] += sample.foreign
         if sample.cell in problems and not is_usable(sample):
             problems[sample.cell].append(sample.problem or "no frame completed in the window")
     return [
@@ -230,6 +236,7 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
             costs,
             problems[cell.id],
             measured[cell.id],
+            foreign[cell.id],
             precision,
         )
         for cell in run.cells
@@ -244,6 +251,7 @@ def _result(
     costs: _Estimates,
     problems: Sequence[str],
     measured: int,
+    foreign: int,
     precision: float,
 ) -> CellResult:
     rate, ratio = rates.figure[cell.id], rates.ratio.get(cell.id)
@@ -267,6 +275,11 @@ def _result(
         frames_per_call=_quotient(samples, "completed", "calls"),
         share=statistics.median(shares) if shares else None,
         user_share=_quotient(samples, "user_ns", "cpu_ns"),
+        steal_share=_share_of_cpus(samples, "steal_ns"),
+        softirq_share=_share_of_cpus(samples, "softirq_ns"),
+        interrupts=sum(sample.interrupts for sample in samples),
+        involuntary=_sum(samples, "involuntary"),
+        foreign=foreign,
         completed=_sum(samples, "completed"),
         lost=sum(sample.lost for sample in samples),
         drops=sum(s.qdisc_drops + s.device_drops + s.softnet_drops for s in samples),
@@ -318,6 +331,10 @@ def _notes(
         notes.append(f"imprecise: the 95 % interval is wider than ±{precision * 100:g} %")
     if shares and statistics.median(shares) < MIN_SHARE:
         notes.append(f"starved: the sender got less than {MIN_SHARE * 100:g} % of its CPU")
+    if _is_stolen(samples):
+        notes.append(
+            f"stolen: the hypervisor had more than {STOLEN * 100:g} % of the senders' CPUs (steal)"
+        )
     if disturbed:
         notes.append(
             f"{disturbed} disturbed: samples left out in which the sender waited for its CPU for "
@@ -341,6 +358,18 @@ def _notes(
 
 def _moved(samples: Sequence[Sample]) -> int:
     return sum(1 for sample in samples if sample.total("moved"))
+
+
+def _is_stolen(samples: Sequence[Sample]) -> bool:
+    share = _share_of_cpus(samples, "steal_ns")
+    ticks = sum(sample.steal_ns for sample in samples) // TICK_NS
+    return share is not None and share > STOLEN and ticks >= FEW_TICKS
+
+
+def _share_of_cpus(samples: Sequence[Sample], part: str) -> float | None:
+    """Of the time of the cell's CPUs over the slices; None where it was not read."""
+    whole = sum(sample.cpus_ns for sample in samples)
+    return sum(getattr(sample, part) for sample in samples) / whole if whole else None
 
 
 def _sum(samples: Sequence[Sample], counter: str) -> int:

@@ -28,7 +28,8 @@ from typing import Any
 
 from bench import native
 from bench.capture import FrameCheck
-from bench.counters import Accounting, CounterReader, Counters, account, delta
+from bench.counters import Accounting, CounterReader, Counters, CpuReader, account, delta
+from bench.cpus import CpuTime
 from bench.errors import BenchError, WorkerDied
 from bench.model import Cell, Sample
 from bench.native import Endpoint, OpenCell, Slice, SlicePlan
@@ -101,6 +102,7 @@ class _Cells:
             raise BenchError("the core's sources changed since the run began: start a new one")
         self._setup = setup
         self._aside = os.sched_getaffinity(0)
+        self._cpu_reader = stack.enter_context(CpuReader())
         self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
         self._checks = [FrameCheck(topology) for topology in setup.topologies]
         self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
@@ -140,14 +142,15 @@ class _Cells:
             check.close()
         # Threads that are not pinned run where the one may that starts them: this one.
         os.sched_setaffinity(0, self._cpus_of(cell) if _is_free(cell) else self._aside)
-        at_ns = time.time_ns()
-        if topology is None:
-            return _sample(request, cell, at_ns, opened.slice(self._setup.slice_plan), None)
-        reader = self._readers[topology]
-        before = reader.read()
+        at_ns, cpus = time.time_ns(), self._cpus_of(cell)
+        cpus_before = self._cpu_reader.read(cpus)
+        before = None if topology is None else self._readers[topology].read()
         measured = opened.slice(self._setup.slice_plan)
+        cpu_time = self._cpu_reader.read(cpus).since(cpus_before)
+        if topology is None or before is None:
+            return _sample(request, cell, at_ns, measured, cpu_time, None)
         accounting, softirqs = self._account(cell, topology, before, measured)
-        return _sample(request, cell, at_ns, measured, accounting, softirqs)
+        return _sample(request, cell, at_ns, measured, cpu_time, accounting, softirqs)
 
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
@@ -180,6 +183,7 @@ def _sample(
     cell: Cell,
     at_ns: int,
     measured: Slice,
+    cpu_time: CpuTime,
     accounting: Accounting | None,
     softirqs: tuple[int, int] = (0, 0),
 ) -> Sample:
@@ -205,6 +209,10 @@ def _sample(
         foreign=accounting.foreign if accounting else 0,
         softirq_tx=softirqs[0],
         softirq_rx=softirqs[1],
+        cpus_ns=cpu_time.total_ns,
+        steal_ns=cpu_time.steal_ns,
+        softirq_ns=cpu_time.softirq_ns,
+        interrupts=cpu_time.interrupts,
         problem="; ".join(problems),
         carrier_lost=accounting.carrier_lost if accounting else "",
         per_sink=accounting.per_sink if accounting else (),

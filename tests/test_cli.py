@@ -359,6 +359,8 @@ def test_a_thread_that_is_not_pinned_runs_on_one_of_the_cpus_of_the_matrix(bench
         (thread,) = sample.threads
         assert thread.cpu in (CPUS if sample.cell == free.id else [first])
         assert not sample.problem
+        watched = len(CPUS) if sample.cell == free.id else 1
+        assert sample.cpus_ns > watched * thread.wall_ns
 
 
 # Bad input

@@ -10,6 +10,7 @@ import pytest
 from bench.counters import (
     Accounting,
     Counters,
+    CpuReader,
     Delta,
     LinkStats,
     QdiscStats,
@@ -204,3 +205,13 @@ def test_softirqs_are_summed_over_cpus() -> None:
         b"       BLOCK:          0      32460\n"
     )
     assert parse_softirqs(text) == Softirqs(5, 2344)
+
+
+def test_what_this_machines_cpus_did_is_read_again_and_again() -> None:
+    with CpuReader() as reader:
+        first = reader.read([0])
+        both = reader.read([0, 0])
+        last = reader.read([0])
+    assert first.total_ns < last.total_ns < both.total_ns, "the time of two CPUs is twice as long"
+    assert 0 < first.interrupts <= last.interrupts
+    assert first.softirq_ns <= last.softirq_ns

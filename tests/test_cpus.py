@@ -57,6 +57,35 @@ def test_a_kernel_that_tells_nothing_leaves_a_choice_too(tmp_path: Path) -> None
     assert choose(there, [0, 1]).cpus == (1, 0)
 
 
+# What they did
+
+STAT = """\
+cpu  9 9 9 9 9 9 9 9 9 0
+cpu0 1 2 3 4 5 6 7 8 9 0
+cpu1 10 20 30 40 50 60 70 80 90 0
+cpu10 1 1 1 1 1 1 100 200 0 0
+intr 12345 0 7
+ctxt 99
+"""
+
+
+def test_steal_and_softirq_are_of_the_named_cpus_and_interrupts_of_all() -> None:
+    one, both = cpus.cpu_time(STAT, [1]), cpus.cpu_time(STAT, [0, 10])
+    tick = cpus.TICK_NS
+    assert (one.steal_ns, one.softirq_ns, one.interrupts) == (80 * tick, 70 * tick, 12345)
+    assert (both.steal_ns, both.softirq_ns, both.interrupts) == (208 * tick, 107 * tick, 12345)
+
+
+def test_a_cpu_that_is_offline_did_nothing_and_an_old_kernel_tells_less() -> None:
+    assert cpus.stat_row(STAT, 2) == [0] * 8
+    assert cpus.stat_row("cpu 1 2 3 4\ncpu0 1 2 3 4\n", 0) == [1, 2, 3, 4, 0, 0, 0, 0]
+
+
+def test_a_counter_that_steps_back_counts_nothing() -> None:
+    later = cpus.CpuTime(100, 20, 5, 9).since(cpus.CpuTime(40, 30, 5, 2))
+    assert later == cpus.CpuTime(60, 0, 0, 7)
+
+
 # The order
 
 

@@ -51,6 +51,37 @@ def test_samples_in_which_a_thread_moved_are_counted_and_kept() -> None:
     assert "1 moved: samples in which a thread ended on another CPU than it began on" in row.notes
 
 
+def test_what_else_the_cpus_did_is_told_of_each_cell() -> None:
+    quiet = sample("a", 0, 1e6, cpus_ns=20_000_000, interrupts=7)
+    switched = replace(quiet.threads[0], involuntary=2)
+    samples = [
+        quiet,
+        replace(quiet, round=1, steal_ns=10_000_000, interrupts=5),
+        replace(quiet, round=2, softirq_ns=30_000_000, threads=(switched,)),
+        replace(quiet, round=3, foreign=9, problem="9 foreign frames"),
+    ]
+    (row,) = stats.summarise(run(samples, {}), precision=0.01)
+    assert (row.steal_share, row.softirq_share) == (1 / 6, 1 / 2)
+    assert (row.interrupts, row.involuntary, row.foreign) == (19, 2, 9)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "rounds", "noted"), [(3, 10, False), (4, 30, True), (4, 40, False), (5, 40, True)]
+)
+def test_steal_is_noted_above_a_hundredth_unless_it_may_be_chance(
+    ticks: int, rounds: int, noted: bool
+) -> None:
+    stolen = [10_000_000 if n < ticks else 0 for n in range(rounds)]
+    samples = [sample("a", n, 1e6, cpus_ns=100_000_000, steal_ns=ns) for n, ns in enumerate(stolen)]
+    (row,) = stats.summarise(run(samples, {}), precision=0.01)
+    assert ("stolen: " in " ".join(row.notes)) is noted
+
+
+def test_a_run_that_did_not_read_what_the_cpus_did_says_nothing_of_it() -> None:
+    (row,) = stats.summarise(run([sample("a", 0, 1e6)], {}), precision=0.01)
+    assert (row.steal_share, row.softirq_share) == (None, None)
+
+
 def test_the_estimate_is_the_median_and_few_values_have_no_interval() -> None:
     assert stats.estimate([]) is None
     few = stats.estimate([3.0, 1.0, 2.0, 9.0, 4.0], common=0.0)

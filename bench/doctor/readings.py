@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bench.cpus import stat_row
 from bench.doctor import cgroup
 from bench.machine import Machine, parse_cpus
 
@@ -99,12 +100,12 @@ def read(machine: Machine) -> Reading:
 
 def _ticks(text: str) -> dict[int, Ticks]:
     """``cpu0 user nice system idle iowait irq softirq steal ...`` (proc(5)); guest is in user."""
-    rows = re.findall(r"^cpu(\d+)((?: \d+)+)$", text, re.M)
-    return {int(cpu): _ticks_of([int(value) for value in values.split()]) for cpu, values in rows}
+    cpus = map(int, re.findall(r"^cpu(\d+)(?: \d+)+$", text, re.M))
+    return {cpu: _ticks_of(text, cpu) for cpu in cpus}
 
 
-def _ticks_of(values: list[int]) -> Ticks:
-    user, nice, system, idle, iowait, irq, softirq, steal = (values + [0] * 8)[:8]
+def _ticks_of(text: str, cpu: int) -> Ticks:
+    user, nice, system, idle, iowait, irq, softirq, steal = stat_row(text, cpu)
     return Ticks(busy=user + nice + system + irq + softirq, idle=idle + iowait, steal=steal)
 
 

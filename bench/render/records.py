@@ -38,6 +38,11 @@ FIGURES: Mapping[str, Callable[[CellResult], Figure]] = {
     "frames_per_call": lambda row: row.frames_per_call,
     "cpu_share": lambda row: row.share,
     "user_share": lambda row: row.user_share,
+    "steal_share": lambda row: row.steal_share,
+    "softirq_share": lambda row: row.softirq_share,
+    "interrupts": lambda row: row.interrupts,
+    "involuntary_switches": lambda row: row.involuntary,
+    "foreign_frames": lambda row: row.foreign,
     "completed_frames": lambda row: row.completed,
     "drops": lambda row: row.drops,
     "eagain": lambda row: row.eagain,
@@ -51,7 +56,8 @@ FIGURES: Mapping[str, Callable[[CellResult], Figure]] = {
 """How to read each figure; None where there is none.
 
 ``ratio`` is of pps and ``ratio_ns`` of ns/frame, each to the baseline; shares are fractions;
-counts are sums over the windows of the valid samples.
+counts are sums over the windows of the valid samples (``interrupts``: of the whole machine over
+their slices; ``foreign_frames``: of the invalid ones too).
 """
 
 
