@@ -562,9 +562,9 @@ def test_csv() -> None:
 
 
 CSV = """\
-run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,ring_wait,sndbuf,msg_dontwait,qdisc_bypass,packet_loss,mmap_locked,vnet_hdr,replica,failure,is_baseline,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,steal_share,softirq_share,interrupts,involuntary_switches,foreign_frames,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,notes
-20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,,default,,,,,,1,,true,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,,,0,0,0,400000,0,0,0,0,0,0,0,
-20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,,default,,,,,,1,,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,,,0,0,0,400000,0,0,950,0,0,0,0,
+run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,ring_wait,sndbuf,msg_dontwait,qdisc_bypass,packet_loss,mmap_locked,vnet_hdr,flows,replica,failure,is_baseline,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,steal_share,softirq_share,interrupts,involuntary_switches,foreign_frames,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,slave_shares,notes
+20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,,default,,,,,,,1,,true,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,,,0,0,0,400000,0,0,0,0,0,0,0,,
+20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,,default,,,,,,,1,,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,,,0,0,0,400000,0,0,950,0,0,0,0,,
 """
 
 
@@ -638,6 +638,7 @@ JSON_CELL = """\
         "packet_loss": null,
         "mmap_locked": null,
         "vnet_hdr": null,
+        "flows": null,
         "replica": 1
       },
       "failure": null,
@@ -682,6 +683,7 @@ JSON_CELL = """\
       "short_counts": 0,
       "wmem_high_bytes": 0,
       "sndbuf_bytes": 0,
+      "slave_shares": null,
       "notes": []
     }
   ],

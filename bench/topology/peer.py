@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.machine import Machine
 from bench.topology.link import Port, lacking, refusals, rtnl
 from bench.topology.netns import entered
 from bench.units import parse_cpu_list
@@ -28,11 +29,11 @@ _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
 
 
 def steer(port: Port, cpus: str) -> None:
-    """RPS on every receive queue of a port: over all CPUs, or those of a list ("0,2-3").
+    """RPS on every receive queue of a port: over all CPUs online, or those of a list ("0,2-3").
 
     Raises BenchError where the kernel is without it or the CPUs are not there.
     """
-    chosen = sorted(os.sched_getaffinity(0)) if cpus == "all" else parse_cpu_list(cpus)
+    chosen = Machine().online() if cpus == "all" else parse_cpu_list(cpus)
     mask = sum(1 << cpu for cpu in chosen)
     words = [f"{mask >> shift & 0xFFFFFFFF:08x}" for shift in range(0, max(chosen) + 1, 32)]
     with ThreadPoolExecutor(max_workers=1) as thread:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bench.errors import BenchError
+from bench.machine import Machine
 from bench.topology import KINDS, QDISCS, link, qdisc, up, veth
 from bench.topology.netns import entered, new_netns, private_netns
 
@@ -308,7 +309,7 @@ def test_a_capturing_reader_is_there_and_goes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rps", "mask"), [("all", sum(1 << c for c in os.sched_getaffinity(0))), ("0", 1)]
+    ("rps", "mask"), [("all", sum(1 << cpu for cpu in Machine().online())), ("0", 1)]
 )
 def test_the_peer_s_frames_are_steered(rps: str, mask: int) -> None:
     with up({"kind": "veth", "rps": rps, "queues": 2}) as topology:
