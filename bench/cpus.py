@@ -197,7 +197,8 @@ def choose(layout: Layout, allowed: Collection[int], devices: Sequence[Device] =
         _disturbed(disturbed.intersection(allowed), allowed, devices),
         "CPU 0 last among equals" if ordered[1:] and 0 in ordered else "",
     ]
-    return Choice(ordered, f"auto: {'; '.join(filter(None, reasons)) or 'all alike'}")
+    said = "; ".join(filter(None, reasons))
+    return Choice(ordered, f"auto: {said or ('all alike' if ordered[1:] else 'the only one')}")
 
 
 class _Home(NamedTuple):

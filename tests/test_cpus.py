@@ -97,7 +97,7 @@ ETH0_ON_0 = Device("eth0", 0, frozenset())
     [
         pytest.param(tree(), FOUR, [], (1, 2, 3, 0), CPU_0_LAST, id="all alike"),
         pytest.param(tree(), (2, 3), [], (2, 3), "all alike", id="those of a cpuset"),
-        pytest.param(tree(), (0,), [], (0,), "all alike", id="a single one"),
+        pytest.param(tree(), (0,), [], (0,), "the only one", id="a single one"),
         pytest.param(
             tree(isolated="2-3"),
             FOUR,

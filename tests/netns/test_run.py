@@ -72,10 +72,10 @@ def test_every_method_and_frame_size_over_every_interface(bench: Bench) -> None:
     assert "ns/frame" in Path(run.path).with_suffix(".md").read_text()
     assert len(outcome.complaints) == 1
     for sample in run.samples:
-        frames_per_call = sample.total("completed") / sample.total("calls")
         (cell,) = [cell for cell in run.cells if cell.id == sample.cell]
         most = 3 if cell.method in ("sendmmsg", "tx_ring") else 1
-        assert frames_per_call <= most
+        # A sender that others kept off its CPU all through a window of 1 ms has no calls.
+        assert sample.total("completed") <= most * sample.total("calls")
 
 
 @pytest.mark.parametrize("kind", ["veth", "ifb"])
