@@ -1,24 +1,29 @@
 """Pure functions over samples: medians, intervals that know of autocorrelation, ratios.
 
 The estimate is the median over rounds. Its interval is a pair of order statistics (Conover,
-Practical Nonparametric Statistics, 3.2), widened where neighbouring rounds are alike. Then the
-number of samples below the median varies more than a binomial's, by the sum of the
-autocorrelations of "below the median": for a first-order autoregressive series of correlation r,
-that of lag k is 2/pi asin(r^k) (the arcsine law of Gaussian signs; Kedem, Binary Time Series,
-1980). r is estimated from ranks, so that no outlier moves it, and corrected for its bias in short
-series (Marriott and Pope, Biometrika 41, 1954).
+Practical Nonparametric Statistics, 3.2), widened where rounds that follow each other are alike:
+then the number of samples below the median varies more than a binomial's. How many times more is
+the long-run variance of "above or below" (1 for independent samples), and that is the mean square
+of its first few cosine coefficients: what varies slowly, over a run's length or a good part of it
+(Müller, J. Econometrics 141, 2007; Lazarus, Lewis, Stock and Watson, J. Business & Economic
+Statistics 36(4), 2018). No shape of the correlation is assumed. The quantile is Student's, with as
+many degrees of freedom as there are coefficients.
 
-One short series cannot tell its own r: forty values of r = 0.8 often look like 0.5, and their
-interval would hold 88 times in 100. But what makes neighbouring slices alike is the machine, and
-a run has many cells: r is estimated over all of them, one standard error upwards, and a cell
-whose own is clearly higher has its own. benchmarks/coverage.py shows what this holds.
+One short series has few coefficients that are slow enough. But what makes neighbouring slices
+alike is the machine, and a run has many cells: the mean is over all of them, and the more cells
+there are, the fewer and slower the coefficients that do. Cells that go up and down together count
+as few. A linear drift that the other cells show as well is taken off before: it moves a median,
+but does not make it less certain. The mean is taken half a standard error upwards, as too narrow
+is worse than too wide; a cell whose own is higher by more than its error has its own.
+benchmarks/coverage.py shows what this holds.
 """
 
 from __future__ import annotations
 
-import bisect
+import functools
 import itertools
 import math
+import operator
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -31,11 +36,13 @@ from bench.model import Cell, CellResult, Estimate, Run, Sample
 MIN_ROUNDS = 20
 """Fewer samples give no 95 % interval. From six on their whole range would cover enough if they
 were independent, but so few cannot tell whether they are."""
-FEW_ROUNDS, FEW_CORRELATION = 40, 0.6
-"""Fewer rounds than these give one only up to this common correlation."""
-KNOWN_FROM = 100
-"""So many values, of all cells together, are needed to know how much neighbours are alike."""
-MAX_CORRELATION = 0.97
+FEW_ROUNDS, FEW_INFLATION = 40, 2.65
+"""Fewer rounds than these give one only where the variance is not inflated by more: where it is,
+some of what makes rounds alike lasts as long as they do, and does not show."""
+MIN_FREEDOM = 10
+"""The inflation is known from so many degrees of freedom on; one series of 100 has them."""
+ENOUGH_FREEDOM, MIN_COSINES = 20, 2
+"""More cosines are faster ones, which tell less of what is slow: no more than are needed."""
 MIN_SHARE = 0.95
 """A sender that got less of its CPU than this is marked as starved."""
 DISTURBED_DELAY = 0.05
@@ -52,81 +59,134 @@ Z_STOPPING = 2.170090
 holds some 2 % less often than it says (benchmarks/coverage.py)."""
 
 
-def _centred_ranks(values: Sequence[float]) -> list[float]:
-    """Ranks around 0; equal values share the mean of theirs."""
-    ordered = sorted(values)
-    middle = len(values) - 1
+# Medians and their intervals
+
+
+@dataclass(frozen=True, slots=True)
+class Inflation:
+    """How many times a binomial's the variance of the count below the median is, and how well
+    that is known: in degrees of freedom."""
+
+    value: float
+    freedom: float
+
+
+def estimates(series: Sequence[Sequence[float]], z: float = Z95) -> list[Estimate | None]:
+    """The estimate of each of these series, which one machine gave side by side."""
     return [
-        (bisect.bisect_left(ordered, v) + bisect.bisect_right(ordered, v) - 1 - middle) / 2
-        for v in values
+        estimate(values, inflation, z)
+        for values, inflation in zip(series, inflations(series), strict=True)
     ]
 
 
-def _autocorrelation(values: Sequence[float]) -> float:
-    """The correlation of neighbours' ranks, from -1 to 1; of equal values 0."""
-    ranks, n = _centred_ranks(values), len(values)
-    power = math.fsum(rank * rank for rank in ranks)
-    if power == 0:
-        return 0.0
-    plain = math.fsum(a * b for a, b in itertools.pairwise(ranks)) / power
-    return plain + (1 + 3 * plain) / n
-
-
-def _standard_error(correlation: float, n: int) -> float:
-    return math.sqrt(max(0.02, 1 - correlation * correlation) / n)
-
-
-def common_correlation(series: Sequence[Sequence[float]]) -> float | None:
-    """How much neighbouring values are alike in all of these, one standard error upwards.
-
-    None where there are too few values to know.
-    """
-    long = [values for values in series if len(values) >= MIN_ROUNDS]
-    total = sum(map(len, long))
-    if total < KNOWN_FROM:
-        return None
-    mean = math.fsum(_autocorrelation(values) * len(values) for values in long) / total
-    return mean + _standard_error(mean, total)
-
-
-def _inflation(correlation: float) -> float:
-    """How many times a binomial's the variance of the count below the median is."""
-    total, power = 1.0, correlation
-    while power > 1e-3:
-        total += 4 / math.pi * math.asin(power)
-        power *= correlation
-    return total
-
-
 def estimate(
-    values: Sequence[float], common: float | None = None, z: float = Z95
+    values: Sequence[float], inflation: Inflation | None, z: float = Z95
 ) -> Estimate | None:
     """The median of values in the order in which they were measured, with its 95 % interval.
 
-    ``common`` is the common_correlation of the run's cells; None: of these values alone. ``z`` is
-    Z_STOPPING where precision decided how many values there are. None without values. There is
-    no interval where none would hold: below MIN_ROUNDS, where too little is known of the
-    correlation, or where it leaves too few independent values.
+    ``z`` is Z_STOPPING where precision decided how many values there are. None without values.
+    There is no interval where none would hold: below MIN_ROUNDS, where the inflation is not known
+    (None), or where it leaves too few independent values.
     """
     if not values:
         return None
     median, n = statistics.median(values), len(values)
     without = Estimate(median, None, None, n)
-    if common is None:
-        common = common_correlation([values])
-    if n < MIN_ROUNDS or common is None:
+    if n < MIN_ROUNDS or inflation is None:
         return without
-    if n < FEW_ROUNDS and common > FEW_CORRELATION:
+    if n < FEW_ROUNDS and inflation.value > FEW_INFLATION:
         return without
-    own = _autocorrelation(values)
-    own -= 2 * _standard_error(min(1.0, abs(own)), n)
-    correlation = min(MAX_CORRELATION, max(0.0, common, own))
-    spread = z * math.sqrt(n * _inflation(correlation)) / 2
+    spread = _student(z, inflation.freedom) * math.sqrt(n * inflation.value) / 2
     lower = math.floor(n / 2 - spread)
     if lower < 0:
         return without
     ordered = sorted(values)
     return Estimate(median, ordered[lower], ordered[n - 1 - lower], n)
+
+
+def _student(z: float, freedom: float) -> float:
+    """Student's quantile from the normal one (Abramowitz and Stegun, 26.7.5)."""
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return z + first / freedom + second / freedom**2
+
+
+def inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
+    """The inflation of each series, most of which it has in common with the others.
+
+    None for series that are too short, and for all where too little is known.
+    """
+    long = [values for values in series if len(values) >= MIN_ROUNDS]
+    if not long:
+        return [None] * len(series)
+    sides = _without_common_trend([_sides(values) for values in long])
+    independent = len(long) / (1 + (len(long) - 1) * _likeness(sides))
+    slow = max(MIN_COSINES, math.ceil(ENOUGH_FREEDOM / independent))
+    powers = [_powers(side) for side in sides]
+    freedom = independent * statistics.mean(min(slow, len(each)) for each in powers)
+    if freedom < MIN_FREEDOM:
+        return [None] * len(series)
+    mean = statistics.fmean(statistics.fmean(each[:slow]) for each in powers)
+    common = mean * (1 + _error(freedom) / 2)
+    own = (statistics.fmean(each) / (1 + _error(len(each))) for each in powers)
+    return [
+        Inflation(max(1.0, common, next(own)), freedom) if len(values) >= MIN_ROUNDS else None
+        for values in series
+    ]
+
+
+def _error(freedom: float) -> float:
+    """The standard error of a mean square, relative to it."""
+    return math.sqrt(2 / freedom)
+
+
+def _sides(values: Sequence[float]) -> list[float]:
+    """1 for a value above the median, -1 for one below; those that equal it take turns."""
+    median, turn = statistics.median(values), itertools.cycle((1.0, -1.0))
+    return [1.0 if v > median else -1.0 if v < median else next(turn) for v in values]
+
+
+def _without_common_trend(series: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Each series less the linear trend of the *others*: its own may be chance, theirs is not."""
+    times = [[i - (len(values) - 1) / 2 for i in range(len(values))] for values in series]
+    along = [_product(values, time) for values, time in zip(series, times, strict=True)]
+    squares = [_product(time, time) for time in times]
+    others = [(sum(along) - a, sum(squares) - b) for a, b in zip(along, squares, strict=True)]
+    slopes = [above / below if below else 0.0 for above, below in others]
+    return [
+        [value - slope * at for value, at in zip(values, time, strict=True)]
+        for values, time, slope in zip(series, times, slopes, strict=True)
+    ]
+
+
+def _likeness(series: Sequence[Sequence[float]]) -> float:
+    """The mean correlation of two different series in the same round, at least 0."""
+    rounds = list(itertools.zip_longest(*series))
+    present = [[value for value in values if value is not None] for values in rounds]
+    pairs = sum(len(values) * (len(values) - 1) for values in present)
+    power = math.fsum(_product(values, values) for values in series)
+    if not pairs or not power:
+        return 0.0
+    products = math.fsum(sum(values) ** 2 for values in present) - power
+    return min(1.0, max(0.0, products / pairs / power * sum(map(len, series))))
+
+
+def _powers(values: Sequence[float]) -> list[float]:
+    """The squares of the first cosine coefficients; of independent values of variance 1, 1."""
+    return [_product(values, cosine) ** 2 for cosine in _cosines(len(values))]
+
+
+@functools.lru_cache(maxsize=128)
+def _cosines(n: int) -> tuple[tuple[float, ...], ...]:
+    """So many as are slow beside n (Lazarus et al. recommend 0.4 n^(2/3)), of length 1 each."""
+    scale = math.sqrt(2 / n)
+    return tuple(
+        tuple(scale * math.cos(math.pi * k * (i + 0.5) / n) for i in range(n))
+        for k in range(1, 1 + round(0.45 * n ** (2 / 3)))
+    )
+
+
+def _product(a: Sequence[float], b: Sequence[float]) -> float:
+    return math.fsum(map(operator.mul, a, b))
 
 
 # Figures of one sample
@@ -207,12 +267,11 @@ def _estimates(run: Run, usable: Mapping[str, Sequence[Sample]], figure: str) ->
     }
     rounds = run.header.get("measure", {}).get("rounds", {})
     z = Z_STOPPING if rounds.get("min", 0) < rounds.get("max", 0) else Z95
-    return _Estimates(_with_common(plain, z), _with_common(ratios, z))
+    return _Estimates(_by_cell(plain, z), _by_cell(ratios, z))
 
 
-def _with_common(series: Mapping[str, Sequence[float]], z: float) -> dict[str, Estimate | None]:
-    common = common_correlation(list(series.values()))
-    return {cell: estimate(values, common, z) for cell, values in series.items()}
+def _by_cell(series: Mapping[str, Sequence[float]], z: float) -> dict[str, Estimate | None]:
+    return dict(zip(series, estimates(list(series.values()), z), strict=True))
 
 
 def summarise(run: Run, precision: float) -> list[CellResult]:

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import estimates, heading, interval, met, table
+from common import heading, interval, met, table
 
 from bench import plan, runner, stats
 from bench.cli.options import vocabulary
@@ -75,7 +75,7 @@ def costs(run: Run) -> list[tuple[float, float]]:
 
 
 def ratio_of(pairs: Sequence[tuple[float, float]]) -> Estimate | None:
-    return estimates([[cell / base for cell, base in pairs]])[0]
+    return stats.estimates([[cell / base for cell, base in pairs]])[0]
 
 
 def is_narrow(ratio: Estimate | None) -> bool:
@@ -118,7 +118,7 @@ def slower(folder: Path, args: argparse.Namespace) -> None:
         )
     )
     ratio = ratio_of(pairs)
-    (difference,) = estimates([[cell - base for cell, base in pairs]])
+    (difference,) = stats.estimates([[cell - base for cell, base in pairs]])
     print(f"test_slow against send, {SLOW_NS} ns more per frame by construction")
     table(
         ["rounds", "ratio of ns/frame", "told apart", "ns/frame more"],

@@ -29,7 +29,6 @@ from typing import Protocol
 from common import (
     at_least,
     compiled,
-    estimates,
     heading,
     interval,
     met,
@@ -179,9 +178,9 @@ def compare(interface: str, args: argparse.Namespace, program: Path, cpu: int) -
     with up(interface) as topology:
         samples = measure(topology, args, program, cpu, args.window_ms * 1_000_000, args.rounds)
     pairs = [list(zip(samples[m, "core"], samples[m, "bare"], strict=True)) for m in args.methods]
-    rates = estimates([[bare.pps / 1e3 for _, bare in rounds] for rounds in pairs])
-    ratios = estimates([[core.pps / bare.pps for core, bare in rounds] for rounds in pairs])
-    by_cpu = estimates(
+    rates = stats.estimates([[bare.pps / 1e3 for _, bare in rounds] for rounds in pairs])
+    ratios = stats.estimates([[core.pps / bare.pps for core, bare in rounds] for rounds in pairs])
+    by_cpu = stats.estimates(
         [[core.per_cpu_ns / bare.per_cpu_ns for core, bare in rounds] for rounds in pairs]
     )
     print(f"{interface}: {FRAME_SIZE} bytes, 1 thread, prefilled, burst {BURST}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from bench import host, stats
+from bench import host
 from bench.model import DEFAULTS, Estimate, Value
 from bench.native import Endpoint, OpenCell
 from bench.topology import Topology, entered
@@ -50,12 +50,6 @@ def compiled(source: Path) -> Iterator[Path]:
         compiler = os.environ.get("CC", "gcc").split()
         subprocess.run([*compiler, *flags, "-o", str(program), str(source)], check=True)
         yield program
-
-
-def estimates(series: Sequence[Sequence[float]]) -> list[Estimate | None]:
-    """The median of each series with its interval; they share what neighbours have in common."""
-    common = stats.common_correlation(series)
-    return [stats.estimate(values, common) for values in series]
 
 
 # What is printed

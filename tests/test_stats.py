@@ -10,6 +10,7 @@ import pytest
 
 from bench import stats
 from bench.model import AXES, Cell, Run, Sample, ThreadSample
+from bench.stats import Inflation
 
 
 def sample(cell: str, round_: int, pps: float, **fields: object) -> Sample:
@@ -82,36 +83,97 @@ def test_a_run_that_did_not_read_what_the_cpus_did_says_nothing_of_it() -> None:
     assert (row.steal_share, row.softirq_share) == (None, None)
 
 
+INDEPENDENT = Inflation(1.0, freedom=1e6)
+
+
 def test_the_estimate_is_the_median_and_few_values_have_no_interval() -> None:
-    assert stats.estimate([]) is None
-    few = stats.estimate([3.0, 1.0, 2.0, 9.0, 4.0], common=0.0)
+    assert stats.estimate([], INDEPENDENT) is None
+    few = stats.estimate([3.0, 1.0, 2.0, 9.0, 4.0], INDEPENDENT)
     assert few is not None
     assert (few.value, few.low, few.high, few.n) == (3.0, None, None, 5)
     values = random.Random(1).sample([float(i) for i in range(20)], 20)
-    twenty = stats.estimate(values, common=0.0)
+    twenty = stats.estimate(values, INDEPENDENT)
     assert twenty is not None
     assert (twenty.value, twenty.low, twenty.high) == (9.5, 5.0, 14.0), "96 of 100 times"
 
 
 @pytest.mark.parametrize(
-    ("n", "common", "given"),
-    [(19, 0.0, False), (20, 0.6, True), (39, 0.61, False), (40, 0.61, True), (99, None, False)],
+    ("n", "inflation", "given"),
+    [
+        (19, INDEPENDENT, False),
+        (20, INDEPENDENT, True),
+        (20, None, False),
+        (39, Inflation(2.0, 48), True),
+        (39, Inflation(3.0, 48), False),
+        (40, Inflation(3.0, 48), True),
+        (40, Inflation(12.0, 48), False),
+    ],
 )
 def test_an_interval_is_given_only_where_it_would_hold(
-    n: int, common: float | None, given: bool
+    n: int, inflation: Inflation | None, given: bool
 ) -> None:
-    values = [random.Random(n).gauss(0, 1) for _ in range(n)]
-    estimate = stats.estimate(values, common)
+    estimate = stats.estimate([float(i) for i in range(n)], inflation)
     assert estimate is not None
     assert (estimate.low is not None) == given
 
 
-def test_the_correlation_of_a_run_is_that_of_all_its_cells() -> None:
+def test_the_less_is_known_of_the_inflation_the_wider_the_interval() -> None:
+    values = [float(i) for i in range(400)]
+    known, guessed = (stats.estimate(values, Inflation(1.0, freedom)) for freedom in (1000, 10))
+    assert known is not None
+    assert guessed is not None
+    assert known.half_width is not None
+    assert guessed.half_width is not None
+    student = 2.228 / 1.960
+    assert guessed.half_width / known.half_width == pytest.approx(student, abs=0.06)
+
+
+def _inflations(series: list[list[float]]) -> list[float]:
+    found = stats.inflations(series)
+    assert None not in found
+    return [inflation.value for inflation in found if inflation]
+
+
+def test_the_inflation_of_a_run_is_that_of_all_its_cells() -> None:
     generator = random.Random(4)
-    series = [_autoregressive(generator, 40, 0.5) for _ in range(24)]
-    assert stats.common_correlation(series) == pytest.approx(0.5, abs=0.08)
-    assert stats.common_correlation(series[:2]) is None
-    assert stats.common_correlation([[7.0] * 100]) == pytest.approx(0.1, abs=0.01)
+    calm = _inflations([_autoregressive(generator, 40, 0.0) for _ in range(96)])
+    alike = _inflations([_autoregressive(generator, 40, 0.5) for _ in range(96)])
+    assert statistics.median(calm) < 1.3
+    assert 1.8 < statistics.median(alike) < 3.0, "2.3 in an endless series"
+
+
+def test_short_or_few_series_do_not_tell_their_inflation() -> None:
+    generator = random.Random(5)
+    draw = [_autoregressive(generator, 100, 0.0) for _ in range(4)]
+    assert stats.inflations([draw[0][:60]]) == [None]
+    assert stats.inflations([draw[0]]) != [None]
+    short = stats.inflations([*(values[:60] for values in draw), [1.0, 2.0]])
+    assert [inflation is None for inflation in short] == [False] * 4 + [True]
+    assert stats.inflations([]) == []
+
+
+def test_cells_that_go_up_and_down_together_count_as_one() -> None:
+    one = _autoregressive(random.Random(6), 60, 0.5)
+    assert stats.inflations([one] * 24) == [None] * 24
+
+
+def test_a_drift_of_all_cells_widens_no_interval_and_that_of_one_alone_does() -> None:
+    generator = random.Random(7)
+
+    def drifting() -> list[float]:
+        return [generator.gauss(0, 1) + i / 25 for i in range(100)]
+
+    together = _inflations([drifting() for _ in range(24)])
+    assert statistics.median(together) < 1.2
+    steady = [_autoregressive(generator, 100, 0.0) for _ in range(23)]
+    *others, alone = _inflations([*steady, drifting()])
+    assert alone > 1.3 * statistics.median(others)
+
+
+def test_equal_values_have_an_interval_without_width() -> None:
+    for estimate in stats.estimates([[7.0] * 100]):
+        assert estimate is not None
+        assert (estimate.low, estimate.high) == (7.0, 7.0)
 
 
 def _autoregressive(generator: random.Random, n: int, rho: float) -> list[float]:
@@ -128,8 +190,7 @@ def test_intervals_hold_the_median_also_where_neighbours_are_alike(n: int, rho: 
     hits = given = 0
     for _ in range(40):
         cells = [_autoregressive(generator, n, rho) for _ in range(24)]
-        common = stats.common_correlation(cells)
-        for estimate in (stats.estimate(values, common) for values in cells):
+        for estimate in stats.estimates(cells):
             assert estimate is not None
             if estimate.low is not None and estimate.high is not None:
                 given += 1
@@ -142,7 +203,7 @@ def test_an_interval_is_not_wider_than_it_must_be_on_independent_samples() -> No
     generator = random.Random(7)
     widths = []
     for _ in range(200):
-        estimate = stats.estimate([generator.gauss(100, 1) for _ in range(400)])
+        (estimate,) = stats.estimates([[generator.gauss(100, 1) for _ in range(400)]])
         assert estimate is not None
         assert estimate.half_width is not None
         widths.append(estimate.half_width * 100)
@@ -162,7 +223,8 @@ def test_ratios_are_within_rounds_so_that_drift_cancels() -> None:
     assert fast.ratio.half_width is not None
     assert fast.ratio.half_width < 1e-3
     assert fast.pps is not None
-    assert fast.pps.low is None, "values in a row that only rise tell no level"
+    assert fast.pps.half_width is not None
+    assert fast.pps.half_width > 0.03, "cells that only rise, together, hardly tell their level"
 
 
 def test_only_rounds_that_both_have_make_a_ratio() -> None:
