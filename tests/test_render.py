@@ -19,7 +19,7 @@ from bench.render import FORMATS, axes
 from bench.render.table import tabulated
 
 LO: dict[str, Any] = {"kind": "lo"}
-VETH: dict[str, Any] = {"kind": "veth", "queues": 1, "gro": False}
+VETH: dict[str, Any] = {"kind": "veth", "queues": 4, "gro": False}
 RING: dict[str, Any] = {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048}
 LOST = "the interface counted fewer frames than completed"
 IMPRECISE = "imprecise: the interval is wider than 1 % after 400 rounds"
@@ -214,7 +214,7 @@ mmap_vs_sendto: Is a PACKET_MMAP TX ring faster than sendto()?
   date            2026-11-22 17:15 UTC
   core            3f9c0a1b2d
   baseline        method sendto (ratio: pps to the baseline's in the same round)
-  all cells       veth queues=1, qdisc noqueue (veth), frame_size 1514, threads 1, fill copy, ring v2 256x4096/2048
+  all cells       veth queues=4, qdisc noqueue (veth), frame_size 1514, threads 1, fill copy, ring v2 256x4096/2048
                   (tx_ring), sndbuf default
 
                                              ns/                         frames/    CPU
@@ -407,15 +407,27 @@ def shown(axis: str, *values: Value | None) -> tuple[tuple[str, ...], tuple[str,
     return axes.column(rows, axis), axes.shared(rows)
 
 
+def test_the_heading_leaves_out_what_is_at_its_default_and_keeps_what_only_others_know() -> None:
+    plain = {"kind": "veth", "queues": 1, "filters": 0}
+    assert shown("interface", LO, plain) == (("lo", "veth"), ())
+    assert shown("interface", plain)[1] == ("interface veth",)
+    later = {**plain, "of_a_later_version": 0}
+    assert shown("interface", LO, later) == (("lo", "veth"), ("veth of_a_later_version=0",))
+    assert shown("interface", plain, {**plain, "queues": 2})[0] == (
+        "veth queues=1",
+        "veth queues=2",
+    )
+
+
 def test_only_options_that_differ_are_shown() -> None:
     assert shown("interface", LO, VETH, {**VETH, "queues": 2}) == (
-        ("lo", "veth queues=1", "veth queues=2"),
+        ("lo", "veth queues=4", "veth queues=2"),
         (),
     )
-    assert shown("interface", LO, VETH) == (("lo", "veth"), ("veth queues=1",))
+    assert shown("interface", LO, VETH) == (("lo", "veth"), ("veth queues=4",))
     assert shown("interface", VETH, {**VETH, "gro": True}) == (
         ("veth", "veth gro"),
-        ("veth queues=1",),
+        ("veth queues=4",),
     )
 
 
@@ -520,7 +532,7 @@ Is a PACKET_MMAP TX ring faster than sendto()?
 - **date:** 2026-11-22 17:15 UTC
 - **core:** 3f9c0a1b2d
 - **baseline:** method sendto (ratio: pps to the baseline's in the same round)
-- **all cells:** veth queues=1, qdisc noqueue (veth), frame_size 1514, threads 1, fill copy, ring v2 256x4096/2048 (tx_ring), sndbuf default
+- **all cells:** veth queues=4, qdisc noqueue (veth), frame_size 1514, threads 1, fill copy, ring v2 256x4096/2048 (tx_ring), sndbuf default
 
 | interface   | method   |   burst |   Mpps |   Gb/s |   ns/frame |   ratio | 95 % interval   |   frames/call |   CPU share |   drops | notes                                     |
 |:------------|:---------|--------:|-------:|-------:|-----------:|--------:|:----------------|--------------:|------------:|--------:|:------------------------------------------|
@@ -578,7 +590,7 @@ def test_csv_reads_back() -> None:
         assert record["ratio_low"] == ("" if row.ratio is None else str(row.ratio.low))
         assert record["notes"] == "; ".join(row.notes)
     assert records[4]["drops"] == "12345"
-    assert records[3]["interface"] == "veth queues=1"
+    assert records[3]["interface"] == "veth queues=4"
 
 
 def test_csv_without_cells_has_its_header() -> None:

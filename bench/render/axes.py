@@ -7,8 +7,9 @@ once, in the heading.
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,8 @@ def shared(rows: Rows) -> tuple[str, ...]:
     """What holds for every row that has the axis: ``frame_size 64``, ``burst 64 (sendmmsg)``.
 
     That is each axis with a single value, and of those with several the options in which the
-    values of one kind agree. That every cell is there once need not be said.
+    values of one kind agree. That every cell is there once need not be said, nor an option that
+    is at its default.
     """
     phrases: list[str] = []
     for axis in AXES:
@@ -42,7 +44,7 @@ def shared(rows: Rows) -> tuple[str, ...]:
             continue
         values = _distinct(rows, axis)
         if len(values) == 1:
-            phrases.append(f"{axis} {full_text(values[0])}{_holders(rows, axis)}")
+            phrases.append(f"{axis} {_remarkable_text(values[0])}{_holders(rows, axis)}")
         elif values:
             phrases += [phrase + _holders(rows, axis) for phrase in _agreeing(axis, values)]
     return tuple(phrases)
@@ -54,6 +56,14 @@ def full_text(value: Value) -> str:
         return value_text(value)
     parsed = _parse(value)
     return _join(parsed.head, [part.text for part in parsed.parts])
+
+
+def _remarkable_text(value: Value) -> str:
+    """A value without the options that are at their default."""
+    if not isinstance(value, dict):
+        return value_text(value)
+    parsed = _parse(value)
+    return _join(parsed.head, [part.text for part in parsed.parts if not part.usual])
 
 
 def size_text(size: int) -> str:
@@ -89,8 +99,11 @@ _WRITE: dict[tuple[str, str], Callable[[int], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Part:
+    """``usual``: an option that is at its default."""
+
     options: frozenset[str]
     text: str
+    usual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +129,26 @@ def _parse(value: dict[str, Any]) -> _Parsed:
 
 def _options(value: dict[str, Any], told: frozenset[str]) -> tuple[_Part, ...]:
     kind = str(value.get("kind"))
+    usual = _defaults(kind) if value.keys() - told else {}
     return tuple(
-        _Part(frozenset({name}), _option_text(kind, name, option))
+        _Part(
+            frozenset({name}),
+            _option_text(kind, name, option),
+            usual=name in usual and option == usual[name],
+        )
         for name, option in value.items()
         if name not in told
     )
+
+
+@functools.cache
+def _defaults(kind: str) -> Mapping[str, Any]:
+    """The defaults of a kind's options; of what only another version knows there are none."""
+    from bench.topology import INTERFACES, QDISC_KINDS  # a quarter of a second, mostly pyroute2
+
+    known = INTERFACES.get(kind) or QDISC_KINDS.get(kind)
+    fields = known.options.model_fields if known else {}
+    return {name: field.default for name, field in fields.items()}
 
 
 def _option_text(kind: str, name: str, option: Any) -> str:
@@ -174,7 +202,8 @@ def _agreeing(axis: str, values: Sequence[Value]) -> list[str]:
         alike = _of_kind(values, kind)
         differing = _differing_options(alike)
         parts = _parse(alike[0]).parts
-        text = _join("", [part.text for part in parts if not part.options & differing])
+        alike_parts = [part for part in parts if not (part.usual or part.options & differing)]
+        text = _join("", [part.text for part in alike_parts])
         if text:
             phrases.append(f"{kind or axis} {text}")
     return phrases
