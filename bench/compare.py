@@ -22,6 +22,7 @@ from enum import Enum
 from typing import Any
 
 from bench.model import Cell
+from bench.stats import MIN_ROUNDS
 from bench.store import Rates
 
 FIGURES = {"pps": 1, "ns_per_frame": -1}
@@ -188,7 +189,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One cell of the comparison; no changes where a side lacks it."""
+    """One cell of the comparison; no changes where a side lacks it or has too few rounds."""
 
     cell: Cell
     verdict: Verdict
@@ -249,7 +250,10 @@ def compare(
 
 
 def _logs(runs: Sequence[RunFigures], cell: str, figure: str) -> list[float]:
-    return [math.log(getattr(r.figures[cell], figure)) for r in runs if cell in r.figures]
+    """Of the runs that measured the cell in enough rounds: a median of few is another thing, and
+    the spread of such medians between runs is not that of others."""
+    known = [run.figures[cell] for run in runs if cell in run.figures]
+    return [math.log(getattr(of, figure)) for of in known if of.rounds >= MIN_ROUNDS]
 
 
 # The spread between runs
@@ -340,8 +344,11 @@ def _row(
 
 
 def _absence(cell: str, a: Sequence[RunFigures], b: Sequence[RunFigures]) -> Verdict:
-    """Why there is nothing to compare: B lacks what A has, or A what B has, or both."""
-    return Verdict.NEW if any(cell in run.figures for run in b) else Verdict.MISSING
+    """Why there is nothing to compare: too few rounds, or B lacks what A has, or A what B has."""
+    in_a, in_b = (any(cell in run.figures for run in side) for side in (a, b))
+    if in_a and in_b:
+        return Verdict.INCONCLUSIVE
+    return Verdict.NEW if in_b else Verdict.MISSING
 
 
 def _verdict(change: Change, better: int, flagged: bool, threshold: float) -> Verdict:

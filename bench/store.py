@@ -23,13 +23,10 @@ import msgspec
 
 from bench import interrupts, stats
 from bench.errors import BenchError, UsageError
-from bench.model import AXES, Cell, Run, Sample, ThreadSample
+from bench.model import AXES, Cell, Run, Sample
 
 FORMAT = 1
 """The version of the format; a reader refuses a newer one."""
-
-_THREAD_FIELDS = {field.name for field in dataclasses.fields(ThreadSample)}
-_SAMPLE_FIELDS = {field.name for field in dataclasses.fields(Sample)} - {"threads", "per_sink"}
 
 
 def results_folder(root: Path, machine: str, matrix: str) -> Path:
@@ -232,15 +229,18 @@ def read_rates(path: Path, text: bytes | None = None) -> Rates:
     others: list[dict[str, Any]] = []
     for number, line in enumerate(whole, 1):
         if not line.startswith(b'{"type":"sample",'):
-            others.append(_record(path, number, line.decode(errors="replace")))
-            continue
+            record = _record(path, number, line.decode(errors="replace"))
+            if record["type"] != "sample":
+                others.append(record)
+                continue
         try:
             sample = decode(line)
         except msgspec.MsgspecError as error:
             raise UsageError(f"{path}:{number}: not a sample: {error}") from error
         completed = sum(thread.completed for thread in sample.threads)
-        if completed and sample.wall_ns > 0 and not sample.problem:
-            cost = sum(thread.cpu_ns for thread in sample.threads) / completed
+        cpu_ns = sum(thread.cpu_ns for thread in sample.threads)
+        if completed > 0 and cpu_ns > 0 and sample.wall_ns > 0 and not sample.problem:
+            cost = cpu_ns / completed
             rate = completed * 1e9 / sample.wall_ns
             late = any(t.run_delay_ns > stats.DISTURBED_DELAY * t.wall_ns for t in sample.threads)
             found.setdefault(sample.cell, []).append((sample.round, rate, cost, late))
@@ -313,12 +313,15 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
             raise UsageError(
                 f"{path}:{number}: a line of type {record['type']} without {error}"
             ) from error
+        except msgspec.MsgspecError as error:
+            raise UsageError(f"{path}:{number}: not a sample: {error}") from error
     try:
         cells = _cells(header["cells"])
         calibration = _cells(header.get("calibration", []))
         baselines = dict(header["baselines"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path}:1: the header lacks {error}") from error
+    _check_header(path, header)
     calibrating = {cell.id for cell in calibration}
     return Run(
         path=str(path),
@@ -336,22 +339,28 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
     )
 
 
+def _check_header(path: Path, header: Mapping[str, Any]) -> None:
+    """Raise UsageError where a part that its readers look into is not what bench writes."""
+    matrix = header.get("matrix")
+    if not isinstance(matrix, dict) or not isinstance(matrix.get("name"), str):
+        raise UsageError(f"{path}:1: the header lacks the name of the matrix")
+    for part in ("measure", "core", "host", "thresholds"):
+        if not isinstance(header.get(part, {}), dict):
+            raise UsageError(f"{path}:1: {part!r} of the header is not what bench writes there")
+    for cell, effect in header.get("thresholds", {}).items():
+        if not isinstance(effect, int | float):
+            raise UsageError(f"{path}:1: the threshold of {cell} is {effect!r}, not a number")
+
+
 def _cells(rows: Iterable[Mapping[str, Any]]) -> tuple[Cell, ...]:
     return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in AXES}) for row in rows)
 
 
 def _sample(record: Mapping[str, Any]) -> Sample:
-    """Fields that a later version of the same format adds are ignored."""
-    fields: dict[str, Any] = {"slice_completed": 0, "delivered": 0}
-    fields |= {name: record[name] for name in _SAMPLE_FIELDS & record.keys()}
-    threads = tuple(
-        ThreadSample(
-            **{"cpu": 0, "wall_ns": 0, "cpu_ns": 0}
-            | {name: value for name, value in thread.items() if name in _THREAD_FIELDS}
-        )
-        for thread in record["threads"]
-    )
-    return Sample(**fields, threads=threads, per_sink=tuple(record.get("per_sink", ())))
+    """Fields that a later version of the same format adds are ignored; zeros are not written."""
+    threads = [{"cpu": 0, "wall_ns": 0, "cpu_ns": 0} | thread for thread in record["threads"]]
+    whole = {"slice_completed": 0, "delivered": 0, **record, "threads": threads}
+    return msgspec.convert(whole, Sample)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -113,11 +115,13 @@ def test_environments_are_compared_first() -> None:
 # Files and the command
 
 
-def write(path: Path, factor: float, header: dict[str, object] | None = None) -> Path:
+def write(
+    path: Path, factor: float, header: dict[str, object] | None = None, rounds: int = 20
+) -> Path:
     generator = random.Random(path.name)
     with store.RunWriter(path) as writer:
         writer.header({**(header or HEADER), "baselines": {}}, CELLS.values())
-        for round_ in range(20):
+        for round_ in range(rounds):
             for cell in CELLS:
                 wall = round(10_000_000 * factor * generator.gauss(1, 0.002))
                 thread = ThreadSample(cpu=1, wall_ns=wall, cpu_ns=wall, completed=10_000)
@@ -168,6 +172,10 @@ def test_every_format_has_every_cell(
         ("", ":1: not a run file"),
         ('{"type":"run","format":9}\n', ":1: format 9 is newer"),
         ('{"type":"run","format":1,"baselines":{},"cells":[]}\n{"type":"sample",\n', ":2: not a"),
+        (
+            '{"type":"run","format":1,"baselines":{},"cells":[],"matrix":3}\n',
+            ":1: the header lacks",
+        ),
     ],
 )
 def test_what_is_no_run_is_one_line(
@@ -180,6 +188,82 @@ def test_what_is_no_run_is_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def edited(path: Path, old: str, new: str) -> Path:
+    """The file with something in it replaced once."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"matrix":{"name":"m"}', '"matrix":3', "bad.jsonl:1: the header lacks the name of the"),
+        ('"host":{"cpu":"x","kernel":"6.1"}', '"host":"x"', "bad.jsonl:1: 'host' of the header"),
+        ('"core":{', '"thresholds":{"send":"big"},"core":{', "the threshold of send is 'big', not"),
+        ('"wall_ns":', '"wall_ns":"fast","was":', "bad.jsonl:2: not a sample: Expected `int`"),
+    ],
+)
+def test_what_was_edited_is_one_line_from_every_reader_and_spoils_no_history(
+    old: str, new: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = write(tmp_path / "a.jsonl", 1.0), write(tmp_path / "b.jsonl", 1.0)
+    bad = edited(write(tmp_path / "bad.jsonl", 1.0), old, new)
+    for arguments in (["compare", str(a), str(bad)], ["show", str(bad)]):
+        assert cli.main(arguments) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+    assert cli.main(["compare", str(a), str(b)]) == 4
+
+
+def test_a_sample_that_was_written_with_blanks_counts_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", 1.0)
+    before = store.read_rates(path).pps
+    lines = path.read_text().splitlines()
+    path.write_text("".join(json.dumps(json.loads(line)) + "\n" for line in lines))
+    assert store.read_rates(path).pps == before
+
+
+def test_runs_of_few_rounds_have_no_verdict_and_one_without_samples_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        write(tmp_path / f"2026010{number}.jsonl", 1.0)
+    short = write(tmp_path / "short" / "a.jsonl", 1.5, rounds=1)
+    first = str(tmp_path / "20260100.jsonl")
+    assert cli.main(["compare", first, str(short)]) == 4
+    out = capsys.readouterr().out
+    assert "4 cells have valid samples of fewer than 20 rounds on a side: too few" in out
+    assert "4 cells: 4 inconclusive" in out
+    assert cli.main(["compare", first, str(write(tmp_path / "none.jsonl", 1.0, rounds=0))]) == 2
+    assert "none.jsonl has no valid sample: there is nothing" in capsys.readouterr().err
+
+
+def test_a_revision_of_git_and_what_it_does_not_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=x", "-c", "user.email=x@y"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True)
+
+    git("init", "--quiet")
+    path = write(tmp_path / "a.jsonl", 1.0)
+    git("add", ".")
+    git("commit", "--quiet", "--message=before")
+    write(tmp_path / "b.jsonl", 1.0)
+    path.unlink()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["compare", "HEAD:a.jsonl", "b.jsonl"]) == 4
+    assert "4 cells: 4 inconclusive" in capsys.readouterr().out
+    assert cli.main(["compare", "HEAD:b.jsonl", "b.jsonl"]) == 2
+    assert "HEAD:b.jsonl: fatal: path 'b.jsonl' exists on disk, but not" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.main(["compare", "HEAD:a.jsonl", "b.jsonl"]) == 2
+    assert "git does not run here: No such file" in capsys.readouterr().err
 
 
 def test_incomparable_runs_are_refused_unless_forced(

@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 def test_a_full_disk_is_an_error_and_keeps_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     writer = store.RunWriter(path)
-    writer.header({"baselines": {}}, [CELL])
+    writer.header({"matrix": {"name": "m"}, "baselines": {}}, [CELL])
     writer._file.close()
     writer._file = open("/dev/full", "w")  # noqa: SIM115
     with pytest.raises(BenchError, match="No space left on device"):

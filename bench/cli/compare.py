@@ -84,12 +84,17 @@ def execute(args: argparse.Namespace) -> int:
         args.false_discoveries,
     )
     if all(row.verdict in (Verdict.MISSING, Verdict.NEW) for row in result.rows):
-        raise UsageError(
-            f"{args.a} and {args.b} have no cell in common; compare runs of one matrix"
-        )
+        raise UsageError(_nothing_in_common(args, a, b))
     result = replace(result, normalised=normalise)
     options.write(lambda width, _: render(result, found, args.format, width), args)
     return _exit_code(result)
+
+
+def _nothing_in_common(args: argparse.Namespace, a: list[RunFigures], b: list[RunFigures]) -> str:
+    for text, side in ((args.a, a), (args.b, b)):
+        if not any(run.figures for run in side):
+            return f"{text} has no valid sample: there is nothing to compare"
+    return f"{args.a} and {args.b} have no cell in common; compare runs of one matrix"
 
 
 def _thresholds(runs: list[RunFigures], given: float | None) -> dict[str, float]:
@@ -170,10 +175,13 @@ def _at_revision(text: str) -> tuple[Path, bytes] | None:
     revision, colon, name = text.partition(":")
     if not colon or not revision or Path(text).exists():
         return None
-    shown = subprocess.run(["git", "show", text], capture_output=True, check=False)
+    try:
+        shown = subprocess.run(["git", "show", text], capture_output=True, check=False)
+    except OSError as error:
+        raise UsageError(f"{text}: git does not run here: {error.strerror}") from error
     if shown.returncode != 0:
-        said = shown.stderr.decode(errors="replace").strip().splitlines()
-        raise UsageError(f"{text}: {said[-1] if said else 'git does not know it'}")
+        said = " ".join(shown.stderr.decode(errors="replace").split())
+        raise UsageError(f"{text}: {said or 'git does not know it'}")
     return Path(name), shown.stdout
 
 

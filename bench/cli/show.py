@@ -30,7 +30,7 @@ def execute(args: argparse.Namespace) -> int:
         print(f"bench: {warning}", file=sys.stderr)
     made = report.make_report(stats.normalised(run) if args.normalise else run)
     rows = tuple(row for row in made.rows if plan.passes(row.cell, filters))
-    if not rows:
+    if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
     options.write_report(replace(made, rows=rows), args)
     return 0

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from bench.compare import FIGURES, Change, Comparison, Difference, Row, Verdict
 from bench.model import AXES, CellResult
 from bench.render import axes
+from bench.stats import MIN_ROUNDS
 
 FORMAT = 1
 LABELS = {"pps": "Mpps", "ns_per_frame": "ns/frame"}
@@ -65,6 +66,7 @@ def _text(result: Comparison, found: Sequence[Difference], style: str) -> str:
         "all cells: " + ", ".join(shared) if shared else "",
         table,
         _basis(result),
+        _too_few(result),
         summary(result),
     ]
     return "\n\n".join(filter(None, blocks)) + "\n"
@@ -90,6 +92,15 @@ def _basis(result: Comparison) -> str:
         f"standard deviation between runs: {spread} ({source})"
         + ("; normalised by the calibration cells" if result.normalised else "")
     )
+
+
+def _too_few(result: Comparison) -> str:
+    """How many cells have no verdict for want of rounds."""
+    number = sum(row.verdict is Verdict.INCONCLUSIVE and not row.changes for row in result.rows)
+    if not number:
+        return ""
+    cells = "1 cell has" if number == 1 else f"{number} cells have"
+    return f"{cells} valid samples of fewer than {MIN_ROUNDS} rounds on a side: too few to compare"
 
 
 def _csv(result: Comparison) -> str:
