@@ -1,16 +1,30 @@
-"""Fixtures for tests in namespaces of their own; they are skipped where none can be made."""
+"""Fixtures for tests in namespaces of their own; they are skipped where none can be made.
+
+Without root the whole session runs in a user namespace.
+"""
 
 from __future__ import annotations
 
 import functools
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bench import privileges
 from bench.errors import BenchError
 from bench.topology.netns import entered, private_netns
+
+
+def _gain() -> None:
+    user = os.getuid()
+    if not privileges.is_enough() and privileges.enter_user_namespace():
+        os.environ["LOGNAME"] = f"user-{user}"  # pytest names its folder in /tmp after it
+
+
+_gain()  # not in a hook: what is imported next looks at what it may do
 
 
 @functools.cache

@@ -1,7 +1,17 @@
-"""``python -m bench``."""
+"""The process of ``bench`` and of ``python -m bench``: signals and privileges, then the command."""
 
 import sys
 
-from bench.cli import main
+from bench import interrupts
 
-sys.exit(main())
+
+def main() -> int:
+    with interrupts.exiting():  # a Ctrl-C may come while the rest is imported, a tenth of a second
+        from bench import cli, privileges
+
+        privileges.settle()
+        return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -105,22 +105,29 @@ MUST_AGREE = (
     ("measure", "cpus"),
 )
 """What makes figures incomparable: another machine, another instrument, another setting of it."""
-MAY_DIFFER = tuple(
-    ("host", key)
-    for key in (
-        "hostname",
-        "kernel",
-        "kernel_version",
-        "cmdline",
-        "mitigations",
-        "sysctls",
-        "cpus_allowed",
-        "governor",
-        "clocksource",
-        "python",
-    )
+MAY_DIFFER = (
+    *(
+        ("host", key)
+        for key in (
+            "hostname",
+            "kernel",
+            "kernel_version",
+            "cmdline",
+            "mitigations",
+            "sysctls",
+            "cpus_allowed",
+            "governor",
+            "clocksource",
+            "python",
+        )
+    ),
+    ("measure", "privileges"),
 )
 """What one compares on purpose, or should know of."""
+
+
+ALIKE = (("host", "kernel"), ("host", "kernel_version"), ("measure", "privileges"))
+"""What else is the same in runs that should agree."""
 
 
 def may_normalise(a: Sequence[Rates], b: Sequence[Rates]) -> bool:
@@ -165,12 +172,12 @@ def _values(runs: Sequence[RunFigures], section: str, key: str) -> list[str]:
 
 
 def is_alike(run: RunFigures, other: RunFigures) -> bool:
-    """Whether two runs should agree: same matrix, same machine, same kernel, same instrument."""
+    """Whether two runs should agree: the same matrix, machine, kernel, instrument, privileges."""
     if run.header["matrix"]["name"] != other.header["matrix"]["name"]:
         return False
     return all(
         run.header.get(section, {}).get(key) == other.header.get(section, {}).get(key)
-        for section, key in (*MUST_AGREE, ("host", "kernel"), ("host", "kernel_version"))
+        for section, key in (*MUST_AGREE, *ALIKE)
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from bench import stats
 from bench.errors import UsageError
 from bench.model import Report, Run
+from bench.privileges import Standing
 
 
 def make_report(run: Run) -> Report:
@@ -57,10 +58,19 @@ def _facts(run: Run) -> list[tuple[str, str]]:
             f"{measure['window_ns'] / 1e6:g} ms slices in {_span(rounds)} rounds, "
             f"shuffled with seed {measure['seed']}",
         ),
+        *_privileges(run),
         *_speed(run),
         *_disturbance(run),
         *_doctor(run),
     ]
+
+
+def _privileges(run: Run) -> list[tuple[str, str]]:
+    """Only where some of what a cell may ask for was out of reach."""
+    standing = run.header["measure"].get("privileges", Standing.ROOT)
+    if standing != Standing.USER_NAMESPACE:
+        return []
+    return [("privileges", f"{standing}: no SO_SNDBUFFORCE, no MAP_LOCKED beyond ulimit -l")]
 
 
 def _speed(run: Run) -> list[tuple[str, str]]:

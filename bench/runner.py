@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import cpus, doctor, host, interrupts, native, plan, stats, store
+from bench import cpus, doctor, host, interrupts, native, plan, privileges, stats, store
 from bench.counters import CpuReader
 from bench.cpus import CpuTime
 from bench.doctor.limits import MEMORY_SHARE
@@ -108,6 +108,7 @@ def _header(matrix: Matrix, planned: Plan, findings: Sequence[doctor.Finding]) -
             "seed": measure.seed,
             "cpus": list(planned.cpus),
             "cpus_why": planned.cpus_why,
+            "privileges": privileges.standing(),
         },
         "core": {"hash": core.hash, "compiler": core.compiler},
         "host": host.fingerprint(),
@@ -132,7 +133,7 @@ def _shares(did: CpuTime) -> dict[str, float]:
 def _resumable(matrix: Matrix, planned: Plan, target: Target) -> Run:
     """The stored run, if what would be added to it is comparable with what it has."""
     earlier = store.read(target.path)
-    known = host.fingerprint()
+    known, standing = host.fingerprint(), privileges.standing()
     problems = [
         what
         for what, same in {
@@ -142,6 +143,9 @@ def _resumable(matrix: Matrix, planned: Plan, target: Target) -> Run:
             "the core has changed since": earlier.header["core"]["hash"] == native.info().hash,
             "the kernel is another one": earlier.header["host"]["kernel"] == known["kernel"],
             "it is from another machine": earlier.header["host"]["hostname"] == known["hostname"],
+            f"it ran with other privileges than {standing}": (
+                earlier.header["measure"].get("privileges", standing) == standing
+            ),
         }.items()
         if not same
     ]

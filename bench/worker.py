@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bench import native
+from bench import native, privileges
 from bench.capture import FrameCheck
 from bench.counters import Accounting, CounterReader, Counters, CpuReader, account, delta
 from bench.cpus import CpuTime
@@ -256,6 +256,8 @@ def serve(connection: Connection) -> None:
         connection.send(cells if isinstance(cells, Failure) else None)
         if not isinstance(cells, _Cells):
             return
+        # Not before: the core, and what else was imported, may lie where only root can read.
+        privileges.shed(privileges.WORKER)
         gc.freeze()
         gc.disable()  # no collection in the middle of a round; what is made here is freed at once
         while True:

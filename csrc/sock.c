@@ -32,7 +32,7 @@ static int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
 			  (int)config->sndbuf_bytes);
 	return err ? error_set(error, err, "setsockopt(%s, %u)%s",
 			       force ? "SO_SNDBUFFORCE" : "SO_SNDBUF", config->sndbuf_bytes,
-			       err == EPERM ? " needs CAP_NET_ADMIN" : "") : 0;
+			       err == EPERM ? " needs root (CAP_NET_ADMIN)" : "") : 0;
 }
 
 /*

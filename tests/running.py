@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -14,18 +15,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import store
+import pytest
+
+from bench import privileges, store
 from bench.model import Run
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 30.0
 """For what comes in a moment: only a test that fails waits so long."""
 
-NOBODY = [
-    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
-    # The checkout and the interpreter may be root's: nobody may read everything, and no more.
-    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
+UNPRIVILEGED = [
+    *("setpriv", "--bounding-set=-all,+setfcap", "--inh-caps=-all", "--ambient-caps=-all")
 ]
+"""Makes of root, or of who is root in a user namespace, a user like any other.
+
+(Another user may not be able to read the checkout or Python.) What is left lets no more be done
+than what others can do anyway: be mapped into a user namespace (user_namespaces(7)).
+"""
+NO_USER_NAMESPACES = [
+    *("unshare", "-Urn", "sh", "-c"),
+    'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"',
+    "sh",
+]
+"""In a user namespace in which there may be no further one."""
+needs_root = pytest.mark.skipif(
+    privileges.standing() != privileges.Standing.ROOT,
+    reason="it takes root, outside of a user namespace",
+)
+needs_setpriv = pytest.mark.skipif(
+    not shutil.which("setpriv") or privileges.Capability.CAP_SETPCAP not in privileges.held(),
+    reason="it takes root, or one in a user namespace, and util-linux's setpriv",
+)
+needs_unshare = pytest.mark.skipif(
+    shutil.which("unshare") is None, reason="util-linux's unshare is missing"
+)
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,17 @@ def test_environments_are_compared_first() -> None:
     assert compare.differences([a], [a]) == ()
 
 
+def test_runs_with_other_privileges_are_compared_and_it_is_said() -> None:
+    (a,) = some(1)
+    as_root, as_user = (
+        replace(a, header=HEADER | {"measure": {"privileges": how}})
+        for how in ("root", "user namespace")
+    )
+    (found,) = compare.differences([as_root], [as_user])
+    assert found == compare.Difference("measure privileges", "root", "user namespace", False)
+    assert not compare.is_alike(as_root, as_user)
+
+
 # Files and the command
 
 

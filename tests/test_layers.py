@@ -15,6 +15,7 @@ LAYERS = [
     "interrupts",
     "machine",
     "cpus",
+    "privileges",
     "units",
     "model",
     "yamltree",

@@ -52,10 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: its exit code. Expected errors are one line each on stderr."""
     _mend_streams()
     try:
-        with interrupts.exiting():
-            args = parser().parse_args(arguments)
-            code: int = args.execute(args)
-            sys.stdout.flush()
+        args = parser().parse_args(arguments)
+        code: int = args.execute(args)
+        sys.stdout.flush()
         return code
     except BenchError as error:
         for line in str(error).splitlines():

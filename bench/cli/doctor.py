@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Findings are information: the exit code is 0 whatever they are."""
-    from bench import cpus, doctor
+    from bench import cpus, doctor, privileges
     from bench.errors import UsageError
 
     if args.matrix is None and args.filter:
@@ -55,6 +55,8 @@ def execute(args: argparse.Namespace) -> int:
         refused = {}
     else:
         findings = doctor.examine(machine, planned.cpus, doctor.needs_of(planned))
+        if planned.topologies:
+            privileges.gain()  # not before: the host's own network is out of sight then
         refused = doctor.unrunnable(planned)
     if args.format == "json":
         print(json.dumps(_document(findings, planned, refused), indent=2, ensure_ascii=False))

@@ -14,14 +14,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(_args: argparse.Namespace) -> int:
     from tabulate import tabulate
 
-    from bench import native
+    from bench import native, privileges
 
     methods = native.methods()
+    privileges.gain()
     rows = [
         (name, "no: " + reason if (reason := native.probe(name)) else "yes", method.path)
         for name, method in methods.items()
     ]
     print(tabulate(rows, headers=("method", "offered here", "path through the kernel")))
+    if privileges.standing() == privileges.Standing.NONE:
+        print(f"\npacket sockets: {privileges.remedy('CAP_NET_RAW')}")
     print()
     marks = [
         (knob.name, *("x" if knob.name in m.knobs else "" for m in methods.values()), knob.help)

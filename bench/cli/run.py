@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from bench import host, interrupts, report, runner, stats, store
+    from bench import host, interrupts, privileges, report, runner, stats, store
     from bench.render import FORMATS
 
     options.check_output(args)
@@ -49,6 +49,9 @@ def execute(args: argparse.Namespace) -> int:
     else:
         path = store.latest_unfinished(folder) if args.resume == LATEST else args.resume
         target = runner.Target(path, resume=True)
+    if plan.topologies:
+        host.fingerprint()  # while all of net.core.* can be seen
+        privileges.gain()
     with progress.shown(sys.stderr) as bar, interrupts.raising():
         run = runner.run(matrix, plan, target, bar)
     made = report.make_report(run)

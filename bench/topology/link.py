@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from bench.errors import BenchError
+from bench import privileges
+from bench.errors import BenchError, UsageError
 from bench.model import KindInfo
 from bench.topology.netns import entered
 
@@ -35,6 +36,8 @@ _ETH_P_ALL = 3
 _NO_FRAME = "0xffffffff/0xffffffff+8"
 """A u32 key that no test frame has: bytes 22 to 25 are the pattern's 22, 23, 24, 25."""
 _TARGET = 0x10001
+_ADDR_GEN_MODE_NONE = 1
+"""IN6_ADDR_GEN_MODE_NONE: include/uapi/linux/if_link.h."""
 
 _UP_STATES = ("UP", "UNKNOWN")
 """RFC 2863 operational states in which frames pass; a device without link watch is UNKNOWN."""
@@ -153,15 +156,18 @@ def refusals(doing: str, unknown: str = "") -> Iterator[None]:
     """Turn a netlink error into a BenchError, in the kernel's words (its extended ack).
 
     ``doing`` names the thing and the value, ``unknown`` says what is missing if the kernel does
-    not know the kind at all.
+    not know the kind at all. Lacking a privilege is a UsageError.
     """
     try:
         yield
     except NetlinkError as error:
         code, words = error.args
+        if code == errno.EPERM:
+            raise UsageError(
+                f"{doing}: not allowed: {privileges.remedy('CAP_NET_ADMIN')}"
+            ) from error
         missing = unknown if code in (errno.EOPNOTSUPP, errno.ENOENT) else ""
-        need = "needs root (CAP_NET_ADMIN)" if code == errno.EPERM else ""
-        raise BenchError("; ".join(filter(None, [f"{doing}: {words}", missing, need]))) from error
+        raise BenchError("; ".join(filter(None, [f"{doing}: {words}", missing]))) from error
 
 
 def lacking(*options: str) -> str:
@@ -209,8 +215,19 @@ def set_up(netns_fd: int, ifname: str) -> Port:
     """Set an interface up, without waiting for its carrier."""
     with rtnl(netns_fd) as ip, refusals(f"interface {ifname}: cannot set it up"):
         ifindex = index_of(ip, ifname)
+        _keep_quiet(ip, ifindex)
         ip.link("set", index=ifindex, state="up")
     return Port(netns_fd, ifindex, ifname)
+
+
+def _keep_quiet(ip: IPRoute, ifindex: int) -> None:
+    """No IPv6 address of its own when it comes up, hence nothing to announce (addrconf.c)."""
+    inet6 = {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_MODE_NONE)]}
+    try:
+        ip.link("set", index=ifindex, IFLA_AF_SPEC={"attrs": [("AF_INET6", inet6)]})
+    except NetlinkError as error:
+        if error.code != errno.EAFNOSUPPORT:  # there is no IPv6, or not at so small an MTU
+            raise
 
 
 def wait_until_up(port: Port) -> int:

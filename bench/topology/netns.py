@@ -12,14 +12,12 @@ import errno
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bench import privileges
 from bench.errors import BenchError, UsageError
-
-CLONE_NEWNET = 0x40000000
-"""include/uapi/linux/sched.h"""
-
+from bench.privileges import CLONE_NEWNET
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -78,7 +76,7 @@ def _unshared_netns() -> int:
         code = ctypes.get_errno()
         if code == errno.EPERM:
             raise UsageError(
-                "not allowed to make a network namespace: needs root (CAP_SYS_ADMIN); try sudo"
+                f"not allowed to make a network namespace: {privileges.remedy('CAP_SYS_ADMIN')}"
             )
         if code == errno.ENOSPC:
             raise BenchError("too many network namespaces: raise /proc/sys/user/max_net_namespaces")
@@ -97,17 +95,18 @@ def _own_netns() -> int:
 def _setns(netns_fd: int, failure: str) -> None:
     if _libc.setns(netns_fd, CLONE_NEWNET) != 0:
         code = ctypes.get_errno()
-        need = (
-            "; needs root (CAP_SYS_ADMIN), or a user namespace made with a network namespace"
-            if code == errno.EPERM
-            else ""
-        )
-        raise BenchError(f"{failure}: {os.strerror(code)}{need}")
+        if code == errno.EPERM:
+            raise UsageError(f"{failure}: not allowed: {privileges.remedy('CAP_SYS_ADMIN')}")
+        raise BenchError(f"{failure}: {os.strerror(code)}")
 
 
 def _switch_ipv6_off() -> None:
-    """Of the thread's own namespace, which is what /proc/sys/net shows it."""
+    """Of the thread's own namespace, which is what /proc/sys/net shows it.
+
+    In a container /proc/sys may be read-only: then ``link.set_up`` alone keeps links quiet.
+    """
     for switch in ("default", "all"):
         path = Path(f"/proc/sys/net/ipv6/conf/{switch}/disable_ipv6")
-        if path.exists():
-            path.write_text("1")
+        with suppress(OSError):
+            if path.exists():
+                path.write_text("1")

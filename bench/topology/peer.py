@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import signal
@@ -14,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench import privileges
+from bench.errors import BenchError, UsageError
 from bench.machine import Machine
 from bench.topology.link import Port, lacking, refusals, rtnl
 from bench.topology.netns import entered
@@ -50,6 +52,9 @@ def _write_rps(port: Port, cpus: str, mask: str) -> None:
         for queue in queues:
             try:
                 queue.write_text(mask)
+            except PermissionError as error:
+                need = privileges.remedy("CAP_NET_ADMIN")
+                raise UsageError(f"RPS of {port.ifname}: not allowed: {need}") from error
             except OSError as error:
                 raise BenchError(f"RPS of {port.ifname}: CPUs {cpus}: {error.strerror}") from error
 
@@ -94,13 +99,13 @@ def _load_xdp(instructions: bytes) -> int:
     number = _BPF_SYSCALL.get(platform.machine())
     if number is None:
         raise BenchError(f"XDP program: bpf() is not known on {platform.machine()}")
-    code = ctypes.create_string_buffer(instructions)
+    text = ctypes.create_string_buffer(instructions)
     licence = ctypes.create_string_buffer(b"GPL")
     attributes = struct.pack(
         "=IIQQIIQI",
         _BPF_PROG_TYPE_XDP,
         len(instructions) // 8,
-        ctypes.addressof(code),
+        ctypes.addressof(text),
         ctypes.addressof(licence),
         0,
         0,
@@ -109,9 +114,10 @@ def _load_xdp(instructions: bytes) -> int:
     )
     program = _libc.syscall(number, _BPF_PROG_LOAD, attributes, len(attributes))
     if program < 0:
-        error = ctypes.get_errno()
-        need = "; needs root (CAP_BPF and CAP_NET_ADMIN)" if error == 1 else ""
-        raise BenchError(f"XDP program: {os.strerror(error)}{need}")
+        code = ctypes.get_errno()
+        if code == errno.EPERM:
+            raise UsageError(f"XDP program: not allowed: {privileges.remedy('CAP_BPF')}")
+        raise BenchError(f"XDP program: {os.strerror(code)}")
     return int(program)
 
 

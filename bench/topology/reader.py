@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 
+from bench import privileges
 from bench.topology.netns import entered
 
 SOL_PACKET = 263
@@ -45,6 +46,7 @@ def main() -> None:
     ring = mmap.mmap(receiver.fileno(), BLOCK_SIZE * BLOCK_NR)
     with entered(netns_fd):
         receiver.bind((ifname, ETH_P_ALL))
+    privileges.shed(frozenset())
     print("ready", flush=True)
     _read(receiver, ring)
 

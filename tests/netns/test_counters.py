@@ -14,6 +14,7 @@ import pytest
 from bench.counters import Accounting, CounterReader, Delta, account, delivered_bytes, delta
 from bench.errors import BenchError
 from bench.topology import Topology, entered, largest_frame, netns, up
+from bench.topology import link as link_module
 from bench.topology.link import Port, rtnl
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
@@ -156,7 +157,12 @@ def test_the_softirq_of_the_receive_side_is_counted() -> None:
 
 
 @pytest.mark.parametrize("interface", ["lo", "veth", "ifb"])
-def test_a_fresh_link_is_silent(interface: str) -> None:
+@pytest.mark.parametrize("may_write_sysctls", [True, False])
+def test_a_fresh_link_is_silent(
+    monkeypatch: pytest.MonkeyPatch, may_write_sysctls: bool, interface: str
+) -> None:
+    if not may_write_sysctls:  # in a container
+        monkeypatch.setattr(netns, "_switch_ipv6_off", lambda: None)
     with watched(interface) as link:
         time.sleep(0.3)
         change = link.change()
@@ -167,6 +173,7 @@ def test_a_fresh_link_is_silent(interface: str) -> None:
 def test_with_ipv6_a_fresh_link_would_not_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail."""
     monkeypatch.setattr(netns, "_switch_ipv6_off", lambda: None)
+    monkeypatch.setattr(link_module, "_keep_quiet", lambda *_: None)
     with watched("veth") as link:
         time.sleep(1.5)
         foreign = link.account(Sent()).foreign

@@ -14,13 +14,23 @@ from typing import Any
 
 import pytest
 
-from bench import host, matrix, native, plan, runner, store, worker
+from bench import host, matrix, native, plan, privileges, runner, store, worker
 from bench.cli import main
 from bench.cli.options import vocabulary
 from bench.errors import BenchError
 from bench.model import Cell, Run, Sample
 from bench.topology import qdisc
-from tests.running import NOBODY, Bench, Outcome, ended, wait_for
+from tests.running import (
+    NO_USER_NAMESPACES,
+    UNPRIVILEGED,
+    Bench,
+    Outcome,
+    ended,
+    needs_root,
+    needs_setpriv,
+    needs_unshare,
+    wait_for,
+)
 
 pytestmark = pytest.mark.netns
 
@@ -29,9 +39,6 @@ KINDS = ["lo", "veth", "ifb"]
 METHODS = ["sendto", "send", "sendmsg", "sendmmsg", "tx_ring"]
 RING = {"version": 2, "block_size": 4096, "block_nr": 16, "frame_size": 2048}
 needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="two threads need two CPUs")
-needs_setpriv = pytest.mark.skipif(
-    shutil.which("setpriv") is None, reason="util-linux's setpriv is missing"
-)
 
 
 def assert_sound(run: Run, rounds: int) -> None:
@@ -144,6 +151,7 @@ def test_flows_over_every_interface_by_every_method(bench: Bench) -> None:
     assert_sound(run, rounds=2)
 
 
+@needs_root
 def test_what_the_peer_of_a_veth_does_is_an_option(bench: Bench) -> None:
     peers = [{"peer": "stack"}, {"peer": "xdp_drop"}, {"peer": "capture"}, {"rps": "all"}]
     axes = {
@@ -188,7 +196,7 @@ def test_knobs_are_in_effect(bench: Bench) -> None:
         "qdisc_bypass": [False, True],
         "packet_loss": [False, True],
         "mmap_locked": [False, True],
-        "sndbuf": ["default", {"bytes": "64MiB", "force": True}],
+        "sndbuf": ["default", {"bytes": "64KiB", "force": False}],
     }
     exclude = [
         {"ring_wait": ["poll", "spin"], "msg_dontwait": False},
@@ -205,8 +213,19 @@ def test_knobs_are_in_effect(bench: Bench) -> None:
                 Path("/proc/sys/net/core/wmem_default").read_text()
             )
         else:
-            assert run.facts[cell.id]["sndbuf"] == 2 * 64 * 2**20  # socket(7): doubled
+            assert run.facts[cell.id]["sndbuf"] == 2 * 64 * 2**10  # socket(7): doubled
         assert run.facts[cell.id]["ring_frames"] == (32 if cell.method == "tx_ring" else 0)
+
+
+@needs_root
+def test_a_forced_send_buffer_is_in_effect(bench: Bench) -> None:
+    forced = {"bytes": "64MiB", "force": True}
+    axes = {"interface": ["veth"], "method": ["send", "tx_ring"], "burst": [8], "ring": [RING]}
+    outcome = bench("run", bench.matrix({**axes, "sndbuf": [forced]}))
+    assert outcome.code == 0, outcome.out
+    run = bench.stored()
+    assert_sound(run, rounds=2)
+    assert {facts["sndbuf"] for facts in run.facts.values() if facts["sndbuf"]} == {2 * 64 * 2**20}
 
 
 def test_more_cells_than_files_may_be_open_at_first(bench: Bench) -> None:
@@ -223,7 +242,8 @@ def test_more_cells_than_files_may_be_open_at_first(bench: Bench) -> None:
 def test_two_runs_at_the_same_time(bench: Bench) -> None:
     axes = {"interface": KINDS, "method": ["send", "tx_ring"], "frame_size": [64]}
     matrix = bench.matrix(axes, rounds=5)
-    both = [ended(p) for p in [bench.start("run", matrix) for _ in range(2)]]
+    prefixes = [[], UNPRIVILEGED if shutil.which("setpriv") else []]
+    both = [ended(p) for p in [bench.start("run", matrix, prefix=p) for p in prefixes]]
     assert [outcome.code for outcome in both] == [0, 0], both
     for path in bench.files():
         assert_sound(store.read(path), rounds=5)
@@ -301,15 +321,20 @@ def axes_of_everything() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("number", "after"),
-    [(signal.SIGINT, 0), (signal.SIGTERM, 7), (signal.SIGKILL, 20)],
+    ("number", "after", "prefix"),
+    [
+        (signal.SIGINT, 0, []),
+        (signal.SIGTERM, 7, []),
+        (signal.SIGKILL, 20, []),
+        pytest.param(signal.SIGKILL, 3, UNPRIVILEGED, marks=needs_setpriv),
+    ],
 )
 def test_an_ended_run_leaves_nothing_and_is_resumed(
-    bench: Bench, number: signal.Signals, after: int
+    bench: Bench, number: signal.Signals, after: int, prefix: list[str]
 ) -> None:
     """What is left is looked for by the fixture: no process has the namespaces open."""
     matrix = bench.matrix(axes_of_everything(), rounds=30, window="3ms")
-    process = bench.start("run", matrix)
+    process = bench.start("run", matrix, prefix=prefix)
     wait_for(lambda: any(path.stat().st_size for path in bench.files()), "the run file", process)
     wait_for(lambda: bench.samples() >= after, "samples", process)
     assert namespaces_of(process.pid) or not after
@@ -323,7 +348,7 @@ def test_an_ended_run_leaves_nothing_and_is_resumed(
         assert len(outcome.complaints) == 1
     wait_for(lambda: not bench.processes(), "the end of the worker")
     before = {(sample.cell, sample.round) for sample in bench.stored().samples}
-    assert bench("run", matrix, "--resume").code == 0
+    assert bench("run", matrix, "--resume", prefix=prefix).code == 0
     run = bench.stored()
     assert run.end == "done"
     assert run.failures == {}
@@ -362,48 +387,209 @@ def test_a_worker_that_is_killed_costs_one_cell(bench: Bench) -> None:
 # Privileges and disks
 
 
+LACKING = {
+    "net_raw": "method send: socket(AF_PACKET, SOCK_RAW) needs CAP_NET_RAW",
+    "sys_admin": "not allowed to make a network namespace: needs root (CAP_SYS_ADMIN)",
+    "net_admin": "interface lo: cannot set it up: not allowed: needs root (CAP_NET_ADMIN)",
+}
+
+
 @needs_setpriv
-@pytest.mark.parametrize(
-    ("capability", "said"),
-    [
-        ("net_raw", "method send: socket(AF_PACKET, SOCK_RAW)"),
-        ("sys_admin", "not allowed to make a network namespace: needs root (CAP_SYS_ADMIN)"),
-        ("net_admin", "interface lo: cannot set it up: Operation not permitted; needs root"),
-    ],
-)
-def test_root_without_a_capability_is_one_line_and_no_file(
-    bench: Bench, capability: str, said: str
+@pytest.mark.parametrize("capability", LACKING)
+def test_whoever_lacks_a_capability_has_it_in_a_user_namespace(
+    bench: Bench, capability: str
 ) -> None:
     matrix = bench.matrix({"interface": ["lo"], "method": ["send"]})
     outcome = bench("run", matrix, prefix=["setpriv", f"--bounding-set=-{capability}"])
-    assert outcome.code in (1, 2)
-    assert len(outcome.complaints) == 1
-    assert outcome.complaints[0].startswith(said)
+    assert outcome.code == 0, outcome.err
+    run = bench.stored()
+    assert_sound(run, rounds=2)
+    assert run.header["measure"]["privileges"] == "user namespace"
+
+
+@needs_setpriv
+@needs_unshare
+@pytest.mark.parametrize(("capability", "said"), LACKING.items())
+def test_where_user_namespaces_are_forbidden_it_is_one_line_and_no_file(
+    bench: Bench, capability: str, said: str
+) -> None:
+    matrix = bench.matrix({"interface": ["lo"], "method": ["send"]})
+    without = ["setpriv", f"--bounding-set=-{capability}"]
+    outcome = bench("run", matrix, prefix=[*NO_USER_NAMESPACES, *without])
+    assert outcome.code == 2
+    (complaint,) = outcome.complaints
+    assert complaint.startswith(said)
+    if capability != "net_raw":
+        assert complaint.endswith(
+            " or a user namespace: user.max_user_namespaces is 0; "
+            "try sudo, or sudo sysctl -w user.max_user_namespaces=10000"
+        )
     assert not bench.results.exists()
 
 
 @needs_setpriv
-def test_a_resume_without_privilege_spoils_nothing(bench: Bench) -> None:
+@needs_unshare
+def test_where_user_namespaces_are_forbidden_the_rest_is_measured(bench: Bench) -> None:
+    matrix = bench.matrix({"interface": ["lo"], "method": ["send", "null"]})
+    forbidden = [*NO_USER_NAMESPACES, *UNPRIVILEGED]
+    outcome = bench("run", matrix, prefix=forbidden)
+    assert outcome.code == 4
+    run = bench.stored()
+    assert [cell.method for cell in run.cells if cell.id in run.failures] == ["send"]
+    assert len(run.samples) == 2
+    assert "user.max_user_namespaces is 0" in outcome.out
+    doctor = bench("doctor", matrix, prefix=forbidden)
+    assert doctor.code == 0
+    assert "1 of 2 cells cannot run here" in doctor.out
+    methods = bench("methods", prefix=forbidden)
+    assert methods.code == 0
+    assert "send      no: socket(AF_PACKET, SOCK_RAW) needs CAP_NET_RAW" in methods.out
+    assert "packet sockets: needs root (CAP_NET_RAW) or a user namespace: " in methods.out
+
+
+@needs_setpriv
+def test_without_root_only_what_needs_more_than_a_user_namespace_fails(bench: Bench) -> None:
+    def locks_little() -> None:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, 4096))
+
+    forced = {"bytes": "64MiB", "force": True}
+    tbf = {"kind": "tbf", "rate": "100mbit", "burst": "32KiB", "limit": "1MiB"}
+    axes = {
+        "interface": ["veth", "ifb"],
+        "method": ["send", "tx_ring"],
+        "burst": [8],
+        "ring": [RING],
+        "qdisc_bypass": [False, True],
+        "mmap_locked": [True],
+        "sndbuf": ["default", forced],
+        "qdisc": ["noqueue", tbf],
+    }
+    matrix = bench.matrix(axes, exclude=[{"qdisc_bypass": True, "qdisc": tbf}])
+    outcome = bench("run", matrix, prefix=UNPRIVILEGED, preexec_fn=locks_little)
+    assert outcome.code == 4, outcome.err
+    run = bench.stored()
+    assert run.header["measure"]["privileges"] == "user namespace"
+    assert "privileges      user namespace: no SO_SNDBUFFORCE" in outcome.out
+    failed = {cell.id for cell in run.cells if cell.values["sndbuf"] != "default"}
+    assert set(run.failures) == failed
+    assert set(run.failures.values()) == {
+        "setsockopt(SO_SNDBUFFORCE, 67108864) needs root (CAP_NET_ADMIN): Operation not permitted"
+    }
+    assert {s.cell for s in run.samples} == {cell.id for cell in run.cells} - failed
+    assert all(sample.problem == "" for sample in run.samples)
+    rings = [cell for cell in cells(run, method="tx_ring") if cell.id not in failed]
+    assert all(run.facts[cell.id]["mmap_unlocked"] for cell in rings)
+    doctor = bench("doctor", matrix, prefix=UNPRIVILEGED)
+    assert doctor.code == 0
+    assert f"{len(failed)} of {len(run.cells)} cells cannot run here" in doctor.out
+    methods = bench("methods", prefix=UNPRIVILEGED)
+    assert "no: " not in methods.out
+
+
+@needs_setpriv
+def test_without_root_a_peer_that_needs_it_fails_its_cells_alone(bench: Bench) -> None:
+    peers = [{"peer": "xdp_drop"}, {"rps": "0"}, {"peer": "stack"}]
+    axes = {"interface": [{"kind": "veth", **peer} for peer in peers], "method": ["send"]}
+    assert bench("run", bench.matrix(axes), prefix=UNPRIVILEGED).code == 4
+    run = bench.stored()
+    assert [run.failures.get(cell.id, "") for cell in run.cells] == [
+        "XDP program: not allowed: needs root (CAP_BPF outside of this user namespace); try sudo",
+        "RPS of bench1: not allowed: "
+        "needs root (CAP_NET_ADMIN outside of this user namespace); try sudo",
+        "",
+    ]
+
+
+@needs_setpriv
+def test_in_a_user_namespace_too_a_read_only_folder_is_not_written(bench: Bench) -> None:
+    matrix = bench.matrix({"interface": ["lo"], "method": ["send"]})
+    bench.folder.chmod(0o555)
+    outcome = bench("run", matrix, prefix=UNPRIVILEGED)
+    assert outcome.code == 1
+    (complaint,) = outcome.complaints
+    assert "Permission denied; make room or choose another folder" in complaint
+
+
+@needs_setpriv
+def test_a_machine_s_settings_are_seen_from_a_user_namespace_too(bench: Bench) -> None:
+    matrix = bench.matrix({"interface": ["lo"], "method": ["send"]})
+    prefixes = [[], UNPRIVILEGED]
+    for prefix in prefixes:
+        assert bench("run", matrix, prefix=prefix).code == 0
+    hosts = [store.read(path).header["host"] for path in bench.files()]
+    assert hosts[0] == hosts[1]
+
+
+def capability_sets(pid: int) -> dict[str, set[int]]:
+    """By their names in /proc/pid/status, over all threads of a process; NoNewPrivs beside them."""
+    found: dict[str, set[int]] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # a thread of a slice that has ended
+            for line in (task / "status").read_text().splitlines():
+                if line.startswith(("Cap", "NoNewPrivs")):
+                    name, value = line.split(":")
+                    found.setdefault(name, set()).add(int(value, 16))
+    return found
+
+
+@needs_setpriv
+@pytest.mark.parametrize(
+    ("prefix", "kept"),
+    [([], privileges.CONTROLLER), (UNPRIVILEGED, privileges.GAINED)],
+    ids=["root", "user"],
+)
+def test_what_is_not_needed_was_given_up_before_the_first_frame(
+    bench: Bench, prefix: list[str], kept: frozenset[privileges.Capability]
+) -> None:
+    matrix = bench.matrix({"interface": ["lo"], "method": ["send"], "threads": [1]}, rounds=2000)
+    process = bench.start("run", matrix, prefix=prefix)
+    wait_for(lambda: bench.samples() >= 1, "a sample", process)
+    found = [capability_sets(pid) for pid in (process.pid, bench.worker())]
+    process.send_signal(signal.SIGINT)
+    assert ended(process).code == 130
+    for sets, capabilities in zip(found, (kept, privileges.WORKER), strict=True):
+        mask = {sum(1 << capability for capability in capabilities)}
+        assert sets["CapEff"] == sets["CapPrm"] == sets["CapBnd"] == mask
+        assert sets["CapInh"] == sets["CapAmb"] == {0}
+        assert sets["NoNewPrivs"] == {1}
+
+
+@needs_root
+@needs_setpriv
+def test_a_run_is_not_resumed_with_other_privileges(bench: Bench) -> None:
     process = bench.start(
         "run", bench.matrix({"interface": ["lo"], "method": ["send"]}, rounds=500)
     )
     wait_for(lambda: bench.samples() >= 5, "samples", process)
     process.send_signal(signal.SIGINT)
     assert ended(process).code == 130
-    for path in [bench.folder, *bench.folder.rglob("*")]:
-        os.chown(path, 65534, 65534)
-    samples = len(bench.stored().samples)
-    refused = bench("run", bench.folder / "m.yaml", "--resume", prefix=NOBODY)
+    before = bench.stored()
+    assert before.header["measure"]["privileges"] == "root"
+    lacking = ["setpriv", "--bounding-set=-net_raw"]
+    refused = bench("run", bench.folder / "m.yaml", "--resume", prefix=lacking)
     assert refused.code == 2
-    assert len(refused.complaints) == 1
-    run = bench.stored()
-    assert (len(run.samples), run.failures) == (samples, {})
+    (complaint,) = refused.complaints
+    assert "it ran with other privileges than user namespace; start a new run" in complaint
+    assert bench.stored() == before
 
 
+@needs_setpriv
+@needs_unshare
+def test_a_read_only_proc_sys_as_containers_have_it_is_no_obstacle(bench: Bench) -> None:
+    script = (
+        "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && "
+        '! { echo 1 >/proc/sys/net/ipv4/ip_forward; } 2>/dev/null && exec "$@"'
+    )
+    matrix = bench.matrix({"interface": KINDS, "method": ["send"]})
+    prefix = ["unshare", "-m", "sh", "-c", script, "sh"]
+    outcome = bench("run", matrix, prefix=prefix)
+    assert outcome.code == 0, outcome.err
+    assert_sound(bench.stored(), rounds=2)
+
+
+@needs_unshare
 def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
     """A real one, of 32 KiB, in a mount namespace of its own; its file is copied out."""
-    if shutil.which("unshare") is None:
-        pytest.skip("util-linux's unshare is missing")
     bench.results.mkdir()
     kept = bench.folder / "kept"
     script = (
@@ -422,9 +608,8 @@ def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
     assert bench("show", path).code == 0
 
 
+@needs_unshare
 def test_read_only_places_are_one_line(bench: Bench) -> None:
-    if shutil.which("unshare") is None:
-        pytest.skip("util-linux's unshare is missing")
     bench.results.mkdir()
     script = f'mount -t tmpfs -o ro none {bench.results} && exec "$@"'
     outcome = bench("run", bench.matrix(), prefix=["unshare", "-m", "bash", "-c", script, "bash"])

@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.machine import Machine
 from bench.topology import KINDS, QDISCS, link, qdisc, up, veth
 from bench.topology.netns import entered, new_netns, private_netns
+from tests.running import needs_root
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 
@@ -135,7 +136,7 @@ def test_where_the_way_back_is_barred_nobody_leaves() -> None:
     if "unshare" in ran.stderr:
         pytest.skip(ran.stderr.strip())
     assert ran.stderr.splitlines()[-1].startswith(
-        "bench.errors.BenchError: could not come back to the present network namespace"
+        "bench.errors.UsageError: could not come back to the present network namespace"
     )
 
 
@@ -284,6 +285,7 @@ def test_an_ifb_has_the_mtu_and_the_queues_that_were_asked_for() -> None:
         assert (shown["mtu"], shown["num_tx_queues"]) == (3000, 3)
 
 
+@needs_root
 @needs_ip
 def test_an_xdp_program_drops_at_the_peer() -> None:
     with up({"kind": "veth", "peer": "xdp_drop"}) as topology:
@@ -293,6 +295,7 @@ def test_an_xdp_program_drops_at_the_peer() -> None:
         assert shown["xdp"]["prog"]["id"] > 0
 
 
+@needs_root
 def test_an_xdp_program_does_not_take_jumbo_frames() -> None:
     jumbo = {"kind": "veth", "peer": "xdp_drop", "mtu": 9000}
     with pytest.raises(BenchError, match=r"XDP program on bench1: .*MTU"), up(jumbo):
@@ -308,6 +311,7 @@ def test_a_capturing_reader_is_there_and_goes() -> None:
         assert taps() == 1
 
 
+@needs_root
 @pytest.mark.parametrize(
     ("rps", "mask"), [("all", sum(1 << cpu for cpu in Machine().online())), ("0", 1)]
 )
@@ -326,6 +330,7 @@ def in_own_sysfs(port: link.Port, command: str) -> str:
     return ran.stdout
 
 
+@needs_root
 def test_rps_on_a_cpu_that_is_not_there_is_refused() -> None:
     absent = {"kind": "veth", "rps": "8000"}
     with pytest.raises(BenchError, match=r"RPS of bench1: CPUs 8000: "), up(absent):
