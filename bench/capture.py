@@ -194,9 +194,8 @@ def _check_thread(
     def number_in(frame: bytes) -> int:
         return int.from_bytes(frame[number_at], "little")
 
-    # A shared ring goes on where the thread before stopped; only slots are numbered in a row, and
-    # those of several receivers come in any order.
-    slots_in_order = bool(facts.ring_frames) and cell.threads == 1 and len(receivers) == 1
+    # A shared ring goes on where the thread before stopped; only slots are numbered in a row.
+    slots_in_order = bool(facts.ring_frames) and cell.threads == 1 and not topology.unordered
     in_order = not facts.number_period or slots_in_order
     position = 0
     for sent in _bursts(cell, opened, facts, thread):
@@ -204,7 +203,7 @@ def _check_thread(
         frames = _receive(receivers, sent * copies)
         if len(frames) != sent * copies:
             raise BenchError(f"wrong frames: {len(frames)} arrived of {sent * copies} completed")
-        if len(receivers) > 1:
+        if topology.unordered:
             frames.sort(key=number_in)
         for frame in frames:
             if in_order:

@@ -60,7 +60,8 @@ class Topology:
     open their sockets, ``rx`` where frames arrive and can be captured (lo: the same; ifb:
     nowhere), ``sinks`` the ports at which the kernel counts them as delivered, in the way that
     ``delivery`` says. ``queues`` have the qdisc, each its own (a bond: its slaves). ``mtu`` in
-    bytes of payload. ``readdressed``: frames may arrive with another source address.
+    bytes of payload. ``readdressed``: frames may arrive with another source address;
+    ``unordered``: or in another order.
     """
 
     interface: dict[str, Any]
@@ -74,6 +75,7 @@ class Topology:
     dst_mac: bytes
     delivery: Delivery
     readdressed: bool = False
+    unordered: bool = False
 
     @property
     def netns_fds(self) -> tuple[int, ...]:
@@ -112,6 +114,7 @@ def up(interface: Value, qdisc_value: Value | None = NO_QDISC, mtu: int = 0) -> 
             dst_mac=link.dst_mac,
             delivery=link.delivery,
             readdressed=link.readdressed,
+            unordered=link.unordered,
         )
 
 

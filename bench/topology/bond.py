@@ -95,6 +95,7 @@ def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
             delivery=link.Delivery(copies=options.slaves if options.mode == "broadcast" else 1),
             # bond_do_alb_xmit() writes the chosen slave's own address into the frame.
             readdressed=options.mode in ("balance-tlb", "balance-alb"),
+            unordered=options.slaves > 1,
         )
 
 

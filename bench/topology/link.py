@@ -77,7 +77,8 @@ class Link:
     where they are swallowed). ``sinks`` are the ports whose counters, summed, are the
     delivered frames, in the way that ``delivery`` says. ``queues`` are the ports that get the
     qdisc, if not ``tx``. ``mtu`` in bytes of payload, as the kernel has it. ``readdressed``: the
-    link may write another source address into a frame.
+    link may write another source address into a frame. ``unordered``: one frame may arrive before
+    another that was sent first.
     """
 
     tx: Port
@@ -89,6 +90,7 @@ class Link:
     delivery: Delivery = Delivery()
     queues: tuple[Port, ...] = ()
     readdressed: bool = False
+    unordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
             mtu=link.wait_until_up(tx),
             # veth_xdp_rcv() counts a frame after its header was taken off.
             delivery=link.Delivery(header_left_out=link.ETHERNET_HEADER if by_xdp else 0),
+            unordered=options.rps != "none",
         )
 
 

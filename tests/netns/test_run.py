@@ -158,13 +158,15 @@ def test_what_the_peer_of_a_veth_does_is_an_option(bench: Bench) -> None:
         "interface": [{"kind": "veth"} | options for options in peers],
         "method": ["sendto", "tx_ring"],
         "frame_size": [64, 1514],
+        "flows": [1, 4],
+        "fill": ["copy", "prefilled"],
         "burst": [8],
         "ring": [RING],
     }
     outcome = bench("run", bench.matrix(axes))
     assert outcome.code == 0, outcome.out
     run = bench.stored()
-    assert len(run.cells) == 16
+    assert len(run.cells) == 64
     assert_sound(run, rounds=2)
     assert bench.processes() == {}
 
