@@ -78,10 +78,11 @@ class BondOptions(link.Options):
 @contextmanager
 def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
     with netns.private_netns() as near, netns.private_netns() as far:
+        mtu = max(mtu, link.ETHERNET_MTU)
         for number in range(options.slaves):
-            veth.add_pair(near, far, _slave(number), _peer(number), max(mtu, link.ETHERNET_MTU))
-        peers = _peers(far, options)
-        slaves = _bonded(near, options, link.TX_NAME, link.TX_MAC, _slave)
+            veth.add_pair(near, far, _slave(number), _peer(number), mtu)
+        peers = _peers(far, options, mtu)
+        slaves = _bonded(near, options, mtu, veth.End(link.TX_NAME, link.TX_MAC), _slave)
         tx = link.set_up(near, link.TX_NAME)
         _wait_for_slaves(tx, slaves, options)
         yield link.Link(
@@ -107,11 +108,11 @@ def _peer(number: int) -> veth.End:
     return veth.End(f"peer{number}", link.TX_MAC[:4] + bytes([2, number]))
 
 
-def _peers(far: int, options: BondOptions) -> tuple[link.Port, ...]:
+def _peers(far: int, options: BondOptions, mtu: int) -> tuple[link.Port, ...]:
     """The slaves' peers, up; for LACP in a bond of their own, which it is to agree with."""
     if options.mode != "802.3ad":
         return tuple(link.set_up(far, _peer(number).ifname) for number in range(options.slaves))
-    peers = _bonded(far, options, link.RX_NAME, link.RX_MAC, _peer)
+    peers = _bonded(far, options, mtu, veth.End(link.RX_NAME, link.RX_MAC), _peer)
     link.set_up(far, link.RX_NAME)
     return peers
 
@@ -119,24 +120,28 @@ def _peers(far: int, options: BondOptions) -> tuple[link.Port, ...]:
 def _bonded(
     netns_fd: int,
     options: BondOptions,
-    ifname: str,
-    mac: bytes,
+    mtu: int,
+    end: veth.End,
     slave: Callable[[int], veth.End],
 ) -> tuple[link.Port, ...]:
-    """A bond with its slaves in it, which it sets up as it takes them: their ports."""
+    """A bond with its slaves in it, which it sets up, with its own MTU, as it takes them.
+
+    Its slaves' ports.
+    """
     with link.rtnl(netns_fd) as ip:
         with link.refusals(f"bond, mode {options.mode}", link.lacking("CONFIG_BONDING")):
             ip.link(
                 "add",
                 kind="bond",
-                ifname=ifname,
-                address=mac.hex(":"),
+                ifname=end.ifname,
+                address=end.mac.hex(":"),
+                mtu=mtu,
                 bond_mode=MODES[options.mode],
                 bond_miimon=options.miimon,
                 bond_xmit_hash_policy=HASH_POLICIES[options.xmit_hash_policy],
                 bond_lp_interval=RARELY_S,
             )
-        bond = link.index_of(ip, ifname)
+        bond = link.index_of(ip, end.ifname)
         ports = []
         for number in range(options.slaves):
             name = slave(number).ifname
