@@ -26,21 +26,42 @@ def raising() -> AbstractContextManager[None]:
     return _handled(signal.default_int_handler)
 
 
+_blocks = 0
+_late: list[int] = []
+
+
 @contextmanager
 def held() -> Iterator[None]:
-    """An interrupt comes when the block has ended."""
+    """An interrupt comes when the block has ended. For the main thread.
+
+    Blocking signals is not enough: the kernel gives one to any other thread that takes it (tqdm has
+    one, a BLAS library many), and Python runs the handler in the main thread all the same.
+    """
+    global _blocks
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    _blocks += 1
     try:
         yield
     finally:
+        _blocks -= 1
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if _late and not _blocks:
+            number = _late[0]
+            _late.clear()
+            signal.raise_signal(number)
 
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        if _blocks:
+            _late.append(number)
+        else:
+            handler(number, frame)
+
     # What is ignored stays ignored: that is how nohup asks to be left alone.
     caught = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in caught}
+    before = {number: signal.signal(number, handle) for number in caught}
     try:
         yield
     finally:

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -61,9 +63,30 @@ def test_what_is_held_comes_afterwards() -> None:
     with interrupts.raising():
         try:
             with interrupts.held():
-                signal.raise_signal(signal.SIGTERM)  # to this thread: others may take it
+                signal.raise_signal(signal.SIGTERM)
                 steps.append("held")
             steps.append("too late")
         except KeyboardInterrupt:
             steps.append("raised")
+    assert steps == ["held", "raised"]
+
+
+def test_what_another_thread_takes_is_held_too() -> None:
+    steps, done = [], threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        with interrupts.raising():
+            try:
+                with interrupts.held(), interrupts.held():
+                    assert other.ident is not None
+                    signal.pthread_kill(other.ident, signal.SIGTERM)
+                    time.sleep(0.01)  # Python runs the handler here
+                    steps.append("held")
+                steps.append("too late")
+            except KeyboardInterrupt:
+                steps.append("raised")
+    finally:
+        done.set()
+        other.join()
     assert steps == ["held", "raised"]
