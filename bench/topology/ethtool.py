@@ -1,0 +1,127 @@
+"""What a driver tells about its device, by the ioctls that ethtool(8) began with.
+
+They are answered by every kernel and every driver that has anything to answer, need no privilege
+and one socket. (pyroute2's Ethtool tells no driver, and fails on a link mode newer than itself.)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import socket
+import struct
+from typing import Any
+
+SIOCETHTOOL = 0x8946
+_GSET, _GDRVINFO, _GCOALESCE, _GRINGPARAM = 0x1, 0x3, 0xE, 0x10
+_GSTRINGS, _GSSET_INFO, _GFEATURES, _GCHANNELS = 0x1B, 0x37, 0x3A, 0x3C
+_SS_FEATURES = 4
+_STRING = 32
+"""ETH_GSTRING_LEN"""
+
+_IFREQ = struct.Struct("@16sP16x")
+_CMD = struct.Struct("=I")
+_DRVINFO = struct.Struct("=I32s32s32s32s32s12s5I")
+_LINK = struct.Struct("=IIIHBBBBBBIIHBBI8x")
+_RINGS = struct.Struct("=9I")
+_CHANNELS = struct.Struct("=9I")
+_COALESCE = struct.Struct("=23I")
+_SSET_INFO = struct.Struct("=IIQI")
+_COUNTED = struct.Struct("=II")
+_SET_OF = struct.Struct("=III")
+_FEATURE_BLOCK = struct.Struct("=IIII")
+"""32 features each: available, requested, active, never_changed."""
+
+_UNKNOWN_SPEED = (0, 0xFFFF, 0xFFFFFFFF)
+_DUPLEX = {0: "half", 1: "full"}
+
+
+def read(ifname: str) -> dict[str, Any]:
+    """What there is of driver, link, rings, channels, coalescing and features of an interface.
+
+    Of the calling thread's namespace. What a driver does not answer is left out. Speed in Mb/s;
+    ``features`` are the names of those that are on, as ``ethtool -k`` has them.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        device = _Device(asking, ifname)
+        facts = {
+            **_driver(device),
+            **_link(device),
+            "rings": _named(device, _GRINGPARAM, _RINGS, {"rx": 5, "tx": 8, "tx_max": 4}),
+            "channels": _named(device, _GCHANNELS, _CHANNELS, {"rx": 5, "tx": 6, "combined": 8}),
+            "coalesce": _named(
+                device, _GCOALESCE, _COALESCE, {"rx_usecs": 1, "tx_usecs": 5, "tx_frames": 6}
+            ),
+            "features": _features(device),
+        }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+class _Device:
+    def __init__(self, asking: socket.socket, ifname: str) -> None:
+        self._asking = asking
+        self._ifname = ifname.encode()
+
+    def ask(self, request: bytes) -> bytes:
+        """The answer to a command, as long as its request; empty where there is none."""
+        buffer = ctypes.create_string_buffer(request, len(request))
+        ifreq = _IFREQ.pack(self._ifname, ctypes.addressof(buffer))
+        try:
+            fcntl.ioctl(self._asking, SIOCETHTOOL, ifreq)
+        except OSError:
+            return b""
+        return buffer.raw
+
+
+def _struct(device: _Device, command: int, form: struct.Struct) -> tuple[Any, ...] | None:
+    answer = device.ask(_CMD.pack(command).ljust(form.size, b"\0"))
+    return form.unpack(answer) if answer else None
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode(errors="replace").strip()
+
+
+def _driver(device: _Device) -> dict[str, str]:
+    if (answer := _struct(device, _GDRVINFO, _DRVINFO)) is None:
+        return {}
+    names = ("driver", "version", "firmware", "bus")
+    return dict(zip(names, map(_text, answer[1:5]), strict=True))
+
+
+def _link(device: _Device) -> dict[str, Any]:
+    """struct ethtool_cmd: the upper half of the speed came later, and stands apart."""
+    if (answer := _struct(device, _GSET, _LINK)) is None:
+        return {}
+    speed = answer[12] << 16 | answer[3]
+    return {
+        "speed_mbit": None if speed in _UNKNOWN_SPEED else speed,
+        "duplex": _DUPLEX.get(answer[4]),
+    }
+
+
+def _named(
+    device: _Device, command: int, form: struct.Struct, fields: dict[str, int]
+) -> dict[str, int]:
+    answer = _struct(device, command, form)
+    return {} if answer is None else {name: answer[index] for name, index in fields.items()}
+
+
+def _features(device: _Device) -> list[str]:
+    request = _SSET_INFO.pack(_GSSET_INFO, 0, 1 << _SS_FEATURES, 0)
+    answer = device.ask(request)
+    if not answer or not _SSET_INFO.unpack(answer)[2]:
+        return []
+    count = _SSET_INFO.unpack(answer)[3]
+    strings = device.ask(_SET_OF.pack(_GSTRINGS, _SS_FEATURES, count) + bytes(count * _STRING))[
+        _SET_OF.size :
+    ]
+    blocks = -(-count // 32)
+    states = device.ask(_COUNTED.pack(_GFEATURES, blocks) + bytes(blocks * _FEATURE_BLOCK.size))[
+        _COUNTED.size :
+    ]
+    if not strings or not states:
+        return []
+    active = [block[2] for block in _FEATURE_BLOCK.iter_unpack(states)]
+    names = [_text(strings[at : at + _STRING]) for at in range(0, count * _STRING, _STRING)]
+    return sorted(name for i, name in enumerate(names) if active[i // 32] >> i % 32 & 1)
