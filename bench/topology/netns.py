@@ -59,7 +59,7 @@ def entered(netns_fd: int) -> Iterator[None]:
     in a user namespace has it only if its network namespace was made along with that (or
     after it). This is tried before leaving. Raises BenchError if the way in or back is refused.
     """
-    home = _own_netns()
+    home = own_netns()
     try:
         _setns(home, "could not come back to the present network namespace")
         _setns(netns_fd, f"cannot enter the network namespace of descriptor {netns_fd}")
@@ -81,10 +81,11 @@ def _unshared_netns() -> int:
         if code == errno.ENOSPC:
             raise BenchError("too many network namespaces: raise /proc/sys/user/max_net_namespaces")
         raise BenchError(f"cannot make a network namespace: {os.strerror(code)}")
-    return _own_netns()
+    return own_netns()
 
 
-def _own_netns() -> int:
+def own_netns() -> int:
+    """A descriptor of the calling thread's network namespace, to be closed. Raises BenchError."""
     try:
         return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
