@@ -17,6 +17,10 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+class NotAllowed(UsageError):
+    """A real interface that must not be used: ends a run, whatever else it could measure."""
+
+
 class CoreError(BenchError):
     """A call into the C core failed: ``errno`` is positive, the message says which call."""
 

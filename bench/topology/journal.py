@@ -1,0 +1,179 @@
+"""What a run borrowed of the machine: who has a device, and how it was found.
+
+A lock says who has it: an abstract Unix socket, which belongs to the network namespace that the
+device is in and is gone with its process, however that ends. A file says how the device was found;
+it is on the disk before anything is changed, and whoever finds it without the lock puts that back.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.errors import BenchError, NotAllowed
+from bench.topology.link import Port
+from bench.topology.netns import entered
+from bench.topology.rootqdisc import RootQdisc
+
+FOLDER = Path("/run")
+"""Found whatever a run's environment, and emptied by the next boot, as the changes are undone."""
+_VARIABLE = "BENCH_STATE"
+_PREFIX, _UNFINISHED = "bench-", ".new"
+
+_SO_NETNS_COOKIE = 71
+"""include/uapi/asm-generic/socket.h, since Linux 5.14: never used again until the next boot."""
+_COOKIE = struct.Struct("=Q")
+_UCRED = struct.Struct("=iII")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A device as it was found, and what a run changed of it.
+
+    ``mtu_set`` is the MTU in bytes and ``qdisc_set`` the kind of root qdisc that it was given;
+    None where it kept its own.
+    """
+
+    name: str
+    ifindex: int
+    mtu: int
+    qdisc: RootQdisc
+    mtu_set: int | None
+    qdisc_set: str | None
+
+
+# The lock
+
+
+@contextmanager
+def locked(port: Port) -> Iterator[None]:
+    """Be the only one that uses a device. Raises NotAllowed where another run does."""
+    address = f"\0bench-device-{port.ifindex}"
+    with _socket_in(port) as lock:
+        try:
+            lock.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise BenchError(f"device {port.ifname}: no lock: {error.strerror}") from error
+            raise NotAllowed(
+                f"device {port.ifname}: another run{_holder(port, address)} uses it; "
+                "wait for its end"
+            ) from None
+        lock.listen(1)  # so that a connection tells whose it is
+        yield
+
+
+def _socket_in(port: Port) -> socket.socket:
+    with entered(port.netns_fd):
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+
+def _holder(port: Port, address: str) -> str:
+    with _socket_in(port) as asking, suppress(OSError):
+        asking.setblocking(False)
+        asking.connect(address)
+        answer = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        return f" (process {_UCRED.unpack(answer)[0]})"
+    return ""
+
+
+# The files
+
+
+def write(port: Port, entry: Entry) -> None:
+    """Have an entry on the disk. Raises BenchError where it cannot be."""
+    path = path_of(port)
+    temporary = path.with_suffix(_UNFINISHED)
+    record = {"boot": _boot(), "pid": os.getpid(), **asdict(entry)}
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(record, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise BenchError(
+            f"device {entry.name}: cannot note in {path.parent} how it was found: "
+            f"{error.strerror}; name another folder with {_VARIABLE}"
+        ) from error
+
+
+def read(port: Port) -> Entry | None:
+    """The entry of a device, None if this user has none of this boot. Raises BenchError."""
+    path = path_of(port)
+    try:
+        if path.stat().st_uid != os.geteuid():
+            return None
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.pop("boot") != _boot():
+            return None
+        record.pop("pid")
+        found = record.pop("qdisc")
+        below = tuple(found.pop("below"))
+        return Entry(qdisc=RootQdisc(**found, below=below), **record)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BenchError(f"{path}: not what bench wrote ({error}); remove it") from error
+
+
+def remove(port: Port) -> None:
+    path = path_of(port)
+    path.unlink(missing_ok=True)
+    path.with_suffix(_UNFINISHED).unlink(missing_ok=True)  # of a run that was killed right then
+
+
+def devices(netns_fd: int) -> list[Port]:
+    """The devices of a namespace of which there is a file; their names are not known."""
+    known = []
+    with suppress(OSError):
+        prefix = f"{_PREFIX}{_netns_id(netns_fd)}-"
+        for path in sorted(_folder().iterdir()):
+            ifindex = path.stem.removeprefix(prefix)
+            if path.suffix == ".json" and ifindex.isdecimal():
+                known.append(Port(netns_fd, int(ifindex), ""))
+    return known
+
+
+def path_of(port: Port) -> Path:
+    """Where the file of a device is, or would be."""
+    return _folder() / f"{_PREFIX}{_netns_id(port.netns_fd)}-{port.ifindex}.json"
+
+
+def _folder() -> Path:
+    return Path(os.environ.get(_VARIABLE) or FOLDER)
+
+
+def _netns_id(netns_fd: int) -> int:
+    """A number that no other network namespace has until the next boot.
+
+    Before Linux 5.14 its inode, which may be used again once it is gone.
+    """
+    with entered(netns_fd):
+        probe = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with probe:
+        try:
+            cookie = probe.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, _COOKIE.size)
+        except OSError:
+            return os.stat(netns_fd).st_ino
+        return int(_COOKIE.unpack(cookie)[0])
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
