@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,6 +19,13 @@ from typing import NamedTuple, Self
 from bench.cpus import CpuTime, cpu_time
 from bench.errors import BenchError
 from bench.topology import NO_QDISC, Delivery, Port, Topology, entered
+
+ETH_ZLEN, ETH_FCS_LEN = 60, 4
+"""include/uapi/linux/if_ether.h"""
+_RETRY_S = 0.0005
+FOREIGN_SHARE = 0.01
+"""Of the completed frames: what others may send by a real device beside them. It could hide as
+many that were lost, so it is less than the least difference that a comparison calls one (3 %)."""
 
 # What is read
 
@@ -103,9 +111,9 @@ class Accounting:
     ``lost`` frames were completed but not delivered, and drops explain it. The drops are as
     counted, those of refused frames included; a frame that veth drops at a full softnet backlog
     is among the device's and among softnet's. ``foreign`` frames were delivered but not sent by
-    us. ``problem`` is empty if all adds up, else what does not. ``per_sink`` is what each of
-    several sinks counted. ``carrier_lost`` names the ports that lost their carrier, if it explains
-    lost frames.
+    us; a few of them explain themselves on a real device. ``problem`` is empty if all adds up, else
+    what does not. ``per_sink`` is what each of several sinks counted. ``carrier_lost`` names the
+    ports that lost their carrier, if it explains lost frames.
     """
 
     delivered: int
@@ -191,7 +199,7 @@ def account(
     problems = [
         _queued_before(change.queue_before),
         f"{_frames(still_queued)} still in the qdisc" if still_queued else "",
-        _foreign(foreign),
+        "" if delivery.is_real and foreign <= FOREIGN_SHARE * completed else _foreign(foreign),
         f"delivered {arrived} of {completed} completed, {unexplained} unexplained"
         if unexplained
         else "",
@@ -228,7 +236,11 @@ def _foreign(count: int) -> str:
 
 def _wrong_length(change: Delta, delivery: Delivery, frame_size: int) -> str:
     arrived, arrived_bytes = sum(arrivals(change, delivery)), delivered_bytes(change, delivery)
-    if not arrived or arrived_bytes == arrived * frame_size:
+    lengths = [frame_size]
+    if delivery.is_real:  # some drivers count before padding, some after it, some with the FCS
+        padded = max(frame_size, ETH_ZLEN)
+        lengths += [padded, padded + ETH_FCS_LEN]
+    if not arrived or arrived_bytes in [arrived * length for length in lengths]:
         return ""
     return f"wrong length: {arrived_bytes / arrived:.10g} bytes per frame, {frame_size} meant"
 
@@ -299,6 +311,23 @@ class CounterReader:
             softnet=parse_softnet(_content(self._softnet)),
             softirqs=parse_softirqs(_content(self._softirqs)),
         )
+
+
+def settle(
+    reader: CounterReader,
+    before: Counters,
+    judge: Callable[[Delta], Accounting],
+    late_s: float,
+) -> tuple[Accounting, Delta]:
+    """``judge`` what changed, and again while what does not add up may be a late counter."""
+    deadline = time.monotonic() + late_s
+    while True:
+        change = delta(before, reader.read())
+        accounting = judge(change)
+        is_final = not accounting.problem or accounting.foreign  # these do not become fewer
+        if is_final or time.monotonic() >= deadline:
+            return accounting, change
+        time.sleep(_RETRY_S)
 
 
 def _sums(rows: Sequence[Sequence[int]], fields: Sequence[str]) -> list[int]:

@@ -410,6 +410,8 @@ def _notes(
         )
     if any(sample.lost for sample in samples):
         notes.append("lossy: frames were completed and then dropped: its pps did not all arrive")
+    if any(sample.foreign for sample in samples):
+        notes.append("shared: others sent by the same device meanwhile, at most 1 % of the frames")
     if run.facts.get(cell.id, {}).get("mmap_unlocked"):
         notes.append("unlocked: MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead")
     return notes

@@ -28,7 +28,7 @@ from typing import Any
 
 from bench import native, privileges
 from bench.capture import FrameCheck
-from bench.counters import Accounting, CounterReader, Counters, CpuReader, account, delta
+from bench.counters import Accounting, CounterReader, Counters, CpuReader, account, settle
 from bench.cpus import CpuTime
 from bench.errors import BenchError, WorkerDied
 from bench.model import Cell, Sample
@@ -36,8 +36,6 @@ from bench.native import Endpoint, OpenCell, Slice, SlicePlan
 from bench.topology import Topology, entered
 
 PR_SET_PDEATHSIG = 1
-LATE_COUNTERS_S = 0.005
-"""A counter may rise a moment after the sender got its frame back, in another CPU's softirq."""
 CHILD = "from bench.worker import main; main()"
 ANSWER_SLACK_S = 30.0
 """Beyond what a slice may take by itself; a worker that is silent for longer hangs."""
@@ -155,19 +153,15 @@ class _Cells:
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
     ) -> tuple[Accounting, tuple[int, int]]:
+        delivery = self._setup.topologies[topology].delivery
         judge = functools.partial(
             account,
-            delivery=self._setup.topologies[topology].delivery,
+            delivery=delivery,
             frame_size=cell.frame_size,
             completed=measured.slice_completed,
             refused=measured.slice_refused,
         )
-        deadline = time.monotonic() + LATE_COUNTERS_S
-        while True:
-            change = delta(before, self._readers[topology].read())
-            accounting = judge(change)
-            if not accounting.problem or time.monotonic() >= deadline:
-                break
+        accounting, change = settle(self._readers[topology], before, judge, delivery.late_s)
         carrier_lost = self._readers[topology].carrier_lost() if accounting.problem else ""
         if carrier_lost:
             accounting = judge(change, carrier_lost=carrier_lost)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import struct
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from bench.counters import (
     Accounting,
+    CounterReader,
     Counters,
     CpuReader,
     Delta,
@@ -25,12 +28,14 @@ from bench.counters import (
     parse_qdisc,
     parse_softirqs,
     parse_softnet,
+    settle,
 )
 from bench.errors import BenchError
 from bench.topology import Delivery
 
 NOTHING = LinkStats(0, 0, 0, 0, 0, 0, 0, 0)
 VETH, LO = Delivery(), Delivery(header_left_out=14, hidden_backlog=True)
+DEVICE = Delivery(direction="tx", is_real=True, late_s=2.0)
 
 
 def change(arrived: int = 0, size: int = 64, **other: Any) -> Delta:
@@ -146,6 +151,75 @@ def test_a_softnet_drop_explains_a_frame_only_where_no_device_counts_it() -> Non
 def test_one_wrong_length_among_many_frames_is_found() -> None:
     slice_ = change(1000, sinks=(NOTHING._replace(rx_packets=1000, rx_bytes=64_001),))
     assert judged(slice_).problem == "wrong length: 64.001 bytes per frame, 64 meant"
+
+
+# A real device
+
+
+def sent(frames: int, size: int) -> Delta:
+    """A slice in which a device counted so many frames of so many bytes as sent."""
+    return change(sinks=(NOTHING._replace(tx_packets=frames, tx_bytes=frames * size),))
+
+
+@pytest.mark.parametrize(
+    ("frame_size", "counted", "problem"),
+    [
+        (64, 64, ""),
+        (64, 68, ""),  # with the FCS
+        (14, 14, ""),
+        (14, 60, ""),  # padded by the driver
+        (14, 64, ""),  # and with the FCS
+        (64, 60, "wrong length: 60 bytes per frame, 64 meant"),
+        (64, 65, "wrong length: 65 bytes per frame, 64 meant"),
+        (14, 18, "wrong length: 18 bytes per frame, 14 meant"),
+    ],
+)
+def test_a_device_may_count_what_the_wire_has_of_a_frame(
+    frame_size: int, counted: int, problem: str
+) -> None:
+    slice_ = sent(1000, counted)
+    assert judged(slice_, DEVICE, frame_size=frame_size).problem == problem
+
+
+def test_a_few_frames_of_others_explain_themselves_on_a_device_alone() -> None:
+    few = judged(sent(1010, 100), DEVICE)
+    assert (few.problem, few.foreign, few.delivered) == ("", 10, 1010)
+    assert judged(sent(1011, 100), DEVICE).problem == "11 foreign frames"
+    assert judged(change(1001)).problem == "1 foreign frame"
+
+
+class LateReader:
+    """A device whose counters show what it sent at a later reading only."""
+
+    def __init__(self, *tx_packets: int) -> None:
+        self.to_come = list(tx_packets)
+
+    def read(self) -> Counters:
+        frames = self.to_come.pop(0) if len(self.to_come) > 1 else self.to_come[0]
+        counted = NOTHING._replace(tx_packets=frames, tx_bytes=64 * frames)
+        rest = QdiscStats(0, 0, 0, 0, 0), Queue(0, 0), Softnet(0, 0, 0), Softirqs(0, 0)
+        return Counters(counted, (counted,), *rest)
+
+
+def settled(reader: LateReader, delivery: Delivery = DEVICE) -> Accounting:
+    before = reader.read()
+    judge = functools.partial(account, delivery=delivery, frame_size=64, completed=100)
+    return settle(cast(CounterReader, reader), before, judge, delivery.late_s)[0]
+
+
+def test_a_counter_that_rises_late_is_waited_for() -> None:
+    assert settled(LateReader(0, 0, 50, 90, 100)).problem == ""
+
+
+def test_nobody_waits_for_frames_of_others_to_become_fewer() -> None:
+    reader = LateReader(0, 150, 100)
+    assert settled(reader).problem == "50 foreign frames"
+    assert reader.to_come == [100]
+
+
+def test_what_stays_missing_is_a_problem_at_last() -> None:
+    soon = replace(DEVICE, late_s=0.01)
+    assert settled(LateReader(0, 90), soon).problem.startswith("delivered 90 of 100 completed")
 
 
 # What the kernel answers

@@ -309,3 +309,9 @@ def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:
     assert any(note.startswith("10 disturbed: ") for note in few.notes)
     (many,) = stats.summarise(run(slices(11), {}), 0.01)
     assert (many.rounds, many.disturbed) == (100, 0)
+
+
+def test_a_note_says_that_others_sent_by_the_same_device() -> None:
+    samples = [sample("a", r, 1e6, foreign=int(r == 7)) for r in range(30)]
+    (row,) = stats.summarise(run(samples, {}), 0.5)
+    assert "shared" in [note.split(":")[0] for note in row.notes]

@@ -60,13 +60,17 @@ class Delivery:
     ``header_left_out`` is how many bytes of each frame the byte counter does not count.
     ``hidden_backlog``: a frame dropped at a full softnet backlog shows in no drop counter of
     the sending device, only in /proc/net/softnet_stat. ``copies`` is how many of each frame
-    arrive.
+    arrive. ``is_real``: others may send by it too, and its byte counter may count padding and
+    FCS. ``late_s``: a counter may rise so many seconds after the sender got its frame back (in
+    another CPU's softirq, or by hardware).
     """
 
     direction: Literal["rx", "tx"] = "rx"
     header_left_out: int = 0
     hidden_backlog: bool = False
     copies: int = 1
+    is_real: bool = False
+    late_s: float = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +98,30 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """Which real interfaces the command line lets a run use, also those that others use."""
+
+    devices: tuple[str, ...] = ()
+    in_use: bool = False
+
+
+@contextmanager
+def _ours(_options: Any, _mtu: int, _qdisc: str | None, _allowed: Allowed) -> Iterator[None]:
+    yield
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """One row of the table of interface kinds.
 
     ``create`` takes the validated options and the least MTU in bytes; what it makes is gone
-    when its context ends, also where it fails midway.
+    when its context ends, also where it fails midway. ``borrow`` is around it for an interface
+    that is not made but found: it takes the kind of qdisc that will be set, too (None: none).
     """
 
     info: KindInfo
     create: Callable[[Any, int], AbstractContextManager[Link]]
+    borrow: Callable[[Any, int, str | None, Allowed], AbstractContextManager[None]] = _ours
 
 
 class Options(BaseModel):
@@ -232,13 +251,14 @@ def _keep_quiet(ip: IPRoute, ifindex: int) -> None:
             raise
 
 
-def wait_until_up(port: Port) -> int:
+def wait_until_up(port: Port, timeout_s: float | None = None) -> int:
     """Wait for the carrier and the operational state of a port that was set up; its MTU in bytes.
 
     Before that, frames sent to it end in the noop qdisc (net/sched/sch_generic.c,
-    ``dev_activate``). Raises BenchError after CARRIER_TIMEOUT_S.
+    ``dev_activate``). Raises BenchError after ``timeout_s``, by default CARRIER_TIMEOUT_S.
     """
-    deadline = time.monotonic() + CARRIER_TIMEOUT_S
+    timeout_s = CARRIER_TIMEOUT_S if timeout_s is None else timeout_s
+    deadline = time.monotonic() + timeout_s
     wanted = _IFF_UP | _IFF_LOWER_UP
     with rtnl(port.netns_fd) as ip, refusals(f"interface {port.ifname}"):
         while True:
@@ -248,7 +268,7 @@ def wait_until_up(port: Port) -> int:
                 return int(link.get("mtu"))
             if time.monotonic() > deadline:
                 raise BenchError(
-                    f"interface {port.ifname}: no carrier after {CARRIER_TIMEOUT_S:g} s, "
+                    f"interface {port.ifname}: no carrier after {timeout_s:g} s, "
                     f"its state is {state}"
                 )
             time.sleep(0.001)
