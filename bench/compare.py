@@ -163,12 +163,28 @@ def differences(a: Sequence[RunFigures], b: Sequence[RunFigures]) -> tuple[Diffe
             incomparable = (section, key) in MUST_AGREE
             texts = " or ".join(of_a), " or ".join(of_b)
             found.append(Difference(f"{section} {key}", *texts, incomparable))
+    for device, fact in _device_facts([*a, *b]):
+        of_a, of_b = (_values(side, "devices", device, fact) for side in (a, b))
+        if of_a != of_b or len(of_a) > 1:
+            texts = " or ".join(of_a), " or ".join(of_b)
+            found.append(Difference(f"device {device} {fact}", *texts, incomparable=False))
     return tuple(found)
 
 
-def _values(runs: Sequence[RunFigures], section: str, key: str) -> list[str]:
-    values = {json.dumps(run.header.get(section, {}).get(key), sort_keys=True) for run in runs}
-    return sorted(value.strip('"') for value in values)
+def _device_facts(runs: Sequence[RunFigures]) -> list[tuple[str, str]]:
+    devices = [item for run in runs for item in run.header.get("devices", {}).items()]
+    return sorted({(device, fact) for device, facts in devices for fact in facts})
+
+
+def _values(runs: Sequence[RunFigures], *path: str) -> list[str]:
+    """What the headers of runs have at a path, as texts."""
+    found = set()
+    for run in runs:
+        value: Any = run.header
+        for key in path:
+            value = (value or {}).get(key)
+        found.add(json.dumps(value, sort_keys=True))
+    return sorted(text.strip('"') for text in found)
 
 
 def is_alike(run: RunFigures, other: RunFigures) -> bool:

@@ -91,18 +91,24 @@ class MethodInfo:
     max_burst: int = 0
 
 
+DEVICE = "device"
+"""The interface kind that is no interface of ours: a real one, named by its option ``name``."""
+
+
 @dataclass(frozen=True, slots=True)
 class KindInfo:
     """An interface kind or a qdisc as a matrix may name it.
 
     ``options`` is a pydantic model class whose fields are the options of the kind, each with
-    its default. ``takes_qdisc`` is False for a kind on which a qdisc means nothing (lo).
+    its default. ``takes_qdisc`` is False for a kind on which a qdisc means nothing (lo),
+    ``keeps_qdisc`` True for one that has its own where the matrix does not name the axis.
     """
 
     name: str
     help: str
     options: type[Any]
     takes_qdisc: bool = True
+    keeps_qdisc: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,13 @@ HERE = Machine()
 
 @dataclass(frozen=True, slots=True)
 class TopologySpec:
-    """An interface with its qdisc, canonical, and the MTU in bytes that its cells ask for."""
+    """An interface with its qdisc, canonical, and the MTU in bytes that its cells ask for.
+
+    ``qdisc`` is None where the interface has none, or its own.
+    """
 
     interface: Value
-    qdisc: Value
+    qdisc: Value | None
     mtu: int
 
 
@@ -150,13 +153,13 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -
 def _with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
     """The plan with these cells and the topologies that they need."""
     mtus: dict[str, int] = {}
-    specs: dict[str, tuple[Value, Value]] = {}
+    specs: dict[str, tuple[Value, Value | None]] = {}
     keys: dict[str, str] = {}
     for cell in cells:
         interface = cell.values["interface"]
         if interface is None or cell.id in plan.unfit:
             continue
-        qdisc = cell.values["qdisc"] or DEFAULTS["qdisc"]
+        qdisc = cell.values["qdisc"]
         key = keys[cell.id] = json.dumps([interface, qdisc], sort_keys=True)
         specs[key] = (interface, qdisc)
         mtus[key] = max(mtus.get(key, 0), cell.frame_size - ETHERNET_HEADER)
@@ -227,14 +230,21 @@ class _Space:
     def _ignored(self, method: int, interface: int, qdisc: int) -> frozenset[int]:
         """Positions of the axes that a method does not read, or that its interface has not.
 
-        Where there is no qdisc, none is no axis; any other is kept, as a problem to be told.
+        Where there is no qdisc, none is no axis; any other is kept, as a problem to be told. What
+        has one of its own keeps it where the matrix does not name the axis.
         """
         knobs = self.vocabulary.methods[str(self.axes[_METHOD][method])].knobs
         ignored = {p for p, axis in enumerate(AXES) if axis not in knobs} - {_METHOD, _REPLICA}
         kind = _kind_of(self.axes[_INTERFACE][interface], self.vocabulary)
-        if not kind.takes_qdisc and self.axes[_QDISC][qdisc] == DEFAULTS["qdisc"]:
+        if self.axes[_QDISC][qdisc] == DEFAULTS["qdisc"] and (
+            not kind.takes_qdisc or (kind.keeps_qdisc and not self._names("qdisc"))
+        ):
             ignored.add(_QDISC)
         return frozenset(ignored)
+
+    def _names(self, axis: str) -> bool:
+        rows = (self.matrix.axes, *self.matrix.include)
+        return any(axis in row for row in rows)
 
     def signature(self, combination: Combination) -> Combination:
         """The combination with -1 for ignored axes: the same for all that are one cell."""
@@ -523,6 +533,21 @@ def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:
         reasons = "; ".join(dict.fromkeys(kept.unfit.values()))
         raise UsageError(f"--filter keeps nothing that can run here: {reasons}; widen it")
     return kept
+
+
+def check_devices(plan: Plan, matrix: Matrix) -> None:
+    """Raises UsageError for a device that cells want in several ways: it is there only once."""
+    for name in named_devices(plan.cells):
+        ways = [
+            f"{value_text(spec.interface)} with qdisc {value_text(spec.qdisc)}"
+            for spec in plan.topologies
+            if isinstance(spec.interface, dict) and spec.interface.get("name") == name
+        ]
+        if len(ways) > 1:
+            raise UsageError(
+                f"{matrix.where('axes', 'interface')}: device {name} is wanted in {len(ways)} ways "
+                f"({'; '.join(ways)}), but is there once; leave one with exclude or --filter"
+            )
 
 
 def round_order(cells: Sequence[str], seed: int, round_: int) -> list[str]:

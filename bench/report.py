@@ -52,6 +52,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("virtualisation", machine["virtualisation"]),
         ("mitigations", _mitigations(machine)),
         ("memory", f"{machine['memory_bytes'] / 2**30:.1f} GiB"),
+        *_devices(run),
         ("core", f"{header['core']['hash'][:12]}, {header['core']['compiler']}"),
         (
             "measured",
@@ -71,6 +72,37 @@ def _privileges(run: Run) -> list[tuple[str, str]]:
     if standing != Standing.USER_NAMESPACE:
         return []
     return [("privileges", f"{standing}: no SO_SNDBUFFORCE, no MAP_LOCKED beyond ulimit -l")]
+
+
+def _devices(run: Run) -> list[tuple[str, str]]:
+    """What the real interfaces are; the run file has the rest."""
+    found = run.header.get("devices", {})
+    return [(f"device {name}", _device_text(facts)) for name, facts in found.items()]
+
+
+_OFFLOADS = {
+    "tx-scatter-gather": "sg",
+    "tx-checksum-ip-generic": "csum",
+    "tx-generic-segmentation": "gso",
+    "tx-tcp-segmentation": "tso",
+}
+
+
+def _device_text(facts: Mapping[str, Any]) -> str:
+    speed, rings, channels = facts.get("speed_mbit"), facts.get("rings"), facts.get("channels")
+    queues = channels["tx"] + channels["combined"] if channels else facts.get("tx_queues")
+    features = facts.get("features", [])
+    offloads = [short for name, short in _OFFLOADS.items() if name in features]
+    parts = [
+        " ".join(facts[name] for name in ("driver", "version", "bus") if name in facts),
+        f"{speed} Mb/s {facts.get('duplex', '')} duplex" if speed else "speed unknown",
+        f"{queues} tx queue{'' if queues == 1 else 's'}" if queues else "",
+        f"ring of {rings['tx']}" if rings else "",
+        f"offloads {' '.join(offloads)}" if offloads else "",
+        f"MTU {facts.get('mtu')}, qdisc {facts.get('qdisc')} as found",
+        "in use by others" if facts.get("in_use") else "",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def _speed(run: Run) -> list[tuple[str, str]]:

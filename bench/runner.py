@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +15,10 @@ from bench import cpus, doctor, host, interrupts, native, plan, privileges, stat
 from bench.counters import CpuReader
 from bench.cpus import CpuTime
 from bench.doctor.limits import MEMORY_SHARE
-from bench.errors import BenchError, UsageError, WorkerDied
+from bench.errors import BenchError, NotAllowed, UsageError, WorkerDied
 from bench.model import Cell, Matrix, Run, Sample
 from bench.plan import Plan
-from bench.topology import Topology, entered, up
+from bench.topology import Allowed, Topology, check_allowed, describe, entered, up
 from bench.worker import Failure, Setup, Worker
 
 DRAIN_NS = 2_000_000_000
@@ -45,21 +45,30 @@ class Target:
     resume: bool = False
 
 
-def run(matrix: Matrix, planned: Plan, target: Target, progress: Progress) -> Run:
+def run(
+    matrix: Matrix,
+    planned: Plan,
+    target: Target,
+    progress: Progress,
+    allowed: Allowed = Allowed(),  # noqa: B008 - a constant
+) -> Run:
     """Run every cell of a plan and store each sample as it is taken.
 
-    An interrupt (KeyboardInterrupt) ends the run early: what was measured is stored and
+    Raises NotAllowed, before anything is done, if a cell sends on a device that is not allowed. An
+    interrupt (KeyboardInterrupt) ends the run early: what was measured is stored and
     returned, with ``end`` "interrupted". Raises BenchError when there is nothing to go on with
     (the disk is full, namespaces are forbidden); what was stored until then stays.
     """
+    check_allowed(plan.named_devices(planned.cells), allowed)
     native.ensure_built()
     host.raise_file_limit()
-    earlier = _resumable(matrix, planned, target) if target.resume else None
+    devices = describe(plan.named_devices(planned.cells))
+    earlier = _resumable(matrix, planned, target, devices) if target.resume else None
     findings = doctor.examine(doctor.Machine(), planned.cpus, doctor.needs_of(planned))
     progress.stage(doctor.verdict(findings))
-    header = _header(matrix, planned, findings)
+    header = _header(matrix, planned, findings, devices)
     with store.RunWriter(target.path, append=target.resume) as writer:
-        session = _Session(matrix, planned, writer, progress, earlier)
+        session = _Session(matrix, planned, writer, progress, earlier, allowed)
         started = time.monotonic()
         try:
             if earlier is None:
@@ -90,7 +99,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _header(matrix: Matrix, planned: Plan, findings: Sequence[doctor.Finding]) -> dict[str, Any]:
+def _header(
+    matrix: Matrix,
+    planned: Plan,
+    findings: Sequence[doctor.Finding],
+    devices: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
     core, measure = native.info(), matrix.measure
     return {
         "started": _now(),
@@ -112,6 +126,7 @@ def _header(matrix: Matrix, planned: Plan, findings: Sequence[doctor.Finding]) -
         },
         "core": {"hash": core.hash, "compiler": core.compiler},
         "host": host.fingerprint(),
+        "devices": devices,
         "doctor": {
             "verdict": doctor.verdict(findings),
             "findings": doctor.as_json(findings),
@@ -130,7 +145,9 @@ def _shares(did: CpuTime) -> dict[str, float]:
     }
 
 
-def _resumable(matrix: Matrix, planned: Plan, target: Target) -> Run:
+def _resumable(
+    matrix: Matrix, planned: Plan, target: Target, devices: Mapping[str, Mapping[str, Any]]
+) -> Run:
     """The stored run, if what would be added to it is comparable with what it has."""
     earlier = store.read(target.path)
     known, standing = host.fingerprint(), privileges.standing()
@@ -146,6 +163,7 @@ def _resumable(matrix: Matrix, planned: Plan, target: Target) -> Run:
             f"it ran with other privileges than {standing}": (
                 earlier.header["measure"].get("privileges", standing) == standing
             ),
+            "a device is not as it was": earlier.header.get("devices", {}) == devices,
         }.items()
         if not same
     ]
@@ -164,7 +182,9 @@ class _Session:
         writer: store.RunWriter,
         progress: Progress,
         earlier: Run | None,
+        allowed: Allowed,
     ) -> None:
+        self._allowed = allowed
         self._matrix, self._plan, self._writer, self._progress = matrix, planned, writer, progress
         self._cells = {cell.id: cell for cell in (*planned.cells, *plan.CALIBRATION)}
         self._memory = {cell.id: plan.memory_of(cell) for cell in self._cells.values()}
@@ -221,8 +241,11 @@ class _Session:
         for index, spec in enumerate(self._plan.topologies):
             try:
                 with interrupts.held():  # asyncio, below pyroute2, does not take one midway
-                    topology = stack.enter_context(up(spec.interface, spec.qdisc, spec.mtu))
+                    made = up(spec.interface, spec.qdisc, spec.mtu, self._allowed)
+                    topology = stack.enter_context(made)
                 topologies.append(topology)
+            except NotAllowed:
+                raise
             except BenchError as error:
                 failed = error
                 topologies.append(None)

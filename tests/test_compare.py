@@ -123,6 +123,18 @@ def test_runs_with_other_privileges_are_compared_and_it_is_said() -> None:
     assert not compare.is_alike(as_root, as_user)
 
 
+def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
+    (run_,) = some(1)
+    facts = {"driver": "igb", "rings": {"tx": 256}, "features": ["tx-checksum-ipv4"]}
+    a = replace(run_, header={**HEADER, "devices": {"eth1": facts}})
+    b = replace(run_, header={**HEADER, "devices": {"eth1": facts | {"rings": {"tx": 512}}}})
+    (found,) = compare.differences([a], [b])
+    assert (found.what, found.a, found.b) == ("device eth1 rings", '{"tx": 256}', '{"tx": 512}')
+    assert not found.incomparable
+    assert compare.differences([a], [a]) == ()
+    assert len(compare.differences([a], [run_])) == len(facts)
+
+
 # Files and the command
 
 

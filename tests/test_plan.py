@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from bench import plan
 from bench.errors import UsageError
-from bench.model import DEFAULTS, Mark, Matrix, Measure, Value, cell_id
+from bench.model import DEFAULTS, KindInfo, Mark, Matrix, Measure, Value, cell_id
 from tests.trees import machine_of
 from tests.vocabulary import WORDS
 
@@ -81,6 +82,56 @@ def test_null_needs_no_topology_and_lo_has_no_qdisc() -> None:
 def test_a_topology_has_the_largest_mtu_that_its_cells_ask_for() -> None:
     made = planned(matrix(interface=(VETH,), frame_size=(64, 9000)))
     assert [t.mtu for t in made.topologies] == [9000 - 14]
+
+
+# A device
+
+ETH1: Value = {"kind": "device", "name": "eth1"}
+ETH2: Value = {"kind": "device", "name": "eth2"}
+PFIFO: Value = {"kind": "pfifo", "limit": 1000}
+
+
+class Named(BaseModel):
+    name: str
+
+
+WITH_DEVICE = replace(
+    WORDS,
+    interfaces={**WORDS.interfaces, "device": KindInfo("device", "", Named, keeps_qdisc=True)},
+)
+
+
+def with_device(**axes: tuple[Value, ...]) -> plan.Plan:
+    return plan.make_plan(matrix(method=("sendto",), **axes), WITH_DEVICE)
+
+
+def test_a_device_keeps_its_own_qdisc_where_the_axis_is_not_named() -> None:
+    made = with_device(interface=(VETH, ETH1))
+    assert [t.qdisc for t in made.topologies] == [NOQUEUE, None]
+    made = with_device(interface=(VETH, ETH1), qdisc=(NOQUEUE,))
+    assert [t.qdisc for t in made.topologies] == [NOQUEUE, NOQUEUE]
+
+
+def test_devices_are_named_each_once() -> None:
+    made = with_device(interface=(ETH2, VETH, ETH1), frame_size=(64, 128))
+    assert plan.named_devices(made.cells) == ("eth2", "eth1")
+    assert plan.named_devices(with_device(interface=(VETH,)).cells) == ()
+
+
+def test_a_device_can_be_one_thing_at_a_time() -> None:
+    of_all = matrix(interface=(VETH, ETH1, ETH2), qdisc=(NOQUEUE, PFIFO), method=("sendto",))
+    made = plan.make_plan(of_all, WITH_DEVICE)
+    with pytest.raises(UsageError) as refused:
+        plan.check_devices(made, of_all)
+    assert str(refused.value) == (
+        "m.yaml:3:3: device eth1 is wanted in 2 ways (device name=eth1 with qdisc noqueue; "
+        "device name=eth1 with qdisc pfifo limit=1000), but is there once; "
+        "leave one with exclude or --filter"
+    )
+    plan.check_devices(plan.select(made, {"qdisc": ["pfifo"]}), of_all)
+
+
+# Zip, exclude, include
 
 
 def test_zipped_axes_advance_together() -> None:

@@ -25,7 +25,7 @@ TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
 
 
 def test_the_tables_list_what_there_is() -> None:
-    assert list(INTERFACES) == list(KINDS) == ["lo", "veth", "ifb", "bond"]
+    assert list(INTERFACES) == list(KINDS) == ["lo", "veth", "ifb", "bond", "device"]
     assert list(QDISC_KINDS) == list(QDISCS) == ["noqueue", "pfifo", "bfifo", "tbf", "htb"]
 
 
@@ -72,8 +72,12 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
 @pytest.mark.parametrize(
     ("interface", "qdisc", "message"),
     [
-        ("wlan", "noqueue", "interface 'wlan' is unknown; known are lo, veth, ifb, bond"),
-        ({"peer": 1}, "noqueue", "interface None is unknown; known are lo, veth, ifb, bond"),
+        ("wlan", "noqueue", "interface 'wlan' is unknown; known are lo, veth, ifb, bond, device"),
+        (
+            {"peer": 1},
+            "noqueue",
+            "interface None is unknown; known are lo, veth, ifb, bond, device",
+        ),
         (
             {"kind": "veth", "x": 1},
             "noqueue",

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also what this matrix wants, and which of its cells cannot run here",
     )
     options.add_filter(parser)
+    options.add_devices(parser)
     parser.add_argument(
         "--format", choices=("terminal", "json"), default="terminal", help="of the findings"
     )
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Findings are information: the exit code is 0 whatever they are."""
-    from bench import cpus, doctor, privileges
+    from bench import cpus, doctor, interrupts, privileges
     from bench.errors import UsageError
 
     if args.matrix is None and args.filter:
@@ -54,10 +55,12 @@ def execute(args: argparse.Namespace) -> int:
         findings = doctor.examine(machine, cpus.allowed(machine))
         refused = {}
     else:
+        options.give_devices_back()
         findings = doctor.examine(machine, planned.cpus, doctor.needs_of(planned))
         if planned.topologies:
             privileges.gain()  # not before: the host's own network is out of sight then
-        refused = doctor.unrunnable(planned)
+        with interrupts.raising():  # a device that was borrowed has to be given back
+            refused = doctor.unrunnable(planned, options.allowed(args))
     if args.format == "json":
         print(json.dumps(_document(findings, planned, refused), indent=2, ensure_ascii=False))
         return 0

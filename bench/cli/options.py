@@ -17,6 +17,7 @@ from bench.render import FORMATS
 if TYPE_CHECKING:
     from bench.model import Matrix, Report, Vocabulary
     from bench.plan import Plan
+    from bench.topology import Allowed
 
 TABLE_WIDTH = 120
 """Columns of a table that does not go to a terminal."""
@@ -51,6 +52,36 @@ def add_format(parser: argparse.ArgumentParser, normalise: bool = True) -> None:
     )
 
 
+def add_devices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-device",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="send on this real interface, which the matrix names; may be repeated",
+    )
+    parser.add_argument(
+        "--allow-device-in-use",
+        action="store_true",
+        help="also while it has an address or a default route",
+    )
+
+
+def allowed(args: argparse.Namespace) -> Allowed:
+    """The real interfaces that may be used."""
+    from bench.topology import Allowed
+
+    return Allowed(tuple(args.allow_device), args.allow_device_in_use)
+
+
+def give_devices_back() -> None:
+    """Undo what killed runs left of devices that they had borrowed, and say so."""
+    from bench import topology
+
+    for line in topology.restore_all():
+        print(f"bench: {line}", file=sys.stderr)
+
+
 def _seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
@@ -82,7 +113,9 @@ def planned(args: argparse.Namespace) -> tuple[Matrix, Plan]:
     if args.seed is not None:
         loaded = replace(loaded, measure=replace(loaded.measure, seed=args.seed))
     made = plan.make_plan(loaded, words)
-    return loaded, plan.select(made, filters) if filters else made
+    chosen = plan.select(made, filters) if filters else made
+    plan.check_devices(chosen, loaded)
+    return loaded, chosen
 
 
 def check_output(args: argparse.Namespace) -> None:

@@ -40,6 +40,8 @@ def execute(args: argparse.Namespace) -> int:
         ("memory of rings and buffers", f"{memory / 2**20:.1f} MiB"),
         ("estimated time", _span(_duration(least), _duration(most))),
     ]
+    if devices := plan.named_devices(planned.cells):
+        rows.append(("needs", " ".join(f"--allow-device {name}" for name in devices)))
     width = max(len(label) for label, _ in rows)
     print(f"{matrix.name}: {matrix.description}".rstrip(": "))
     for label, value in rows:

@@ -16,6 +16,7 @@ INCOMPLETE = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_matrix(parser)
+    options.add_devices(parser)
     options.add_format(parser)
     parser.add_argument(
         "--results",
@@ -49,11 +50,12 @@ def execute(args: argparse.Namespace) -> int:
     else:
         path = store.latest_unfinished(folder) if args.resume == LATEST else args.resume
         target = runner.Target(path, resume=True)
+    options.give_devices_back()
     if plan.topologies:
         host.fingerprint()  # while all of net.core.* can be seen
         privileges.gain()
     with progress.shown(sys.stderr) as bar, interrupts.raising():
-        run = runner.run(matrix, plan, target, bar)
+        run = runner.run(matrix, plan, target, bar, options.allowed(args))
     made = report.make_report(run)
     store.write_text(target.path.with_suffix(".md"), FORMATS["markdown"].render(made, 0, False))
     shown = report.make_report(stats.normalised(run)) if args.normalise else made

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 
-from bench import native, plan
+from bench import interrupts, native, plan
 from bench.doctor.finding import Needs
 from bench.errors import BenchError
 from bench.model import Cell
 from bench.native import Endpoint, OpenCell
 from bench.plan import Plan, TopologySpec
-from bench.topology import entered, up
+from bench.topology import Allowed, entered, up
 
 
 def needs_of(planned: Plan) -> Needs:
@@ -51,23 +52,28 @@ NOT_AT_OPENING = frozenset(
 """Axes that an open cell holds in buffers and flags of its own: the kernel is not asked."""
 
 
-def unrunnable(planned: Plan) -> dict[str, str]:
+def unrunnable(planned: Plan, allowed: Allowed = Allowed()) -> dict[str, str]:  # noqa: B008
     """Cells that cannot run on this machine, and why, by their ids.
 
     Every topology is really set up, in namespaces of its own, and cells are opened and closed in
-    it, one after the other.
+    it, one after the other. A device that is allowed is borrowed for it, and given back.
     """
     refused = dict(planned.unfit)
     for index, spec in enumerate(planned.topologies):
         there = [cell for cell in planned.runnable if planned.topology_of.get(cell.id) == index]
-        refused |= _refused_on(spec, there, planned.cpus)
+        refused |= _refused_on(spec, there, planned.cpus, allowed)
     nowhere = [cell for cell in planned.runnable if cell.id not in planned.topology_of]
     return refused | _refused(nowhere, None, planned.cpus)
 
 
-def _refused_on(spec: TopologySpec, cells: Sequence[Cell], cpus: Sequence[int]) -> dict[str, str]:
+def _refused_on(
+    spec: TopologySpec, cells: Sequence[Cell], cpus: Sequence[int], allowed: Allowed
+) -> dict[str, str]:
     try:
-        with up(spec.interface, spec.qdisc, spec.mtu) as made, entered(made.tx.netns_fd):
+        with ExitStack() as stack:
+            with interrupts.held():
+                made = stack.enter_context(up(spec.interface, spec.qdisc, spec.mtu, allowed))
+            stack.enter_context(entered(made.tx.netns_fd))
             endpoint = Endpoint(made.tx.ifindex, made.dst_mac, made.src_mac)
             return _refused(cells, endpoint, cpus)
     except BenchError as error:

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from bench.errors import UsageError
 from bench.model import KindInfo, Value
-from bench.topology import bond, ifb, lo, qdisc, veth
-from bench.topology.link import Delivery, Kind, Link, Options, Port
+from bench.topology import bond, device, ifb, lo, qdisc, veth
+from bench.topology.device import check_allowed, describe, restore_all
+from bench.topology.link import Allowed, Delivery, Kind, Link, Options, Port
 from bench.topology.netns import entered, new_netns
 from bench.topology.qdisc import QDISCS, Qdisc
 
@@ -27,22 +28,26 @@ __all__ = [
     "NO_QDISC",
     "QDISCS",
     "QDISC_KINDS",
+    "Allowed",
     "Delivery",
     "Kind",
     "Link",
     "Port",
     "Qdisc",
     "Topology",
+    "check_allowed",
+    "describe",
     "entered",
     "largest_frame",
     "new_netns",
+    "restore_all",
     "up",
 ]
 
 NO_QDISC = "noqueue"
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND, bond.KIND)}
+    {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND, bond.KIND, device.KIND)}
 )
 INTERFACES: Mapping[str, KindInfo] = MappingProxyType(
     {name: kind.info for name, kind in KINDS.items()}
@@ -57,9 +62,9 @@ class Topology:
     """An interface that is up with its qdisc; plain values that another process can be given.
 
     ``interface`` and ``qdisc`` are canonical, with what is in effect. ``tx`` is where senders
-    open their sockets, ``rx`` where frames arrive and can be captured (lo: the same; ifb:
-    nowhere), ``sinks`` the ports at which the kernel counts them as delivered, in the way that
-    ``delivery`` says. ``queues`` have the qdisc, each its own (a bond: its slaves). ``mtu`` in
+    open their sockets, ``rx`` where frames arrive and can be captured (lo: the same; ifb and
+    device: nowhere), ``sinks`` the ports at which the kernel counts them as delivered, in the way
+    that ``delivery`` says. ``queues`` have the qdisc, each its own (a bond: its slaves). ``mtu`` in
     bytes of payload. ``readdressed``: frames may arrive with another source address;
     ``unordered``: or in another order.
     """
@@ -85,22 +90,33 @@ class Topology:
 
 
 @contextmanager
-def up(interface: Value, qdisc_value: Value | None = NO_QDISC, mtu: int = 0) -> Iterator[Topology]:
+def up(
+    interface: Value,
+    qdisc_value: Value | None = NO_QDISC,
+    mtu: int = 0,
+    allowed: Allowed = Allowed(),  # noqa: B008 - a constant
+) -> Iterator[Topology]:
     """Make an interface with its qdisc in new namespaces; all of it vanishes on exit.
 
-    ``mtu`` is the least that is wanted, in bytes of payload: the kind's own is kept where it is
-    more. Raises UsageError for a value that no table knows and BenchError where the kernel
-    lacks or refuses something, and leaves nothing behind then either.
+    A device is not made but borrowed, if it is ``allowed``, and given back as it was; with None
+    for its qdisc it keeps its own. ``mtu`` is the least that is wanted, in bytes of payload: the
+    kind's own is kept where it is more. Raises UsageError for a value that no table knows,
+    NotAllowed for a device that must not be used, and BenchError where the kernel lacks or
+    refuses something, and leaves nothing behind then either.
     """
     kind_name, options = _validated("interface", INTERFACES, interface)
     qdisc_name, qdisc_options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
     kind = KINDS[kind_name]
     if not kind.info.takes_qdisc and qdisc_name != NO_QDISC:
         raise UsageError(f"interface {kind_name} takes no qdisc: {qdisc_name}; use {NO_QDISC}")
-    with kind.create(options, mtu) as link:
+    keeps = kind.info.keeps_qdisc and qdisc_value is None
+    with (
+        kind.borrow(options, mtu, None if keeps else qdisc_name, allowed),
+        kind.create(options, mtu) as link,
+    ):
         queues = link.queues or (link.tx,)
-        effective = {"kind": NO_QDISC}
-        for port in queues if kind.info.takes_qdisc else ():
+        effective = qdisc.kept(link.tx) if keeps else {"kind": NO_QDISC}
+        for port in queues if kind.info.takes_qdisc and not keeps else ():
             effective = qdisc.install(port, qdisc_name, qdisc_options)
         yield Topology(
             interface={"kind": kind_name, **options.model_dump()},

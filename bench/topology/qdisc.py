@@ -103,6 +103,15 @@ def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
     return {"kind": kind, **effective}
 
 
+def kept(port: Port) -> dict[str, Any]:
+    """The qdisc that a port already has at its root, by its kind alone."""
+    with rtnl(port.netns_fd) as ip, refusals(f"qdisc of {port.ifname}"):
+        for message in ip.get_qdiscs(index=port.ifindex):
+            if message["index"] == port.ifindex and message["parent"] == TC_H_ROOT:
+                return {"kind": message.get_attr("TCA_KIND")}
+    return {"kind": "noqueue"}
+
+
 def _check(kind: str, asked: Mapping[str, int], effective: Mapping[str, int]) -> None:
     """That what the kernel has is what was asked, but for rounding."""
     for name, value in asked.items():

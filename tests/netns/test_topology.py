@@ -16,6 +16,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.machine import Machine
+from bench.model import DEVICE
 from bench.topology import KINDS, QDISCS, link, qdisc, up, veth
 from bench.topology.netns import entered, new_netns, private_netns
 from tests.running import needs_root
@@ -25,9 +26,9 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[kind for kind in KINDS if kind != DEVICE])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of interface that this kernel has."""
+    """Each kind of interface that is made, and that this kernel has."""
     if request.param == "bond":
         request.getfixturevalue("bonding")
     return str(request.param)
