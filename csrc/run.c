@@ -37,6 +37,7 @@ struct slice_run {
 	struct tx_slice *slice;
 	unsigned int arrived;
 	unsigned int opened;
+	unsigned int edges;		/* threads whose window is open */
 	sem_t open;			/* posted when the last thread has arrived */
 	uint64_t wmem_high[CORE_MAX_THREADS];	/* as the controlling thread saw it */
 };
@@ -198,6 +199,7 @@ static void *thread_main(void *argument)
 	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + run->plan->window_ns +
 			      run->plan->drain_ns;
 	edge_open(thread, &open);
+	__atomic_add_fetch(&run->edges, 1, __ATOMIC_RELEASE);
 	while (!thread_stopped(thread))
 		if (unlikely(method->burst(thread) < 0))
 			break;
@@ -246,14 +248,20 @@ static void nap_until(uint64_t when_ns)
 		;
 }
 
-/* The window as the controlling thread sees it: sleep, and look at the send buffers now and then. */
+/*
+ * The window as the controlling thread sees it: sleep, and look at the send buffers now and then.
+ * It begins when all threads have taken their opening edges, so none is shorter than planned.
+ */
 static void window_time(struct slice_run *run)
 {
-	const uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
 	const uint64_t step_ns = run->plan->window_ns / WMEM_LOOKS;
 	const struct tx_cell *cell = run->cell;
 	unsigned int look, i;
+	uint64_t start_ns;
 
+	while (__atomic_load_n(&run->edges, __ATOMIC_ACQUIRE) < cell->config.threads)
+		sched_yield();
+	start_ns = clock_ns(CLOCK_MONOTONIC);
 	for (look = 1; look < WMEM_LOOKS; look++) {
 		nap_until(start_ns + look * step_ns);
 		if (thread_stopped(&cell->threads[0]))
