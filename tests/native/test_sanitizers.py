@@ -16,7 +16,8 @@ SKIPPED_BY_DRIVE = 77
 @pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
 def test_every_method_is_clean_under(sanitizers: str, tmp_path: Path) -> None:
     compiler = shutil.which("gcc")
-    assert compiler, "gcc is what bench itself is built with"
+    if compiler is None:  # only where the core came built, as to a virtual machine
+        pytest.skip("gcc is missing")
     program = tmp_path / "drive"
     sources = [*sorted((ROOT / "csrc").glob("*.c")), ROOT / "tests/native/drive.c"]
     flags = f"-std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -fsanitize={sanitizers}"

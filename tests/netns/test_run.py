@@ -33,6 +33,7 @@ from tests.running import (
 )
 
 pytestmark = pytest.mark.netns
+anykernel = pytest.mark.anykernel
 
 CPUS = sorted(os.sched_getaffinity(0))
 KINDS = ["lo", "veth", "ifb"]
@@ -230,6 +231,7 @@ def test_a_forced_send_buffer_is_in_effect(bench: Bench) -> None:
     assert {facts["sndbuf"] for facts in run.facts.values() if facts["sndbuf"]} == {2 * 64 * 2**20}
 
 
+@anykernel
 def test_more_cells_than_files_may_be_open_at_first(bench: Bench) -> None:
     def few_files() -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -241,6 +243,7 @@ def test_more_cells_than_files_may_be_open_at_first(bench: Bench) -> None:
     assert_sound(bench.stored(), rounds=1)
 
 
+@anykernel
 def test_two_runs_at_the_same_time(bench: Bench) -> None:
     axes = {"interface": KINDS, "method": ["send", "tx_ring"], "frame_size": [64]}
     matrix = bench.matrix(axes, rounds=5)
@@ -254,6 +257,7 @@ def test_two_runs_at_the_same_time(bench: Bench) -> None:
 # Methods that crash, lie and fail
 
 
+@anykernel
 def test_a_cell_that_goes_wrong_is_a_row_and_the_others_go_on(bench: Bench) -> None:
     bench.environment["BENCH_CORE"] = "test"
     bad = ["test_crash", "test_zeros", "test_liar", "test_fail"]
@@ -293,6 +297,7 @@ def test_a_cell_that_goes_wrong_is_a_row_and_the_others_go_on(bench: Bench) -> N
     assert "invalid" in outcome.out
 
 
+@anykernel
 def test_frames_are_checked_that_are_copied_too(bench: Bench) -> None:
     """test_zeros sends zeros only where the frame is not copied."""
     bench.environment["BENCH_CORE"] = "test"
@@ -325,10 +330,10 @@ def axes_of_everything() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("number", "after", "prefix"),
     [
-        (signal.SIGINT, 0, []),
-        (signal.SIGTERM, 7, []),
+        pytest.param(signal.SIGINT, 0, [], marks=anykernel),
+        pytest.param(signal.SIGTERM, 7, [], marks=anykernel),
         (signal.SIGKILL, 20, []),
-        pytest.param(signal.SIGKILL, 3, UNPRIVILEGED, marks=needs_setpriv),
+        pytest.param(signal.SIGKILL, 3, UNPRIVILEGED, marks=[anykernel, needs_setpriv]),
     ],
 )
 def test_an_ended_run_leaves_nothing_and_is_resumed(
@@ -370,6 +375,7 @@ def namespaces_of(pid: int) -> set[str]:
     return {link for link in found if link.startswith("net:")}
 
 
+@anykernel
 def test_a_worker_that_is_killed_costs_one_cell(bench: Bench) -> None:
     process = bench.start("run", bench.matrix(axes_of_everything(), rounds=30, window="3ms"))
     wait_for(lambda: bench.samples() >= 20, "samples", process)
@@ -396,6 +402,7 @@ LACKING = {
 }
 
 
+@anykernel
 @needs_setpriv
 @pytest.mark.parametrize("capability", LACKING)
 def test_whoever_lacks_a_capability_has_it_in_a_user_namespace(
@@ -409,6 +416,7 @@ def test_whoever_lacks_a_capability_has_it_in_a_user_namespace(
     assert run.header["measure"]["privileges"] == "user namespace"
 
 
+@anykernel
 @needs_setpriv
 @needs_unshare
 @pytest.mark.parametrize(("capability", "said"), LACKING.items())
@@ -429,6 +437,7 @@ def test_where_user_namespaces_are_forbidden_it_is_one_line_and_no_file(
     assert not bench.results.exists()
 
 
+@anykernel
 @needs_setpriv
 @needs_unshare
 def test_where_user_namespaces_are_forbidden_the_rest_is_measured(bench: Bench) -> None:
@@ -488,6 +497,7 @@ def test_without_root_only_what_needs_more_than_a_user_namespace_fails(bench: Be
     assert "no: " not in methods.out
 
 
+@anykernel
 @needs_setpriv
 def test_without_root_a_peer_that_needs_it_fails_its_cells_alone(bench: Bench) -> None:
     peers = [{"peer": "xdp_drop"}, {"rps": "0"}, {"peer": "stack"}]
@@ -502,6 +512,7 @@ def test_without_root_a_peer_that_needs_it_fails_its_cells_alone(bench: Bench) -
     ]
 
 
+@anykernel
 @needs_setpriv
 def test_in_a_user_namespace_too_a_read_only_folder_is_not_written(bench: Bench) -> None:
     matrix = bench.matrix({"interface": ["lo"], "method": ["send"]})
@@ -512,6 +523,7 @@ def test_in_a_user_namespace_too_a_read_only_folder_is_not_written(bench: Bench)
     assert "Permission denied; make room or choose another folder" in complaint
 
 
+@anykernel
 @needs_setpriv
 def test_a_machine_s_settings_are_seen_from_a_user_namespace_too(bench: Bench) -> None:
     matrix = bench.matrix({"interface": ["lo"], "method": ["send"]})
@@ -534,6 +546,7 @@ def capability_sets(pid: int) -> dict[str, set[int]]:
     return found
 
 
+@anykernel
 @needs_setpriv
 @pytest.mark.parametrize(
     ("prefix", "kept"),
@@ -556,6 +569,7 @@ def test_what_is_not_needed_was_given_up_before_the_first_frame(
         assert sets["NoNewPrivs"] == {1}
 
 
+@anykernel
 @needs_root
 @needs_setpriv
 def test_a_run_is_not_resumed_with_other_privileges(bench: Bench) -> None:
@@ -575,6 +589,7 @@ def test_a_run_is_not_resumed_with_other_privileges(bench: Bench) -> None:
     assert bench.stored() == before
 
 
+@anykernel
 @needs_setpriv
 @needs_unshare
 def test_a_read_only_proc_sys_as_containers_have_it_is_no_obstacle(bench: Bench) -> None:
@@ -589,6 +604,7 @@ def test_a_read_only_proc_sys_as_containers_have_it_is_no_obstacle(bench: Bench)
     assert_sound(bench.stored(), rounds=2)
 
 
+@anykernel
 @needs_unshare
 def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
     """A real one, of 32 KiB, in a mount namespace of its own; its file is copied out."""
@@ -610,6 +626,7 @@ def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
     assert bench("show", path).code == 0
 
 
+@anykernel
 @needs_unshare
 def test_read_only_places_are_one_line(bench: Bench) -> None:
     bench.results.mkdir()
@@ -642,6 +659,7 @@ def run_here(bench: Bench, path: Path) -> Run:
     return runner.run(loaded, plan.make_plan(loaded, words), target, Quiet())
 
 
+@anykernel
 def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -667,6 +685,7 @@ def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
     assert 12 < len(closed) <= (12 + len(plan.CALIBRATION)) * 5
 
 
+@anykernel
 def test_a_bug_in_the_worker_is_the_cell_s_and_not_the_run_s(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -688,6 +707,7 @@ def test_a_bug_in_the_worker_is_the_cell_s_and_not_the_run_s(
     assert len(run.samples) == 3
 
 
+@anykernel
 @pytest.mark.parametrize(
     ("child", "said"),
     [
@@ -723,6 +743,7 @@ def test_a_worker_that_cannot_start_ends_the_run_in_one_line(
     assert not bench.results.exists()
 
 
+@anykernel
 def test_a_core_that_changes_in_mid_run_is_not_measured(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -743,6 +764,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, kind: str, reason: str) -> Iterato
         yield
 
 
+@anykernel
 def test_an_interface_that_cannot_be_made_fails_its_cells_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
