@@ -1,17 +1,21 @@
 # Two commands on a fresh machine: `make bench` and `make test`. Each sets up .venv first.
+# `make test-kernels` runs what depends on the kernel on Debian's: KERNELS="6.1 6.12 newest".
 
 BIN := .venv/bin/python
 MATRIX := matrices/mmap_vs_sendto.yaml
 CORE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fsyntax-only \
 	-DCORE_HASH='""' -DCORE_FLAGS='""' -DCORE_TEST_METHODS
 
-.PHONY: bench test lint clean
+.PHONY: bench test test-kernels lint clean
 
 bench: .venv/ready
 	$(BIN) -m bench run $(MATRIX)
 
 test: lint
 	$(BIN) -m pytest
+
+test-kernels: .venv/ready
+	$(BIN) -m pytest tests/kernels.py
 
 lint: .venv/ready
 	$(CC) $(CORE_CFLAGS) csrc/*.c csrc/test/*.c

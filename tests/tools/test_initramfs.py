@@ -1,0 +1,82 @@
+"""The archive that a machine starts with, read back as the kernel reads it."""
+
+from __future__ import annotations
+
+import io
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.guest.initramfs import Archive
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    mode: int
+    mtime: int
+    content: bytes
+
+
+def entries(archive: bytes) -> list[Entry]:
+    """Documentation/driver-api/early-userspace/buffer-format.rst"""
+    found, at = [], 0
+    while at < len(archive):
+        assert archive[at : at + 6] == b"070701"
+        fields = [int(archive[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
+        mode, uid, gid, mtime, size, length = (fields[n] for n in (1, 2, 3, 5, 6, 11))
+        assert (uid, gid) == (0, 0)
+        name = archive[at + 110 : at + 110 + length]
+        assert name.endswith(b"\0")
+        start = at + 110 + length + -(110 + length) % 4
+        found.append(Entry(name[:-1].decode(), mode, mtime, archive[start : start + size]))
+        at = start + size + -size % 4
+    assert found.pop().name == "TRAILER!!!"
+    return found
+
+
+def packed(*paths: Path) -> dict[str, Entry]:
+    out = io.BytesIO()
+    archive = Archive(out)
+    for path in paths:
+        archive.add(path)
+    archive.close()
+    found = entries(out.getvalue())
+    names = [entry.name for entry in found]
+    assert len(names) == len(set(names))
+    for name in names:  # no folder comes after what is in it
+        parents = [str(parent) for parent in Path(name).parents if str(parent) != "."]
+        assert set(parents) <= set(names[: names.index(name)])
+    return {f"/{entry.name}": entry for entry in found}
+
+
+def test_a_file_comes_with_its_name_content_mode_and_time(tmp_path: Path) -> None:
+    script, text = tmp_path / "script", tmp_path / "a folder/text"
+    text.parent.mkdir()
+    script.write_bytes(b"#!/bin/sh\n")
+    script.chmod(0o700)
+    text.write_bytes(b"x" * 5)
+    found = packed(script, text, script)
+    assert found[str(script)].content == b"#!/bin/sh\n"
+    assert found[str(script)].mode == stat.S_IFREG | 0o755
+    assert found[str(script)].mtime == int(script.stat().st_mtime)
+    assert found[str(text)].content == b"x" * 5
+    assert found[str(text)].mode == stat.S_IFREG | 0o644
+
+
+def test_links_on_the_way_to_a_file_come_with_it(tmp_path: Path) -> None:
+    """/lib -> usr/lib, and libc.so.6 -> libc-2.36.so in it."""
+    library = tmp_path / "usr/lib"
+    library.mkdir(parents=True)
+    (library / "real").write_bytes(b"y")
+    (library / "relative").symlink_to("real")
+    (library / "absolute").symlink_to(tmp_path / "lib/relative")
+    (tmp_path / "lib").symlink_to("usr/lib")
+    found = packed(tmp_path / "lib/absolute")
+    root = tmp_path
+    assert found[f"{root}/lib"].content == b"usr/lib"
+    assert found[f"{root}/usr/lib/absolute"].content == str(root / "lib/relative").encode()
+    assert found[f"{root}/usr/lib/relative"].content == b"real"
+    assert found[f"{root}/usr/lib/real"].content == b"y"
+    links = [name for name, entry in found.items() if stat.S_ISLNK(entry.mode)]
+    assert len(links) == 3

@@ -1,0 +1,169 @@
+"""Which kernel is meant, and which modules in which order; no archive is asked."""
+
+from __future__ import annotations
+
+import lzma
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BenchError, UsageError
+from tools.guest import kernels, machine
+
+OFFERED = [
+    "linux-image-6.1.0-9-cloud-amd64",
+    "linux-image-6.1.0-56-cloud-amd64",
+    "linux-image-6.12.9+deb12-cloud-amd64",
+    "linux-image-6.12.117+deb12-cloud-amd64",
+    "linux-image-6.16.3+deb13-cloud-amd64",
+]
+
+
+@pytest.mark.parametrize(
+    ("version", "release"),
+    [
+        ("6.1", "6.1.0-56"),
+        ("6.12", "6.12.117+deb12"),
+        ("6.12.9", "6.12.9+deb12"),
+        (kernels.NEWEST, "6.16.3+deb13"),
+    ],
+)
+def test_the_latest_of_a_series_is_meant(version: str, release: str) -> None:
+    package = kernels._latest(version, OFFERED)
+    assert package
+    assert kernels.Kernel(Path(package)).release == release
+
+
+@pytest.mark.parametrize("version", ["6.2", "5.10", "6.1.0-5"])
+def test_another_series_is_not_meant(version: str) -> None:
+    assert kernels._latest(version, OFFERED) is None
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """A cache of its own, and an archive's commands that only note what was asked."""
+    asked: list[tuple[str, ...]] = []
+
+    def run(*command: str, folder: str | None = None, own: bool = True) -> str:
+        asked.append(command)
+        if command[:2] == ("apt-get", "indextargets"):
+            return "http://a/debian/\nhttp://b/debian-security\nhttp://c/other/\n"
+        if command[:2] == ("apt-cache", "search"):
+            names = [*OFFERED, "linux-image-6.12-cloud-amd64", "linux-image-cloud-amd64"]
+            return "".join(f"{name} - Linux\n" for name in names)
+        if command[:2] == ("apt-get", "download"):
+            assert folder
+            Path(folder, "a.deb").touch()
+        if command[0] == "dpkg-deb":
+            Path(command[3]).mkdir()
+        return ""
+
+    monkeypatch.setattr(kernels, "CACHE", tmp_path)
+    monkeypatch.setattr(kernels, "_run", run)
+    return asked
+
+
+def test_a_kernel_is_downloaded_once(
+    archive: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = kernels.fetch("6.12")
+    assert kernel.folder == tmp_path / "linux-image-6.12.117+deb12-cloud-amd64"
+    assert ("apt-get", "download", "-qq", kernel.folder.name) in archive
+    archive.clear()
+    assert kernels.fetch("6.12") == kernel
+    assert archive == []
+    assert [path.name for path in tmp_path.glob(".download-*")] == []
+
+
+def test_a_kernel_that_the_archive_lacks_is_told_from_one_that_cannot_be_had(
+    archive: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(kernels.NotOffered, match=r"the archive has no kernel 5\.10 \("):
+        kernels.fetch("5.10")
+
+    def no_network(package: str) -> None:
+        raise BenchError("no network")
+
+    monkeypatch.setattr(kernels, "_download", no_network)
+    with pytest.raises(BenchError, match="no network") as raised:
+        kernels.fetch("6.1")
+    assert not isinstance(raised.value, kernels.NotOffered)
+
+
+def test_packages_come_from_where_this_machine_has_its_own(
+    archive: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    assert kernels.offered()[0] == "6.1.0-9"
+    lines = Path(tmp_path, "apt/sources.list").read_text().splitlines()
+    assert [line.split()[2] for line in lines] == [
+        "http://b/debian-security",
+        *["http://a/debian"] * 2,
+    ]
+    assert len(kernels.offered()) == len(OFFERED), "neither meta package is a kernel"
+
+
+def test_a_machine_of_another_distribution_is_told_so(
+    archive: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "_run", lambda *_, **__: "http://c/other\n")
+    with pytest.raises(UsageError, match="kernels are Debian's"):
+        kernels.fetch("6.1")
+
+
+def test_a_command_that_fails_or_is_missing_is_one_line() -> None:
+    says = "echo first >&2; echo E: no such package >&2; exit 1"
+    with pytest.raises(BenchError, match=r"^sh -c .*: E: no such package$"):
+        kernels._run("sh", "-c", says)
+    with pytest.raises(UsageError, match=r"^apt-nosuch is missing"):
+        kernels._run("apt-nosuch")
+
+
+# Modules
+
+
+def tree(folder: Path, modules: dict[str, list[str]], builtin: tuple[str, ...] = ()) -> None:
+    """The modules of a kernel, by what they depend on; every second one is compressed."""
+    root = folder / "lib/modules/6.1.0-56-cloud-amd64"
+    (root / "kernel/net").mkdir(parents=True)
+    for number, (name, depends) in enumerate(modules.items()):
+        content = f"name={name}\0depends={','.join(depends)}\0retpoline=Y\0".encode()
+        path = root / f"kernel/net/{name}.ko"
+        if number % 2:
+            path.with_suffix(".ko.xz").write_bytes(lzma.compress(content))
+        else:
+            path.write_bytes(content)
+    lines = [f"kernel/net/{name}.ko\n" for name in builtin]
+    (root / "modules.builtin").write_text("".join(lines))
+
+
+def test_a_module_is_loaded_after_all_that_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {"bonding": "max_bonds=0", "act_mirred": "", "unix_diag": ""}
+    monkeypatch.setattr(kernels, "MODULES", wanted)
+    has = {"bonding": ["tls", "crc"], "crc": [], "tls": ["crc"], "act_mirred": [], "other": []}
+    tree(tmp_path, has, builtin=("unix-diag",))
+    loaded = kernels.Kernel(tmp_path).modules()
+    assert [module.name for module in loaded] == ["crc", "tls", "bonding", "act_mirred"]
+    assert [module.parameters for module in loaded] == ["", "", "max_bonds=0", ""]
+    assert all(module.content.startswith(b"name=") for module in loaded)
+
+
+def test_a_module_that_a_kernel_lacks_is_no_reason_to_skip(tmp_path: Path) -> None:
+    folder = tmp_path / "linux-image-6.1.0-56-cloud-amd64"
+    tree(folder, {"veth": []})
+    with pytest.raises(BenchError, match=r"^Linux 6\.1\.0-56 has no module bonding"):
+        kernels.Kernel(folder).modules()
+
+
+# QEMU
+
+
+def test_who_may_not_install_qemu_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(UsageError, match="apt-get install --no-install-recommends qemu-system-x86"):
+        machine.need_qemu()

@@ -1,0 +1,192 @@
+"""The file system that a virtual machine starts with: files of this computer, under their names.
+
+Nothing is compressed: where every instruction is emulated, to inflate takes longer than to copy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import BinaryIO
+
+from tools.guest.kernels import ROOT
+
+_PROGRAMS = (
+    "sh bash ip tc ethtool ping tcpdump strace setpriv unshare nsenter taskset mount umount dmesg "
+    "sysctl cat cp cut date df env false find free grep head id kill ln ls mkdir mv nproc ps pwd "
+    "readlink rm sed seq sleep sort stat tail tee test timeout touch tr true uname wc"
+)
+"""Copied where this computer has them."""
+
+_NOT_STANDARD = {"test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip"}
+"""Parts of the standard library that are large and that nothing here imports."""
+_NOT_PACKAGES = {"scipy", "numpy"}
+"""Some 200 MB, which `bench compare` alone needs."""
+_PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+_GROUP = "root:x:0:\nnogroup:x:65534:\n"
+
+
+class Archive:
+    """A cpio archive as the kernel unpacks it (Documentation/driver-api/early-userspace).
+
+    Several may follow each other in one file. All in it belongs to root.
+    """
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._names: set[Path] = set()
+
+    def add(self, path: Path) -> None:
+        """A file of this computer under its own name, with every link on the way to it."""
+        for part in [*reversed(path.parents), path]:
+            if part.is_symlink():
+                target = part.readlink()
+                self._entry(part, stat.S_IFLNK | 0o777, os.fsencode(target))
+                beyond = os.path.normpath(part.parent / target)
+                self.add(Path(beyond) / path.relative_to(part))
+                return
+        if path.is_dir():
+            self.folder(path)
+        elif path not in self._names:
+            info = path.stat()
+            mode = 0o755 if info.st_mode & 0o100 else 0o644
+            # The times tell Python whether its compiled files are those of their sources.
+            self._entry(path, stat.S_IFREG | mode, path.read_bytes(), int(info.st_mtime))
+
+    def folder(self, path: Path, mode: int = 0o755) -> None:
+        self._entry(path, stat.S_IFDIR | mode)
+
+    def write(self, path: Path, content: bytes | str, mode: int = 0o644) -> None:
+        content = content.encode() if isinstance(content, str) else content
+        self._entry(path, stat.S_IFREG | mode, content)
+
+    def console(self) -> None:
+        """What process 1 has as standard input and output before anything is mounted."""
+        self._entry(Path("/dev/console"), stat.S_IFCHR | 0o600, device=(5, 1))
+
+    def close(self) -> None:
+        self._record("TRAILER!!!", 0, b"", 0, (0, 0))
+
+    def _entry(
+        self,
+        path: Path,
+        mode: int,
+        content: bytes = b"",
+        mtime: int = 0,
+        device: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Folders come before what is in them; of two entries with one name the first counts."""
+        if path in self._names or path == Path("/"):
+            return
+        self.folder(path.parent)
+        self._names.add(path)
+        self._record(str(path).lstrip("/"), mode, content, mtime, device)
+
+    def _record(
+        self, name: str, mode: int, content: bytes, mtime: int, device: tuple[int, int]
+    ) -> None:
+        encoded = os.fsencode(name) + b"\0"
+        inode = len(self._names)
+        fields = [inode, mode, 0, 0, 1, mtime, len(content), 0, 0, *device, len(encoded), 0]
+        head = b"070701" + b"".join(b"%08X" % field for field in fields) + encoded
+        for part in (head, content):
+            self._out.write(part)
+            self._out.write(bytes(-len(part) % 4))
+
+
+# What is in it
+
+
+def write_system(out: BinaryIO) -> None:
+    """All that does not depend on the kernel and on what is to be done."""
+    archive = Archive(out)
+    archive.console()
+    archive.folder(Path("/root"), 0o700)
+    archive.folder(Path("/tmp"), 0o1777)
+    archive.write(Path("/etc/passwd"), _PASSWD)
+    archive.write(Path("/etc/group"), _GROUP)
+    # -I -S: process 1 needs the standard library alone.
+    script = (ROOT / "tools/guest/init.py").read_text()
+    archive.write(Path("/init"), f"#!{sys.executable} -IS\n{script}", 0o755)
+    files = [*_interpreter(), *_packages(), *_checkout(), *_programs()]
+    for path in [*files, *_libraries(path for path in files if _is_elf(path))]:
+        archive.add(path)
+    archive.close()
+
+
+def _interpreter() -> Iterator[Path]:
+    """The virtual environment's, with its standard library."""
+    yield from Path(sys.prefix, "bin").glob("python*")
+    yield Path(sys.prefix, "pyvenv.cfg")
+    for name in ("stdlib", "platstdlib"):
+        for folder, folders, names in os.walk(sysconfig.get_path(name)):
+            folders[:] = [
+                each
+                for each in folders
+                if each not in _NOT_STANDARD and not each.startswith(("config-", "site-", "dist-"))
+            ]
+            yield from (Path(folder, each) for each in names if ".opt-" not in each)
+
+
+def _packages() -> Iterator[Path]:
+    """What bench and its tests import, installed in the virtual environment."""
+    wanted, found = ["bench", "pytest"], set(_NOT_PACKAGES)
+    while wanted:
+        name = re.sub(r"[-_.]+", "-", wanted.pop()).lower()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:  # for another platform or Python
+            continue
+        for file in distribution.files or []:
+            path = Path(os.path.normpath(str(distribution.locate_file(file))))
+            if path.is_file():
+                yield path
+        for requirement in distribution.requires or []:
+            named = re.match(r"[\w.-]+", requirement)
+            if named and "extra ==" not in requirement:
+                wanted.append(named[0])
+
+
+def _checkout() -> Iterator[Path]:
+    """As it stands, the compiled core and compiled Python included."""
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in listed.stdout.split("\0"):
+        path = ROOT / name
+        if name and path.is_file() and not name.startswith("results/"):
+            yield path
+    yield from (ROOT / "bench").glob("*.so")
+    for name in ("bench", "tests", "tools"):
+        yield from (ROOT / name).rglob("__pycache__/*.pyc")
+
+
+def _programs() -> Iterator[Path]:
+    for name in _PROGRAMS.split():
+        if found := shutil.which(name):
+            yield Path(found)
+
+
+def _is_elf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def _libraries(files: Iterator[Path]) -> Sequence[Path]:
+    """All shared libraries, and the loader, that ldd names for any of some files."""
+    shown = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout
+    return sorted({Path(path) for path in re.findall(r"(?:=>|^)\s+(/\S+) \(", shown, re.MULTILINE)})

@@ -1,0 +1,158 @@
+"""A virtual machine under software emulation: boots, does one job, and is gone."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from bench.errors import BenchError, UsageError
+from tools.guest.initramfs import Archive, write_system
+from tools.guest.kernels import ROOT, Kernel
+
+QEMU = "qemu-system-x86_64"
+PACKAGE = "qemu-system-x86"
+PYTHON = str(ROOT / ".venv/bin/python")
+PYTEST = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
+TESTS = ["tests/netns", "tests/native"]
+"""What depends on the kernel."""
+MEMORY = "1024M"
+COMMAND_LINE = (
+    "console=ttyS0 quiet panic=-1 random.trust_cpu=1 mitigations=off init_on_alloc=0 "
+    # The emulator's clock is not worth watching, and every other is a slow device.
+    "tsc=reliable "
+    # Each process has the same code at the same place: emulated code is translated once.
+    "norandmaps nokaslr"
+)
+ENVIRONMENT = {
+    "PATH": f"{ROOT}/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "TERM": os.environ.get("TERM", "dumb"),
+}
+PR_SET_PDEATHSIG = 1
+
+
+def need_qemu() -> None:
+    """Install QEMU where that may be done, or say how to. Raises BenchError."""
+    if shutil.which(QEMU):
+        return
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", PACKAGE]
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise UsageError(
+            f"{QEMU} is missing: install it as root "
+            f"(apt-get install --no-install-recommends {PACKAGE})"
+        )
+    print(f"kernels: installing {PACKAGE}", file=sys.stderr)
+    for command in (["apt-get", "update", "-qq"], install):
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise BenchError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
+
+
+@contextmanager
+def system() -> Iterator[BinaryIO]:
+    """What every machine of this checkout starts with, as its files are now.
+
+    In memory, as all that a machine is made of: whatever ends this process, nothing is left.
+    """
+    for variant in ("", "test"):  # no machine has a compiler
+        subprocess.run(
+            [PYTHON, "-c", "from bench import native; native.ensure_built()"],
+            cwd=ROOT,
+            env=os.environ | {"BENCH_CORE": variant},
+            check=True,
+        )
+    compiled = [PYTHON, "-m", "compileall", "-q", "bench", "tests", "tools"]
+    subprocess.run(compiled, cwd=ROOT, check=True)
+    with _memory("system") as out:
+        write_system(out)
+        yield out
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A command in the checkout's folder."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def booted(
+    kernel: Kernel, system: BinaryIO, job: Job, console: BinaryIO | None = None
+) -> Iterator[socket.socket]:
+    """The other end of the second serial port of a running machine, which ends with the context.
+
+    It is at its end when the machine is. ``console`` takes all that the machine prints; None is
+    standard output.
+    """
+    with ExitStack() as stack:
+        initramfs = stack.enter_context(_memory("initramfs"))
+        system.seek(0)
+        shutil.copyfileobj(system, initramfs, 2**20)
+        _add_job(initramfs, kernel, job)
+        initramfs.flush()
+        ours, theirs = socket.socketpair()
+        stack.enter_context(ours)
+        with theirs:
+            process = subprocess.Popen(
+                [QEMU, *_arguments(kernel, initramfs.fileno(), theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                pass_fds=[initramfs.fileno(), theirs.fileno()],
+                preexec_fn=_die_with_parent,
+            )
+        try:
+            yield ours
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _memory(name: str) -> BinaryIO:
+    """A file without a folder."""
+    return open(os.memfd_create(f"bench-{name}"), "w+b")
+
+
+def _add_job(out: BinaryIO, kernel: Kernel, job: Job) -> None:
+    archive = Archive(out)
+    modules = []
+    for module in kernel.modules():
+        path = Path(f"/modules/{module.name}.ko")
+        archive.write(path, module.content)
+        modules.append((str(path), module.parameters))
+    told = {
+        "modules": modules,
+        "command": list(job.command),
+        "folder": str(ROOT),
+        "environment": {**ENVIRONMENT, **job.environment},
+    }
+    archive.write(Path("/job.json"), json.dumps(told))
+    archive.close()
+
+
+def _arguments(kernel: Kernel, initramfs: int, port: int) -> list[str]:
+    return [
+        *("-accel", "tcg", "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", MEMORY),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-kernel", str(kernel.image), "-initrd", f"/dev/fd/{initramfs}", "-append", COMMAND_LINE),
+        *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=port,fd={port}", "-serial", "chardev:port"),
+    ]
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
