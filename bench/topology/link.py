@@ -26,7 +26,8 @@ RX_MAC = bytes.fromhex("0262656e63ff")
 
 ETHERNET_MTU = 1500
 ETHERNET_HEADER = 14
-CARRIER_TIMEOUT_S = 2.0
+CARRIER_TIMEOUT_S = 10.0
+"""The kernel tells of a carrier once a second (net/core/link_watch.c), later on a busy machine."""
 
 _IFF_UP = 0x1
 _IFF_LOWER_UP = 0x10000

@@ -70,10 +70,15 @@ class Watched:
         self.before = reader.read()
 
     def change(self, *, drained: bool = True) -> Delta:
-        deadline = time.monotonic() + 5
-        while (after := self.reader.read()).queue.qlen and drained:
+        """Once drained the last frame is under way: it is counted when nothing changes any more."""
+        deadline = time.monotonic() + 30
+        after = self.reader.read()
+        while drained:
+            time.sleep(0.01)
+            last, after = after, self.reader.read()
+            if not after.queue.qlen and (last.sinks, last.qdisc) == (after.sinks, after.qdisc):
+                break
             assert time.monotonic() < deadline, "the qdisc does not drain"
-            time.sleep(0.001)
         return delta(self.before, after)
 
     def account(self, sent: Sent, size: int = 64, *, drained: bool = True) -> Accounting:

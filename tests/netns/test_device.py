@@ -192,6 +192,7 @@ def test_without_the_axis_the_device_keeps_its_own_qdisc(host: Host, found: str)
     assert host.state() == before
 
 
+@pytest.mark.anykernel
 def test_a_run_without_the_axis_counts_what_its_own_qdisc_does(on_host: Bench, host: Host) -> None:
     host.set_qdisc(("tbf", "rate", "20mbit", "burst", "2kb", "limit", "10kb"))
     before = host.state()
@@ -218,6 +219,7 @@ def test_the_qdisc_and_the_mtu_are_changed_while_it_is_borrowed(host: Host, foun
     assert host.state() == before
 
 
+@pytest.mark.anykernel
 def test_frames_go_to_the_address_that_is_named(on_host: Bench, host: Host) -> None:
     with entered(host.far_fd):
         receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -232,6 +234,7 @@ def test_frames_go_to_the_address_that_is_named(on_host: Bench, host: Host) -> N
     assert len(frame) == 64
 
 
+@pytest.mark.anykernel
 def test_a_device_beside_interfaces_of_our_own(on_host: Bench, host: Host) -> None:
     matrix = device_matrix(on_host, interface=["lo", "veth", DEVICE])
     assert on_host("run", matrix, *ALLOW).code == 0
@@ -274,6 +277,7 @@ def test_frames_of_others_are_counted_apart(on_host: Bench, host: Host) -> None:
 # Permission
 
 
+@pytest.mark.anykernel
 def test_a_device_has_to_be_named_on_the_command_line(on_host: Bench, host: Host) -> None:
     matrix = device_matrix(on_host, interface=["veth", DEVICE])
     for arguments in ([], ["--allow-device", "eth2"], ["--allow-device-in-use"]):
@@ -288,6 +292,7 @@ def test_a_device_has_to_be_named_on_the_command_line(on_host: Bench, host: Host
     assert on_host("run", matrix, "--filter", "interface=veth").code == 0
 
 
+@pytest.mark.anykernel
 def test_a_plan_needs_no_permission_and_says_which_a_run_needs(on_host: Bench) -> None:
     outcome = on_host("plan", device_matrix(on_host, interface=[DEVICE, "lo"]))
     assert outcome.code == 0
@@ -324,6 +329,7 @@ def test_a_device_in_use_is_refused_unless_that_is_allowed_too(host: Host, use: 
         assert topology.qdisc["kind"] == "pfifo"
 
 
+@pytest.mark.anykernel
 def test_a_device_in_use_ends_the_whole_run(on_host: Bench, host: Host) -> None:
     host.sh("ip", "address", "add", "10.0.0.1/24", "dev", "eth1")
     host.sh("ip", "route", "add", "default", "via", "10.0.0.2")
@@ -351,7 +357,10 @@ def test_an_address_that_every_link_has_is_no_use(host: Host) -> None:
 # Bad input
 
 UNFIT: dict[str, list[str]] = {
-    "does not exist in this network namespace; there are eth7": ["set eth1 down name eth7"],
+    "does not exist in this network namespace; there are eth7": [
+        "set eth1 down",
+        "set eth1 name eth7",
+    ],
     "is down; bench sets no device up: ip link set eth1 up": ["set eth1 down"],
     "is a port of br0 (bridge); take it out: ip link set eth1 nomaster": [
         "add br0 type bridge",
@@ -370,6 +379,7 @@ def test_a_device_that_cannot_be_sent_on_is_a_line(host: Host, reason: str) -> N
     assert str(refused.value) == f"device eth1: {reason}"
 
 
+@pytest.mark.anykernel
 def test_it_is_a_row_where_there_are_others(on_host: Bench, host: Host) -> None:
     host.sh("ip", "link", "set", "eth1", "down")
     reason = "device eth1: is down; bench sets no device up: ip link set eth1 up"
@@ -415,6 +425,7 @@ def test_an_mtu_that_the_device_cannot_have_is_a_line(host: Host) -> None:
         pass
 
 
+@pytest.mark.anykernel
 @pytest.mark.parametrize(
     ("interface", "said"),
     [
@@ -452,6 +463,7 @@ def test_a_bad_value_has_its_place(bench: Bench, interface: Any, said: str) -> N
     assert complaint == said
 
 
+@pytest.mark.anykernel
 def test_a_device_is_there_once(bench: Bench) -> None:
     matrix = device_matrix(bench, qdisc=["noqueue", "pfifo"])
     outcome = bench("plan", matrix)
@@ -515,6 +527,7 @@ def test_what_filters_the_egress_stays_where_it_is(host: Host) -> None:
 OF_THE_HOST = "device eth1: not in this user namespace (none); the host's own devices need root"
 
 
+@pytest.mark.anykernel
 @needs_root
 @needs_setpriv
 @pytest.mark.parametrize("prefix", [UNPRIVILEGED, ["unshare", "-Urn"]])
@@ -529,6 +542,7 @@ def test_without_root_the_devices_of_the_host_are_out_of_reach(
     assert (alone.code, alone.complaints) == (2, [OF_THE_HOST])
 
 
+@pytest.mark.anykernel
 @needs_root
 @needs_setpriv
 def test_where_there_is_no_user_namespace_it_needs_root(on_host: Bench, host: Host) -> None:
@@ -542,6 +556,7 @@ def test_where_there_is_no_user_namespace_it_needs_root(on_host: Bench, host: Ho
 # Two at a time
 
 
+@pytest.mark.anykernel
 def test_a_second_run_on_the_device_is_refused_as_a_whole(on_host: Bench, host: Host) -> None:
     before = host.state()
     first = on_host.start("run", device_matrix(on_host, rounds=5000, qdisc=["pfifo"]), *ALLOW)
@@ -576,6 +591,7 @@ def test_a_device_of_the_same_name_in_another_namespace_is_another_one(host: Hos
 # Interrupts
 
 
+@pytest.mark.anykernel
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_gives_it_back(
     on_host: Bench, host: Host, number: signal.Signals
@@ -593,6 +609,7 @@ def test_an_interrupted_run_gives_it_back(
     assert host.state() == before
 
 
+@pytest.mark.anykernel
 def test_what_a_killed_run_left_is_put_back_by_the_next_one(on_host: Bench, host: Host) -> None:
     host.set_qdisc(SET_BY_SOMEBODY["tbf"])
     before = host.state()
@@ -612,6 +629,7 @@ def test_what_a_killed_run_left_is_put_back_by_the_next_one(on_host: Bench, host
     assert len(on_host("run", on_host.matrix(NOTHING, name="other", rounds=20)).complaints) == 1
 
 
+@pytest.mark.anykernel
 def test_a_run_that_is_resumed_finds_the_device_as_it_was(on_host: Bench, host: Host) -> None:
     matrix = device_matrix(on_host, rounds=5000)
     process = on_host.start("run", matrix, *ALLOW)
@@ -771,6 +789,7 @@ def test_an_interrupt_while_it_is_given_back_comes_afterwards(
 # The doctor
 
 
+@pytest.mark.anykernel
 def test_the_doctor_tries_a_device_that_is_allowed(on_host: Bench, host: Host) -> None:
     host.set_qdisc(SET_BY_SOMEBODY["pfifo"])
     before = host.state()
@@ -785,6 +804,7 @@ def test_the_doctor_tries_a_device_that_is_allowed(on_host: Bench, host: Host) -
     assert reason.endswith("allow it with --allow-device eth1")
 
 
+@pytest.mark.anykernel
 def test_the_doctor_knows_the_devices_of_a_matrix(bench: Bench) -> None:
     from bench import doctor, matrix
 

@@ -24,7 +24,7 @@ QEMU = "qemu-system-x86_64"
 PACKAGE = "qemu-system-x86"
 PYTHON = str(ROOT / ".venv/bin/python")
 PYTEST = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
-TESTS = ["tests/netns", "tests/native"]
+TESTS = os.environ.get("KERNELS_TESTS", "tests/netns tests/native").split()
 """What depends on the kernel."""
 MEMORY = "1024M"
 COMMAND_LINE = (
