@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -115,7 +116,10 @@ def write_system(out: BinaryIO) -> None:
     archive.write(Path("/etc/group"), _GROUP)
     # -I -S: process 1 needs the standard library alone.
     script = (ROOT / "tools/guest/init.py").read_text()
-    archive.write(Path("/init"), f"#!{sys.executable} -IS\n{script}", 0o755)
+    archive.write(Path("/init.py"), script)
+    # By a shell: in a line of #! the interpreter's path would end at its first space.
+    start = f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS /init.py\n"
+    archive.write(Path("/init"), start, 0o755)
     files = [*_interpreter(), *_packages(), *_checkout(), *_programs()]
     for path in [*files, *_libraries(path for path in files if _is_elf(path))]:
         archive.add(path)
