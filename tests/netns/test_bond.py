@@ -165,10 +165,11 @@ def test_a_hash_of_the_source_mac_keeps_a_sender_s_flows_together(every_mode: Ru
 
 
 @pytest.mark.parametrize("name", ["balance-tlb", "balance-alb"])
-def test_load_balancing_modes_begin_on_the_active_slave(every_mode: Run, name: str) -> None:
-    """Frames that are not IP stay there (bond_alb_xmit); a flow is moved by its load of 10 s."""
+def test_load_balancing_modes_keep_what_is_not_ip_on_the_active_slave(
+    every_mode: Run, name: str
+) -> None:
+    """bond_alb_xmit; where the flows are depends on the loads of the last 10 s."""
     assert parts(every_mode, name, 1) == [[1, 0]] * 2
-    assert all(carried[0] > 0 for carried in parts(every_mode, name, FLOWS))
 
 
 # Failover
