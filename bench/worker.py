@@ -162,7 +162,8 @@ class _Cells:
             refused=measured.slice_refused,
         )
         accounting, change = settle(self._readers[topology], before, judge, delivery.late_s)
-        carrier_lost = self._readers[topology].carrier_lost() if accounting.problem else ""
+        is_short = bool(accounting.problem or accounting.lost)
+        carrier_lost = self._readers[topology].carrier_lost() if is_short else ""
         if carrier_lost:
             accounting = judge(change, carrier_lost=carrier_lost)
         return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)

@@ -45,6 +45,10 @@ class NotOffered(UsageError):
     """The archive has no such kernel."""
 
 
+TREES = "usr/lib/modules/*"
+"""Where later kernels of Debian have their modules, and the image itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Module:
     """A kernel module: its parameters at boot, and its file, not compressed."""
@@ -67,7 +71,7 @@ class Kernel:
 
     @property
     def image(self) -> Path:
-        (image,) = self.folder.glob("boot/vmlinuz-*")
+        (image,) = [*self.folder.glob("boot/vmlinuz-*"), *self.folder.glob(f"{TREES}/vmlinuz")]
         return image
 
     def modules(self) -> list[Module]:
@@ -75,7 +79,7 @@ class Kernel:
 
         Raises BenchError if the kernel has one neither as a module nor built in.
         """
-        (tree,) = self.folder.glob("lib/modules/*")
+        (tree,) = [*self.folder.glob("lib/modules/*"), *self.folder.glob(TREES)]
         files = {_module_name(path.name): path for path in tree.rglob("*.ko*")}
         builtin = {_module_name(path) for path in (tree / "modules.builtin").read_text().split()}
         loaded: dict[str, Module] = {}
@@ -186,8 +190,13 @@ def _download(package: str) -> None:
     with tempfile.TemporaryDirectory(prefix=".download-", dir=CACHE) as temporary:
         _run("apt-get", "download", "-qq", package, folder=temporary)
         (deb,) = Path(temporary).glob("*.deb")
+        # From Debian 13's later kernels on, the image and the modules are packages of their own.
+        depends = _run("dpkg-deb", "-f", str(deb), "Depends")
+        for part in re.findall(r"linux-(?:base|binary|modules)-\d[^\s,|]+", depends):
+            _run("apt-get", "download", "-qq", part, folder=temporary)
         unpacked = Path(temporary, "unpacked")
-        _run("dpkg-deb", "-x", str(deb), str(unpacked))
+        for each in Path(temporary).glob("*.deb"):
+            _run("dpkg-deb", "-x", str(each), str(unpacked))
         unpacked.rename(CACHE / package)
 
 
