@@ -142,6 +142,15 @@ static inline void frame_copy(unsigned char *to, const struct tx_thread *thread,
 	frame_number(to, config, number);
 }
 
+/* For the methods of single frames: another one than the last, copied or the next flow's. */
+static inline void frame_next(struct tx_thread *thread, uint64_t number)
+{
+	if (!thread->config->prefilled)
+		frame_copy(thread->next, thread, number);
+	else
+		thread->next = thread->buffer + number % thread->config->flows * thread->stride;
+}
+
 /*
  * A refused frame stays with the sender. Each refusal is counted; any other errno is a failure of
  * the cell. ETIMEDOUT is what a blocking send on a ring answers after SO_SNDTIMEO.
@@ -176,17 +185,13 @@ static inline int thread_refused(struct tx_thread *thread, int code, const char 
 static inline __attribute__((always_inline))
 int single_turn(struct tx_thread *thread, const char *name, long (*call)(struct tx_thread *))
 {
-	const bool copy = !thread->config->prefilled;
-	const unsigned int flows = thread->config->flows;
+	const bool fresh = !thread->config->prefilled || thread->config->flows > 1;
 	unsigned int sent = 0;
 	int code = 0;
 
 	while (sent < FRAMES_PER_TURN && !thread_stopped(thread)) {
-		if (copy)
-			frame_copy(thread->next, thread, thread->number + sent);
-		else if (unlikely(flows > 1))
-			thread->next = thread->buffer +
-				       (thread->number + sent) % flows * thread->stride;
+		if (fresh)
+			frame_next(thread, thread->number + sent);
 		if (unlikely(call(thread) < 0)) {
 			code = errno;
 			break;
