@@ -12,10 +12,15 @@ many degrees of freedom as there are coefficients.
 One short series has few coefficients that are slow enough. But what makes neighbouring slices
 alike is the machine, and a run has many cells: the mean is over all of them, and the more cells
 there are, the fewer and slower the coefficients that do. Cells that go up and down together count
-as few. A linear drift that the other cells show as well is taken off before: it moves a median,
-but does not make it less certain. The mean is taken half a standard error upwards, as too narrow
-is worse than too wide; a cell whose own is higher by more than its error has its own.
-benchmarks/coverage.py shows what this holds.
+as few. The mean is taken half a standard error upwards, as too narrow is worse than too wide; a
+cell whose own is higher by more than its error has its own.
+
+Ratios within the round hardly wander, and a linear drift that the other cells show as well is taken
+off before: it moves a median, but does not make it less certain. Levels (frames per second,
+ns/frame) go with the machine, which is faster in one part of a run than in another: a short stretch
+does not show that, so they have an interval from many more rounds on, from the slowest
+coefficients alone, and none where all cells drift one way. benchmarks/coverage.py shows what both
+hold.
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ from bench.cpus import TICK_NS
 from bench.model import Cell, CellResult, Estimate, Run, Sample
 
 MIN_ROUNDS = 20
-"""Fewer samples give no 95 % interval. From six on their whole range would cover enough if they
+"""Fewer ratios give no 95 % interval. From six on their whole range would cover enough if they
 were independent, but so few cannot tell whether they are."""
 FEW_ROUNDS, FEW_INFLATION = 40, 2.65
 """Fewer rounds than these give one only where the variance is not inflated by more: where it is,
@@ -43,6 +48,12 @@ MIN_FREEDOM = 10
 """The inflation is known from so many degrees of freedom on; one series of 100 has them."""
 ENOUGH_FREEDOM, MIN_COSINES = 20, 2
 """More cosines are faster ones, which tell less of what is slow: no more than are needed."""
+MIN_LEVEL_ROUNDS, LEVEL_COSINES = 300, 4
+"""Of a level: with fewer rounds, and with faster cosines, machines that were faster for a minute
+were told too little of (benchmarks/coverage.py on stored runs)."""
+DRIFTS = 10.0
+"""Levels drift whose slowest cosine has so many times the mean square of the next ones: one run in
+twenty has it by chance if all cells go together (F with 1 and 3 degrees of freedom)."""
 MIN_SHARE = 0.95
 """A sender that got less of its CPU than this is marked as starved."""
 DISTURBED_DELAY = 0.05
@@ -71,12 +82,15 @@ class Inflation:
     freedom: float
 
 
-def estimates(series: Sequence[Sequence[float]], z: float = Z95) -> list[Estimate | None]:
-    """The estimate of each of these series, which one machine gave side by side."""
-    return [
-        estimate(values, inflation, z)
-        for values, inflation in zip(series, inflations(series), strict=True)
-    ]
+def estimates(
+    series: Sequence[Sequence[float]], z: float = Z95, *, levels: bool = False
+) -> list[Estimate | None]:
+    """The estimate of each of these series, which one machine gave side by side.
+
+    They are ratios within the round, or ``levels``, which wander with the machine.
+    """
+    known = level_inflations(series) if levels else inflations(series)
+    return [estimate(values, each, z) for values, each in zip(series, known, strict=True)]
 
 
 def estimate(
@@ -111,7 +125,7 @@ def _student(z: float, freedom: float) -> float:
 
 
 def inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
-    """The inflation of each series, most of which it has in common with the others.
+    """The inflation of each series of ratios, most of which it has in common with the others.
 
     None for series that are too short, and for all where too little is known.
     """
@@ -119,19 +133,36 @@ def inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
     if not long:
         return [None] * len(series)
     sides = _without_common_trend([_sides(values) for values in long])
-    independent = len(long) / (1 + (len(long) - 1) * _likeness(sides))
+    independent = _independent(sides)
     slow = max(MIN_COSINES, math.ceil(ENOUGH_FREEDOM / independent))
     powers = [_powers(side) for side in sides]
     freedom = independent * statistics.mean(min(slow, len(each)) for each in powers)
     if freedom < MIN_FREEDOM:
         return [None] * len(series)
+    found = iter(_shared(powers, slow, freedom))
+    return [next(found) if len(values) >= MIN_ROUNDS else None for values in series]
+
+
+def level_inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
+    """The inflation of each level; None for those that are too short, and for all if they drift."""
+    long = [values for values in series if len(values) >= MIN_LEVEL_ROUNDS]
+    if not long:
+        return [None] * len(series)
+    sides = [_sides(values) for values in long]
+    powers = [_powers(side) for side in sides]
+    slowest, *others = (statistics.fmean(each[k] for each in powers) for k in range(LEVEL_COSINES))
+    if slowest > DRIFTS * statistics.fmean(others):
+        return [None] * len(series)
+    found = iter(_shared(powers, LEVEL_COSINES, _independent(sides) * LEVEL_COSINES))
+    return [next(found) if len(values) >= MIN_LEVEL_ROUNDS else None for values in series]
+
+
+def _shared(powers: Sequence[Sequence[float]], slow: int, freedom: float) -> list[Inflation]:
+    """From so many of the slowest coefficients of all series; or its own, from all of them."""
     mean = statistics.fmean(statistics.fmean(each[:slow]) for each in powers)
     common = mean * (1 + _error(freedom) / 2)
     own = (statistics.fmean(each) / (1 + _error(len(each))) for each in powers)
-    return [
-        Inflation(max(1.0, common, next(own)), freedom) if len(values) >= MIN_ROUNDS else None
-        for values in series
-    ]
+    return [Inflation(max(1.0, common, each), freedom) for each in own]
 
 
 def _error(freedom: float) -> float:
@@ -156,6 +187,11 @@ def _without_common_trend(series: Sequence[Sequence[float]]) -> list[list[float]
         [value - slope * at for value, at in zip(values, time, strict=True)]
         for values, time, slope in zip(series, times, slopes, strict=True)
     ]
+
+
+def _independent(series: Sequence[Sequence[float]]) -> float:
+    """As how many series these count, of which some go up and down together."""
+    return len(series) / (1 + (len(series) - 1) * _likeness(series))
 
 
 def _likeness(series: Sequence[Sequence[float]]) -> float:
@@ -267,11 +303,13 @@ def _estimates(run: Run, usable: Mapping[str, Sequence[Sample]], figure: str) ->
     }
     rounds = run.header.get("measure", {}).get("rounds", {})
     z = Z_STOPPING if rounds.get("min", 0) < rounds.get("max", 0) else Z95
-    return _Estimates(_by_cell(plain, z), _by_cell(ratios, z))
+    return _Estimates(_by_cell(plain, z, levels=True), _by_cell(ratios, z, levels=False))
 
 
-def _by_cell(series: Mapping[str, Sequence[float]], z: float) -> dict[str, Estimate | None]:
-    return dict(zip(series, estimates(list(series.values()), z), strict=True))
+def _by_cell(
+    series: Mapping[str, Sequence[float]], z: float, *, levels: bool
+) -> dict[str, Estimate | None]:
+    return dict(zip(series, estimates(list(series.values()), z, levels=levels), strict=True))
 
 
 def summarise(run: Run, precision: float) -> list[CellResult]:
@@ -354,6 +392,7 @@ def _result(
                 run,
                 cell,
                 None if is_baseline else ratio or rate,
+                ratio is None,
                 samples,
                 shares,
                 disturbed,
@@ -373,6 +412,7 @@ def _notes(
     run: Run,
     cell: Cell,
     figure: Estimate | None,
+    is_level: bool,
     samples: Sequence[Sample],
     shares: Sequence[float],
     disturbed: int,
@@ -380,13 +420,18 @@ def _notes(
 ) -> list[str]:
     """``word: explanation`` for what a reader must know; alike texts share a footnote.
 
-    ``figure`` is what ``precision`` is asked of: None for a baseline, which others are held to.
+    ``figure`` is what ``precision`` is asked of, the ratio or else the level (pps): None for a
+    baseline, which others are held to.
     """
     notes = []
-    half = figure.half_width if figure else None
-    if figure and half is None:
-        notes.append("imprecise: too few rounds for an interval")
-    elif half is not None and half > precision:
+    if figure and figure.half_width is None:
+        fewest = MIN_LEVEL_ROUNDS if is_level else MIN_ROUNDS
+        notes.append(
+            f"imprecise: no interval would hold from fewer than {fewest} rounds"
+            if figure.n < fewest
+            else "imprecise: it varies too slowly for an interval from so many rounds"
+        )
+    elif figure and figure.half_width and figure.half_width > precision:
         notes.append(f"imprecise: the 95 % interval is wider than ±{precision * 100:g} %")
     if shares and statistics.median(shares) < MIN_SHARE:
         notes.append(f"starved: the sender got less than {MIN_SHARE * 100:g} % of its CPU")
