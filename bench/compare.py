@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from bench.intervals import MIN_ROUNDS
 from bench.model import Cell
-from bench.stats import MIN_ROUNDS
 from bench.store import Rates
 
 FIGURES = {"pps": 1, "ns_per_frame": -1}

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from common import heading, interval, met, table
 
-from bench import plan, runner, stats
+from bench import intervals, plan, runner, stats
 from bench.cli.options import vocabulary
 from bench.matrix import parse
 from bench.model import Cell, Estimate, Run, Sample
@@ -75,7 +75,7 @@ def costs(run: Run) -> list[tuple[float, float]]:
 
 
 def ratio_of(pairs: Sequence[tuple[float, float]]) -> Estimate | None:
-    return stats.estimates([[cell / base for cell, base in pairs]])[0]
+    return intervals.estimates([[cell / base for cell, base in pairs]])[0]
 
 
 def is_narrow(ratio: Estimate | None) -> bool:
@@ -118,7 +118,7 @@ def slower(folder: Path, args: argparse.Namespace) -> None:
         )
     )
     ratio = ratio_of(pairs)
-    (difference,) = stats.estimates([[cell - base for cell, base in pairs]])
+    (difference,) = intervals.estimates([[cell - base for cell, base in pairs]])
     print(f"test_slow against send, {SLOW_NS} ns more per frame by construction")
     table(
         ["rounds", "ratio of ns/frame", "told apart", "ns/frame more"],

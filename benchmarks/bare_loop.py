@@ -37,7 +37,7 @@ from common import (
     table,
 )
 
-from bench import stats
+from bench import intervals
 from bench.capture import expected_frame
 from bench.counters import CounterReader, account, delta
 from bench.native import OpenCell, SlicePlan
@@ -178,9 +178,11 @@ def compare(interface: str, args: argparse.Namespace, program: Path, cpu: int) -
     with up(interface) as topology:
         samples = measure(topology, args, program, cpu, args.window_ms * 1_000_000, args.rounds)
     pairs = [list(zip(samples[m, "core"], samples[m, "bare"], strict=True)) for m in args.methods]
-    rates = stats.estimates([[bare.pps / 1e3 for _, bare in rounds] for rounds in pairs])
-    ratios = stats.estimates([[core.pps / bare.pps for core, bare in rounds] for rounds in pairs])
-    by_cpu = stats.estimates(
+    rates = intervals.estimates([[bare.pps / 1e3 for _, bare in rounds] for rounds in pairs])
+    ratios = intervals.estimates(
+        [[core.pps / bare.pps for core, bare in rounds] for rounds in pairs]
+    )
+    by_cpu = intervals.estimates(
         [[core.per_cpu_ns / bare.per_cpu_ns for core, bare in rounds] for rounds in pairs]
     )
     print(f"{interface}: {FRAME_SIZE} bytes, 1 thread, prefilled, burst {BURST}")
@@ -205,7 +207,7 @@ def user_time(args: argparse.Namespace, program: Path, cpu: int) -> None:
             cpu_ns = sum(sample.cpu_ns for sample in samples[method, who])
             ticks = cpu_ns / 1e9 / tick_s
             share = sum(sample.user_ns for sample in samples[method, who]) / cpu_ns
-            margin = stats.Z95 * math.sqrt(max(share, 1 / ticks) / ticks)
+            margin = intervals.Z95 * math.sqrt(max(share, 1 / ticks) / ticks)
             row += [f"{share:.2%} ± {margin:.2%}", f"{ticks:.0f}"]
             if who == "core":
                 row.append(met(share <= USER_GOAL))

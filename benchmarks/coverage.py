@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import stats, store
+from bench import intervals, stats, store
 from bench.model import Estimate, Run
 from bench.runner import PRECISION_CHECK_ROUNDS
 
@@ -125,9 +125,11 @@ def narrowest(draw: Series, n: int, truth: float, generator: random.Random) -> f
     return 2 * misses[int(0.95 * len(misses))]
 
 
-def estimates(cells: Sequence[list[float]], levels: bool, z: float = stats.Z95) -> list[Estimate]:
+def estimates(
+    cells: Sequence[list[float]], levels: bool, z: float = intervals.Z95
+) -> list[Estimate]:
     """As a run's table has them."""
-    return [found for found in stats.estimates(cells, z, levels=levels) if found]
+    return [found for found in intervals.estimates(cells, z, levels=levels) if found]
 
 
 def verdict(found: Sequence[Estimate], truth: float, narrow: float) -> str:
@@ -172,7 +174,7 @@ def stopped(cells: Sequence[list[float]], precision: float, levels: bool) -> lis
     wanted = set(series)
     while True:
         taken = [series[i][:n] for i, n in rounds.items()]
-        found = dict(zip(series, estimates(taken, levels, stats.Z_STOPPING), strict=True))
+        found = dict(zip(series, estimates(taken, levels, intervals.Z_STOPPING), strict=True))
         unprecise = {i for i, e in found.items() if not (e.half_width or 1.0) <= precision}
         wanted = {i for i in wanted & unprecise if rounds[i] < LAST}
         if not wanted:

@@ -44,7 +44,7 @@ from typing import Any, NamedTuple, Protocol
 
 from common import at_least, heading, interval, open_cell, pin_beside_sender, table
 
-from bench import stats
+from bench import intervals
 from bench.capture import expected_frame
 from bench.counters import CounterReader, delivered, delivered_bytes, delta
 from bench.model import value_text
@@ -388,10 +388,10 @@ def duels(interface: str, size: int, cpu: int, args: argparse.Namespace) -> Iter
 
 
 def summary(results: Sequence[Duel]) -> None:
-    ratios = stats.estimates(
+    ratios = intervals.estimates(
         [[our.pps / their.pps for our, their in duel.rounds] for duel in results]
     )
-    by_cpu = stats.estimates(
+    by_cpu = intervals.estimates(
         [[our.per_cpu_s / their.per_cpu_s for our, their in duel.rounds] for duel in results]
     )
     rows = []

@@ -29,6 +29,7 @@ LAYERS = [
     "host",
     "doctor",
     "worker",
+    "intervals",
     "stats",
     "store",
     "compare",

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.compare import FIGURES, Change, Comparison, Difference, Row, Verdict
+from bench.intervals import MIN_ROUNDS
 from bench.model import AXES, CellResult
 from bench.render import axes
-from bench.stats import MIN_ROUNDS
 
 FORMAT = 1
 LABELS = {"pps": "Mpps", "ns_per_frame": "ns/frame"}
