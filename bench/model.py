@@ -377,7 +377,8 @@ class CellResult:
     cell, taken within rounds (``ratio`` of pps: above 1 is faster; ``ratio_ns`` of ns/frame:
     below 1 is cheaper). ``share`` is the fraction of its CPU that the sender got while it was
     not blocked. ``slaves`` are the fractions of the delivered frames that each slave of a bond
-    carried. ``disturbed`` samples were left out for what others did to the sender; in ``moved``
+    carried. ``is_fastest`` says that its pps is above that of every rival in the same rounds (see
+    stats.py). ``disturbed`` samples were left out for what others did to the sender; in ``moved``
     ones a thread that was not pinned ended its window on another CPU than it began on. The shares
     of steal and softirq are of the time of the cell's CPUs, None in a run that did not read them.
     Counts are sums over the valid samples' windows (``interrupts``: slices; ``foreign`` frames: of
@@ -387,6 +388,7 @@ class CellResult:
     cell: Cell
     failure: str = ""
     is_baseline: bool = False
+    is_fastest: bool = False
     rounds: int = 0
     invalid: int = 0
     invalid_reason: str = ""

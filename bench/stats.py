@@ -100,9 +100,14 @@ def _estimates(run: Run, usable: Mapping[str, Sequence[Sample]], figure: str) ->
         for cell, samples in usable.items()
         if (base := run.baselines.get(cell)) and base != cell
     }
-    rounds = run.header.get("measure", {}).get("rounds", {})
-    z = Z_STOPPING if rounds.get("min", 0) < rounds.get("max", 0) else Z95
+    z = _quantile(run)
     return _Estimates(_by_cell(plain, z, levels=True), _by_cell(ratios, z, levels=False))
+
+
+def _quantile(run: Run) -> float:
+    """Wider where precision decided how many rounds there are."""
+    rounds = run.header.get("measure", {}).get("rounds", {})
+    return Z_STOPPING if rounds.get("min", 0) < rounds.get("max", 0) else Z95
 
 
 def _by_cell(
@@ -116,6 +121,7 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
     usable = usable_by_cell(run)
     rates = _estimates(run, usable, "pps")
     costs = _estimates(run, usable, "ns_per_frame")
+    fastest = _fastest(run, usable)
     measured = Counter(sample.cell for sample in run.samples)
     foreign: Counter[str] = Counter()
     problems: dict[str, list[str]] = {cell.id: [] for cell in run.cells}
@@ -133,6 +139,7 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
             problems[cell.id],
             measured[cell.id],
             foreign[cell.id],
+            cell.id in fastest,
             precision,
         )
         for cell in run.cells
@@ -148,6 +155,7 @@ def _result(
     problems: Sequence[str],
     measured: int,
     foreign: int,
+    is_fastest: bool,
     precision: float,
 ) -> CellResult:
     rate, ratio = rates.figure[cell.id], rates.ratio.get(cell.id)
@@ -158,6 +166,7 @@ def _result(
         cell=cell,
         failure=run.failures.get(cell.id, ""),
         is_baseline=is_baseline,
+        is_fastest=is_fastest,
         rounds=len(samples),
         invalid=len(problems),
         invalid_reason=statistics.mode(problems) if problems else "",
@@ -199,6 +208,36 @@ def _result(
             )
         ),
     )
+
+
+_RIVALS_SHARE = ("interface", "qdisc", "frame_size", "threads")
+_SENDS_NOTHING = "null"
+
+
+def _fastest(run: Run, usable: Mapping[str, Sequence[Sample]]) -> set[str]:
+    """Of each group of rivals the cell that was faster than every other, where there is one.
+
+    That is the one with the highest median pps, if all its ratios to the others, taken within
+    rounds, have intervals above 1. None in a run with replicas: there a cell also races against
+    itself, to show the noise.
+    """
+    if len({cell.values.get("replica") for cell in run.cells}) > 1:
+        return set()
+    groups: dict[str, dict[str, float]] = {}
+    for cell in run.cells:
+        if usable[cell.id] and cell.method != _SENDS_NOTHING:
+            rivals = repr([cell.values.get(axis) for axis in _RIVALS_SHARE])
+            groups.setdefault(rivals, {})[cell.id] = statistics.median(map(pps, usable[cell.id]))
+    pairs = []
+    for medians in groups.values():
+        first, *others = sorted(medians, key=medians.__getitem__, reverse=True)
+        pairs += [(first, other) for other in others]
+    ratios = [within_round_ratios(usable[a], usable[b], "pps") for a, b in pairs]
+    found = zip(pairs, estimates(ratios, _quantile(run)), strict=True)
+    leads = {pair: ratio is not None and (ratio.low or 0.0) > 1.0 for pair, ratio in found}
+    return {first for first, _ in pairs} - {
+        first for (first, _), ahead in leads.items() if not ahead
+    }
 
 
 def _slave_shares(samples: Sequence[Sample]) -> tuple[float, ...]:

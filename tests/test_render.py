@@ -82,7 +82,7 @@ def measured(
         "share": 0.994,
         "completed": 400_000,
     }
-    return CellResult(of, is_baseline=ratio is None, **{**figures, **more})
+    return CellResult(of, **{"is_baseline": ratio is None, **figures, **more})
 
 
 def report(rows: Sequence[CellResult], **more: Any) -> Report:
@@ -103,12 +103,13 @@ def two_interfaces() -> Report:
         [
             measured(cells_of("sendto", interface=LO), 720e3),
             measured(cells_of("sendmmsg", interface=LO), 840e3, ratio=1.1667),
-            measured(cells_of("tx_ring", interface=LO), 1.2e6, ratio=1.6667),
+            measured(cells_of("tx_ring", interface=LO), 1.2e6, ratio=1.6667, is_fastest=True),
             measured(cells_of("sendto", **veth), 432e3, notes=(IMPRECISE,)),
             measured(
                 cells_of("sendmmsg", **veth),
                 441e3,
                 ratio=1.0208,
+                is_fastest=True,
                 invalid=3,
                 invalid_reason=LOST,
                 drops=12_345,
@@ -229,8 +230,8 @@ veth       sendmmsg     64  0.441   5.34  2267.6  1.021  [1.017, 1.025]     64.0
 veth       tx_ring      64      -      -       -      -  -                     -      -      -  invalid (3)
 veth       tx_ring       1      -      -       -      -  -                     -      -      -  failed (4)
 
-(1) fastest: its pps is above that of the other cells that ran on the same interface and qdisc with this frame size and
-    as many threads, and no 95 % intervals overlap
+(1) fastest: its pps is above that of each other cell on the same interface and qdisc with this frame size and as many
+    threads, in the same rounds (95 % intervals of the ratios are above 1)
 (2) imprecise: the interval is wider than 1 % after 400 rounds
 (3) invalid: the interface counted fewer frames than completed
 (4) failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
@@ -347,55 +348,15 @@ def test_colour_reddens_rows_without_figures_and_marks_the_fastest() -> None:
     assert [line.split()[1] for line in bold[1:]] == ["tx_ring", "sendmmsg"]  # [0] is the title
 
 
-# What is fastest
-
-
-def fastest(rows: Sequence[CellResult]) -> frozenset[int]:
-    return tabulated(report(rows)).best
-
-
-def test_no_cell_is_fastest_where_intervals_overlap() -> None:
+def test_a_run_without_ratios_shows_the_intervals_of_pps() -> None:
     rows = [
-        measured(cells_of("sendto", interface=LO), 1.00e6, half=0.02),
-        measured(cells_of("tx_ring", interface=LO), 1.03e6, half=0.02),
+        measured(cells_of("sendto"), 1e6, half=0.01, is_baseline=False),
+        measured(cells_of("tx_ring"), 2e6, half=None, is_baseline=False),
     ]
-    assert fastest(rows) == frozenset()
-
-
-def test_no_cell_is_fastest_on_its_own_or_without_an_interval() -> None:
-    assert fastest([measured(cells_of("sendto", interface=LO), 1e6)]) == frozenset()
-    assert fastest(small().rows) == frozenset()
-
-
-def test_the_method_that_sends_nothing_does_not_compete() -> None:
-    rows = [
-        measured(cells_of("null", interface=LO), 90e6),
-        measured(cells_of("sendto", interface=LO), 1.0e6),
-        measured(cells_of("tx_ring", interface=LO), 1.1e6),
-    ]
-    assert fastest(rows) == {2}
-
-
-def test_replicas_of_a_cell_do_not_compete() -> None:
-    rows = [
-        measured(cells_of("sendto", interface=LO, replica=replica), pps)
-        for replica, pps in ((1, 1.0e6), (2, 1.1e6))
-    ]
-    assert fastest(rows) == frozenset()
-    assert tabulated(report(rows)).columns[0].label == "replica"
-
-
-def test_cells_of_other_frame_sizes_are_no_rivals() -> None:
-    rows = [
-        measured(cells_of(method, interface=LO, frame_size=size), pps)
-        for size, method, pps in (
-            (64, "sendto", 2.0e6),
-            (64, "tx_ring", 2.2e6),
-            (1514, "sendto", 1.2e6),
-            (1514, "tx_ring", 1.0e6),
-        )
-    ]
-    assert fastest(rows) == {1, 2}
+    columns = {column.label: column.cells for column in tabulated(report(rows)).columns}
+    assert columns["95 % interval"] == ("[0.990, 1.010]", "none (n = 4)")
+    without = {column.label for column in tabulated(report(rows[1:])).columns}
+    assert "95 % interval" not in without
 
 
 # Axes
@@ -544,7 +505,7 @@ Is a PACKET_MMAP TX ring faster than sendto()?
 | veth        | tx_ring  |      64 |      - |      - |          - |       - | -               |             - |           - |       - | invalid (3)                               |
 | veth        | tx_ring  |       1 |      - |      - |          - |       - | -               |             - |           - |       - | failed (4)                                |
 
-1. fastest: its pps is above that of the other cells that ran on the same interface and qdisc with this frame size and as many threads, and no 95 % intervals overlap
+1. fastest: its pps is above that of each other cell on the same interface and qdisc with this frame size and as many threads, in the same rounds (95 % intervals of the ratios are above 1)
 2. imprecise: the interval is wider than 1 % after 400 rounds
 3. invalid: the interface counted fewer frames than completed
 4. failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
@@ -574,9 +535,9 @@ def test_csv() -> None:
 
 
 CSV = """\
-run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,ring_wait,sndbuf,msg_dontwait,qdisc_bypass,packet_loss,mmap_locked,vnet_hdr,flows,replica,failure,is_baseline,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,steal_share,softirq_share,interrupts,involuntary_switches,foreign_frames,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,slave_shares,notes
-20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,,default,,,,,,,1,,true,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,,,0,0,0,400000,0,0,0,0,0,0,0,,
-20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,,default,,,,,,,1,,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,,,0,0,0,400000,0,0,950,0,0,0,0,,
+run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,ring_wait,sndbuf,msg_dontwait,qdisc_bypass,packet_loss,mmap_locked,vnet_hdr,flows,replica,failure,is_baseline,is_fastest,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,steal_share,softirq_share,interrupts,involuntary_switches,foreign_frames,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,slave_shares,notes
+20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,,default,,,,,,,1,,true,false,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,,,0,0,0,400000,0,0,0,0,0,0,0,,
+20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,,default,,,,,,,1,,false,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,,,0,0,0,400000,0,0,950,0,0,0,0,,
 """
 
 
@@ -655,6 +616,7 @@ JSON_CELL = """\
       },
       "failure": null,
       "is_baseline": false,
+      "is_fastest": false,
       "rounds": 4,
       "invalid_rounds": 0,
       "invalid_reason": null,

@@ -102,6 +102,52 @@ def test_ratios_are_within_rounds_so_that_drift_cancels() -> None:
     assert fast.ratio.half_width < 1e-3
 
 
+def race(
+    pps: dict[str, float], noise: float = 0.01, rounds: int = 100, **values: object
+) -> dict[str, bool]:
+    """Whether each cell is marked as the fastest; all slices of a round share a machine's speed."""
+    generator = random.Random(12)
+    samples = []
+    for r in range(rounds):
+        speed = generator.uniform(0.5, 1.5)
+        samples += [
+            sample(name, r, of * speed * generator.gauss(1, noise)) for name, of in pps.items()
+        ]
+    raced = run(samples, {})
+    cells = (replace(c, values={**c.values, **_of(values, c.id)}) for c in raced.cells)
+    rows = stats.summarise(replace(raced, cells=tuple(cells)), 0.01)
+    return {row.cell.id: row.is_fastest for row in rows}
+
+
+def _of(values: dict[str, object], name: str) -> dict[str, object]:
+    return {axis: of[name] for axis, of in values.items() if isinstance(of, dict)}
+
+
+def test_the_fastest_cell_is_faster_in_the_same_rounds_than_every_rival() -> None:
+    assert race({"a": 1e6, "b": 1.03e6, "c": 0.9e6}) == {"a": False, "b": True, "c": False}
+
+
+def test_no_cell_is_fastest_where_one_rival_may_be_as_fast_or_rounds_are_few() -> None:
+    assert not any(race({"a": 1e6, "b": 1.001e6, "c": 0.9e6}, noise=0.05).values())
+    assert not any(race({"a": 1e6, "b": 2e6}, rounds=19).values())
+
+
+def test_no_cell_is_fastest_on_its_own_or_beside_one_that_sends_nothing() -> None:
+    assert race({"a": 1e6}) == {"a": False}
+    assert race({"null": 90e6, "a": 1e6}) == {"null": False, "a": False}
+
+
+def test_replicas_of_a_cell_do_not_compete() -> None:
+    assert not any(race({"a": 1e6, "b": 2e6}, replica={"a": 1, "b": 2}).values())
+
+
+def test_cells_of_other_frame_sizes_are_no_rivals() -> None:
+    pps = {"a": 2e6, "b": 2.2e6, "c": 1.2e6, "d": 1e6}
+    sizes = {"a": 64, "b": 64, "c": 1514, "d": 1514}
+    marked = race(pps, frame_size=sizes)
+    assert [name for name in marked if marked[name]] == ["b", "c"]
+
+
 def test_only_rounds_that_both_have_make_a_ratio() -> None:
     cells = [sample("a", r, 2e6) for r in (0, 1, 3)]
     base = [sample("b", r, 1e6) for r in (1, 2, 3)]

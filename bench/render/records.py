@@ -26,6 +26,7 @@ def _estimate(name: str) -> dict[str, Callable[[CellResult], Figure]]:
 FIGURES: Mapping[str, Callable[[CellResult], Figure]] = {
     "failure": lambda row: row.failure or None,
     "is_baseline": lambda row: row.is_baseline,
+    "is_fastest": lambda row: row.is_fastest,
     "rounds": lambda row: row.rounds,
     "invalid_rounds": lambda row: row.invalid,
     "invalid_reason": lambda row: row.invalid_reason or None,

@@ -65,8 +65,7 @@ def tabulated(report: Report) -> Table:
     """The table of a report."""
     report = _without_repeated_failures(report)
     rows = report.rows
-    best = _fastest(rows)
-    remarks = [_remarks(row, index in best) for index, row in enumerate(rows)]
+    remarks = [_remarks(row) for row in rows]
     footnotes = tuple(dict.fromkeys(remark.text for each in remarks for remark in each))
     columns = (*_axis_columns(rows), *_figure_columns(rows), _notes_column(remarks, footnotes))
     return Table(
@@ -78,7 +77,7 @@ def tabulated(report: Report) -> Table:
         footnotes=footnotes,
         notes=tuple(_one_line(note) for note in report.notes),
         bad=frozenset(index for index, row in enumerate(rows) if row.pps is None),
-        best=best,
+        best=frozenset(index for index, row in enumerate(rows) if row.is_fastest),
         breaks=_breaks(rows),
     )
 
@@ -148,6 +147,7 @@ def _breaks(rows: Sequence[CellResult]) -> frozenset[int]:
 def _figure_columns(rows: Sequence[CellResult]) -> list[Column]:
     return [
         Column("Mpps", _texts((_value(row.pps, 1e-6) for row in rows), ".3f")),
+        *_level_column(rows),
         Column("Gb/s", _texts((_value(row.gbps) for row in rows), ".2f")),
         _ns_column([_value(row.ns_per_frame) for row in rows]),
         Column("ratio", tuple(_ratio(row) for row in rows)),
@@ -169,6 +169,16 @@ def _figure_columns(rows: Sequence[CellResult]) -> list[Column]:
         *_count_column("EAGAIN", [_counted(row, row.eagain) for row in rows], dispensable=3),
         *_count_column("ENOBUFS", [_counted(row, row.enobufs) for row in rows], dispensable=4),
     ]
+
+
+def _level_column(rows: Sequence[CellResult]) -> list[Column]:
+    """The intervals of Mpps, in a run that has no ratios."""
+    if any(row.ratio or row.is_baseline for row in rows) or not any(
+        row.pps and row.pps.low for row in rows
+    ):
+        return []
+    cells = tuple(_bounds(row.pps, 1e-6) for row in rows)
+    return [Column("95 % interval", cells, right=False, dispensable=6)]
 
 
 def _slaves_column(rows: Sequence[CellResult]) -> list[Column]:
@@ -206,11 +216,15 @@ def _ratio(row: CellResult) -> str:
 def _interval(row: CellResult) -> str:
     if row.is_baseline and row.pps is not None:
         return "baseline"
-    if row.ratio is None:
+    return _bounds(row.ratio)
+
+
+def _bounds(estimate: Estimate | None, unit: float = 1.0) -> str:
+    if estimate is None:
         return NONE
-    if row.ratio.low is None or row.ratio.high is None:
-        return f"none (n = {row.ratio.n})"
-    return f"[{row.ratio.low:.3f}, {row.ratio.high:.3f}]"
+    if estimate.low is None or estimate.high is None:
+        return f"none (n = {estimate.n})"
+    return f"[{estimate.low * unit:.3f}, {estimate.high * unit:.3f}]"
 
 
 def _counted(row: CellResult, count: int) -> int | None:
@@ -249,15 +263,15 @@ class _Remark:
 
 _CODED = re.compile(r"((?:\d+ )?[a-z]+): ")
 _FASTEST = (
-    "fastest: its pps is above that of the other cells that ran on the same interface and qdisc "
-    "with this frame size and as many threads, and no 95 % intervals overlap"
+    "fastest: its pps is above that of each other cell on the same interface and qdisc with this "
+    "frame size and as many threads, in the same rounds (95 % intervals of the ratios are above 1)"
 )
 _NOT_RUN = "not run: the run ended before the first sample of the cell"
 
 
-def _remarks(row: CellResult, is_fastest: bool) -> list[_Remark]:
+def _remarks(row: CellResult) -> list[_Remark]:
     remarks = []
-    if is_fastest:
+    if row.is_fastest:
         remarks.append(_Remark("fastest", _FASTEST))
     if row.pps is None and not row.failure and not row.invalid:
         remarks.append(_Remark("not run", _NOT_RUN))
@@ -292,38 +306,3 @@ def _notes_cell(row: Sequence[_Remark], footnotes: Sequence[str], codes: int) ->
     numbers = [f"({footnotes.index(remark.text) + 1})" for remark in row]
     coded = [f"{remark.code} {n}".lstrip() for remark, n in zip(row, numbers, strict=True)]
     return ", ".join([*coded[:codes], *numbers[codes:]])
-
-
-# The fastest
-
-_RIVALS_SHARE = ("interface", "qdisc", "frame_size", "threads")
-_SENDS_NOTHING = "null"
-
-
-def _fastest(rows: Sequence[CellResult]) -> frozenset[int]:
-    """The row of each group of rivals whose pps is clearly the highest, where there is one.
-
-    None in a run with replicas: there a cell also races against itself, to show the noise.
-    """
-    if "replica" in axes.varying(rows):
-        return frozenset()
-    groups: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        if row.pps is not None and row.cell.method != _SENDS_NOTHING:
-            rivals = repr([row.cell.values.get(axis) for axis in _RIVALS_SHARE])
-            groups.setdefault(rivals, []).append(index)
-    winners = (_winner(rows, indices) for indices in groups.values() if len(indices) > 1)
-    return frozenset(index for index in winners if index is not None)
-
-
-def _winner(rows: Sequence[CellResult], indices: Sequence[int]) -> int | None:
-    """The row whose interval of pps lies above those of all the others."""
-    intervals = {}
-    for index in indices:
-        pps = rows[index].pps
-        if pps is None or pps.low is None or pps.high is None:
-            return None
-        intervals[index] = (pps.low, pps.high)
-    first, *others = sorted(intervals, key=lambda index: intervals[index], reverse=True)
-    highest_other = max(intervals[index][1] for index in others)
-    return first if intervals[first][0] > highest_other else None
