@@ -54,9 +54,12 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, 
             return "".join(f"{name} - Linux\n" for name in names)
         if command[:2] == ("apt-get", "download"):
             assert folder
-            Path(folder, "a.deb").touch()
-        if command[0] == "dpkg-deb":
-            Path(command[3]).mkdir()
+            Path(folder, f"{command[3]}.deb").touch()
+        if command[:2] == ("dpkg-deb", "-f"):
+            separate = "linux-base-7.0 (= 1), linux-binary-7.0 (= 1), kmod"
+            return separate if "6.16" in command[2] else "kmod, linux-base (>= 4.3~)"
+        if command[:2] == ("dpkg-deb", "-x"):
+            Path(command[3]).mkdir(exist_ok=True)
         return ""
 
     monkeypatch.setattr(kernels, "CACHE", tmp_path)
@@ -74,6 +77,19 @@ def test_a_kernel_is_downloaded_once(
     assert kernels.fetch("6.12") == kernel
     assert archive == []
     assert [path.name for path in tmp_path.glob(".download-*")] == []
+
+
+@pytest.mark.parametrize(
+    ("version", "parts"), [("6.12", []), ("6.16", ["linux-base-7.0", "linux-binary-7.0"])]
+)
+def test_image_and_modules_may_be_packages_of_their_own(
+    version: str, parts: list[str], archive: list[tuple[str, ...]]
+) -> None:
+    kernel = kernels.fetch(version)
+    downloaded = [command[3] for command in archive if command[1] == "download"]
+    assert downloaded == [kernel.folder.name, *parts]
+    unpacked = [Path(command[2]).stem for command in archive if command[1] == "-x"]
+    assert sorted(unpacked) == sorted(downloaded)
 
 
 def test_a_kernel_that_the_archive_lacks_is_told_from_one_that_cannot_be_had(
