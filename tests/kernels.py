@@ -148,7 +148,11 @@ def attend(guests: list[Guest]) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_kernel(
-    version: str, system: BinaryIO, tmp_path: Path, request: pytest.FixtureRequest
+    version: str,
+    system: BinaryIO,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The machines ended well, and told what became of every test."""
     try:
@@ -163,7 +167,8 @@ def test_kernel(
             job = machine.Job(COMMAND)
             port = stack.enter_context(machine.booted(kernel, system, job, out))
             guests.append(Guest(request.node, kernel.release, work, n == 0, port, console))
-        attend(guests)
+        with capsys.disabled():  # results are shown as they come
+            attend(guests)
     complaints = [complaint for guest in guests if (complaint := guest.complaint())]
     assert not complaints, "\n\n".join(complaints)
     assert work.left is not None

@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
 
+from bench.errors import BenchError
 from tools.guest.kernels import ROOT
 
 _PROGRAMS = (
@@ -143,33 +144,34 @@ def _interpreter() -> Iterator[Path]:
 def _packages() -> Iterator[Path]:
     """What bench and its tests import, installed in the virtual environment."""
     wanted, found = ["bench", "pytest"], set(_NOT_PACKAGES)
+    folders = sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")})
     while wanted:
         name = re.sub(r"[-_.]+", "-", wanted.pop()).lower()
         if name in found:
             continue
         found.add(name)
-        try:
-            distribution = metadata.distribution(name)
-        except metadata.PackageNotFoundError:  # for another platform or Python
-            continue
-        for file in distribution.files or []:
-            path = Path(os.path.normpath(str(distribution.locate_file(file))))
-            if path.is_file():
-                yield path
-        for requirement in distribution.requires or []:
-            named = re.match(r"[\w.-]+", requirement)
-            if named and "extra ==" not in requirement:
-                wanted.append(named[0])
+        # None of one that is for another platform or Python.
+        for distribution in metadata.distributions(name=name, path=folders):
+            for file in distribution.files or []:
+                path = Path(os.path.normpath(str(distribution.locate_file(file))))
+                if path.is_file():
+                    yield path
+            for requirement in distribution.requires or []:
+                named = re.match(r"[\w.-]+", requirement)
+                if named and "extra ==" not in requirement:
+                    wanted.append(named[0])
 
 
 def _checkout() -> Iterator[Path]:
     """As it stands, the compiled core and compiled Python included."""
     listed = subprocess.run(
         ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
     )
+    if listed.returncode != 0:
+        raise BenchError(f"git ls-files in {ROOT}: {listed.stderr.strip()}")
     for name in listed.stdout.split("\0"):
         path = ROOT / name
         if name and path.is_file() and not name.startswith("results/"):
