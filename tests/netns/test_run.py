@@ -100,7 +100,7 @@ def test_frames_queue_in_every_qdisc(bench: Bench, kind: str) -> None:
             {"kind": "pfifo", "limit": 50},
             {"kind": "bfifo", "limit": "100KiB"},
             {"kind": "tbf", "rate": "100mbit", "burst": "32KiB", "limit": "1MiB"},
-            {"kind": "tbf", "rate": "20mbit", "burst": "1KiB", "limit": "4KiB"},
+            {"kind": "tbf", "rate": "1mbit", "burst": "1KiB", "limit": "4KiB"},
             {"kind": "htb", "rate": "100mbit", "burst": "32KiB", "limit": 10},
         ],
     }
