@@ -15,14 +15,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
-from pyroute2 import IPRoute
 
 from bench.errors import BenchError
 from bench.model import KindInfo
 from bench.topology import link, netns, veth
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
 
 MODES = {
     "balance-rr": 0,

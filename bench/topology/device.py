@@ -14,11 +14,9 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
 from bench import interrupts, privileges
 from bench.errors import BenchError, NotAllowed, UsageError
@@ -26,6 +24,9 @@ from bench.model import DEVICE, KindInfo
 from bench.privileges import Standing
 from bench.topology import ethtool, journal, link, netns, rootqdisc, rtnetlink
 from bench.topology.link import Allowed, Port
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
 
 LATE_COUNTERS_S = 2.0
 """Some hardware hands its counters to the driver once a second."""
@@ -177,7 +178,7 @@ def _find(netns_fd: int, name: str) -> Port:
     try:
         with link.rtnl(netns_fd) as ip:
             return Port(netns_fd, int(ip.link("get", ifname=name)[0]["index"]), name)
-    except NetlinkError as error:
+    except link.netlink().NetlinkError as error:
         if error.code != errno.ENODEV:
             raise BenchError(f"device {name}: {error.args[1]}") from error
         raise UsageError(f"device {name}: {_nowhere(name)}") from None

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import errno
+import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
-from bench import privileges
+from bench import interrupts, privileges
 from bench.errors import BenchError, UsageError
 from bench.model import KindInfo
 from bench.topology.netns import entered
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
 
 TX_NAME = "bench0"
 RX_NAME = "bench1"
@@ -162,6 +165,14 @@ def mtu_of(options: EthernetOptions, needed: int) -> int:
     return options.mtu or max(needed, ETHERNET_MTU)
 
 
+@functools.cache
+def netlink() -> ModuleType:
+    """The module of what is pyroute2's, which only a process that speaks netlink imports."""
+    with interrupts.held():  # thrown into an import, one would be swallowed
+        from bench.topology import netlink
+    return netlink
+
+
 @contextmanager
 def rtnl(netns_fd: int) -> Iterator[IPRoute]:
     """An rtnetlink socket in a namespace, with the calling thread in it meanwhile.
@@ -169,7 +180,8 @@ def rtnl(netns_fd: int) -> Iterator[IPRoute]:
     (``IPRoute(netns=...)`` would fork a child for it.) Do not hand it to another thread:
     IPRoute opens a further socket there, in that thread's namespace.
     """
-    with entered(netns_fd), IPRoute(ext_ack=True) as ip:
+    speaking = netlink()
+    with entered(netns_fd), speaking.IPRoute(ext_ack=True) as ip:
         yield ip
 
 
@@ -182,7 +194,7 @@ def refusals(doing: str, unknown: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except NetlinkError as error:
+    except netlink().NetlinkError as error:
         code, words = error.args
         if code == errno.EPERM:
             raise UsageError(
@@ -247,7 +259,7 @@ def _keep_quiet(ip: IPRoute, ifindex: int) -> None:
     inet6 = {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_MODE_NONE)]}
     try:
         ip.link("set", index=ifindex, IFLA_AF_SPEC={"attrs": [("AF_INET6", inet6)]})
-    except NetlinkError as error:
+    except netlink().NetlinkError as error:
         if error.code != errno.EAFNOSUPPORT:  # there is no IPv6, or not at so small an MTU
             raise
 

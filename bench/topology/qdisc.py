@@ -10,13 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from pyroute2 import IPRoute
-from pyroute2.netlink import nla
-from pyroute2.netlink.rtnl import TC_H_ROOT
-from pyroute2.netlink.rtnl.tcmsg import plugins
 
 from bench.errors import BenchError
 from bench.model import KindInfo
@@ -31,6 +27,11 @@ from bench.topology.link import (
 )
 from bench.units import BitRate, Bytes
 
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
+
+_ROOT = 0xFFFFFFFF
+"""TC_H_ROOT: include/uapi/linux/pkt_sched.h"""
 _U32_MAX = 2**32 - 1
 _TICK_NS = 64
 """PSCHED_SHIFT is 6: include/net/pkt_sched.h"""
@@ -107,7 +108,7 @@ def kept(port: Port) -> dict[str, Any]:
     """The qdisc that a port already has at its root, by its kind alone."""
     with rtnl(port.netns_fd) as ip, refusals(f"qdisc of {port.ifname}"):
         for message in ip.get_qdiscs(index=port.ifindex):
-            if message["index"] == port.ifindex and message["parent"] == TC_H_ROOT:
+            if message["index"] == port.ifindex and message["parent"] == _ROOT:
                 return {"kind": message.get_attr("TCA_KIND")}
     return {"kind": "noqueue"}
 
@@ -127,108 +128,7 @@ def _tick_bytes(asked: Mapping[str, int]) -> float:
     return asked["rate"] / 8 * _TICK_NS / 1e9
 
 
-# What the kernel is told and tells, in its own units (include/uapi/linux/pkt_sched.h)
-
-
-class _Limit(nla):  # type: ignore[misc]
-    """struct tc_fifo_qopt"""
-
-    fields = (("limit", "I"),)
-
-
-_RATESPEC = (
-    ("{}_cell_log", "B"),
-    ("{}_linklayer", "B"),
-    ("{}_overhead", "H"),
-    ("{}_cell_align", "h"),
-    ("{}_mpu", "H"),
-    ("{}", "I"),
-)
-
-
-def _ratespec(name: str) -> tuple[tuple[str, str], ...]:
-    """struct tc_ratespec"""
-    return tuple((field.format(name), form) for field, form in _RATESPEC)
-
-
-class _TbfOptions(nla):  # type: ignore[misc]
-    nla_map = (
-        ("TCA_TBF_UNSPEC", "none"),
-        ("TCA_TBF_PARMS", "qopt"),
-        ("TCA_TBF_RTAB", "hex"),
-        ("TCA_TBF_PTAB", "hex"),
-        ("TCA_TBF_RATE64", "uint64"),
-        ("TCA_TBF_PRATE64", "uint64"),
-        ("TCA_TBF_BURST", "uint32"),
-        ("TCA_TBF_PBURST", "uint32"),
-        ("TCA_TBF_PAD", "hex"),
-    )
-
-    class qopt(nla):  # type: ignore[misc]
-        """struct tc_tbf_qopt"""
-
-        fields = (
-            *_ratespec("rate"),
-            *_ratespec("peakrate"),
-            ("limit", "I"),
-            ("buffer", "I"),
-            ("mtu", "I"),
-        )
-
-
-class _HtbOptions(nla):  # type: ignore[misc]
-    nla_map = (
-        ("TCA_HTB_UNSPEC", "none"),
-        ("TCA_HTB_PARMS", "opt"),
-        ("TCA_HTB_INIT", "glob"),
-        ("TCA_HTB_CTAB", "hex"),
-        ("TCA_HTB_RTAB", "hex"),
-        ("TCA_HTB_DIRECT_QLEN", "uint32"),
-        ("TCA_HTB_RATE64", "uint64"),
-        ("TCA_HTB_CEIL64", "uint64"),
-        ("TCA_HTB_PAD", "hex"),
-        ("TCA_HTB_OFFLOAD", "hex"),
-    )
-
-    class opt(nla):  # type: ignore[misc]
-        """struct tc_htb_opt"""
-
-        fields = (
-            *_ratespec("rate"),
-            *_ratespec("ceil"),
-            ("buffer", "I"),
-            ("cbuffer", "I"),
-            ("quantum", "I"),
-            ("level", "I"),
-            ("prio", "I"),
-        )
-
-    class glob(nla):  # type: ignore[misc]
-        """struct tc_htb_glob"""
-
-        fields = (
-            ("version", "I"),
-            ("rate2quantum", "I"),
-            ("defcls", "I"),
-            ("debug", "I"),
-            ("direct_pkts", "I"),
-        )
-
-
-class _Plugin:
-    """How pyroute2 finds the layout of a qdisc's TCA_OPTIONS."""
-
-    def __init__(self, options: type[nla]) -> None:
-        self.parent = TC_H_ROOT
-        self.options = options
-
-
-plugins.update(
-    pfifo=_Plugin(_Limit),
-    bfifo=_Plugin(_Limit),
-    tbf=_Plugin(_TbfOptions),
-    htb=_Plugin(_HtbOptions),
-)
+# What the kernel is told and tells, in its own units
 
 
 def _qdisc_at(ip: IPRoute, ifindex: int, parent: int, kind: str) -> Any:
@@ -273,7 +173,7 @@ def _install_noqueue(ip: IPRoute, ifindex: int, _options: NoqueueOptions) -> Non
 
 
 def _read_noqueue(ip: IPRoute, ifindex: int, _options: NoqueueOptions) -> dict[str, int]:
-    _qdisc_at(ip, ifindex, TC_H_ROOT, "noqueue")
+    _qdisc_at(ip, ifindex, _ROOT, "noqueue")
     return {}
 
 
@@ -299,7 +199,7 @@ def _fifo_installer(kind: str) -> Callable[[IPRoute, int, Any], None]:
 
 def _fifo_reader(kind: str) -> Callable[[IPRoute, int, Any], dict[str, int]]:
     def read_fifo(ip: IPRoute, ifindex: int, _options: Options) -> dict[str, int]:
-        return {"limit": _qdisc_at(ip, ifindex, TC_H_ROOT, kind)["limit"]}
+        return {"limit": _qdisc_at(ip, ifindex, _ROOT, kind)["limit"]}
 
     return read_fifo
 
@@ -326,7 +226,7 @@ def _install_tbf(ip: IPRoute, ifindex: int, options: TbfOptions) -> None:
 
 def _read_tbf(ip: IPRoute, ifindex: int, asked: TbfOptions) -> dict[str, int]:
     """net/sched/sch_tbf.c, ``tbf_dump``: the bucket comes back as ticks of nanoseconds held."""
-    options = _qdisc_at(ip, ifindex, TC_H_ROOT, "tbf")
+    options = _qdisc_at(ip, ifindex, _ROOT, "tbf")
     parms = options.get_attr("TCA_TBF_PARMS")
     rate = _bit_rate(options, parms, "TCA_TBF_RATE64")
     as_asked = abs(parms["buffer"] - _burst_ticks(asked.burst, rate)) <= 1
@@ -393,7 +293,7 @@ def _install_htb(ip: IPRoute, ifindex: int, options: HtbOptions) -> None:
 
 
 def _read_htb(ip: IPRoute, ifindex: int, _asked: HtbOptions) -> dict[str, int]:
-    _qdisc_at(ip, ifindex, TC_H_ROOT, "htb")
+    _qdisc_at(ip, ifindex, _ROOT, "htb")
     (shaped,) = ip.get_classes(index=ifindex)
     options = shaped.get_attr("TCA_OPTIONS")
     parms = options.get_attr("TCA_HTB_PARMS")
