@@ -18,7 +18,10 @@ from bench.doctor.limits import MEMORY_SHARE
 from bench.errors import BenchError, NotAllowed, UsageError, WorkerDied
 from bench.model import Cell, Matrix, Run, Sample
 from bench.plan import Plan
-from bench.topology import Allowed, Topology, check_allowed, describe, entered, up
+from bench.topology import Topology, entered
+from bench.topology.device import check_allowed, describe
+from bench.topology.kinds import up
+from bench.topology.link import Allowed
 from bench.worker import Failure, Setup, Worker
 
 DRAIN_NS = 2_000_000_000

@@ -41,7 +41,8 @@ from bench import intervals
 from bench.capture import expected_frame
 from bench.counters import CounterReader, account, delta
 from bench.native import OpenCell, SlicePlan
-from bench.topology import Topology, entered, up
+from bench.topology import Topology, entered
+from bench.topology.kinds import up
 
 METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring")
 FRAME_SIZE = 64

@@ -49,7 +49,8 @@ from bench.capture import expected_frame
 from bench.counters import CounterReader, delivered, delivered_bytes, delta
 from bench.model import value_text
 from bench.native import OpenCell, SlicePlan
-from bench.topology import Topology, entered, up
+from bench.topology import Topology, entered
+from bench.topology.kinds import up
 
 PACKAGES = {"trafgen": "netsniff-ng", "tcpreplay": "tcpreplay"}
 GOAL = 1.0

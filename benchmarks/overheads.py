@@ -27,7 +27,7 @@ from common import heading, met, table
 from bench import doctor
 from bench.counters import CounterReader
 from bench.errors import BenchError
-from bench.topology import KINDS, up
+from bench.topology.kinds import KINDS, up
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN_GOAL = 1.25

@@ -84,16 +84,55 @@ def test_only_native_imports_the_core() -> None:
     assert [path.name for path in users] == ["native.py"]
 
 
-def test_help_imports_nothing_heavy() -> None:
+HEAVY = {
+    "asyncio",
+    "cffi",
+    "msgspec",
+    "numpy",
+    "pydantic",
+    "pyroute2",
+    "scipy",
+    "setuptools",
+    "tabulate",
+    "tqdm",
+    "yaml",
+}
+"""What takes long to import, of ours and of Python's; slow machines take seconds for some of it."""
+
+
+def heavy_of(program: str, *arguments: str) -> set[str]:
+    """Of HEAVY, what a process has imported that ran a program to its end."""
     script = (
-        "import sys; sys.argv = ['bench', '--help']\n"
-        "from bench.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'pydantic', 'yaml', 'pyroute2', 'cffi', 'tabulate', 'tqdm', 'setuptools'}\n"
-        "print('heavy:', sorted(heavy & set(sys.modules)))"
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print(*{HEAVY} & set(sys.modules), file=sys.stderr))\n"
+        f"{program}"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True
     )
-    assert done.stdout.splitlines()[-1] == "heavy: []"
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def heavy_of_bench(*arguments: str) -> set[str]:
+    return heavy_of("from bench.cli import main; sys.exit(main())", *arguments)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert heavy_of_bench("--help") == set()
+
+
+@pytest.mark.parametrize("process", ["bench.worker", "bench.topology.reader"])
+def test_processes_that_measure_import_nothing_heavy(process: str) -> None:
+    assert heavy_of(f"import {process}") == set()
+
+
+def test_methods_import_no_more_than_their_table() -> None:
+    assert heavy_of_bench("methods") == {"tabulate"}
+
+
+@pytest.mark.parametrize("verb", ["plan", "show", "schema"])
+def test_only_what_sets_up_imports_pyroute2(verb: str) -> None:
+    run, *_ = (ROOT / "results/vm/mmap_vs_sendto").glob("*.jsonl")
+    arguments = {"plan": ["matrices/smoke.yaml"], "show": [run]}
+    assert not heavy_of_bench(verb, *map(str, arguments.get(verb, []))) & {"pyroute2", "asyncio"}

@@ -9,17 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from bench.errors import UsageError
-from bench.topology import (
-    INTERFACES,
-    KINDS,
-    QDISC_KINDS,
-    QDISCS,
-    Delivery,
-    Port,
-    Topology,
-    largest_frame,
-    up,
-)
+from bench.topology import Delivery, Port, Topology
+from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, up
+from bench.topology.qdisc import QDISCS
 
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
 

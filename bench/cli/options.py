@@ -17,7 +17,7 @@ from bench.render import FORMATS
 if TYPE_CHECKING:
     from bench.model import Matrix, Report, Vocabulary
     from bench.plan import Plan
-    from bench.topology import Allowed
+    from bench.topology.link import Allowed
 
 TABLE_WIDTH = 120
 """Columns of a table that does not go to a terminal."""
@@ -69,16 +69,16 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
 
 def allowed(args: argparse.Namespace) -> Allowed:
     """The real interfaces that may be used."""
-    from bench.topology import Allowed
+    from bench.topology.link import Allowed
 
     return Allowed(tuple(args.allow_device), args.allow_device_in_use)
 
 
 def give_devices_back() -> None:
     """Undo what killed runs left of devices that they had borrowed, and say so."""
-    from bench import topology
+    from bench.topology import device
 
-    for line in topology.restore_all():
+    for line in device.restore_all():
         print(f"bench: {line}", file=sys.stderr)
 
 
@@ -92,7 +92,7 @@ def vocabulary() -> Vocabulary:
     """What a matrix may name: methods from the core (built if stale), kinds from topology."""
     from bench import native
     from bench.model import Vocabulary
-    from bench.topology import INTERFACES, QDISC_KINDS, largest_frame
+    from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame
 
     return Vocabulary(
         methods=native.methods(),

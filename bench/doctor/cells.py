@@ -12,7 +12,9 @@ from bench.errors import BenchError
 from bench.model import Cell
 from bench.native import Endpoint, OpenCell
 from bench.plan import Plan, TopologySpec
-from bench.topology import Allowed, entered, up
+from bench.topology import entered
+from bench.topology.kinds import up
+from bench.topology.link import Allowed
 
 
 def needs_of(planned: Plan) -> Needs:

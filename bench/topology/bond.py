@@ -21,7 +21,7 @@ from pydantic import Field
 
 from bench.errors import BenchError
 from bench.model import KindInfo
-from bench.topology import link, netns, veth
+from bench.topology import Delivery, Port, link, netns, veth
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
@@ -95,7 +95,7 @@ def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
             src_mac=link.TX_MAC,
             dst_mac=link.RX_MAC,
             mtu=link.wait_until_up(tx),
-            delivery=link.Delivery(copies=options.slaves if options.mode == "broadcast" else 1),
+            delivery=Delivery(copies=options.slaves if options.mode == "broadcast" else 1),
             # bond_do_alb_xmit() writes the chosen slave's own address into the frame.
             readdressed=options.mode in ("balance-tlb", "balance-alb"),
             unordered=options.slaves > 1,
@@ -110,7 +110,7 @@ def _peer(number: int) -> veth.End:
     return veth.End(f"peer{number}", link.TX_MAC[:4] + bytes([2, number]))
 
 
-def _peers(far: int, options: BondOptions, mtu: int) -> tuple[link.Port, ...]:
+def _peers(far: int, options: BondOptions, mtu: int) -> tuple[Port, ...]:
     """The slaves' peers, up; for LACP in a bond of their own, which it is to agree with."""
     if options.mode != "802.3ad":
         return tuple(link.set_up(far, _peer(number).ifname) for number in range(options.slaves))
@@ -125,7 +125,7 @@ def _bonded(
     mtu: int,
     end: veth.End,
     slave: Callable[[int], veth.End],
-) -> tuple[link.Port, ...]:
+) -> tuple[Port, ...]:
     """A bond with its slaves in it, which it sets up, with its own MTU, as it takes them.
 
     Its slaves' ports.
@@ -148,12 +148,12 @@ def _bonded(
         for number in range(options.slaves):
             name = slave(number).ifname
             with link.refusals(f"bond, mode {options.mode}: cannot take slave {name}"):
-                ports.append(link.Port(netns_fd, link.index_of(ip, name), name))
+                ports.append(Port(netns_fd, link.index_of(ip, name), name))
                 ip.link("set", index=ports[-1].ifindex, master=bond)
     return tuple(ports)
 
 
-def _wait_for_slaves(tx: link.Port, slaves: Sequence[link.Port], options: BondOptions) -> None:
+def _wait_for_slaves(tx: Port, slaves: Sequence[Port], options: BondOptions) -> None:
     """Until every slave may carry frames: seen up by miimon, and for LACP distributing.
 
     Raises BenchError after READY_TIMEOUT_S.
@@ -169,7 +169,7 @@ def _wait_for_slaves(tx: link.Port, slaves: Sequence[link.Port], options: BondOp
             time.sleep(0.01)
 
 
-def _is_ready(ip: IPRoute, slave: link.Port, options: BondOptions) -> bool:
+def _is_ready(ip: IPRoute, slave: Port, options: BondOptions) -> bool:
     message = ip.link("get", index=slave.ifindex)[0]
     data = message.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA")
     if data is None or data.get_attr("IFLA_BOND_SLAVE_MII_STATUS") != _LINK_UP:

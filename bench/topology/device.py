@@ -22,15 +22,15 @@ from bench import interrupts, privileges
 from bench.errors import BenchError, NotAllowed, UsageError
 from bench.model import DEVICE, KindInfo
 from bench.privileges import Standing
-from bench.topology import ethtool, journal, link, netns, rootqdisc, rtnetlink
-from bench.topology.link import Allowed, Port
+from bench.topology import Delivery, Port, ethtool, journal, link, netns, rootqdisc, rtnetlink
+from bench.topology.link import Allowed
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
 LATE_COUNTERS_S = 2.0
 """Some hardware hands its counters to the driver once a second."""
-DELIVERY = link.Delivery(direction="tx", is_real=True, late_s=LATE_COUNTERS_S)
+DELIVERY = Delivery(direction="tx", is_real=True, late_s=LATE_COUNTERS_S)
 MTU_TIMEOUT_S = 15.0
 """Many drivers reset the device for a new MTU, and its link is negotiated again."""
 

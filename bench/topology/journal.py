@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.errors import BenchError, NotAllowed
-from bench.topology.link import Port
+from bench.topology import Port
 from bench.topology.netns import entered
 from bench.topology.rootqdisc import RootQdisc
 

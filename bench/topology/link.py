@@ -7,15 +7,16 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bench import interrupts, privileges
 from bench.errors import BenchError, UsageError
 from bench.model import KindInfo
+from bench.topology import Delivery, Port
 from bench.topology.netns import entered
 
 if TYPE_CHECKING:
@@ -48,36 +49,6 @@ _UP_STATES = ("UP", "UNKNOWN")
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
-    """One end of a link: an interface in a namespace."""
-
-    netns_fd: int
-    ifindex: int
-    ifname: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How the kernel counts frames that were delivered over a link.
-
-    ``direction`` says which counters of the sinks: ``rx`` (rx_packets, rx_bytes) or ``tx``.
-    ``header_left_out`` is how many bytes of each frame the byte counter does not count.
-    ``hidden_backlog``: a frame dropped at a full softnet backlog shows in no drop counter of
-    the sending device, only in /proc/net/softnet_stat. ``copies`` is how many of each frame
-    arrive. ``is_real``: others may send by it too, and its byte counter may count padding and
-    FCS. ``late_s``: a counter may rise so many seconds after the sender got its frame back (in
-    another CPU's softirq, or by hardware).
-    """
-
-    direction: Literal["rx", "tx"] = "rx"
-    header_left_out: int = 0
-    hidden_backlog: bool = False
-    copies: int = 1
-    is_real: bool = False
-    late_s: float = 0.005
-
-
-@dataclass(frozen=True, slots=True)
 class Link:
     """An interface that is up, with all that belongs to it.
 
@@ -95,7 +66,7 @@ class Link:
     src_mac: bytes
     dst_mac: bytes
     mtu: int
-    delivery: Delivery = Delivery()
+    delivery: Delivery = field(default_factory=Delivery)
     queues: tuple[Port, ...] = ()
     readdressed: bool = False
     unordered: bool = False

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.model import KindInfo
-from bench.topology import link, netns
+from bench.topology import Delivery, link, netns
 
 
 class LoOptions(link.Options):
@@ -36,7 +36,7 @@ def create(_options: LoOptions, mtu: int) -> Iterator[link.Link]:
             src_mac=_NO_MAC,
             dst_mac=_NO_MAC,
             mtu=effective,
-            delivery=link.Delivery(header_left_out=link.ETHERNET_HEADER, hidden_backlog=True),
+            delivery=Delivery(header_left_out=link.ETHERNET_HEADER, hidden_backlog=True),
         )
 
 

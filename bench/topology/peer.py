@@ -18,7 +18,8 @@ from pathlib import Path
 from bench import privileges
 from bench.errors import BenchError, UsageError
 from bench.machine import Machine
-from bench.topology.link import Port, lacking, refusals, rtnl
+from bench.topology import Port
+from bench.topology.link import lacking, refusals, rtnl
 from bench.topology.netns import entered
 from bench.units import parse_cpu_list
 

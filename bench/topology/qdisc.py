@@ -16,11 +16,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bench.errors import BenchError
 from bench.model import KindInfo
+from bench.topology import Port
 from bench.topology.link import (
     ETHERNET_HEADER,
     ETHERNET_MTU,
     Options,
-    Port,
     lacking,
     refusals,
     rtnl,

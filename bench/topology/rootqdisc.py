@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.errors import BenchError
-from bench.topology import rtnetlink
-from bench.topology.link import ETHERNET_MTU, TX_NAME, Port, add_link, rtnl
+from bench.topology import Port, rtnetlink
+from bench.topology.link import ETHERNET_MTU, TX_NAME, add_link, rtnl
 from bench.topology.netns import private_netns
 
 _NEWQDISC, _DELQDISC, _GETQDISC, _GETTCLASS, _GETTFILTER = 36, 37, 38, 42, 46

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from bench.model import KindInfo
-from bench.topology import link, netns, peer
+from bench.topology import Delivery, link, netns, peer
 from bench.units import parse_cpu_list
 
 
@@ -73,7 +73,7 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
             dst_mac=link.RX_MAC,
             mtu=link.wait_until_up(tx),
             # veth_xdp_rcv() counts a frame after its header was taken off.
-            delivery=link.Delivery(header_left_out=link.ETHERNET_HEADER if by_xdp else 0),
+            delivery=Delivery(header_left_out=link.ETHERNET_HEADER if by_xdp else 0),
             unordered=options.rps != "none",
         )
 

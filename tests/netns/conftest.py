@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from bench.errors import BenchError
-from bench.topology import up
+from bench.topology.kinds import up
 
 
 @functools.cache

@@ -21,8 +21,9 @@ import pytest
 from bench import matrix, plan, runner, stats
 from bench.cli.options import vocabulary
 from bench.model import Cell, Run, Sample
-from bench.topology import Topology, bond, up
-from bench.topology.link import Port, rtnl
+from bench.topology import Port, Topology, bond
+from bench.topology.kinds import up
+from bench.topology.link import rtnl
 from tests.netns.conftest import why_no_bond
 from tests.netns.test_run import assert_sound
 

@@ -13,9 +13,10 @@ import pytest
 
 from bench.counters import Accounting, CounterReader, Delta, account, delivered_bytes, delta
 from bench.errors import BenchError
-from bench.topology import Topology, entered, largest_frame, netns, up
+from bench.topology import Port, Topology, entered, netns
 from bench.topology import link as link_module
-from bench.topology.link import Port, rtnl
+from bench.topology.kinds import largest_frame, up
+from bench.topology.link import rtnl
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 

@@ -22,18 +22,10 @@ from bench import interrupts, plan
 from bench.cli.options import vocabulary
 from bench.errors import BenchError, NotAllowed, UsageError
 from bench.model import Run
-from bench.topology import (
-    Allowed,
-    describe,
-    device,
-    ethtool,
-    journal,
-    link,
-    restore_all,
-    rootqdisc,
-    up,
-)
-from bench.topology.link import Port
+from bench.topology import Port, device, ethtool, journal, link, rootqdisc
+from bench.topology.device import describe, restore_all
+from bench.topology.kinds import up
+from bench.topology.link import Allowed
 from bench.topology.netns import entered, private_netns
 from tests.running import UNPRIVILEGED, Bench, ended, needs_root, needs_setpriv, wait_for
 

@@ -17,8 +17,10 @@ import pytest
 from bench.errors import BenchError
 from bench.machine import Machine
 from bench.model import DEVICE
-from bench.topology import KINDS, QDISCS, link, qdisc, up, veth
+from bench.topology import Port, link, qdisc, veth
+from bench.topology.kinds import KINDS, up
 from bench.topology.netns import entered, new_netns, private_netns
+from bench.topology.qdisc import QDISCS
 from tests.running import needs_root
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
@@ -39,7 +41,7 @@ def here() -> int:
     return Path("/proc/thread-self/ns/net").stat().st_ino
 
 
-def link_by_ip(port: link.Port) -> dict[str, Any]:
+def link_by_ip(port: Port) -> dict[str, Any]:
     """An interface as `ip` shows it: another reader than the one under test."""
     with entered(port.netns_fd):
         shown = subprocess.run(
@@ -130,7 +132,7 @@ def test_where_the_way_back_is_barred_nobody_leaves() -> None:
     """In a user namespace without a network namespace of its own."""
     if shutil.which("unshare") is None:
         pytest.skip("util-linux's unshare is missing")
-    program = "from bench.topology import up\nwith up('lo'): pass"
+    program = "from bench.topology.kinds import up\nwith up('lo'): pass"
     ran = subprocess.run(
         ["unshare", "-Ur", sys.executable, "-c", program], capture_output=True, text=True
     )
@@ -322,7 +324,7 @@ def test_the_peer_s_frames_are_steered(rps: str, mask: int) -> None:
     assert [int(line.replace(",", ""), 16) for line in shown.split()] == [mask, mask]
 
 
-def in_own_sysfs(port: link.Port, command: str) -> str:
+def in_own_sysfs(port: Port, command: str) -> str:
     mounting = f"mount -t sysfs sysfs /sys && {command}"
     with entered(port.netns_fd):
         ran = subprocess.run(
@@ -341,7 +343,7 @@ def test_rps_on_a_cpu_that_is_not_there_is_refused() -> None:
 # Qdiscs
 
 
-def root_by_tc(port: link.Port) -> dict[str, Any]:
+def root_by_tc(port: Port) -> dict[str, Any]:
     """The root qdisc as tc shows it: another reader than the one under test."""
     with entered(port.netns_fd):
         shown = subprocess.run(

@@ -1,0 +1,110 @@
+"""What there is to choose from, and setting it up.
+
+An interface kind is one file here, which says how the kernel counts what it delivers, and one
+row in KINDS; a qdisc is one row in QDISCS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from bench.errors import UsageError
+from bench.model import KindInfo, Value
+from bench.topology import NO_QDISC, Topology, bond, device, ifb, lo, qdisc, veth
+from bench.topology.link import Allowed, Kind, Options
+from bench.topology.qdisc import QDISCS
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND, bond.KIND, device.KIND)}
+)
+INTERFACES: Mapping[str, KindInfo] = MappingProxyType(
+    {name: kind.info for name, kind in KINDS.items()}
+)
+QDISC_KINDS: Mapping[str, KindInfo] = MappingProxyType(
+    {name: row.info for name, row in QDISCS.items()}
+)
+
+
+@contextmanager
+def up(
+    interface: Value,
+    qdisc_value: Value | None = NO_QDISC,
+    mtu: int = 0,
+    allowed: Allowed = Allowed(),  # noqa: B008 - a constant
+) -> Iterator[Topology]:
+    """Make an interface with its qdisc in new namespaces; all of it vanishes on exit.
+
+    A device is not made but borrowed, if it is ``allowed``, and given back as it was; with None
+    for its qdisc it keeps its own. ``mtu`` is the least that is wanted, in bytes of payload: the
+    kind's own is kept where it is more. Raises UsageError for a value that no table knows,
+    NotAllowed for a device that must not be used, and BenchError where the kernel lacks or
+    refuses something, and leaves nothing behind then either.
+    """
+    kind_name, options = _validated("interface", INTERFACES, interface)
+    qdisc_name, qdisc_options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
+    kind = KINDS[kind_name]
+    if not kind.info.takes_qdisc and qdisc_name != NO_QDISC:
+        raise UsageError(f"interface {kind_name} takes no qdisc: {qdisc_name}; use {NO_QDISC}")
+    keeps = kind.info.keeps_qdisc and qdisc_value is None
+    with (
+        kind.borrow(options, mtu, None if keeps else qdisc_name, allowed),
+        kind.create(options, mtu) as link,
+    ):
+        queues = link.queues or (link.tx,)
+        effective = qdisc.kept(link.tx) if keeps else {"kind": NO_QDISC}
+        for port in queues if kind.info.takes_qdisc and not keeps else ():
+            effective = qdisc.install(port, qdisc_name, qdisc_options)
+        yield Topology(
+            interface={"kind": kind_name, **options.model_dump()},
+            qdisc=effective,
+            mtu=link.mtu,
+            tx=link.tx,
+            rx=link.rx,
+            sinks=link.sinks,
+            queues=queues,
+            src_mac=link.src_mac,
+            dst_mac=link.dst_mac,
+            delivery=link.delivery,
+            readdressed=link.readdressed,
+            unordered=link.unordered,
+        )
+
+
+def largest_frame(qdisc_value: Value | None) -> int | None:
+    """The longest frame in bytes that a qdisc ever lets pass, None where it has no limit.
+
+    A longer one is dropped each time: tbf drops what is longer than its burst, and a queue
+    bounded in bytes what is longer than its limit. Raises UsageError as ``up`` does.
+    """
+    name, options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
+    return QDISCS[name].largest_frame(options)
+
+
+def _validated(what: str, table: Mapping[str, KindInfo], value: Value) -> tuple[str, Options]:
+    """The kind that a value names and its options; a bare name has the defaults."""
+    given = dict(value) if isinstance(value, dict) else {"kind": value}
+    name = given.pop("kind", None)
+    if not isinstance(name, str) or name not in table:
+        raise UsageError(f"{what} {name!r} is unknown; known are {', '.join(table)}")
+    try:
+        options: Options = table[name].options(**given)
+    except ValidationError as error:
+        raise UsageError(f"{what} {name}: {_first_problem(error, table[name])}") from error
+    return name, options
+
+
+def _first_problem(error: ValidationError, info: KindInfo) -> str:
+    first = error.errors()[0]
+    option = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"option {option} is missing"
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(info.options.model_fields) or "none"
+        return f"option {option} is unknown; known: {known}"
+    if first["type"] == "value_error":
+        return ": ".join(filter(None, [option, first["msg"].removeprefix("Value error, ")]))
+    return f"{option} {first['input']!r}: {first['msg']}"
