@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from bench import yamltree
 from bench.errors import UsageError
-from bench.matrix_schema import Axes, Context, Models, models_of
+from bench.matrix_schema import Axes, Context, Models, documented, models_of
 from bench.model import AXES, DEFAULTS, Matrix, Value, Vocabulary
 from bench.units import show
 from bench.yamltree import Problem, Tree
@@ -79,6 +79,8 @@ def _tuples(axes: Axes) -> dict[str, tuple[Value, ...]]:
 
 def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
     """The JSON Schema (2020-12) of the matrix file as users write it."""
+    for kind in (*vocabulary.interfaces.values(), *vocabulary.qdiscs.values()):
+        documented(kind.options)
     schema = models_of(vocabulary).file.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

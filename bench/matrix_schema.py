@@ -6,11 +6,15 @@ ValueErrors are for users; matrix puts pydantic's own into words.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
+from textwrap import dedent
 from typing import Annotated, Any, Literal, Self, Union
 
 from pydantic import (
@@ -84,6 +88,24 @@ def models_of(vocabulary: Vocabulary) -> Models:
         "thresholds": (list[threshold], []),
     }
     return Models(file=create_model("MatrixFile", __base__=_Strict, **fields), axes=axes)
+
+
+def documented(options: type[BaseModel]) -> type[BaseModel]:
+    """The same model: what is written below its fields is their description from now on.
+
+    (``use_attribute_docstrings`` would read the sources in every process, and takes longer than
+    all else about the models.)
+    """
+    for model in reversed(options.__mro__):
+        if not issubclass(model, BaseModel) or model is BaseModel:
+            continue
+        (definition,) = ast.parse(dedent(inspect.getsource(model))).body
+        assert isinstance(definition, ast.ClassDef)
+        for pair in pairwise(definition.body):
+            match pair:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(ast.Constant(str(text))):
+                    options.model_fields[name].description = inspect.cleandoc(text)
+    return options
 
 
 def _types(vocabulary: Vocabulary, *, partial: bool) -> dict[str, Any]:

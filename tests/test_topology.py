@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bench.errors import UsageError
+from bench.matrix_schema import documented
 from bench.topology import Delivery, Port, Topology
 from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, up
 from bench.topology.qdisc import QDISCS
@@ -26,7 +27,7 @@ def test_every_row_is_named_like_its_key_and_explained(table: Any) -> None:
     for name, info in table.items():
         assert info.name == name
         assert info.help
-        assert all(field.description for field in info.options.model_fields.values())
+        assert all(field.description for field in documented(info.options).model_fields.values())
 
 
 def test_lo_alone_takes_no_qdisc() -> None:

@@ -144,7 +144,7 @@ def _options(value: dict[str, Any], told: frozenset[str]) -> tuple[_Part, ...]:
 @functools.cache
 def _defaults(kind: str) -> Mapping[str, Any]:
     """The defaults of a kind's options; of what only another version knows there are none."""
-    from bench.topology.kinds import INTERFACES, QDISC_KINDS  # pydantic: 0.1 s
+    from bench.topology.kinds import INTERFACES, QDISC_KINDS  # a tenth of a second: pydantic
 
     known = INTERFACES.get(kind) or QDISC_KINDS.get(kind)
     fields = known.options.model_fields if known else {}

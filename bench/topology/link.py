@@ -100,9 +100,12 @@ class Kind:
 
 
 class Options(BaseModel):
-    """The options of an interface kind or a qdisc: immutable, and no others than those named."""
+    """The options of an interface kind or a qdisc: immutable, and no others than those named.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    What is written below each is its description in the JSON Schema (matrix_schema.documented).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 MOST_FILTERS = 10_000
