@@ -34,6 +34,7 @@ RCVBUF_MAX = 2**30 - 1
 """The kernel doubles it, in an int (net/core/sock.c, ``__sock_set_rcvbuf``)."""
 SKB_OVERHEAD = 4096
 """More than the kernel charges a receive buffer beside a frame's own bytes."""
+_PATTERN = bytes(range(251)) * 262
 DEADLINE_NS = 5_000_000_000
 ARRIVAL_MS = 1000
 """A drained frame has been handed to the receiver; ksoftirqd may still hold it for a while."""
@@ -53,7 +54,7 @@ def expected_frame(
     else:
         head = _flow_headers(size, dst, src, thread, number % flows)
     frame = head + number.to_bytes(8, "little")
-    return (frame + bytes(i % 251 for i in range(len(frame), size)))[:size]
+    return (frame + _PATTERN[len(frame) : size])[:size]
 
 
 def _flow_headers(size: int, dst: bytes, src: bytes, thread: int, flow: int) -> bytes:

@@ -1,4 +1,5 @@
-"""``bench`` as a process of its own, on small matrices, with all that it leaves behind in view."""
+"""Small matrices: run in this process, or by ``bench`` as a process of its own, with all that it
+leaves behind in view."""
 
 from __future__ import annotations
 
@@ -17,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from bench import privileges, store
-from bench.model import Run
+from bench import matrix, plan, privileges, runner, store
+from bench.cli.options import vocabulary
+from bench.model import Cell, Run, Sample
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 30.0
@@ -49,6 +51,39 @@ needs_setpriv = pytest.mark.skipif(
 needs_unshare = pytest.mark.skipif(
     shutil.which("unshare") is None, reason="util-linux's unshare is missing"
 )
+
+
+class Quiet:
+    """A progress that shows nothing, and calls back after so many slices."""
+
+    def __init__(self, then: Callable[[], object] = lambda: None, after: int = 0) -> None:
+        self._then, self._left = then, after
+
+    def stage(self, text: str) -> None: ...
+
+    def rounds(self, slices: int) -> None: ...
+
+    def slice(self, cell: Cell, sample: Sample | None) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._then()
+
+
+def measured(
+    folder: Path,
+    axes: dict[str, Any],
+    *,
+    progress: runner.Progress | None = None,
+    rounds: int = 2,
+    window: str = "1ms",
+    **more: Any,
+) -> Run:
+    """What is measured of a matrix in this process: as `bench run` does it, without its start."""
+    measure = {"window": window, "rounds": rounds}
+    text = json.dumps({"name": "m", "axes": axes, "measure": measure, **more})
+    loaded = matrix.parse(text, "m.yaml", vocabulary())
+    target = runner.Target(folder / "run.jsonl")
+    return runner.run(loaded, plan.make_plan(loaded, vocabulary()), target, progress or Quiet())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,52 +20,19 @@ import pytest
 
 from bench import matrix, plan, runner, stats
 from bench.cli.options import vocabulary
-from bench.model import Cell, Run, Sample
+from bench.model import Run
 from bench.topology import Port, Topology, bond
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
 from tests.netns.conftest import why_no_bond
 from tests.netns.test_run import assert_sound
+from tests.running import Quiet, measured
 
 pytestmark = pytest.mark.netns
 
 FLOWS = 12
 MODULE = Path("/modules/bonding.ko")
 """Where the virtual machines of `make test-kernels` have it."""
-
-
-class Quiet:
-    """A progress that calls back after the first slices."""
-
-    def __init__(self, then: Callable[[], object] = lambda: None, after: int = 0) -> None:
-        self._then, self._left = then, after
-
-    def stage(self, text: str) -> None: ...
-
-    def rounds(self, slices: int) -> None: ...
-
-    def slice(self, cell: Cell, sample: Sample | None) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._then()
-
-
-def run_of(
-    folder: Path,
-    interfaces: list[dict[str, Any]],
-    progress: runner.Progress | None = None,
-    window: str = "1ms",
-    rounds: int = 2,
-    zipped: Sequence[Sequence[str]] = (),
-    **axes: Any,
-) -> Run:
-    """Run a small matrix in this process."""
-    given = {"interface": [{"kind": "bond"} | options for options in interfaces]} | axes
-    measure = {"window": window, "rounds": rounds}
-    text = json.dumps({"name": "m", "axes": given, "measure": measure, "zip": zipped})
-    loaded = matrix.parse(text, "m.yaml", vocabulary())
-    target = runner.Target(folder / "run.jsonl")
-    return runner.run(loaded, plan.make_plan(loaded, vocabulary()), target, progress or Quiet())
 
 
 # Which slaves carry the frames
@@ -87,18 +54,17 @@ INTERFACES: Mapping[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def every_mode(bonding: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Every mode with one flow and with several; each frame is captured or counted on the way."""
-    return run_of(
-        tmp_path_factory.mktemp("bond"),
-        list(INTERFACES.values()),
-        rounds=1,
-        method=["sendto", "tx_ring"],
-        fill=["copy", "prefilled"],
-        zipped=[["method", "fill"]],
-        frame_size=[100],
-        flows=[1, FLOWS],
-        burst=[8],
-        ring=[{"version": 2, "block_size": 4096, "block_nr": 12, "frame_size": 2048}],
-    )
+    axes = {
+        "interface": [{"kind": "bond"} | options for options in INTERFACES.values()],
+        "method": ["sendto", "tx_ring"],
+        "fill": ["copy", "prefilled"],
+        "frame_size": [100],
+        "flows": [1, FLOWS],
+        "burst": [8],
+        "ring": [{"version": 2, "block_size": 4096, "block_nr": 12, "frame_size": 2048}],
+    }
+    folder = tmp_path_factory.mktemp("bond")
+    return measured(folder, axes, rounds=1, zip=[["method", "fill"]])
 
 
 def parts(run: Run, name: str, flows: int) -> list[list[float]]:
@@ -217,16 +183,13 @@ def test_frames_lost_in_a_failover_are_counted_and_explained(
             stack.callback(thread.join)
             thread.start()
 
-        run = run_of(
-            tmp_path,
-            [{"mode": "active-backup", "miimon": 50}],
-            Quiet(cut, after=4),
-            window="1s",
-            rounds=2,
-            method=["sendto", "tx_ring"],
-            frame_size=[100],
-            burst=[8],
-        )
+        axes = {
+            "interface": [{"kind": "bond", "mode": "active-backup", "miimon": 50}],
+            "method": ["sendto", "tx_ring"],
+            "frame_size": [100],
+            "burst": [8],
+        }
+        run = measured(tmp_path, axes, progress=Quiet(cut, after=4), window="1s")
     assert run.failures == {}
     mine = [sample for sample in run.samples if len(sample.per_sink) == 2]
     assert len(mine) == 4

@@ -26,6 +26,7 @@ from tests.running import (
     Bench,
     Outcome,
     ended,
+    measured,
     needs_root,
     needs_setpriv,
     needs_unshare,
@@ -63,7 +64,7 @@ def cells(run: Run, **axes: object) -> list[Cell]:
 # What works
 
 
-def test_every_method_and_frame_size_over_every_interface(bench: Bench) -> None:
+def test_every_method_and_frame_size_over_every_interface(tmp_path: Path) -> None:
     slots = {"block_size": 69632, "block_nr": 4, "frame_size": 69632}
     axes = {
         "interface": KINDS,
@@ -72,13 +73,9 @@ def test_every_method_and_frame_size_over_every_interface(bench: Bench) -> None:
         "burst": [3],
         "ring": [{"version": version, **slots} for version in (1, 2, 3)],
     }
-    outcome = bench("run", bench.matrix(axes))
-    assert outcome.code == 0, outcome.out
-    run = bench.stored()
+    run = measured(tmp_path, axes)
     assert len(run.cells) == 3 * 6 * (4 + 3)
     assert_sound(run, rounds=2)
-    assert "ns/frame" in Path(run.path).with_suffix(".md").read_text()
-    assert len(outcome.complaints) == 1
     for sample in run.samples:
         (cell,) = [cell for cell in run.cells if cell.id == sample.cell]
         most = 3 if cell.method in ("sendmmsg", "tx_ring") else 1
@@ -87,7 +84,7 @@ def test_every_method_and_frame_size_over_every_interface(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("kind", ["veth", "ifb"])
-def test_frames_queue_in_every_qdisc(bench: Bench, kind: str) -> None:
+def test_frames_queue_in_every_qdisc(tmp_path: Path, kind: str) -> None:
     axes = {
         "interface": [kind],
         "method": ["send", "tx_ring"],
@@ -104,9 +101,7 @@ def test_frames_queue_in_every_qdisc(bench: Bench, kind: str) -> None:
             {"kind": "htb", "rate": "100mbit", "burst": "32KiB", "limit": 10},
         ],
     }
-    outcome = bench("run", bench.matrix(axes, rounds=3))
-    assert outcome.code == 0, outcome.out
-    run = bench.stored()
+    run = measured(tmp_path, axes, rounds=3)
     assert len(run.cells) == 24
     assert_sound(run, rounds=3)
     refused = {s.cell for s in run.samples if s.qdisc_drops and s.total("enobufs")}
@@ -115,7 +110,7 @@ def test_frames_queue_in_every_qdisc(bench: Bench, kind: str) -> None:
 
 
 @needs_two_cpus
-def test_two_threads_with_sockets_of_their_own_and_with_a_shared_one(bench: Bench) -> None:
+def test_two_threads_with_sockets_of_their_own_and_with_a_shared_one(tmp_path: Path) -> None:
     axes = {
         "interface": KINDS,
         "method": ["send", "sendmmsg", "tx_ring"],
@@ -126,15 +121,13 @@ def test_two_threads_with_sockets_of_their_own_and_with_a_shared_one(bench: Benc
         "burst": [8],
         "ring": [RING],
     }
-    outcome = bench("run", bench.matrix(axes))
-    assert outcome.code == 0, outcome.out
-    run = bench.stored()
+    run = measured(tmp_path, axes)
     assert_sound(run, rounds=2)
     for sample in run.samples:
         assert len({thread.cpu for thread in sample.threads}) == 2
 
 
-def test_flows_over_every_interface_by_every_method(bench: Bench) -> None:
+def test_flows_over_every_interface_by_every_method(tmp_path: Path) -> None:
     """Bursts and rings that are no multiple of the flows; each frame is captured and compared."""
     axes = {
         "interface": KINDS,
@@ -145,15 +138,13 @@ def test_flows_over_every_interface_by_every_method(bench: Bench) -> None:
         "burst": [3],
         "ring": [RING],
     }
-    outcome = bench("run", bench.matrix(axes))
-    assert outcome.code == 0, outcome.out
-    run = bench.stored()
+    run = measured(tmp_path, axes)
     assert len(run.cells) == 3 * 5 * 2 * 2 * 2
     assert_sound(run, rounds=2)
 
 
 @needs_root
-def test_what_the_peer_of_a_veth_does_is_an_option(bench: Bench) -> None:
+def test_what_the_peer_of_a_veth_does_is_an_option(tmp_path: Path) -> None:
     peers = [{"peer": "stack"}, {"peer": "xdp_drop"}, {"peer": "capture"}, {"rps": "all"}]
     axes = {
         "interface": [{"kind": "veth"} | options for options in peers],
@@ -164,16 +155,13 @@ def test_what_the_peer_of_a_veth_does_is_an_option(bench: Bench) -> None:
         "burst": [8],
         "ring": [RING],
     }
-    outcome = bench("run", bench.matrix(axes))
-    assert outcome.code == 0, outcome.out
-    run = bench.stored()
+    run = measured(tmp_path, axes)
     assert len(run.cells) == 64
     assert_sound(run, rounds=2)
-    assert bench.processes() == {}
 
 
 @needs_two_cpus
-def test_threads_that_are_not_pinned(bench: Bench) -> None:
+def test_threads_that_are_not_pinned(tmp_path: Path) -> None:
     axes = {
         "interface": KINDS,
         "method": ["sendto", "tx_ring"],
@@ -182,12 +170,11 @@ def test_threads_that_are_not_pinned(bench: Bench) -> None:
         "burst": [8],
         "ring": [RING],
     }
-    outcome = bench("run", bench.matrix(axes))
-    assert outcome.code == 0, outcome.out
-    assert_sound(bench.stored(), rounds=2)
+    run = measured(tmp_path, axes)
+    assert_sound(run, rounds=2)
 
 
-def test_knobs_are_in_effect(bench: Bench) -> None:
+def test_knobs_are_in_effect(tmp_path: Path) -> None:
     axes = {
         "interface": ["veth"],
         "method": ["send", "tx_ring"],
@@ -206,9 +193,7 @@ def test_knobs_are_in_effect(bench: Bench) -> None:
         {"packet_loss": True, "qdisc_bypass": True},
         {"mmap_locked": True, "qdisc_bypass": True},
     ]
-    outcome = bench("run", bench.matrix(axes, exclude=exclude))
-    assert outcome.code == 0, outcome.out
-    run = bench.stored()
+    run = measured(tmp_path, axes, exclude=exclude)
     assert_sound(run, rounds=2)
     for cell in run.cells:
         if cell.values["sndbuf"] == "default":
@@ -221,12 +206,10 @@ def test_knobs_are_in_effect(bench: Bench) -> None:
 
 
 @needs_root
-def test_a_forced_send_buffer_is_in_effect(bench: Bench) -> None:
+def test_a_forced_send_buffer_is_in_effect(tmp_path: Path) -> None:
     forced = {"bytes": "64MiB", "force": True}
     axes = {"interface": ["veth"], "method": ["send", "tx_ring"], "burst": [8], "ring": [RING]}
-    outcome = bench("run", bench.matrix({**axes, "sndbuf": [forced]}))
-    assert outcome.code == 0, outcome.out
-    run = bench.stored()
+    run = measured(tmp_path, {**axes, "sndbuf": [forced]})
     assert_sound(run, rounds=2)
     assert {facts["sndbuf"] for facts in run.facts.values() if facts["sndbuf"]} == {2 * 64 * 2**20}
 
@@ -307,13 +290,11 @@ def test_frames_are_checked_that_are_copied_too(bench: Bench) -> None:
     assert list(run.failures) == [cell.id for cell in cells(run, fill="prefilled")]
 
 
-def test_a_ring_that_the_kernel_refuses_is_a_row_and_the_others_go_on(bench: Bench) -> None:
+def test_a_ring_that_the_kernel_refuses_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     # The table of so many blocks is more than kmalloc gives: ENOMEM, before any block is asked for.
     refused = RING | {"block_nr": 700_000}
     axes = {"interface": ["lo"], "method": ["send", "tx_ring"], "ring": [RING, refused]}
-    outcome = bench("run", bench.matrix(axes | {"burst": [8]}, rounds=3))
-    assert outcome.code == 4
-    run = bench.stored()
+    run = measured(tmp_path, axes | {"burst": [8]}, rounds=3)
     (reason,) = run.failures.values()
     assert reason.endswith("700000 blocks of 4096, frames of 2048): Cannot allocate memory")
     assert len(run.samples) == 3 * 2
@@ -359,10 +340,10 @@ def test_an_ended_run_leaves_nothing_and_is_resumed(
     run = bench.stored()
     assert run.end == "done"
     assert run.failures == {}
-    measured = [(sample.cell, sample.round) for sample in run.samples]
-    assert len(measured) == len(set(measured))
-    assert before <= set(measured)
-    missing = {(cell.id, n) for cell in run.cells for n in range(30)} - set(measured)
+    after_all = [(sample.cell, sample.round) for sample in run.samples]
+    assert len(after_all) == len(set(after_all))
+    assert before <= set(after_all)
+    missing = {(cell.id, n) for cell in run.cells for n in range(30)} - set(after_all)
     assert len({round_ for _, round_ in missing}) <= 1
 
 
