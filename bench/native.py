@@ -250,7 +250,7 @@ class Slice:
     threads: tuple[ThreadSample, ...]
     slice_completed: int
     slice_refused: int
-    """Frames that the sender knows were refused: ENOBUFS, and calls cut short."""
+    """Frames that the sender knows were dropped: ENOBUFS, also where a short count hides it."""
     undrained: int
 
 
@@ -303,7 +303,7 @@ class OpenCell:
             wall_ns=raw.wall_ns,
             threads=tuple(_thread_sample(thread) for thread in threads),
             slice_completed=sum(thread.slice.completed for thread in threads),
-            slice_refused=sum(t.slice.enobufs + t.slice.short_counts for t in threads),
+            slice_refused=sum(thread.refused for thread in threads),
             undrained=sum(thread.undrained for thread in threads),
         )
 

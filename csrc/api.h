@@ -116,6 +116,7 @@ struct tx_slice_plan {
 struct tx_thread_sample {
 	struct tx_counts window;	/* counted between the edges */
 	struct tx_counts slice;		/* warm-up and drain included */
+	uint64_t refused;		/* of the slice: told to have been dropped (ENOBUFS) */
 	uint64_t open_ns;		/* CLOCK_MONOTONIC at the edges of the window */
 	uint64_t close_ns;
 	uint64_t cpu_ns;		/* CLOCK_THREAD_CPUTIME_ID */

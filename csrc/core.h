@@ -26,9 +26,20 @@
 /* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */
 struct tx_socket {
 	const struct tx_config *config;
+	unsigned int index;		/* of its thread; 0 of one that all share */
 	int fd;
 	bool mmap_unlocked;
 	void *state;			/* the method's */
+};
+
+/* What a thread has had of its CPU, and how often it gave it up. */
+struct thread_times {
+	uint64_t cpu_ns;		/* CLOCK_THREAD_CPUTIME_ID */
+	uint64_t user_ns;		/* these as getrusage(2) has them */
+	uint64_t system_ns;
+	uint64_t voluntary;
+	uint64_t involuntary;
+	uint64_t run_delay_ns;		/* runnable but not running */
 };
 
 /* A sending thread. counts is a cache line of its own: only the thread writes it. */
@@ -47,6 +58,7 @@ struct tx_thread {
 	size_t stride;
 	size_t memory;			/* bytes of frame and buffer */
 	void *state;			/* the method's */
+	struct thread_times looking;	/* part of a drain: looking whether it is over */
 	struct core_error error;	/* the first failure of a burst */
 };
 
@@ -65,6 +77,7 @@ struct tx_cell {
  */
 struct tx_method {
 	struct method_info info;
+	bool short_hides_enobufs;	/* a call that fails after its first frame tells a count */
 	int (*probe)(struct core_error *error);
 	int (*socket_open)(struct tx_socket *socket, struct core_error *error);
 	void (*socket_close)(struct tx_socket *socket);		/* may be half open */
@@ -84,6 +97,11 @@ const struct tx_method *method_find(const char *name);
 int error_set(struct core_error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int thread_fail(struct tx_thread *thread, int code, const char *call);
+
+/* times.c */
+void times_begin(struct thread_times *times);
+void times_end(struct thread_times *times);
+struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 
 /* sock.c */
 int sock_open(struct tx_socket *socket, struct core_error *error);

@@ -16,6 +16,7 @@ extern const struct tx_method test_crash_method;
 extern const struct tx_method test_zeros_method;
 extern const struct tx_method test_liar_method;
 extern const struct tx_method test_fail_method;
+extern const struct tx_method test_same_method;
 #endif
 
 static const struct tx_method *const methods[] = {
@@ -32,6 +33,7 @@ static const struct tx_method *const methods[] = {
 	&test_zeros_method,
 	&test_liar_method,
 	&test_fail_method,
+	&test_same_method,
 #endif
 };
 

@@ -5,14 +5,11 @@
  * the controlling thread raises the stop flag, drains again and takes its closing edge: the
  * window closes at the completion of its last frame. The loop itself reads no clock.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "core.h"
@@ -23,10 +20,8 @@
 
 struct edge {
 	struct tx_counts counts;
+	struct thread_times times;
 	uint64_t wall_ns;
-	uint64_t cpu_ns;
-	uint64_t run_delay_ns;
-	struct rusage usage;
 	int cpu;
 };
 
@@ -49,48 +44,20 @@ struct slice_thread {
 	int created;
 };
 
-/* Nanoseconds runnable without running (Documentation/scheduler/sched-stats.rst); 0 if unknown. */
-static uint64_t run_delay_ns(void)
-{
-	unsigned long long running = 0, delay = 0;
-	char text[96];
-	ssize_t length;
-	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return 0;
-	length = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (length <= 0)
-		return 0;
-	text[length] = '\0';
-	return sscanf(text, "%llu %llu", &running, &delay) == 2 ? delay : 0;
-}
-
 static void edge_open(const struct tx_thread *thread, struct edge *edge)
 {
-	edge->run_delay_ns = run_delay_ns();
 	edge->cpu = sched_getcpu();
-	getrusage(RUSAGE_THREAD, &edge->usage);
 	edge->counts = thread->counts;
-	edge->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	times_begin(&edge->times);
 	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
 static void edge_close(const struct tx_thread *thread, struct edge *edge)
 {
 	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
-	edge->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	times_end(&edge->times);
 	edge->counts = thread->counts;
-	getrusage(RUSAGE_THREAD, &edge->usage);
 	edge->cpu = sched_getcpu();
-	edge->run_delay_ns = run_delay_ns();
-}
-
-static uint64_t timeval_ns(const struct timeval *to, const struct timeval *from)
-{
-	return (uint64_t)((to->tv_sec - from->tv_sec) * (int64_t)NSEC_PER_SEC +
-			  (to->tv_usec - from->tv_usec) * 1000);
 }
 
 static struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
@@ -110,17 +77,19 @@ static struct tx_counts counts_between(const struct tx_counts *from, const struc
 static void sample_fill(struct tx_thread_sample *sample, const struct tx_thread *thread,
 			const struct edge *open, const struct edge *close)
 {
+	const struct thread_times all = times_between(&open->times, &close->times);
+	const struct thread_times used = times_between(&thread->looking, &all);
 	const int wanted = thread->config->cpus[thread->index];
 
 	sample->window = counts_between(&open->counts, &close->counts);
 	sample->open_ns = open->wall_ns;
 	sample->close_ns = close->wall_ns;
-	sample->cpu_ns = close->cpu_ns - open->cpu_ns;
-	sample->user_ns = timeval_ns(&close->usage.ru_utime, &open->usage.ru_utime);
-	sample->system_ns = timeval_ns(&close->usage.ru_stime, &open->usage.ru_stime);
-	sample->run_delay_ns = close->run_delay_ns - open->run_delay_ns;
-	sample->voluntary = (uint64_t)(close->usage.ru_nvcsw - open->usage.ru_nvcsw);
-	sample->involuntary = (uint64_t)(close->usage.ru_nivcsw - open->usage.ru_nivcsw);
+	sample->cpu_ns = used.cpu_ns;
+	sample->user_ns = used.user_ns;
+	sample->system_ns = used.system_ns;
+	sample->run_delay_ns = used.run_delay_ns;
+	sample->voluntary = all.voluntary;
+	sample->involuntary = used.involuntary;
 	sample->cpu = close->cpu;
 	sample->moved = open->cpu != close->cpu || (wanted >= 0 && close->cpu != wanted);
 }
@@ -156,12 +125,12 @@ static void barrier_wait(struct slice_run *run)
 	}
 }
 
-static int thread_warm_up(const struct tx_method *method, struct tx_thread *thread,
-			  const struct tx_slice_plan *plan)
+/* What is left of it in the kernel (frames, or bytes), which is nothing; or -errno. */
+static int64_t thread_warm_up(const struct tx_method *method, struct tx_thread *thread,
+			      const struct tx_slice_plan *plan)
 {
 	const uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + plan->warmup_ns;
 	unsigned int bursts;
-	int64_t left;
 
 	thread->deadline_ns = end_ns + plan->drain_ns;
 	for (bursts = 0; bursts < WARMUP_BURSTS || clock_ns(CLOCK_MONOTONIC) < end_ns; bursts++)
@@ -169,8 +138,7 @@ static int thread_warm_up(const struct tx_method *method, struct tx_thread *thre
 			break;
 	if (thread->error.code)
 		return thread->error.code;
-	left = method->drain(thread, clock_ns(CLOCK_MONOTONIC) + plan->drain_ns);
-	return left < 0 ? (int)left : 0;
+	return method->drain(thread, clock_ns(CLOCK_MONOTONIC) + plan->drain_ns);
 }
 
 static void *thread_main(void *argument)
@@ -182,7 +150,7 @@ static void *thread_main(void *argument)
 	struct tx_thread_sample *sample = &run->slice->thread[thread->index];
 	const struct tx_counts before = thread->counts;
 	struct edge open, close;
-	int64_t left = 0;
+	int64_t early, left = 0;
 
 	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);	/* naps of a drain: not 50 us too long */
 	/*
@@ -192,10 +160,12 @@ static void *thread_main(void *argument)
 	 */
 	if (run->cell->config.threads == 1)
 		unshare(CLONE_FILES);
-	if (thread_warm_up(method, thread, run->plan) < 0)
+	early = thread_warm_up(method, thread, run->plan);
+	if (early < 0)
 		stop_set(run->cell, 1);
 	barrier_wait(run);
 
+	thread->looking = (struct thread_times) { 0 };
 	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + run->plan->window_ns +
 			      run->plan->drain_ns;
 	edge_open(thread, &open);
@@ -212,7 +182,11 @@ static void *thread_main(void *argument)
 		stop_set(run->cell, 1);
 	sample_fill(sample, thread, &open, &close);
 	sample->slice = counts_between(&before, &thread->counts);
-	sample->undrained = left > 0 ? (uint64_t)left : 0;
+	sample->refused = sample->slice.enobufs;
+	/* Of calls that do not wait, a short count may as well hide EAGAIN: those tell nothing. */
+	if (method->short_hides_enobufs && !run->cell->config.msg_dontwait)
+		sample->refused += sample->slice.short_counts;
+	sample->undrained = early > 0 ? (uint64_t)early : left > 0 ? (uint64_t)left : 0;
 	return NULL;
 }
 
@@ -392,17 +366,19 @@ static int config_check(const struct tx_config *config, struct core_error *error
 
 static int cell_sockets(struct tx_cell *cell, struct core_error *error)
 {
+	const unsigned int sockets = cell->config.socket_shared ? 1 : cell->config.threads;
 	unsigned int i;
 	int err = 0;
 
 	if (!cell->method->socket_open)
 		return 0;
-	cell->socket_nr = cell->config.socket_shared ? 1 : cell->config.threads;
-	cell->sockets = calloc(cell->socket_nr, sizeof(*cell->sockets));
+	cell->sockets = calloc(sockets, sizeof(*cell->sockets));
 	if (!cell->sockets)
-		return error_set(error, ENOMEM, "%u sockets", cell->socket_nr);
-	for (i = 0; i < cell->socket_nr; i++) {
+		return error_set(error, ENOMEM, "%u sockets", sockets);
+	cell->socket_nr = sockets;
+	for (i = 0; i < sockets; i++) {
 		cell->sockets[i].config = &cell->config;
+		cell->sockets[i].index = i;
 		cell->sockets[i].fd = -1;
 	}
 	for (i = 0; i < cell->socket_nr && !err; i++)

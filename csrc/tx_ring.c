@@ -190,14 +190,16 @@ static int ring_slots(const struct tx_config *config, struct ring *ring, struct 
 }
 
 /*
- * Every slot gets a whole frame once, numbered by slot; fill: copy then writes over it.
+ * Every slot gets a whole frame once, numbered by slot; fill: copy then writes over it. A shared
+ * ring has the first thread's address in all of them.
  *
  * With vnet_hdr a virtio_net_hdr stands before it. It asks for no offload; its hdr_len says that
  * the whole frame belongs into the skb's linear part (tpacket_fill_skb copies that much), which
  * spares devices that cannot keep foreign pages their own, dearer copy (veth: skb_copy_ubufs).
  */
-static void ring_prefill(const struct tx_config *config, struct ring *ring)
+static void ring_prefill(const struct tx_socket *socket, struct ring *ring)
 {
+	const struct tx_config *config = socket->config;
 	const struct virtio_net_hdr header = { .hdr_len = (uint16_t)config->frame_size };
 	unsigned int i;
 
@@ -205,7 +207,7 @@ static void ring_prefill(const struct tx_config *config, struct ring *ring)
 		unsigned char *frame = ring->slots[i] + ring->data_offset;
 
 		if (i < config->flows) {
-			frame_build(frame, config, 0, i);
+			frame_build(frame, config, socket->index, i);
 		} else {
 			memcpy(frame, ring->slots[i - config->flows] + ring->data_offset,
 			       config->frame_size);
@@ -262,7 +264,7 @@ static int ring_socket_open(struct tx_socket *socket, struct core_error *error)
 	if (!err)
 		err = ring_slots(config, ring, error);
 	if (!err)
-		ring_prefill(config, ring);
+		ring_prefill(socket, ring);
 	if (!err)
 		err = sock_bind(socket, error);
 	return err;
@@ -457,7 +459,7 @@ static void ring_facts(const struct tx_cell *cell, struct tx_facts *facts)
 	facts->memory += (uint64_t)ring->length * cell->socket_nr;
 	if (cell->config.prefilled) {
 		facts->number_period = ring->slot_nr;
-		facts->streams = 1;		/* every ring's slots were filled alike */
+		facts->streams = cell->socket_nr;
 	}
 }
 

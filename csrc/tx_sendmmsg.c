@@ -106,6 +106,7 @@ const struct tx_method sendmmsg_method = {
 			 KNOB_QDISC_BYPASS | KNOB_FLOWS,
 		.max_burst = SENDMMSG_MAX,
 	},
+	.short_hides_enobufs = true,
 	.probe = sock_probe,
 	.socket_open = sock_open_bound,
 	.open = sendmmsg_open,

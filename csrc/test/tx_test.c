@@ -154,3 +154,38 @@ const struct tx_method test_fail_method = {
 	.burst = fail_burst,
 	.drain = sock_drain,
 };
+
+static int same_open(struct tx_thread *thread, struct core_error *error)
+{
+	return frame_buffers(thread, thread->config->burst, error);
+}
+
+static int same_burst(struct tx_thread *thread)
+{
+	const unsigned int burst = thread->config->burst;
+	unsigned int i;
+
+	for (i = 0; i < burst; i++)
+		if (test_send(thread) < 0)
+			return thread_fail(thread, errno, "test_same");
+	count(&thread->counts.requested, burst);
+	count(&thread->counts.submitted, burst);
+	count(&thread->counts.calls, burst);
+	return 0;
+}
+
+static void same_facts(const struct tx_cell *cell, struct tx_facts *facts)
+{
+	facts->number_period = cell->config.burst;
+}
+
+const struct tx_method test_same_method = {
+	.info = { "test_same", "sends the first frame of a burst only, again and again",
+		  "packet_snd", (TEST_KNOBS | KNOB_BURST) & ~KNOB_FILL, 0 },
+	.probe = sock_probe,
+	.socket_open = sock_open_bound,
+	.open = same_open,
+	.burst = same_burst,
+	.drain = sock_drain,
+	.facts = same_facts,
+};
