@@ -13,6 +13,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from bench.counters import CounterReader, account, settle
 from bench.errors import BenchError
@@ -103,11 +104,14 @@ class FrameCheck:
             return
         if not self._receivers:
             self._receivers = [_capture(port) for port in self._topology.rx]
-        for receiver in self._receivers:
-            _make_room(receiver, cell)
+        room = min(_make_room(receiver, cell) for receiver in self._receivers)
+        position = 0
         try:
             for thread in range(cell.threads):
-                _check_thread(cell, opened, self._topology, facts, self._receivers, thread)
+                if not _goes_on(cell, facts):
+                    position = 0
+                check = _Check(cell, self._topology, facts, self._receivers, room, thread)
+                position = check.bursts(opened, position)
         except BaseException:
             self.close()  # with what may still arrive of this cell
             raise
@@ -150,13 +154,20 @@ def _capture(port: Port) -> socket.socket:
     return receiver
 
 
-def _make_room(receiver: socket.socket, cell: Cell) -> None:
+def _room_for(cell: Cell) -> int:
+    """Bytes of two bursts, as the kernel charges them to a receive buffer."""
     burst = max(16, int(cell.values["burst"] or 1))  # type: ignore[arg-type]
-    room = min(2 * burst * (cell.frame_size + SKB_OVERHEAD), RCVBUF_MAX)
+    return min(2 * burst * (cell.frame_size + SKB_OVERHEAD), RCVBUF_MAX)
+
+
+def _make_room(receiver: socket.socket, cell: Cell) -> int:
+    """Bytes that its buffer has then: without CAP_NET_ADMIN not more than net.core.rmem_max."""
+    room = _room_for(cell)
     try:
         receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
     except PermissionError:
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    return receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # socket(7): doubled
 
 
 def _receive(receivers: Sequence[socket.socket], wanted: int) -> list[bytes]:
@@ -182,46 +193,69 @@ def _is_of_the_link(frame: bytes) -> bool:
     return frame[12:14] == SLOW_PROTOCOLS
 
 
-def _check_thread(
-    cell: Cell,
-    opened: OpenCell,
-    topology: Topology,
-    facts: Facts,
-    receivers: Sequence[socket.socket],
-    thread: int,
-) -> None:
-    stream = thread if facts.streams > 1 else 0
-    flows, copies = _flows(cell), topology.delivery.copies
-    number_at = slice(HEADER, HEADER + 8) if flows == 1 else slice(FLOW_HEADERS, FLOW_HEADERS + 8)
+def _goes_on(cell: Cell, facts: Facts) -> bool:
+    """Whether a thread's numbers go on where those of the thread before it stopped: slots' do."""
+    return facts.number_period > 0 and facts.ring_frames > 0 and cell.values["socket"] == "shared"
 
-    def number_in(frame: bytes) -> int:
-        return int.from_bytes(frame[number_at], "little")
 
-    # A shared ring goes on where the thread before stopped; only slots are numbered in a row.
-    slots_in_order = bool(facts.ring_frames) and cell.threads == 1 and not topology.unordered
-    in_order = not facts.number_period or slots_in_order
-    position = 0
-    for sent in _bursts(cell, opened, facts, thread):
-        # On lo a ring's frames share their pages with the receiver: read before the next burst.
-        frames = _receive(receivers, sent * copies)
-        if len(frames) != sent * copies:
-            raise BenchError(f"wrong frames: {len(frames)} arrived of {sent * copies} completed")
-        if topology.unordered:
-            frames.sort(key=number_in)
-        for frame in frames:
-            if in_order:
-                number = position // copies
-                number = number % facts.number_period if facts.number_period else number
-            else:
-                number = min(number_in(frame), facts.number_period - 1)
-            meant = expected_frame(
-                cell.frame_size, topology.dst_mac, topology.src_mac, stream, number, flows
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Of the frames of one thread; ``room`` is what a receiver's buffer has, in bytes."""
+
+    cell: Cell
+    topology: Topology
+    facts: Facts
+    receivers: Sequence[socket.socket]
+    room: int
+    thread: int
+
+    def bursts(self, opened: OpenCell, position: int) -> int:
+        """Compare each burst that arrives; the position in the stream of frames after the last."""
+        copies = self.topology.delivery.copies
+        for sent in _bursts(self.cell, opened, self.facts, self.thread):
+            # On lo a ring's frames share their pages with the receiver: read before the next burst.
+            frames = _receive(self.receivers, sent * copies)
+            if len(frames) != sent * copies:
+                raise BenchError(self._miscounted(len(frames), sent * copies))
+            meant = [self._meant(position, k) for k in range(sent) for _ in range(copies)]
+            if self.topology.unordered:
+                frames.sort(key=self._number_in)
+                meant.sort(key=self._number_in)
+            for k, (frame, wanted) in enumerate(zip(frames, meant, strict=True)):
+                if self.topology.readdressed:
+                    wanted = wanted[:6] + frame[6:12] + wanted[12:]
+                if frame != wanted:
+                    raise BenchError(
+                        f"wrong frames: frame {position + k // copies}: {difference(frame, wanted)}"
+                    )
+            position += sent
+        return position
+
+    def _meant(self, position: int, k: int) -> bytes:
+        """Frame k of a burst that begins at a position of the stream."""
+        flows, period = _flows(self.cell), self.facts.number_period
+        starts_again = period > 0 and not self.facts.ring_frames and flows == 1
+        number = k if starts_again else position + k
+        return expected_frame(
+            self.cell.frame_size,
+            self.topology.dst_mac,
+            self.topology.src_mac,
+            self.thread if self.facts.streams > 1 else 0,
+            number % period if period else number,
+            flows,
+        )
+
+    def _number_in(self, frame: bytes) -> int:
+        at = HEADER if _flows(self.cell) == 1 else FLOW_HEADERS
+        return int.from_bytes(frame[at : at + 8], "little")
+
+    def _miscounted(self, arrived: int, completed: int) -> str:
+        if arrived < completed and self.room < _room_for(self.cell):
+            return (
+                f"its frames cannot be checked: {arrived} of {completed} fit into a receive buffer "
+                f"of {self.room} bytes; raise net.core.rmem_max to {_room_for(self.cell)}"
             )
-            if topology.readdressed:
-                meant = meant[:6] + frame[6:12] + meant[12:]
-            if frame != meant:
-                raise BenchError(f"wrong frames: frame {position}: {difference(frame, meant)}")
-            position += 1
+        return f"wrong frames: {arrived} arrived of {completed} completed"
 
 
 def difference(frame: bytes, meant: bytes) -> str:

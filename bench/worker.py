@@ -141,6 +141,8 @@ class _Cells:
         # Threads that are not pinned run where the one may that starts them: this one.
         os.sched_setaffinity(0, self._cpus_of(cell) if _is_free(cell) else self._aside)
         at_ns, cpus = time.time_ns(), self._cpus_of(cell)
+        if topology is not None:
+            self._readers[topology].carrier_lost()  # what happened before is not this slice's
         cpus_before = self._cpu_reader.read(cpus)
         before = None if topology is None else self._readers[topology].read()
         measured = opened.slice(self._setup.slice_plan)

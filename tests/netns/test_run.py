@@ -243,8 +243,8 @@ def test_two_runs_at_the_same_time(bench: Bench) -> None:
 @anykernel
 def test_a_cell_that_goes_wrong_is_a_row_and_the_others_go_on(bench: Bench) -> None:
     bench.environment["BENCH_CORE"] = "test"
-    bad = ["test_crash", "test_zeros", "test_liar", "test_fail"]
-    axes = {"interface": ["lo", "veth"], "method": ["send", *bad], "frame_size": [64]}
+    bad = ["test_crash", "test_zeros", "test_liar", "test_fail", "test_same"]
+    axes = {"interface": ["lo", "veth"], "method": ["send", *bad], "burst": [2]}
     outcome = bench("run", bench.matrix(axes, rounds=4))
     assert outcome.code == 4
     run = bench.stored()
@@ -267,6 +267,8 @@ def test_a_cell_that_goes_wrong_is_a_row_and_the_others_go_on(bench: Bench) -> N
         ("test_liar", "veth"): "",
         ("test_fail", "lo"): "test_fail (thread 0): Input/output error",
         ("test_fail", "veth"): "test_fail (thread 0): Input/output error",
+        ("test_same", "lo"): "wrong frames: frame 1: number: byte 14 is 0x00, 0x01 meant",
+        ("test_same", "veth"): "wrong frames: frame 1: number: byte 14 is 0x00, 0x01 meant",
     }
     for reason in reasons.values():
         assert reason in outcome.out
