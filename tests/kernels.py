@@ -13,7 +13,7 @@ import selectors
 import socket
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -82,7 +82,10 @@ class Guest:
 
     def read(self) -> bool:
         """What it has told meanwhile; False where it is at its end."""
-        told = self.port.recv(2**16)
+        try:
+            told = self.port.recv(2**16)
+        except ConnectionError:  # it died with an order unread
+            return False
         *lines, self.unread = (self.unread + told).split(b"\n")
         for line in lines:
             ((what, value),) = json.loads(line).items()
@@ -96,7 +99,8 @@ class Guest:
     def _next(self, _: None) -> None:
         test = self.work.take(self.front)
         self.given += test is not None
-        self.port.sendall(b"\n" if test is None else b"%d\n" % test)
+        with suppress(ConnectionError):  # it died as it asked: read() will tell
+            self.port.sendall(b"\n" if test is None else b"%d\n" % test)
 
     def _started(self, name: str) -> None:
         self.doing = f"in {name}"

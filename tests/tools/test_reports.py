@@ -142,6 +142,16 @@ def test_a_machine_that_did_not_end_well_shows_the_end_of_its_console(
     assert console == ["booting", "Kernel panic"]
 
 
+def test_a_machine_that_dies_with_an_order_unread_is_at_its_end(
+    guest: kernels.Guest, machine: tuple[socket.socket, socket.socket]
+) -> None:
+    tell(guest, machine[1], {"collected": 2}, {"next": None}, {"started": NAME})
+    machine[1].close()
+    assert not guest.read()
+    guest._next(None)
+    assert f"died, or hung for 300 s, in {NAME}" in guest.complaint()
+
+
 def test_a_machine_that_is_silent_for_too_long_is_given_up(
     guest: kernels.Guest,
     machine: tuple[socket.socket, socket.socket],

@@ -58,7 +58,8 @@ def need_qemu() -> None:
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise BenchError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
+            reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise BenchError(f"{' '.join(command)}: {reason[-1]}")
 
 
 @contextmanager
@@ -68,17 +69,18 @@ def system() -> Iterator[BinaryIO]:
     In memory, as all that a machine is made of: whatever ends this process, nothing is left.
     """
     for variant in ("", "test"):  # no machine has a compiler
-        subprocess.run(
-            [PYTHON, "-c", "from bench import native; native.ensure_built()"],
-            cwd=ROOT,
-            env=os.environ | {"BENCH_CORE": variant},
-            check=True,
-        )
-    compiled = [PYTHON, "-m", "compileall", "-q", "bench", "tests", "tools"]
-    subprocess.run(compiled, cwd=ROOT, check=True)
+        build = [PYTHON, "-c", "from bench import native; native.ensure_built()"]
+        _prepare(build, os.environ | {"BENCH_CORE": variant})
+    _prepare([PYTHON, "-m", "compileall", "-q", "bench", "tests", "tools"], os.environ)
     with _memory("system") as out:
         write_system(out)
         yield out
+
+
+def _prepare(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    if done.returncode != 0:  # it has said why
+        raise BenchError(f"no machine is started: {' '.join(command)} failed")
 
 
 @dataclass(frozen=True, slots=True)
