@@ -19,6 +19,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -37,6 +38,7 @@ from bench.topology import Topology, entered
 
 PR_SET_PDEATHSIG = 1
 CHILD = "from bench.worker import main; main()"
+CLOSED_AT_A_TIME = 32
 ANSWER_SLACK_S = 30.0
 """Beyond what a slice may take by itself; a worker that is silent for longer hangs."""
 
@@ -133,6 +135,14 @@ class _Cells:
 
     def close(self, cell: str) -> None:
         self._open.pop(cell)[2].close()
+
+    def close_all(self) -> None:
+        """Many at a time: each packet socket's close waits for an RCU grace period of its own
+        (net/packet/af_packet.c, ``packet_release``), some 15 ms; at a process' end, too."""
+        with ThreadPoolExecutor(CLOSED_AT_A_TIME) as pool:
+            for _, _, opened in self._open.values():
+                pool.submit(opened.close)
+        self._open.clear()
 
     def run(self, request: RunSlice) -> Sample:
         cell, topology, opened = self._open[request.cell]
@@ -253,6 +263,7 @@ def serve(connection: Connection) -> None:
         connection.send(cells if isinstance(cells, Failure) else None)
         if not isinstance(cells, _Cells):
             return
+        stack.callback(cells.close_all)
         # Not before: the core, and what else was imported, may lie where only root can read.
         privileges.shed(privileges.WORKER)
         gc.freeze()
