@@ -88,8 +88,7 @@ def borrow(options: DeviceOptions, mtu: int, qdisc: str | None, allowed: Allowed
     check_allowed([options.name], allowed)
     with _home() as netns_fd:
         port = _find(netns_fd, options.name)
-        with journal.locked(port):
-            _restore(port)
+        with _own(port):
             entry = _examined(port, mtu, qdisc, allowed)
             if entry.mtu_set is None and entry.qdisc_set is None:
                 yield
@@ -100,6 +99,18 @@ def borrow(options: DeviceOptions, mtu: int, qdisc: str | None, allowed: Allowed
             finally:
                 with interrupts.held():
                     _restore(port)
+
+
+@contextmanager
+def _own(port: Port) -> Iterator[str]:
+    """Have a device for oneself, as it is without bench: what was undone of a run that was killed.
+
+    Raises NotAllowed where another run has it.
+    """
+    with journal.locked(port):
+        with interrupts.held():
+            done = _restore(port)
+        yield done
 
 
 def check_allowed(names: Sequence[str], allowed: Allowed) -> None:
@@ -129,9 +140,8 @@ def restore_all() -> list[str]:
 
 def _restored(port: Port) -> str:
     try:
-        with journal.locked(port), interrupts.held():
-            done = _restore(port)
-        return f"after a run that was killed: {done}" if done else ""
+        with _own(port) as done:
+            return f"after a run that was killed: {done}" if done else ""
     except NotAllowed:
         return ""
     except BenchError as error:
@@ -358,14 +368,19 @@ def _is_there(port: Port) -> bool:
 def describe(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What figures depend on, of each device that is there, as JSON-able values.
 
-    MTU and qdisc are those that were found. What is not known is left out, and so are addresses:
-    results are shown to others.
+    MTU and qdisc are those that a run of it will find: not while another one has it, which has set
+    its own. Raises NotAllowed then. What is not known is left out, and so are addresses: results
+    are shown to others.
     """
     with _home() as netns_fd:
         found = {}
         for name in names:
             try:
-                found[name] = _described(_find(netns_fd, name))
+                port = _find(netns_fd, name)
+                with _own(port):
+                    found[name] = _described(port)
+            except NotAllowed:
+                raise
             except BenchError:
                 continue  # its cells say why they fail
         return found

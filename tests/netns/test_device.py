@@ -836,6 +836,24 @@ def test_a_device_is_described_as_it_was_found(host: Host) -> None:
     json.dumps(facts)
 
 
+def test_what_another_run_has_set_is_not_how_a_device_was_found(host: Host) -> None:
+    with (
+        entered(host.netns_fd),
+        up(DEVICE, "pfifo", 8000, ETH1),
+        pytest.raises(NotAllowed, match="eth1: another run"),
+    ):
+        describe(["eth1"])
+
+
+def test_nor_is_what_a_killed_run_has_left(host: Host) -> None:
+    left_by_a_killed_run(host, mtu_set=9000, qdisc_set="pfifo")
+    host.sh("ip", "link", "set", "eth1", "mtu", "9000")
+    host.set_qdisc(SET_BY_SOMEBODY["pfifo"])
+    with entered(host.netns_fd):
+        facts = describe(["eth1"])["eth1"]
+    assert (facts["qdisc"], facts["mtu"]) == ("noqueue", 1500)
+
+
 def test_permission_is_asked_for_every_device() -> None:
     with pytest.raises(UsageError) as refused:
         device.check_allowed(["eth1", "eth2"], Allowed(("eth3",)))
