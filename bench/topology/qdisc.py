@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _ROOT = 0xFFFFFFFF
 """TC_H_ROOT: include/uapi/linux/pkt_sched.h"""
+_HANDLE, _OTHER_HANDLE = 0x10000, 0x20000
+"""1: and 2:, as tc shows them."""
 _U32_MAX = 2**32 - 1
 _TICK_NS = 64
 """PSCHED_SHIFT is 6: include/net/pkt_sched.h"""
@@ -107,10 +109,8 @@ def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
 def kept(port: Port) -> dict[str, Any]:
     """The qdisc that a port already has at its root, by its kind alone."""
     with rtnl(port.netns_fd) as ip, refusals(f"qdisc of {port.ifname}"):
-        for message in ip.get_qdiscs(index=port.ifindex):
-            if message["index"] == port.ifindex and message["parent"] == _ROOT:
-                return {"kind": message.get_attr("TCA_KIND")}
-    return {"kind": "noqueue"}
+        present = _at(ip, port.ifindex, _ROOT)
+    return {"kind": present.get_attr("TCA_KIND") if present else "noqueue"}
 
 
 def _check(kind: str, asked: Mapping[str, int], effective: Mapping[str, int]) -> None:
@@ -131,15 +131,33 @@ def _tick_bytes(asked: Mapping[str, int]) -> float:
 # What the kernel is told and tells, in its own units
 
 
+def _at(ip: IPRoute, ifindex: int, parent: int) -> Any:
+    """The qdisc below a parent, None where the kernel tells of none."""
+    for message in ip.get_qdiscs(index=ifindex):
+        if (message["index"], message["parent"]) == (ifindex, parent):
+            return message
+    return None
+
+
 def _qdisc_at(ip: IPRoute, ifindex: int, parent: int, kind: str) -> Any:
     """The TCA_OPTIONS of the qdisc below a parent, which must be of this kind."""
-    for message in ip.get_qdiscs(index=ifindex):
-        if message["index"] == ifindex and message["parent"] == parent:
-            found = message.get_attr("TCA_KIND")
-            if found == kind:
-                return message.get_attr("TCA_OPTIONS")
-            raise BenchError(f"qdisc {kind} was set, but the kernel has {found}")
-    raise BenchError(f"qdisc {kind} was set, but the kernel has none there")
+    present = _at(ip, ifindex, parent)
+    found = present.get_attr("TCA_KIND") if present else "none there"
+    if found != kind:
+        raise BenchError(f"qdisc {kind} was set, but the kernel has {found}")
+    return present.get_attr("TCA_OPTIONS")
+
+
+def _replace_root(ip: IPRoute, ifindex: int, kind: str, options: Mapping[str, Any]) -> int:
+    """Set a root qdisc, with another handle than the one that is there; that handle.
+
+    With the same one the kernel would not replace but change it, and refuses if it is of another
+    kind (net/sched/sch_api.c, ``tc_modify_qdisc``).
+    """
+    present = _at(ip, ifindex, _ROOT)
+    handle = _OTHER_HANDLE if present and present["handle"] == _HANDLE else _HANDLE
+    ip.tc("replace", kind, ifindex, handle=handle, options=options)
+    return handle
 
 
 def _rate_fields(name: str, bit_rate: int) -> dict[str, int]:
@@ -192,7 +210,7 @@ class BfifoOptions(Options):
 
 def _fifo_installer(kind: str) -> Callable[[IPRoute, int, Any], None]:
     def install_fifo(ip: IPRoute, ifindex: int, options: PfifoOptions | BfifoOptions) -> None:
-        ip.tc("replace", kind, ifindex, handle="1:", options={"limit": options.limit})
+        _replace_root(ip, ifindex, kind, {"limit": options.limit})
 
     return install_fifo
 
@@ -221,7 +239,7 @@ def _install_tbf(ip: IPRoute, ifindex: int, options: TbfOptions) -> None:
         ("TCA_TBF_RATE64", options.rate // 8),
         ("TCA_TBF_BURST", options.burst),
     ]
-    ip.tc("replace", "tbf", ifindex, handle="1:", options={"attrs": attributes})
+    _replace_root(ip, ifindex, "tbf", {"attrs": attributes})
 
 
 def _read_tbf(ip: IPRoute, ifindex: int, asked: TbfOptions) -> dict[str, int]:
@@ -246,7 +264,8 @@ class HtbOptions(Bucket):
     """Most frames in the class's pfifo."""
 
 
-_HTB_ROOT, _HTB_CLASS = 0x10000, 0x10001
+_HTB_CLASS = 1
+"""The number of the class below its qdisc's handle."""
 _HTB_VERSION = 3
 _HTB_R2Q = 10
 _HTB_QUANTUM = 60_000
@@ -256,7 +275,7 @@ def _install_htb(ip: IPRoute, ifindex: int, options: HtbOptions) -> None:
     glob = {
         "version": _HTB_VERSION,
         "rate2quantum": _HTB_R2Q,
-        "defcls": _HTB_CLASS - _HTB_ROOT,
+        "defcls": _HTB_CLASS,
     }
     ticks = _burst_ticks(options.burst, options.rate)
     parms = {
@@ -273,23 +292,10 @@ def _install_htb(ip: IPRoute, ifindex: int, options: HtbOptions) -> None:
         ("TCA_HTB_CEIL64", options.rate // 8),
     ]
     of_root = [("TCA_HTB_INIT", glob)]
-    ip.tc("replace", "htb", ifindex, handle=_HTB_ROOT, options={"attrs": of_root})
-    ip.tc(
-        "add-class",
-        "htb",
-        ifindex,
-        handle=_HTB_CLASS,
-        parent=_HTB_ROOT,
-        options={"attrs": of_class},
-    )
-    ip.tc(
-        "add",
-        "pfifo",
-        ifindex,
-        handle="10:",
-        parent=_HTB_CLASS,
-        options={"limit": options.limit},
-    )
+    root = _replace_root(ip, ifindex, "htb", {"attrs": of_root})
+    only = root | _HTB_CLASS
+    ip.tc("add-class", "htb", ifindex, handle=only, parent=root, options={"attrs": of_class})
+    ip.tc("add", "pfifo", ifindex, handle="10:", parent=only, options={"limit": options.limit})
 
 
 def _read_htb(ip: IPRoute, ifindex: int, _asked: HtbOptions) -> dict[str, int]:
@@ -301,7 +307,7 @@ def _read_htb(ip: IPRoute, ifindex: int, _asked: HtbOptions) -> dict[str, int]:
     return {
         "rate": rate,
         "burst": _burst_bytes(parms["buffer"], rate),
-        "limit": _qdisc_at(ip, ifindex, _HTB_CLASS, "pfifo")["limit"],
+        "limit": _qdisc_at(ip, ifindex, shaped["handle"], "pfifo")["limit"],
     }
 
 

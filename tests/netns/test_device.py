@@ -24,7 +24,7 @@ from bench.errors import BenchError, NotAllowed, UsageError
 from bench.model import Run
 from bench.topology import Port, device, ethtool, journal, link, rootqdisc
 from bench.topology.device import describe, restore_all
-from bench.topology.kinds import up
+from bench.topology.kinds import QDISC_KINDS, up
 from bench.topology.link import Allowed
 from bench.topology.netns import entered, private_netns
 from tests.running import UNPRIVILEGED, Bench, ended, needs_root, needs_setpriv, wait_for
@@ -47,6 +47,9 @@ SET_BY_SOMEBODY = {
     "tbf": ("handle", "9:", "tbf", *("rate", "9gbit", "burst", "30001"), *("limit", "1mb"),
             *("peakrate", "10gbit", "mtu", "9000")),
     "mq": ("handle", "8a:", "mq"),
+    "pfifo with bench's handle": ("handle", "1:", "pfifo", "limit", "77"),
+    "tbf with bench's handle": ("handle", "1:", "tbf", *("rate", "9gbit", "burst", "30001"),
+            *("limit", "1mb")),
 }  # fmt: skip
 NOTHING = {"method": ["null"], "frame_size": [64]}
 
@@ -207,7 +210,20 @@ def test_the_qdisc_and_the_mtu_are_changed_while_it_is_borrowed(host: Host, foun
     ):
         mtu, _, *qdiscs = host.state()
         assert (mtu, topology.mtu) == ("8000", 8000)
-        assert qdiscs == ["qdisc pfifo 1: root refcnt 3 limit 50p"]
+        handle = "2:" if " 1: root" in before[2] else "1:"
+        assert qdiscs == [f"qdisc pfifo {handle} root refcnt 3 limit 50p"]
+    assert host.state() == before
+
+
+@pytest.mark.parametrize("kind", QDISC_KINDS)
+def test_any_qdisc_takes_the_place_of_one_with_its_own_handle(host: Host, kind: str) -> None:
+    host.set_qdisc(SET_BY_SOMEBODY["tbf with bench's handle"])
+    before = host.state()
+    bucket = {"rate": "1gbit", "burst": "32KiB", "limit": 65536}
+    wanted = {"kind": kind} | (bucket if kind in ("tbf", "htb") else {})
+    with entered(host.netns_fd), up(DEVICE, wanted, 0, ETH1) as topology:
+        assert topology.qdisc["kind"] == kind
+        assert host.state()[2] != before[2]
     assert host.state() == before
 
 
