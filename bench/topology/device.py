@@ -312,17 +312,21 @@ def _restore(port: Port) -> str:
     if entry is None:
         return ""
     port = Port(port.netns_fd, port.ifindex, entry.name)
-    try:
-        done = [*_restore_mtu(port, entry), *_restore_qdisc(port, entry)]
-    except BenchError as error:
-        if not _is_there(port):
-            done = ["is gone"]
-        else:
-            found = f"MTU {entry.mtu}, qdisc {entry.qdisc}"
-            raise BenchError(
-                f"device {entry.name}: cannot be given back as it was found ({found}): {error}; "
-                f"put that right, then remove {journal.path_of(port)}"
-            ) from error
+    done: list[str] = []
+    failed: list[str] = []
+    for restore in (_restore_mtu, _restore_qdisc):
+        try:
+            done += restore(port, entry)
+        except BenchError as error:
+            failed.append(str(error))
+    if failed and _is_there(port):
+        found = f"MTU {entry.mtu}, qdisc {entry.qdisc}"
+        raise BenchError(
+            f"device {entry.name}: cannot be given back as it was found ({found}): "
+            f"{'; '.join(failed)}; put that right, then remove {journal.path_of(port)}"
+        )
+    if failed:
+        done = ["is gone"]
     journal.remove(port)
     return f"device {entry.name}: {', '.join(done)}" if done else ""
 

@@ -736,6 +736,29 @@ def test_what_cannot_be_put_back_is_said_and_kept(host: Host, state: Path) -> No
     path.unlink()
 
 
+def test_where_the_mtu_cannot_be_put_back_the_qdisc_is_all_the_same(
+    host: Host, state: Path
+) -> None:
+    host.set_qdisc(SET_BY_SOMEBODY["tbf"])
+    before = host.state()
+    left_by_a_killed_run(host, mtu=60, mtu_set=1500, qdisc_set="pfifo")  # a veth takes 68 at least
+    host.set_qdisc(SET_BY_SOMEBODY["pfifo"])
+    (line,) = restored(host)
+    assert "(MTU 60, qdisc tbf 9:): MTU 60: " in line
+    assert host.state() == before
+    for path in state.iterdir():
+        path.unlink()
+
+
+def test_all_that_cannot_be_put_back_is_said(host: Host, state: Path) -> None:
+    nosuch = rootqdisc.RootQdisc("nosuch", 0x10000, "")
+    left_by_a_killed_run(host, mtu=60, mtu_set=1500, qdisc=nosuch, qdisc_set="pfifo")
+    (line,) = restored(host)
+    assert re.search("found .*: MTU 60: .*; the kernel says No such file or directory; put", line)
+    for path in state.iterdir():
+        path.unlink()
+
+
 def test_a_journal_of_another_boot_or_of_another_user_says_nothing(
     host: Host, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
