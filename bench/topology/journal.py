@@ -66,7 +66,7 @@ def locked(port: Port) -> Iterator[None]:
                 f"device {port.ifname}: another run{_holder(port, address)} uses it; "
                 "wait for its end"
             ) from None
-        lock.listen(1)  # so that a connection tells whose it is
+        lock.listen(socket.SOMAXCONN)  # a connection tells whose it is; none is ever accepted
         yield
 
 

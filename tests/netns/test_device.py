@@ -585,6 +585,13 @@ def test_a_second_run_on_the_device_is_refused_as_a_whole(on_host: Bench, host: 
     assert host.state() == before
 
 
+def test_everybody_who_asks_is_told_which_run_has_it(host: Host) -> None:
+    with journal.locked(host.port):
+        for _ in range(10):
+            with pytest.raises(NotAllowed, match=f"process {os.getpid()}"):
+                journal.locked(host.port).__enter__()
+
+
 def test_a_device_of_the_same_name_in_another_namespace_is_another_one(host: Host) -> None:
     with _host() as other, ExitStack() as stack:
         for each in (host, other):
