@@ -100,6 +100,8 @@ def write(port: Port, entry: Entry) -> None:
         temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
         raise BenchError(
             f"device {entry.name}: cannot note in {path.parent} how it was found: "
             f"{error.strerror}; name another folder with {_VARIABLE}"

@@ -804,6 +804,15 @@ def test_where_no_journal_can_be_written_nothing_is_changed(
     assert host.state() == before
 
 
+def test_where_the_folder_is_full_nothing_is_left_in_it(host: Host) -> None:
+    journal.path_of(host.port).with_suffix(".new").symlink_to("/dev/full")
+    with (
+        pytest.raises(BenchError, match="how it was found: No space left on device"),
+        entered(host.netns_fd),
+    ):
+        up(DEVICE, "pfifo", 0, ETH1).__enter__()
+
+
 def test_an_interrupt_while_it_is_given_back_comes_afterwards(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
