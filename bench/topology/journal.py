@@ -17,10 +17,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from bench.errors import BenchError, NotAllowed
 from bench.topology import Port
 from bench.topology.netns import entered
-from bench.topology.rootqdisc import RootQdisc
+from bench.topology.rootqdisc import U32, RootQdisc
 
 FOLDER = Path("/run")
 """Found whatever a run's environment, and emptied by the next boot, as the changes are undone."""
@@ -43,9 +45,9 @@ class Entry:
 
     name: str
     ifindex: int
-    mtu: int
+    mtu: U32
     qdisc: RootQdisc
-    mtu_set: int | None
+    mtu_set: U32 | None
     qdisc_set: str | None
 
 
@@ -114,17 +116,18 @@ def read(port: Port) -> Entry | None:
     try:
         if path.stat().st_uid != os.geteuid():
             return None
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record.pop("boot") != _boot():
+        text = path.read_text(encoding="utf-8")
+        if json.loads(text)["boot"] != _boot():
             return None
-        record.pop("pid")
-        found = record.pop("qdisc")
-        below = tuple(found.pop("below"))
-        return Entry(qdisc=RootQdisc(**found, below=below), **record)
+        return TypeAdapter(Entry).validate_json(text, strict=True)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BenchError(f"{path}: not what bench wrote ({error}); remove it") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = str(error)
+    raise BenchError(f"{path}: not what bench wrote ({reason}); remove it")
 
 
 def remove(port: Port) -> None:

@@ -11,6 +11,9 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from bench.errors import BenchError
 from bench.topology import Port, rtnetlink
@@ -22,6 +25,8 @@ _KIND, _OPTIONS, _STAB = 1, 2, 8
 _ROOT, _INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
 _TCMSG = struct.Struct("=BBHiIII")
 
+U32 = Annotated[int, Field(ge=0, lt=2**32)]
+
 
 @dataclass(frozen=True, slots=True)
 class RootQdisc:
@@ -31,8 +36,8 @@ class RootQdisc:
     """
 
     kind: str
-    handle: int
-    options: str
+    handle: U32
+    options: Annotated[str, Field(pattern="^([0-9a-f]{2})*$")]
     below: tuple[str, ...] = ()
 
     def __str__(self) -> str:

@@ -790,6 +790,30 @@ def test_a_journal_that_is_none_is_one_line(host: Host, state: Path, text: str) 
     path.unlink()
 
 
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"mtu": "x"}, "mtu: Input should be a valid integer"),
+        ({"mtu_set": -5}, "mtu_set: Input should be greater than or equal to 0"),
+        ({"mtu": 2**32}, "mtu: Input should be less than 4294967296"),
+        ({"qdisc": ["pfifo"]}, "qdisc: Input should be an object"),
+        ({"qdisc": {"handle": "1:"}}, "qdisc.kind: Field required"),
+        (
+            {"qdisc": {"kind": "pfifo", "handle": 0, "options": "0g", "below": []}},
+            "qdisc.options: String should match pattern '^([0-9a-f]{2})*$'",
+        ),
+    ],
+)
+def test_a_journal_with_an_odd_value_is_one_line(
+    host: Host, state: Path, odd: dict[str, Any], reason: str
+) -> None:
+    left_by_a_killed_run(host, mtu_set=9000, qdisc_set="pfifo")
+    (path,) = state.iterdir()
+    path.write_text(json.dumps(json.loads(path.read_text()) | odd))
+    assert restored(host) == [f"{path}: not what bench wrote ({reason}); remove it"]
+    path.unlink()
+
+
 def test_where_no_journal_can_be_written_nothing_is_changed(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
