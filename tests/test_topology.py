@@ -150,9 +150,7 @@ def test_the_longest_frame_that_passes_is_known_beforehand(qdisc: Any, longest: 
 def test_a_topology_can_be_sent_to_another_process() -> None:
     tx, rx = Port(7, 2, "bench0"), Port(9, 2, "bench1")
     topology = Topology(
-        interface={"kind": "veth"},
         qdisc={"kind": "noqueue"},
-        mtu=1500,
         tx=tx,
         rx=(rx,),
         sinks=(rx,),

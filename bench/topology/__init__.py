@@ -50,17 +50,14 @@ class Delivery:
 class Topology:
     """An interface that is up with its qdisc; plain values that another process can be given.
 
-    ``interface`` and ``qdisc`` are canonical, with what is in effect. ``tx`` is where senders
-    open their sockets, ``rx`` where frames arrive and can be captured (lo: the same; ifb and
-    device: nowhere), ``sinks`` the ports at which the kernel counts them as delivered, in the way
-    that ``delivery`` says. ``queues`` have the qdisc, each its own (a bond: its slaves). ``mtu`` in
-    bytes of payload. ``readdressed``: frames may arrive with another source address;
-    ``unordered``: or in another order.
+    ``qdisc`` is canonical, with what is in effect. ``tx`` is where senders open their sockets,
+    ``rx`` where frames arrive and can be captured (lo: the same; ifb and device: nowhere),
+    ``sinks`` the ports at which the kernel counts them as delivered, in the way that ``delivery``
+    says. ``queues`` have the qdisc, each its own (a bond: its slaves). ``readdressed``: frames may
+    arrive with another source address; ``unordered``: or in another order.
     """
 
-    interface: dict[str, Any]
     qdisc: dict[str, Any]
-    mtu: int
     tx: Port
     rx: tuple[Port, ...]
     sinks: tuple[Port, ...]

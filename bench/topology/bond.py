@@ -87,6 +87,7 @@ def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
         slaves = _bonded(near, options, mtu, veth.End(link.TX_NAME, link.TX_MAC), _slave)
         tx = link.set_up(near, link.TX_NAME)
         _wait_for_slaves(tx, slaves, options)
+        link.wait_until_up(tx)
         yield link.Link(
             tx=tx,
             rx=peers,
@@ -94,7 +95,6 @@ def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
             queues=slaves,
             src_mac=link.TX_MAC,
             dst_mac=link.RX_MAC,
-            mtu=link.wait_until_up(tx),
             delivery=Delivery(copies=options.slaves if options.mode == "broadcast" else 1),
             # bond_do_alb_xmit() writes the chosen slave's own address into the frame.
             readdressed=options.mode in ("balance-tlb", "balance-alb"),

@@ -154,19 +154,18 @@ def create(options: DeviceOptions, mtu: int) -> Iterator[link.Link]:
     with _home() as netns_fd:
         port = _find(netns_fd, options.name)
         with link.rtnl(netns_fd) as ip:
-            effective = int(_link(ip, port).get("mtu"))
-            if mtu > effective:
+            is_larger = mtu > int(_link(ip, port).get("mtu"))
+            if is_larger:
                 with link.refusals(f"device {port.ifname} with MTU {mtu}"):
                     ip.link("set", index=port.ifindex, mtu=mtu)
-        if mtu > effective:
-            effective = link.wait_until_up(port, MTU_TIMEOUT_S)
+        if is_larger:
+            link.wait_until_up(port, MTU_TIMEOUT_S)
         yield link.Link(
             tx=port,
             rx=(),
             sinks=(port,),
             src_mac=link.TX_MAC,
             dst_mac=bytes.fromhex(options.dst.replace(":", "")),
-            mtu=effective,
             delivery=DELIVERY,
         )
 
@@ -231,7 +230,6 @@ def _examined(port: Port, mtu: int, qdisc: str | None, allowed: Allowed) -> jour
     present = int(found.get("mtu"))
     return journal.Entry(
         name=port.ifname,
-        ifindex=port.ifindex,
         mtu=present,
         qdisc=root,
         mtu_set=mtu if mtu > present else None,

@@ -31,13 +31,13 @@ def create(options: IfbOptions, mtu: int) -> Iterator[link.Link]:
             )
         port = link.set_up(netns_fd, link.TX_NAME)
         link.add_egress_filters(port, options.filters)
+        link.wait_until_up(port)
         yield link.Link(
             tx=port,
             rx=(),
             sinks=(port,),
             src_mac=link.TX_MAC,
             dst_mac=link.RX_MAC,
-            mtu=link.wait_until_up(port),
         )
 
 

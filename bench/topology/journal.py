@@ -44,7 +44,6 @@ class Entry:
     """
 
     name: str
-    ifindex: int
     mtu: U32
     qdisc: RootQdisc
     mtu_set: U32 | None

@@ -59,9 +59,7 @@ def up(
         for port in queues if kind.info.takes_qdisc and not keeps else ():
             effective = qdisc.install(port, qdisc_name, qdisc_options)
         yield Topology(
-            interface={"kind": kind_name, **options.model_dump()},
             qdisc=effective,
-            mtu=link.mtu,
             tx=link.tx,
             rx=link.rx,
             sinks=link.sinks,

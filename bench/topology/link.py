@@ -55,9 +55,8 @@ class Link:
     Senders open their sockets at ``tx``; frames arrive and can be captured at ``rx`` (none
     where they are swallowed). ``sinks`` are the ports whose counters, summed, are the
     delivered frames, in the way that ``delivery`` says. ``queues`` are the ports that get the
-    qdisc, if not ``tx``. ``mtu`` in bytes of payload, as the kernel has it. ``readdressed``: the
-    link may write another source address into a frame. ``unordered``: one frame may arrive before
-    another that was sent first.
+    qdisc, if not ``tx``. ``readdressed``: the link may write another source address into a frame.
+    ``unordered``: one frame may arrive before another that was sent first.
     """
 
     tx: Port
@@ -65,7 +64,6 @@ class Link:
     sinks: tuple[Port, ...]
     src_mac: bytes
     dst_mac: bytes
-    mtu: int
     delivery: Delivery = field(default_factory=Delivery)
     queues: tuple[Port, ...] = ()
     readdressed: bool = False
@@ -238,8 +236,8 @@ def _keep_quiet(ip: IPRoute, ifindex: int) -> None:
             raise
 
 
-def wait_until_up(port: Port, timeout_s: float | None = None) -> int:
-    """Wait for the carrier and the operational state of a port that was set up; its MTU in bytes.
+def wait_until_up(port: Port, timeout_s: float | None = None) -> None:
+    """Wait for the carrier and the operational state of a port that was set up.
 
     Before that, frames sent to it end in the noop qdisc (net/sched/sch_generic.c,
     ``dev_activate``). Raises BenchError after ``timeout_s``, by default CARRIER_TIMEOUT_S.
@@ -252,7 +250,7 @@ def wait_until_up(port: Port, timeout_s: float | None = None) -> int:
             link = ip.link("get", index=port.ifindex)[0]
             state = link.get("operstate")
             if link["flags"] & wanted == wanted and state in _UP_STATES:
-                return int(link.get("mtu"))
+                return
             if time.monotonic() > deadline:
                 raise BenchError(
                     f"interface {port.ifname}: no carrier after {timeout_s:g} s, "

@@ -28,14 +28,13 @@ def create(_options: LoOptions, mtu: int) -> Iterator[link.Link]:
         if mtu > LO_MTU:
             _raise_mtu(netns_fd, mtu)
         port = link.set_up(netns_fd, "lo")
-        effective = link.wait_until_up(port)
+        link.wait_until_up(port)
         yield link.Link(
             tx=port,
             rx=(port,),
             sinks=(port,),
             src_mac=_NO_MAC,
             dst_mac=_NO_MAC,
-            mtu=effective,
             delivery=Delivery(header_left_out=link.ETHERNET_HEADER, hidden_backlog=True),
         )
 

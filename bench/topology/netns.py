@@ -22,26 +22,16 @@ from bench.privileges import CLONE_NEWNET
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def new_netns(*, inheritable: bool = False) -> int:
-    """A descriptor of a new network namespace, in which everything but a downed lo is missing.
+@contextmanager
+def private_netns() -> Iterator[int]:
+    """A new network namespace with a downed lo and no IPv6: its descriptor, closed on exit.
 
-    It is close-on-exec unless ``inheritable``; ``subprocess``'s ``pass_fds`` takes either.
-    Raises BenchError where the kernel or the lack of a privilege forbids it.
+    IPv6 is off before there is a link, so that no link in it ever sends a frame of its own
+    (router solicitations, MLD reports, duplicate address detection). Raises BenchError where the
+    kernel or the lack of a privilege forbids it.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
         netns_fd = thread.submit(_unshared_netns).result()
-    os.set_inheritable(netns_fd, inheritable)
-    return netns_fd
-
-
-@contextmanager
-def private_netns() -> Iterator[int]:
-    """A new network namespace without IPv6, closed on exit: the value is its descriptor.
-
-    IPv6 is off before there is a link, so that no link in it ever sends a frame of its own
-    (router solicitations, MLD reports, duplicate address detection).
-    """
-    netns_fd = new_netns()
     try:
         with entered(netns_fd):
             _switch_ipv6_off()

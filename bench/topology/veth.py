@@ -65,13 +65,13 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
             peer.drop_by_xdp(rx)
         elif options.peer == "capture":
             stack.enter_context(peer.read_all(rx))
+        link.wait_until_up(tx)
         yield link.Link(
             tx=tx,
             rx=() if by_xdp else (rx,),
             sinks=(rx,),
             src_mac=link.TX_MAC,
             dst_mac=link.RX_MAC,
-            mtu=link.wait_until_up(tx),
             # veth_xdp_rcv() counts a frame after its header was taken off.
             delivery=Delivery(header_left_out=link.ETHERNET_HEADER if by_xdp else 0),
             unordered=options.rps != "none",
