@@ -79,6 +79,7 @@ class BondOptions(link.Options):
 
 @contextmanager
 def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
+    link.load_module("bonding", "max_bonds=0")
     with netns.private_netns() as near, netns.private_netns() as far:
         mtu = max(mtu, link.ETHERNET_MTU)
         for number in range(options.slaves):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import functools
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,6 +181,20 @@ def refusals(doing: str, unknown: str = "") -> Iterator[None]:
 def lacking(*options: str) -> str:
     """What to say where the kernel does not know a kind of thing."""
     return f"this kernel may be without {' or '.join(options)}"
+
+
+@functools.cache
+def load_module(name: str, parameter: str) -> None:
+    """Load a module that would make interfaces of its own on the host if the kernel loaded it.
+
+    Where it is there already, there is no modprobe, or this is not root, nothing happens: the
+    kernel then loads it on demand, without parameters, or says that it has none.
+    """
+    if Path("/sys/module", name).exists():
+        return
+    with suppress(OSError):
+        command = ["modprobe", "--quiet", name, parameter]
+        subprocess.run(command, capture_output=True, check=False)
 
 
 def add_link(ip: IPRoute, kind: str, **attributes: Any) -> None:

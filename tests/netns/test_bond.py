@@ -6,7 +6,6 @@ Few machines' kernels have bonding: `make test-kernels` boots some that do.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import re
 import threading
@@ -18,15 +17,14 @@ from typing import Any
 
 import pytest
 
-from bench import matrix, plan, runner, stats
-from bench.cli.options import vocabulary
+from bench import runner, stats
 from bench.model import Run
 from bench.topology import Port, Topology, bond
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
 from tests.netns.conftest import why_no_bond
 from tests.netns.test_run import assert_sound
-from tests.running import Quiet, measured
+from tests.running import UNPRIVILEGED, Bench, Quiet, measured, needs_setpriv
 
 pytestmark = pytest.mark.netns
 
@@ -206,6 +204,23 @@ def test_frames_lost_in_a_failover_are_counted_and_explained(
         assert noted == any(sample.carrier_lost for sample in mine)
 
 
+@needs_setpriv
+@pytest.mark.usefixtures("bonding")
+def test_a_bond_needs_no_root(bench: Bench) -> None:
+    modes = ["active-backup", "802.3ad"]
+    axes = {
+        "interface": [{"kind": "bond", "mode": mode} for mode in modes],
+        "method": ["sendto", "tx_ring"],
+        "frame_size": [64],
+        "burst": [8],
+    }
+    outcome = bench("run", bench.matrix(axes), prefix=UNPRIVILEGED)
+    assert outcome.code == 0, outcome.err
+    run = bench.stored()
+    assert run.header["measure"]["privileges"] == "user namespace"
+    assert_sound(run, rounds=2)
+
+
 # Without bonding
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -230,11 +245,8 @@ def no_bonding() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_bonding")
 def test_without_bonding_its_cells_are_rows_with_the_reason(tmp_path: Path) -> None:
-    given = {"interface": ["ifb", "bond"], "method": ["send"], "frame_size": [64]}
-    text = json.dumps({"name": "m", "axes": given, "measure": {"window": "1ms", "rounds": 2}})
-    loaded = matrix.parse(text, "m.yaml", vocabulary())
-    target = runner.Target(tmp_path / "run.jsonl")
-    run = runner.run(loaded, plan.make_plan(loaded, vocabulary()), target, Quiet())
+    axes = {"interface": ["ifb", "bond"], "method": ["send"], "frame_size": [64]}
+    run = measured(tmp_path, axes)
     (reason,) = run.failures.values()
     assert re.match(r"bond, mode balance-rr: .*; this kernel may be without CONFIG_BONDING", reason)
     assert len(run.samples) == 2
