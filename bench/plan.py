@@ -108,7 +108,7 @@ class Plan:
 def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -> Plan:
     """The cells of a matrix. Raises UsageError with every problem, each with its place."""
     space = _Space(matrix, vocabulary)
-    cells: dict[Combination, Combination] = {}  # signature -> the first combination that gave it
+    alike: dict[Combination, list[Combination]] = {}  # signature -> what gave it, in order
     combinations = excluded = 0
     rules = space.exclude_rules()
     for combination in space.product():
@@ -116,17 +116,20 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -
         if any(all(combination[axis] in hit for axis, hit in rule) for rule in rules):
             excluded += 1
         else:
-            cells.setdefault(space.signature(combination), combination)
+            alike.setdefault(space.signature(combination), []).append(combination)
     for combination in space.included():
         combinations += 1
-        cells.setdefault(space.signature(combination), combination)
+        alike.setdefault(space.signature(combination), []).append(combination)
+    cells = {signature: first for signature, (first, *_) in alike.items()}
     made = {signature: space.cell(signature) for signature in cells}
     chosen = _chosen_cpus(matrix, machine, list(made.values()))
     unfit = _unfit(matrix, list(made.values()), chosen)
     problems = _problems(space, cells, made, chosen, unfit)
     if not cells:
         problems = [f"{matrix.where('exclude')}: every combination is excluded; keep at least one"]
-    baselines = _baselines(space, cells, made)
+    bases = _bases(space, alike)
+    problems += _baseline_problems(space, bases)
+    baselines = {made[cell].id: made[base].id for cell, (base, *_) in bases.items()}
     if matrix.baseline is not None and not baselines and not problems:
         problems = [
             f"{matrix.where('baseline')}: no cell of the matrix is a baseline; "
@@ -294,19 +297,52 @@ def _covers(wanted: Value, value: Value) -> bool:
     return wanted == value and type(wanted) is type(value)
 
 
-def _baselines(
-    space: _Space, cells: Mapping[Combination, Combination], made: Mapping[Combination, Cell]
-) -> dict[str, str]:
-    """For each cell the one that differs in the baseline's axes alone, if the matrix has it."""
+def _bases(
+    space: _Space, alike: Mapping[Combination, Sequence[Combination]]
+) -> dict[Combination, tuple[Combination, ...]]:
+    """For each cell those that differ in the baseline's axes alone, if the matrix has any.
+
+    There are several where the baseline reads an axis that the cell ignores. A cell and its bases
+    are signatures.
+    """
     if space.matrix.baseline is None:
         return {}
     wanted = {AXES.index(a): space.index(a, v) for a, v in space.matrix.baseline.items()}
     found = {}
-    for signature, combination in cells.items():
-        base = tuple(wanted.get(p, index) for p, index in enumerate(combination))
-        if space.signature(base) in made:
-            found[made[signature].id] = made[space.signature(base)].id
+    for cell, combinations in alike.items():
+        named = (tuple(wanted.get(p, i) for p, i in enumerate(c)) for c in combinations)
+        bases = dict.fromkeys(space.signature(base) for base in named)
+        if there := tuple(base for base in bases if base in alike):
+            found[cell] = there
     return found
+
+
+def _baseline_problems(
+    space: _Space, bases: Mapping[Combination, Sequence[Combination]]
+) -> list[str]:
+    """One line if cells have several: which one is meant must not hang on the order of a list."""
+    methods: dict[Value, None] = {}
+    choices: dict[str, dict[str, None]] = {}
+    for cell, those in bases.items():
+        for axis, known, indices in zip(AXES, space.axes, zip(*those, strict=True), strict=True):
+            named = dict.fromkeys(_spelled(known[index]) for index in indices if index >= 0)
+            if len(named) > 1:
+                methods[space.axes[_METHOD][cell[_METHOD]]] = None
+                choices.setdefault(axis, {}).update(named)
+    if not choices:
+        return []
+    names = " and ".join(map(str, methods))
+    additions = " and ".join(
+        f"{axis}: one of {', '.join(texts)}" for axis, texts in choices.items()
+    )
+    return [
+        f"{space.matrix.where('baseline')}: baseline: names several cells for {names}, which "
+        f"differ in {' and '.join(choices)}; add {additions}, or exclude all but one for {names}"
+    ]
+
+
+def _spelled(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else value_text(value)
 
 
 def _thresholds(matrix: Matrix, cells: Sequence[Cell]) -> dict[str, float]:

@@ -191,6 +191,60 @@ def test_the_baseline_differs_in_the_named_axes_alone() -> None:
     assert pairs == {(m, s, s) for m in ("sendto", "tx_ring") for s in (64, 1514)}
 
 
+@pytest.mark.parametrize("bursts", [(8, 64), (64, 8)])
+def test_a_baseline_that_names_several_cells_for_one_is_an_error(bursts: tuple[int, ...]) -> None:
+    m = replace(
+        matrix(method=("sendto", "sendmmsg", "tx_ring"), frame_size=(64, 1514), burst=bursts),
+        baseline={"method": "tx_ring"},
+        marks={(): Mark(1, 1), ("baseline",): Mark(9, 11)},
+    )
+    assert errors(m) == [
+        "m.yaml:9:11: baseline: names several cells for sendto, which differ in burst; add burst: "
+        f"one of {bursts[0]}, {bursts[1]}, or exclude all but one for sendto"
+    ]
+    named = planned(replace(m, baseline={"method": "tx_ring", "burst": 8}))
+    assert {named_burst(named, base) for base in named.baselines.values()} == {8}
+    one = replace(m, exclude=({"method": ("sendto",), "burst": (8,)},))
+    assert {
+        named_burst(made, made.baselines[cell.id])
+        for made in [planned(one)]
+        for cell in made.cells
+        if cell.method == "sendto"
+    } == {64}
+
+
+def named_burst(made: plan.Plan, wanted: str) -> Value | None:
+    (cell,) = [cell for cell in made.cells if cell.id == wanted]
+    return cell.values["burst"]
+
+
+def test_all_that_leaves_a_baseline_open_is_one_error() -> None:
+    m = replace(
+        matrix(
+            method=("null", "sendto", "tx_ring"),
+            interface=(LO, VETH),
+            burst=(8, 64),
+            vnet_hdr=(False, True),
+        ),
+        baseline={"method": "tx_ring"},
+    )
+    assert errors(m) == [
+        "m.yaml:1:1: baseline: names several cells for null and sendto, which differ in interface "
+        "and vnet_hdr and burst; add interface: one of lo, veth queues=1 and vnet_hdr: one of "
+        "false, true and burst: one of 8, 64, or exclude all but one for null and sendto"
+    ]
+
+
+def test_zipped_axes_leave_no_baseline_open() -> None:
+    m = replace(
+        matrix(method=("sendto", "tx_ring"), frame_size=(64, 1514), burst=(8, 64)),
+        zip=(("frame_size", "burst"),),
+        baseline={"method": "tx_ring"},
+    )
+    made = planned(m)
+    assert {named_burst(made, base) for base in made.baselines.values()} == {8, 64}
+
+
 def test_a_cell_whose_baseline_was_excluded_has_none() -> None:
     m = replace(
         matrix(method=("sendto", "tx_ring"), msg_dontwait=(False, True)),
