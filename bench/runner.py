@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -42,10 +42,14 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a run is written: a new file in a folder, or an unfinished one that is resumed."""
+    """Where a run is written: a new file in a folder, or an unfinished one that is resumed.
+
+    What is resumed goes on with its own seed; ``seed`` is what that must be, if not None.
+    """
 
     path: Path
     resume: bool = False
+    seed: int | None = None
 
 
 def run(
@@ -67,6 +71,8 @@ def run(
     host.raise_file_limit()
     devices = describe(plan.named_devices(planned.cells))
     earlier = _resumable(matrix, planned, target, devices) if target.resume else None
+    if earlier is not None:
+        matrix = _with_seed_of(earlier, matrix)
     findings = doctor.examine(doctor.Machine(), planned.cpus, doctor.needs_of(planned))
     progress.stage(doctor.verdict(findings))
     header = _header(matrix, planned, findings, devices)
@@ -154,6 +160,8 @@ def _resumable(
     """The stored run, if what would be added to it is comparable with what it has."""
     earlier = store.read(target.path)
     known, standing = host.fingerprint(), privileges.standing()
+    machine, measure = earlier.header["host"], earlier.header["measure"]
+    seed = measure.get("seed", matrix.measure.seed)
     problems = [
         what
         for what, same in {
@@ -161,18 +169,42 @@ def _resumable(
             "it is a run of another matrix": earlier.header["matrix"]["text"] == matrix.text,
             "it has other cells": {c.id for c in earlier.cells} == {c.id for c in planned.cells},
             "the core has changed since": earlier.header["core"]["hash"] == native.info().hash,
-            "the kernel is another one": earlier.header["host"]["kernel"] == known["kernel"],
-            "it is from another machine": earlier.header["host"]["hostname"] == known["hostname"],
+            "the kernel is another one": machine["kernel"] == known["kernel"],
+            "it is from another machine": machine["hostname"] == known["hostname"],
             f"it ran with other privileges than {standing}": (
-                earlier.header["measure"].get("privileges", standing) == standing
+                measure.get("privileges", standing) == standing
             ),
             "a device is not as it was": earlier.header.get("devices", {}) == devices,
+            f"it is shuffled with seed {seed}, not {target.seed}": target.seed in (None, seed),
         }.items()
         if not same
     ]
+    cpus_then = measure.get("cpus", cpus_now := list(planned.cpus))
+    if cpus_then != cpus_now:
+        problems.append(f"it ran on {_listed(cpus_then)}, not {_listed(cpus_now)}")
+    for what, key in {"mitigation of": "mitigations", "sysctl": "sysctls"}.items():
+        problems += _changed(what, machine.get(key, known[key]), known[key])
     if problems:
         raise UsageError(f"cannot resume {target.path}: {problems[0]}; start a new run")
     return earlier
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(f"CPU {number}" for number in numbers)
+
+
+def _changed(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    return [
+        f"{what} {name} was {then.get(name, 'not there')}, is {now.get(name, 'not there')}"
+        for name in names
+    ]
+
+
+def _with_seed_of(earlier: Run, matrix: Matrix) -> Matrix:
+    """The matrix as the run has it that is resumed: --seed may have been another than its own."""
+    seed = earlier.header["measure"].get("seed", matrix.measure.seed)
+    return replace(matrix, measure=replace(matrix.measure, seed=seed))
 
 
 class _Session:

@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace) -> int:
         target = runner.Target(store.new_run_path(folder))
     else:
         path = store.latest_unfinished(folder) if args.resume == LATEST else args.resume
-        target = runner.Target(path, resume=True)
+        target = runner.Target(path, resume=True, seed=args.seed)
     options.give_devices_back()
     if plan.topologies:
         host.fingerprint()  # while all of net.core.* can be seen
