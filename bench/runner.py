@@ -26,7 +26,8 @@ from bench.worker import Failure, Setup, Worker
 
 DRAIN_NS = 2_000_000_000
 PRECISION_CHECK_ROUNDS = 10
-"""After the minimum of rounds, every so many it is seen which cells need more."""
+"""After the minimum of rounds, every so many, and first of all on --resume, it is seen which cells
+need more."""
 
 
 class Progress(Protocol):
@@ -70,20 +71,21 @@ def run(
     native.ensure_built()
     host.raise_file_limit()
     devices = describe(plan.named_devices(planned.cells))
-    earlier = _resumable(matrix, planned, target, devices) if target.resume else None
-    if earlier is not None:
-        matrix = _with_seed_of(earlier, matrix)
     findings = doctor.examine(doctor.Machine(), planned.cpus, doctor.needs_of(planned))
     progress.stage(doctor.verdict(findings))
     header = _header(matrix, planned, findings, devices)
     with store.RunWriter(target.path, append=target.resume) as writer:
+        earlier = None
+        if target.resume:  # read only now that nobody else can write it
+            earlier = _resumable(matrix, planned, target, devices)
+            matrix = _with_seed_of(earlier, matrix)
         session = _Session(matrix, planned, writer, progress, earlier, allowed)
         started = time.monotonic()
         try:
             if earlier is None:
                 writer.header(header, planned.cells, plan.CALIBRATION)
             else:
-                writer.write("resume", {"at": _now()})
+                writer.resume(_now())
             with cpus.kept_off(session.senders):
                 session.run()
             end = "done"
@@ -375,7 +377,8 @@ class _Session:
         first = max((sample.round for sample in self._samples), default=-1) + 1
         wanted = list(self._cells)
         for round_ in range(first, rounds.max):
-            if round_ >= rounds.min and (round_ - rounds.min) % PRECISION_CHECK_ROUNDS == 0:
+            is_due = round_ == first or (round_ - rounds.min) % PRECISION_CHECK_ROUNDS == 0
+            if round_ >= rounds.min and is_due:
                 wanted = self._still_wanted(wanted)
             cells = [cell for cell in wanted if cell not in self._failures]
             if not set(cells) - {cell.id for cell in plan.CALIBRATION}:

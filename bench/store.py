@@ -7,6 +7,7 @@ it and says so.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -49,18 +50,21 @@ def _sparse(record: Any) -> dict[str, Any]:
 class RunWriter:
     """Appends one run to a file. Raises BenchError when the disk will not take it.
 
-    Every line is flushed as it is written: the process may be killed at any time.
+    Every line is flushed as it is written: the process may be killed at any time. With ``append``
+    the file must be there; nobody else writes it from then on, so that it can be read before
+    ``resume()`` begins to.
     """
 
     def __init__(self, path: Path, append: bool = False) -> None:
         self.path = path
         try:
+            if append and not path.is_file():
+                reason = os.strerror(errno.EISDIR if path.is_dir() else errno.ENOENT)
+                raise UsageError(f"{path}: {reason}; name a run file (.jsonl)")
             self._new_folders = [folder for folder in path.parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "a" if append else "x", encoding="utf-8")  # noqa: SIM115
             self._lock()
-            if append:
-                _drop_partial_line(path)
         except OSError as error:
             raise self._cannot(error) from error
 
@@ -95,6 +99,14 @@ class RunWriter:
     ) -> None:
         rows = {"cells": _cell_rows(cells), "calibration": _cell_rows(calibration)}
         self.write("run", {"format": FORMAT, **header, **rows})
+
+    def resume(self, at: str) -> None:
+        """Go on after the last whole line."""
+        try:
+            _drop_partial_line(self.path)
+        except OSError as error:
+            raise self._cannot(error) from error
+        self.write("resume", {"at": at})
 
     def cell(self, cell: str, facts: Mapping[str, Any]) -> None:
         self.write("cell", {"cell": cell, "facts": facts})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench import host, matrix, plan, runner, store
+from bench import host, matrix, plan, runner, stats, store
 from bench.cli import main
 from bench.cli.options import vocabulary
 from bench.errors import UsageError
@@ -132,3 +132,53 @@ def test_a_run_is_resumed_with_the_seed_that_it_has(
     for round_ in range(2, 12):
         of_round = sorted((s for s in every if s.round == round_), key=lambda s: s.at_ns)
         assert [sample.cell for sample in of_round] == plan.round_order(ids, 7, round_)
+
+
+# What is still measured
+
+
+def test_a_run_is_read_only_when_nobody_else_can_write_it(
+    begun: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ended in between would get a second end, after samples of rounds it has."""
+    read, was_locked = store.read, []
+
+    def read_under_lock(path: Path) -> Run:
+        try:
+            store.RunWriter(path, append=True).close()
+        except UsageError as error:
+            was_locked.append("still going on" in str(error))
+        else:
+            was_locked.append(False)
+        return read(path)
+
+    monkeypatch.setattr(store, "read", read_under_lock)
+    assert run(begun, some_matrix(), resume=True).end == "done"
+    assert was_locked[0]
+
+
+def test_what_is_no_unfinished_run_is_left_as_it_is(tmp_path: Path, begun: Path) -> None:
+    """No line is cut off, no file or folder made, before it is known to be a run."""
+    other = tmp_path / "notes.txt"
+    other.write_text("a line\nwithout an end")
+    assert "not a line of a run file" in refusal(other)
+    begun.write_bytes(begun.read_bytes()[:-5])
+    assert "seed" in refusal(begun, seed=99)
+    for place in (tmp_path / "not" / "there", tmp_path):
+        with pytest.raises(UsageError, match=r"name a run file \(.jsonl\)"):
+            run(place, some_matrix(), resume=True)
+    assert not (tmp_path / "not").exists()
+
+
+def test_cells_that_are_precise_get_no_more_rounds_when_a_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, of = tmp_path / "run.jsonl", some_matrix(rounds={"min": 4, "max": 30})
+    with monkeypatch.context() as patch:
+        patch.setattr(stats, "unprecise", lambda run, _: {cell.id for cell in run.cells})
+        assert run(path, of, after=4 * 6).end == "interrupted"
+    monkeypatch.setattr(stats, "unprecise", lambda *_: set())
+    before = store.read(path).samples
+    assert max(sample.round for sample in before) == 5
+    resumed = run(path, of, resume=True)
+    assert (resumed.end, resumed.samples) == ("done", before)

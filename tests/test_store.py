@@ -78,7 +78,7 @@ def test_going_on_with_a_run_cuts_off_the_partial_line(tmp_path: Path) -> None:
     path = write(tmp_path / "r.jsonl", SAMPLE, SAMPLE, end="")
     path.write_bytes(path.read_bytes()[:-20])
     with store.RunWriter(path, append=True) as writer:
-        writer.write("resume", {"at": "now"})
+        writer.resume("now")
         writer.sample(SAMPLE)
         writer.end("done")
     run = store.read(path)
