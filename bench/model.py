@@ -330,8 +330,7 @@ class Run:
 
     ``failures`` maps a cell to why it has no figures (or no more of them); ``facts`` to what was
     really set up. ``calibration`` are cells that measure the machine itself. ``end`` is "" for a
-    run that never said it ended (killed, or still running). ``cpu`` is what happened on the
-    senders' CPUs: shares of steal and softirq, and interrupts.
+    run that never said it ended (killed, or still running).
     """
 
     path: str
@@ -345,7 +344,6 @@ class Run:
     warnings: tuple[str, ...] = ()
     calibration: tuple[Cell, ...] = ()
     calibration_samples: tuple[Sample, ...] = ()
-    cpu: Mapping[str, float] = field(default_factory=dict)
 
 
 # Results

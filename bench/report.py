@@ -128,18 +128,17 @@ def _doctor(run: Run) -> list[tuple[str, str]]:
 
 def _disturbance(run: Run) -> list[tuple[str, str]]:
     """What else the senders' CPUs did while they were measured."""
-    if not run.cpu:
+    if not run.samples:
         return []
-    shares = f"steal {run.cpu['steal']:.1%}, softirq {run.cpu['softirq']:.1%} of the senders' CPUs"
-    threads = [thread for sample in run.samples for thread in sample.threads]
-    taken = sum(thread.involuntary for thread in threads)
-    return [
-        (
-            "disturbance",
-            f"{shares}; {run.cpu['interrupts']:.0f} interrupts, "
-            f"{taken} involuntary switches in {len(run.samples)} slices",
-        )
-    ]
+    parts = []
+    steal, softirq = (stats.share_of_cpus(run.samples, p) for p in ("steal_ns", "softirq_ns"))
+    if steal is not None and softirq is not None:  # else it was measured before they were read
+        interrupts = sum(sample.interrupts for sample in run.samples)
+        shares = f"steal {steal:.1%}, softirq {softirq:.1%} of the senders' CPUs"
+        parts = [f"{shares}; {interrupts} interrupts"]
+    taken = sum(sample.total("involuntary") for sample in run.samples)
+    parts.append(f"{taken} involuntary switches in {len(run.samples)} slices")
+    return [("disturbance", ", ".join(parts))]
 
 
 def _span(counts: list[int]) -> str:

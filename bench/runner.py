@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench import cpus, doctor, host, interrupts, native, plan, privileges, stats, store
-from bench.counters import CpuReader
-from bench.cpus import CpuTime
 from bench.doctor.limits import MEMORY_SHARE
 from bench.errors import BenchError, NotAllowed, UsageError, WorkerDied
 from bench.model import Cell, Matrix, Run, Sample
@@ -101,7 +99,6 @@ def run(
             end,
             wall_s=round(time.monotonic() - started, 3),
             windows_s=session.windows_s,
-            cpu=session.cpu,
         )
     return store.read(target.path)
 
@@ -144,15 +141,6 @@ def _header(
         },
         "baselines": planned.baselines,
         "thresholds": planned.thresholds,
-    }
-
-
-def _shares(did: CpuTime) -> dict[str, float]:
-    total_ns = max(1, did.total_ns)
-    return {
-        "steal": round(did.steal_ns / total_ns, 4),
-        "softirq": round(did.softirq_ns / total_ns, 4),
-        "interrupts": did.interrupts,
     }
 
 
@@ -233,7 +221,6 @@ class _Session:
         self._worker: Worker | None = None
         self.senders = planned.cpus[: max(cell.threads for cell in planned.runnable)]
         self.windows_s = 0.0
-        self.cpu: dict[str, float] = {}
 
     def run(self) -> None:
         with ExitStack() as stack:
@@ -255,13 +242,9 @@ class _Session:
                 for cell, index in self._plan.topology_of.items()
                 if cell not in self._failures
             }
-            with self._workers(setup), CpuReader() as reader:
+            with self._workers(setup):
                 self._open_all()
-                before = reader.read(self.senders)
-                try:
-                    self._rounds()
-                finally:
-                    self.cpu = _shares(reader.read(self.senders).since(before))
+                self._rounds()
 
     @property
     def is_empty(self) -> bool:

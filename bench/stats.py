@@ -180,8 +180,8 @@ def _result(
         frames_per_call=_quotient(samples, "completed", "calls"),
         share=statistics.median(shares) if shares else None,
         user_share=_quotient(samples, "user_ns", "cpu_ns"),
-        steal_share=_share_of_cpus(samples, "steal_ns"),
-        softirq_share=_share_of_cpus(samples, "softirq_ns"),
+        steal_share=share_of_cpus(samples, "steal_ns"),
+        softirq_share=share_of_cpus(samples, "softirq_ns"),
         interrupts=sum(sample.interrupts for sample in samples),
         involuntary=_sum(samples, "involuntary"),
         foreign=foreign,
@@ -305,12 +305,12 @@ def _moved(samples: Sequence[Sample]) -> int:
 
 
 def _is_stolen(samples: Sequence[Sample]) -> bool:
-    share = _share_of_cpus(samples, "steal_ns")
+    share = share_of_cpus(samples, "steal_ns")
     ticks = sum(sample.steal_ns for sample in samples) // TICK_NS
     return share is not None and share > STOLEN and ticks >= FEW_TICKS
 
 
-def _share_of_cpus(samples: Sequence[Sample], part: str) -> float | None:
+def share_of_cpus(samples: Sequence[Sample], part: str) -> float | None:
     """Of the time of the cell's CPUs over the slices; None where it was not read."""
     whole = sum(sample.cpus_ns for sample in samples)
     return sum(getattr(sample, part) for sample in samples) / whole if whole else None

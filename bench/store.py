@@ -307,7 +307,7 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
             f"(up to {FORMAT}); update bench"
         )
     samples: list[Sample] = []
-    facts, failures, end, cpu = {}, {}, "", {}
+    facts, failures, end = {}, {}, ""
     for number, record in enumerate(records[1:], 2):
         try:
             match record["type"]:
@@ -318,7 +318,7 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
                 case "failure":
                     failures[record["cell"]] = record["reason"]
                 case "end":
-                    end, cpu = record["reason"], record.get("cpu", {})
+                    end = record["reason"]
                 case "resume":
                     end = ""
         except (KeyError, TypeError, AttributeError) as error:
@@ -347,7 +347,6 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
         end=end,
         warnings=warnings,
         calibration=calibration,
-        cpu=cpu,
     )
 
 
