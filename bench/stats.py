@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 from bench.cpus import TICK_NS
 from bench.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, Z95, Z_STOPPING, estimates
-from bench.model import Cell, CellResult, Estimate, Run, Sample
+from bench.model import Cell, CellResult, Estimate, Run, Sample, ThreadSample
 
 MIN_SHARE = 0.95
 """A sender that got less of its CPU than this is marked as starved."""
@@ -387,14 +387,16 @@ def normalised(run: Run) -> Run:
     return replace(run, samples=tuple(_at_speed(s, speeds.get(s.round, 1.0)) for s in run.samples))
 
 
-def _at_speed(sample: Sample, speed: float) -> Sample:
-    def scaled(ns: int) -> int:
-        return round(ns * speed)
+_TIMES = tuple(field.name for field in fields(ThreadSample) if field.name.endswith("_ns"))
 
+
+def _at_speed(sample: Sample, speed: float) -> Sample:
+    """With every time of a thread scaled: what it got of its CPU, and waited, is a share of it."""
     threads = tuple(
-        replace(t, wall_ns=scaled(t.wall_ns), cpu_ns=scaled(t.cpu_ns)) for t in sample.threads
+        replace(thread, **{time: round(getattr(thread, time) * speed) for time in _TIMES})
+        for thread in sample.threads
     )
-    return replace(sample, wall_ns=scaled(sample.wall_ns), threads=threads)
+    return replace(sample, wall_ns=round(sample.wall_ns * speed), threads=threads)
 
 
 # When to stop

@@ -236,3 +236,39 @@ def test_a_note_says_that_others_sent_by_the_same_device() -> None:
     samples = [sample("a", r, 1e6, foreign=int(r == 7)) for r in range(30)]
     (row,) = stats.summarise(run(samples, {}), 0.5)
     assert "shared" in [note.split(":")[0] for note in row.notes]
+
+
+def test_normalising_changes_no_share_and_no_sample_is_disturbed_by_it() -> None:
+    """In half of the rounds the machine was twice as slow, and so all took twice as long."""
+
+    def slices(name: str, round_: int) -> Sample:
+        slow = 1 + round_ % 20 // 10
+        thread = ThreadSample(
+            cpu=1,
+            wall_ns=10_000_000 * slow,
+            cpu_ns=4_800_000 * slow,
+            user_ns=1_200_000 * slow,
+            system_ns=3_600_000 * slow,
+            blocked_ns=5_000_000 * slow,
+            run_delay_ns=450_000 * slow,
+            completed=5000,
+            calls=5000,
+        )
+        return sample(name, round_, 0, wall_ns=thread.wall_ns, threads=(thread,))
+
+    measured = run(
+        [slices("a", r) for r in range(100)],
+        {},
+        calibration=(cell("syscall"),),
+        calibration_samples=tuple(slices("syscall", r) for r in range(100)),
+    )
+    normalised = stats.normalised(measured)
+    speeds = stats.speed_by_round(measured)
+    assert (max(speeds.values()), min(speeds.values())) == pytest.approx((4 / 3, 2 / 3))
+    (before,), (after,) = (stats.summarise(each, 0.01) for each in (measured, normalised))
+    for row in (before, after):
+        assert (row.share, row.user_share) == pytest.approx((0.96, 0.25))
+    assert [row.disturbed for row in (before, after)] == [0, 0]
+    assert "starved" not in " ".join([*before.notes, *after.notes])
+    (thread,) = normalised.samples[0].threads
+    assert thread.user_ns + thread.system_ns == pytest.approx(thread.cpu_ns, abs=2)
