@@ -109,11 +109,12 @@ class Accounting:
     """What became of a slice's frames, by the kernel's counters; all in frames.
 
     ``lost`` frames were completed but not delivered, and drops explain it. The drops are as
-    counted, those of refused frames included; a frame that veth drops at a full softnet backlog
-    is among the device's and among softnet's. ``foreign`` frames were delivered but not sent by
-    us; a few of them explain themselves on a real device. ``problem`` is empty if all adds up, else
-    what does not. ``per_sink`` is what each of several sinks counted. ``carrier_lost`` names the
-    ports that lost their carrier, if it explains lost frames.
+    counted, those of refused frames included, and each is counted once: ``softnet_drops`` are what
+    a full backlog dropped where the device does not tell (``hidden_backlog``), at most the missing
+    frames, as softnet's counter is the whole machine's. ``foreign`` frames were delivered but not
+    sent by us; a few of them explain themselves on a real device. ``problem`` is empty if all adds
+    up, else what does not. ``per_sink`` is what each of several sinks counted. ``carrier_lost``
+    names the ports that lost their carrier, if it explains lost frames.
     """
 
     delivered: int
@@ -210,7 +211,7 @@ def account(
         lost=lost,
         qdisc_drops=change.qdisc.drops,
         device_drops=change.tx.tx_dropped,
-        softnet_drops=change.softnet.dropped,
+        softnet_drops=min(missing, change.softnet.dropped) if delivery.hidden_backlog else 0,
         foreign=foreign,
         problem="; ".join(filter(None, problems)),
         per_sink=arrivals(change, delivery) if len(change.sinks) > 1 else (),

@@ -148,6 +148,19 @@ def test_a_softnet_drop_explains_a_frame_only_where_no_device_counts_it() -> Non
     assert on_veth.problem == "delivered 990 of 1000 completed, 10 unexplained"
 
 
+def drops(accounting: Accounting) -> tuple[int, int, int]:
+    return accounting.qdisc_drops, accounting.device_drops, accounting.softnet_drops
+
+
+def test_a_frame_that_a_full_backlog_dropped_is_counted_once() -> None:
+    """Device and backlog both count it on veth; softnet's counter has the drops of others, too."""
+    assert drops(judged(change(990, device_drops=10, softnet_drops=10))) == (0, 10, 0)
+    assert drops(judged(change(1000, softnet_drops=10))) == (0, 0, 0)
+    assert drops(judged(change(990, size=50, softnet_drops=10), LO)) == (0, 0, 10)
+    assert drops(judged(change(990, size=50, softnet_drops=500), LO)) == (0, 0, 10)
+    assert drops(judged(change(1000, size=50, softnet_drops=500), LO)) == (0, 0, 0)
+
+
 def test_one_wrong_length_among_many_frames_is_found() -> None:
     slice_ = change(1000, sinks=(NOTHING._replace(rx_packets=1000, rx_bytes=64_001),))
     assert judged(slice_).problem == "wrong length: 64.001 bytes per frame, 64 meant"
