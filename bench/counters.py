@@ -31,15 +31,12 @@ many that were lost, so it is less than the least difference that a comparison c
 
 
 class LinkStats(NamedTuple):
-    """An interface's counters: the start of struct rtnl_link_stats64, in its order."""
+    """Of an interface's counters (struct rtnl_link_stats64) those that are asked."""
 
     rx_packets: int
     tx_packets: int
     rx_bytes: int
     tx_bytes: int
-    rx_errors: int
-    tx_errors: int
-    rx_dropped: int
     tx_dropped: int
 
 
@@ -49,23 +46,6 @@ class QdiscStats(NamedTuple):
     bytes: int
     packets: int
     drops: int
-    requeues: int
-    overlimits: int
-
-
-class Queue(NamedTuple):
-    """What is in a qdisc: frames, and their bytes."""
-
-    qlen: int
-    backlog: int
-
-
-class Softnet(NamedTuple):
-    """/proc/net/softnet_stat summed over CPUs: of the whole machine, not of a namespace."""
-
-    processed: int
-    dropped: int
-    time_squeeze: int
 
 
 class Softirqs(NamedTuple):
@@ -80,28 +60,29 @@ class Counters:
     """One reading.
 
     ``tx`` is the sending interface, ``sinks`` are those that count delivered frames. ``qdisc`` and
-    ``queue`` are sums over the interface's qdiscs, zeros where there is none.
+    ``queued`` (frames) are sums over the interface's qdiscs, zeros where there is none.
+    ``softnet_drops`` are those at the backlogs of the whole machine.
     """
 
     tx: LinkStats
     sinks: tuple[LinkStats, ...]
     qdisc: QdiscStats
-    queue: Queue
-    softnet: Softnet
+    queued: int
+    softnet_drops: int
     softirqs: Softirqs
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """By how much the counters rose between two readings, and what was queued at each."""
+    """By how much the counters rose between two readings, and how much was queued at each."""
 
     tx: LinkStats
     sinks: tuple[LinkStats, ...]
     qdisc: QdiscStats
-    softnet: Softnet
+    softnet_drops: int
     softirqs: Softirqs
-    queue_before: Queue
-    queue_after: Queue
+    queued_before: int
+    queued_after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +126,10 @@ def delta(before: Counters, after: Counters) -> Delta:
             *_risen(before.qdisc[:1], after.qdisc[:1], u64),
             *_risen(before.qdisc[1:], after.qdisc[1:], u32),
         ),
-        softnet=Softnet(*_risen(before.softnet, after.softnet, u32)),
+        softnet_drops=(after.softnet_drops - before.softnet_drops) % u32,
         softirqs=Softirqs(*_risen(before.softirqs, after.softirqs, u32)),
-        queue_before=before.queue,
-        queue_after=after.queue,
+        queued_before=before.queued,
+        queued_after=after.queued,
     )
 
 
@@ -191,14 +172,14 @@ def account(
     arrived = delivered(change, delivery)
     drops = change.qdisc.drops + change.tx.tx_dropped
     if delivery.hidden_backlog:
-        drops += change.softnet.dropped
+        drops += change.softnet_drops
     foreign = max(0, arrived - completed)
-    still_queued = change.queue_after.qlen
+    still_queued = change.queued_after
     missing = max(0, completed - arrived - still_queued)
     lost = missing if carrier_lost else min(missing, max(0, drops - refused))
     unexplained = missing - lost
     problems = [
-        _queued_before(change.queue_before),
+        _queued_before(change.queued_before),
         f"{_frames(still_queued)} still in the qdisc" if still_queued else "",
         "" if delivery.is_real and foreign <= FOREIGN_SHARE * completed else _foreign(foreign),
         f"delivered {arrived} of {completed} completed, {unexplained} unexplained"
@@ -211,7 +192,7 @@ def account(
         lost=lost,
         qdisc_drops=change.qdisc.drops,
         device_drops=change.tx.tx_dropped,
-        softnet_drops=min(missing, change.softnet.dropped) if delivery.hidden_backlog else 0,
+        softnet_drops=min(missing, change.softnet_drops) if delivery.hidden_backlog else 0,
         foreign=foreign,
         problem="; ".join(filter(None, problems)),
         per_sink=arrivals(change, delivery) if len(change.sinks) > 1 else (),
@@ -227,8 +208,8 @@ def _frames(count: int) -> str:
     return f"{count} frame{'' if count == 1 else 's'}"
 
 
-def _queued_before(queue: Queue) -> str:
-    return f"{_frames(queue.qlen)} in the qdisc before the slice" if queue.qlen else ""
+def _queued_before(count: int) -> str:
+    return f"{_frames(count)} in the qdisc before the slice" if count else ""
 
 
 def _foreign(count: int) -> str:
@@ -308,8 +289,8 @@ class CounterReader:
             tx=tx,
             sinks=tuple(parse_link(sink.answer()) for sink in self._sinks) or (tx,),
             qdisc=QdiscStats(*_sums([stats for stats, _ in qdiscs], QdiscStats._fields)),
-            queue=Queue(*_sums([queue for _, queue in qdiscs], Queue._fields)),
-            softnet=parse_softnet(_content(self._softnet)),
+            queued=sum(queued for _, queued in qdiscs),
+            softnet_drops=parse_softnet(_content(self._softnet)),
             softirqs=parse_softirqs(_content(self._softirqs)),
         )
 
@@ -404,9 +385,9 @@ _IF_STATS_MSG = struct.Struct("=BBHII")
 _IF_INFO_MSG = struct.Struct("=BxHiII")
 _U32 = struct.Struct("=I")
 _TCMSG = struct.Struct("=BBHiIII")
-_LINK_STATS = struct.Struct("=8Q")
+_LINK_STATS = struct.Struct("=4Q24xQ")
 _BASIC = struct.Struct("=QI")
-_QUEUE = struct.Struct("=5I")
+_QUEUE = struct.Struct("=I4xI")
 
 
 class _Question:
@@ -463,14 +444,14 @@ def parse_carrier_downs(message: bytes) -> int:
     return int(_U32.unpack_from(message, start)[0])
 
 
-def parse_qdisc(message: bytes) -> tuple[QdiscStats, Queue]:
-    """The answer to RTM_GETQDISC."""
+def parse_qdisc(message: bytes) -> tuple[QdiscStats, int]:
+    """The answer to RTM_GETQDISC: what it counted, and the frames that are in it."""
     stats, end = _attribute(message, _NLMSGHDR.size + _TCMSG.size, _TCA_STATS2)
     basic, _ = _attribute(message, stats, _TCA_STATS_BASIC, end)
     queue, _ = _attribute(message, stats, _TCA_STATS_QUEUE, end)
     octets, packets = _BASIC.unpack_from(message, basic)
-    qlen, backlog, drops, requeues, overlimits = _QUEUE.unpack_from(message, queue)
-    return QdiscStats(octets, packets, drops, requeues, overlimits), Queue(qlen, backlog)
+    qlen, drops = _QUEUE.unpack_from(message, queue)
+    return QdiscStats(octets, packets, drops), qlen
 
 
 def _attribute(message: bytes, at: int, wanted: int, end: int | None = None) -> tuple[int, int]:
@@ -487,10 +468,12 @@ def _attribute(message: bytes, at: int, wanted: int, end: int | None = None) -> 
 # /proc
 
 
-def parse_softnet(text: bytes) -> Softnet:
-    """/proc/net/softnet_stat: a line per CPU, in hexadecimal (net/core/net-procfs.c)."""
-    rows = [line.split(maxsplit=3)[:3] for line in text.splitlines()]
-    return Softnet(*(sum(int(row[column], 16) for row in rows) for column in range(3)))
+def parse_softnet(text: bytes) -> int:
+    """/proc/net/softnet_stat: a line per CPU, in hexadecimal (net/core/net-procfs.c).
+
+    Its second column: frames that a full backlog dropped, of the whole machine.
+    """
+    return sum(int(line.split(maxsplit=2)[1], 16) for line in text.splitlines())
 
 
 def parse_softirqs(text: bytes) -> Softirqs:

@@ -17,9 +17,7 @@ from bench.counters import (
     Delta,
     LinkStats,
     QdiscStats,
-    Queue,
     Softirqs,
-    Softnet,
     account,
     delivered,
     delivered_bytes,
@@ -33,7 +31,7 @@ from bench.counters import (
 from bench.errors import BenchError
 from bench.topology import Delivery
 
-NOTHING = LinkStats(0, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = LinkStats(0, 0, 0, 0, 0)
 VETH, LO = Delivery(), Delivery(header_left_out=14, hidden_backlog=True)
 DEVICE = Delivery(direction="tx", is_real=True, late_s=2.0)
 
@@ -43,11 +41,11 @@ def change(arrived: int = 0, size: int = 64, **other: Any) -> Delta:
     values: dict[str, Any] = {
         "tx": NOTHING._replace(tx_dropped=other.pop("device_drops", 0)),
         "sinks": (NOTHING._replace(rx_packets=arrived, rx_bytes=arrived * size),),
-        "qdisc": QdiscStats(0, 0, other.pop("qdisc_drops", 0), 0, 0),
-        "softnet": Softnet(0, other.pop("softnet_drops", 0), 0),
+        "qdisc": QdiscStats(0, 0, other.pop("qdisc_drops", 0)),
+        "softnet_drops": 0,
         "softirqs": Softirqs(0, 0),
-        "queue_before": Queue(0, 0),
-        "queue_after": Queue(0, 0),
+        "queued_before": 0,
+        "queued_after": 0,
     }
     return Delta(**(values | other))
 
@@ -59,34 +57,34 @@ def judged(slice_: Delta, delivery: Delivery = VETH, **sender: int) -> Accountin
 
 def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
     before = Counters(
-        tx=LinkStats(*range(8)),
+        tx=LinkStats(*range(5)),
         sinks=(NOTHING._replace(rx_bytes=2**64 - 10),),
-        qdisc=QdiscStats(2**33, 2**32 - 1, 2**32 - 5, 0, 0),
-        queue=Queue(3, 300),
-        softnet=Softnet(2**32 - 1, 0, 1),
+        qdisc=QdiscStats(2**33, 2**32 - 1, 2**32 - 5),
+        queued=3,
+        softnet_drops=2**32 - 1,
         softirqs=Softirqs(7, 2**32 - 2),
     )
     after = Counters(
-        tx=LinkStats(*range(100, 108)),
+        tx=LinkStats(*range(100, 105)),
         sinks=(NOTHING._replace(rx_bytes=54),),
-        qdisc=QdiscStats(2**34, 1, 0, 0, 9),
-        queue=Queue(1, 100),
-        softnet=Softnet(1, 0, 2),
+        qdisc=QdiscStats(2**34, 1, 0),
+        queued=1,
+        softnet_drops=1,
         softirqs=Softirqs(7, 0),
     )
     assert delta(before, after) == Delta(
-        tx=LinkStats(*[100] * 8),
+        tx=LinkStats(*[100] * 5),
         sinks=(NOTHING._replace(rx_bytes=64),),
-        qdisc=QdiscStats(2**33, 2, 5, 0, 9),
-        softnet=Softnet(2, 0, 1),
+        qdisc=QdiscStats(2**33, 2, 5),
+        softnet_drops=2,
         softirqs=Softirqs(0, 2),
-        queue_before=Queue(3, 300),
-        queue_after=Queue(1, 100),
+        queued_before=3,
+        queued_after=1,
     )
 
 
 def test_delivery_is_read_where_the_kind_says() -> None:
-    slice_ = change(sinks=(LinkStats(10, 20, 500, 2000, 0, 0, 0, 0),))
+    slice_ = change(sinks=(LinkStats(10, 20, 500, 2000, 0),))
     assert delivered(slice_, LO) == 10
     assert delivered_bytes(slice_, LO) == 500 + 10 * 14
     assert delivered(slice_, Delivery(direction="tx")) == 20
@@ -122,10 +120,10 @@ def test_what_adds_up_has_no_problem() -> None:
         (change(1001), {}, 0, "1 foreign frame"),
         (change(1005), {}, 0, "5 foreign frames"),
         (change(1000, size=60), {}, 0, "wrong length: 60 bytes per frame, 64 meant"),
-        (change(990, queue_after=Queue(10, 640)), {}, 0, "10 frames still in the qdisc"),
-        (change(1000, queue_before=Queue(1, 64)), {}, 0, "1 frame in the qdisc before the slice"),
+        (change(990, queued_after=10), {}, 0, "10 frames still in the qdisc"),
+        (change(1000, queued_before=1), {}, 0, "1 frame in the qdisc before the slice"),
         (
-            change(985, size=60, queue_after=Queue(10, 640)),
+            change(985, size=60, queued_after=10),
             {},
             0,
             "10 frames still in the qdisc; delivered 985 of 1000 completed, 5 unexplained; "
@@ -210,8 +208,7 @@ class LateReader:
     def read(self) -> Counters:
         frames = self.to_come.pop(0) if len(self.to_come) > 1 else self.to_come[0]
         counted = NOTHING._replace(tx_packets=frames, tx_bytes=64 * frames)
-        rest = QdiscStats(0, 0, 0, 0, 0), Queue(0, 0), Softnet(0, 0, 0), Softirqs(0, 0)
-        return Counters(counted, (counted,), *rest)
+        return Counters(counted, (counted,), QdiscStats(0, 0, 0), 0, 0, Softirqs(0, 0))
 
 
 def settled(reader: LateReader, delivery: Delivery = DEVICE) -> Accounting:
@@ -251,7 +248,7 @@ def test_link_counters_are_found_behind_padding() -> None:
     stats = struct.pack("=25Q", *range(25))
     padding = attribute(0, b"")
     message = HEADER + bytes(12) + padding + attribute(1, stats)
-    assert parse_link(message) == LinkStats(0, 1, 2, 3, 4, 5, 6, 7)
+    assert parse_link(message) == LinkStats(0, 1, 2, 3, 7)
 
 
 def test_qdisc_counters_are_found_among_other_attributes() -> None:
@@ -266,7 +263,7 @@ def test_qdisc_counters_are_found_among_other_attributes() -> None:
         + attribute(nested, basic + queue)
         + attribute(3, bytes(40))
     )
-    assert parse_qdisc(message) == (QdiscStats(2**40, 7, 3, 4, 5), Queue(1, 2))
+    assert parse_qdisc(message) == (QdiscStats(2**40, 7, 3), 1)
 
 
 @pytest.mark.parametrize("parse", [parse_link, parse_qdisc])
@@ -275,12 +272,12 @@ def test_an_answer_without_counters_is_an_error(parse: Any) -> None:
         parse(HEADER + bytes(20) + attribute(40, b"x"))
 
 
-def test_softnet_is_summed_over_cpus() -> None:
+def test_softnet_drops_are_summed_over_cpus() -> None:
     text = (
         b"0000000a 00000001 00000002 00000000 00000000\n"
-        b"00000010 00000000 0000000f 00000000 00000000\n"
+        b"00000010 0000001f 0000000f 00000000 00000000\n"
     )
-    assert parse_softnet(text) == Softnet(26, 1, 17)
+    assert parse_softnet(text) == 32
 
 
 def test_softirqs_are_summed_over_cpus() -> None:

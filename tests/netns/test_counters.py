@@ -77,7 +77,7 @@ class Watched:
         while drained:
             time.sleep(0.01)
             last, after = after, self.reader.read()
-            if not after.queue.qlen and (last.sinks, last.qdisc) == (after.sinks, after.qdisc):
+            if not after.queued and (last.sinks, last.qdisc) == (after.sinks, after.qdisc):
                 break
             assert time.monotonic() < deadline, "the qdisc does not drain"
         return delta(self.before, after)
@@ -146,16 +146,14 @@ def test_the_qdisc_counts_what_passes_through_it(qdisc: Any) -> None:
 def test_a_shaped_qdisc_reports_its_queue() -> None:
     with watched("veth", STANDING) as link:
         send(link.topology, 200, 100)
-        queue = link.change(drained=False).queue_after
-    assert queue.qlen > 0
-    assert queue.backlog == queue.qlen * 100
+        queued = link.change(drained=False).queued_after
+    assert 0 < queued <= 200
 
 
 def test_the_softirq_of_the_receive_side_is_counted() -> None:
     with watched("veth") as link:
         send(link.topology, FRAMES)
         change = link.change()
-    assert change.softnet.processed >= FRAMES
     assert change.softirqs.net_rx > 0
 
 
