@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.model import AXES, Cell, CellResult, Estimate, Report, Value
 from bench.render import FORMATS, axes
-from bench.render.table import tabulated
+from bench.render.table import _FASTEST, tabulated
 
 LO: dict[str, Any] = {"kind": "lo"}
 VETH: dict[str, Any] = {"kind": "veth", "queues": 4, "gro": False}
@@ -680,3 +681,10 @@ def test_formats_bear_their_names() -> None:
     assert list(FORMATS) == ["terminal", "markdown", "csv", "json"]
     assert all(name == each.name and each.help for name, each in FORMATS.items())
     assert [each.suffix for each in FORMATS.values()] == [".txt", ".md", ".csv", ".json"]
+
+
+def test_tables_in_the_documentation_explain_fastest_as_tables_do() -> None:
+    root = Path(__file__).parents[1]
+    for path in (root / "README.md", *(root / "docs").glob("*.md")):
+        _, *explained = " ".join(path.read_text().split()).split("fastest: ")
+        assert all(f"fastest: {text}".startswith(_FASTEST) for text in explained), path
