@@ -480,7 +480,11 @@ def _qdisc_problems(
 
 
 def _ring_problems(ring: Mapping[str, int], vocabulary: Vocabulary) -> Iterator[str]:
-    """What packet_set_ring() would refuse (net/packet/af_packet.c), before it has to."""
+    """What packet_set_ring() would refuse (net/packet/af_packet.c), before it has to.
+
+    Two rules are ours: every byte of a block belongs to a slot, where the kernel would leave a rest
+    unused; and less than 4 GiB, which it asks for before Linux 5.0 only.
+    """
     page, block, frame = os.sysconf("SC_PAGE_SIZE"), ring["block_size"], ring["frame_size"]
     smallest = vocabulary.ring_data_offset(ring["version"]) + SOCKADDR_LL
     if block % page:
