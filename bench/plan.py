@@ -518,6 +518,14 @@ def _ring_fit(
         )
     if burst > slots:
         yield "burst", f"burst of {burst} frames in a ring of {slots} slots; at most {slots}"
+    flows = values["flows"] or 1
+    assert isinstance(flows, int)
+    if flows > slots and values["fill"] == "prefilled":
+        yield (
+            "flows",
+            f"{flows} flows in a prefilled ring of {slots} slots, each of which keeps its flow; "
+            f"at most {slots}, or fill: copy",
+        )
 
 
 # Selecting, ordering, estimating

@@ -290,6 +290,11 @@ def test_an_id_depends_on_effective_values_alone() -> None:
             "burst of 9 frames in a ring of 8 slots; at most 8",
         ),
         (
+            {"method": ("tx_ring",), "burst": (8,), "ring": (RING,), "flows": (9,)},
+            "9 flows in a prefilled ring of 8 slots, each of which keeps its flow; "
+            "at most 8, or fill: copy",
+        ),
+        (
             {"method": ("sendmmsg",), "burst": (1025,)},
             "1025 frames in one sendmmsg call; at most 1024",
         ),
