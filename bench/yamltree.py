@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import yaml
@@ -278,8 +278,10 @@ def _leading_zero(text: str) -> str:
 
 
 def _exponent(text: str) -> str:
-    number = Decimal(text)
-    digits = f"{number:f}" if abs(number.adjusted()) < 20 else "it out"
+    digits = "it out"
+    with suppress(InvalidOperation):  # an exponent that is a huge number itself
+        number = Decimal(text)
+        digits = f"{number:f}" if abs(number.adjusted()) < 20 else digits
     return f"may be read as text; write {digits}"
 
 
