@@ -9,6 +9,7 @@ import difflib
 import functools
 import itertools
 import json
+import math
 import os
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -44,6 +45,8 @@ SLICE_OVERHEAD_NS = WARMUP_NS + 1_100_000
 """Warm-up, threads, counters and the way to the disk, as measured; only for the estimate."""
 OPEN_NS = 10_000_000
 """Opening a cell and checking its frames, as measured; only for the estimate."""
+MOST_COMBINATIONS = 1_000_000
+"""Before excluding and collapsing: a plan of so many takes a quarter of a minute."""
 
 
 def _calibration(**values: Value) -> Cell:
@@ -201,13 +204,24 @@ class _Space:
         return known.index(value)
 
     def product(self) -> Iterator[Combination]:
-        """Every combination; the axes of a zip group advance together."""
+        """Every combination; the axes of a zip group advance together. Raises UsageError."""
         groups = {axis: group for group in self.matrix.zip for axis in group}
         dimensions = list(dict.fromkeys(groups.get(axis, (axis,)) for axis in AXES))
-        lengths = [range(len(self.axes[AXES.index(group[0])])) for group in dimensions]
+        lengths = {group: len(self.axes[AXES.index(group[0])]) for group in dimensions}
+        self._refuse_too_many(lengths)
         source = [next(i for i, group in enumerate(dimensions) if axis in group) for axis in AXES]
-        for steps in itertools.product(*lengths):
+        for steps in itertools.product(*map(range, lengths.values())):
             yield tuple(steps[i] for i in source)
+
+    def _refuse_too_many(self, lengths: Mapping[tuple[str, ...], int]) -> None:
+        number = math.prod(lengths.values())
+        if number > MOST_COMBINATIONS:
+            largest = sorted(lengths, key=lambda group: -lengths[group])[:2]
+            named = ", ".join(f"{' and '.join(group)} ({lengths[group]})" for group in largest)
+            raise UsageError(
+                f"{self.matrix.where('axes')}: {number:,} combinations; at most "
+                f"{MOST_COMBINATIONS:,}: the most values have {named}"
+            )
 
     def included(self) -> list[Combination]:
         return [

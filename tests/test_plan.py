@@ -60,6 +60,17 @@ def test_axes_multiply_and_unnamed_ones_have_their_default() -> None:
     assert made.cells[0].values["interface"] == DEFAULTS["interface"]
 
 
+def test_a_product_that_would_take_for_ever_is_refused_by_its_largest_axes() -> None:
+    sizes, bursts = tuple(range(64, 1064)), tuple(range(1, 501))
+    many = matrix(method=("sendmmsg",), frame_size=sizes, burst=bursts, threads=(1, 2, 4))
+    assert errors(many) == [
+        "m.yaml:3:3: 1,500,000 combinations; at most 1,000,000: the most values have "
+        "frame_size (1000), burst (500)"
+    ]
+    zipped = replace(many, axes={**many.axes, "flows": sizes}, zip=(("flows", "frame_size"),))
+    assert errors(zipped)[0].endswith("have flows and frame_size (1000), burst (500)")
+
+
 def test_an_axis_that_a_method_ignores_collapses() -> None:
     made = planned(matrix(method=("sendto", "sendmmsg"), burst=(1, 8, 64)))
     assert (made.combinations, made.collapsed) == (6, 2)
