@@ -126,7 +126,7 @@ def check_output(args: argparse.Namespace) -> None:
 
 def write_report(report: Report, args: argparse.Namespace) -> None:
     """The table in the format and to the place that were asked for."""
-    write(lambda width, colour: FORMATS[args.format].render(report, width, colour), args)
+    write(lambda width, colour: FORMATS[args.format](report, width, colour), args)
 
 
 def write(render: Callable[[int, bool], str], args: argparse.Namespace) -> None:

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     from bench import host, interrupts, privileges, report, runner, stats, store
-    from bench.render import FORMATS
+    from bench.render import markdown
 
     options.check_output(args)
     matrix, plan = options.planned(args)
@@ -57,7 +57,7 @@ def execute(args: argparse.Namespace) -> int:
     with progress.shown(sys.stderr) as bar, interrupts.raising():
         run = runner.run(matrix, plan, target, bar, options.allowed(args))
     made = report.make_report(run)
-    store.write_text(target.path.with_suffix(".md"), FORMATS["markdown"].render(made, 0, False))
+    store.write_text(target.path.with_suffix(".md"), markdown.render(made))
     shown = report.make_report(stats.normalised(run)) if args.normalise else made
     options.write_report(shown, args)
     print(f"bench: stored in {target.path}", file=sys.stderr)
