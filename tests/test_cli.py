@@ -639,6 +639,8 @@ def in_shell(bench: Bench, line: str) -> Outcome:
         ("$bench plan m.yaml >/dev/full", 1, "No space left on device"),
         ("$bench run m.yaml >&-", 0, "stored in "),
         ("$bench run m.yaml 2>&-", 0, ""),
+        ("$bench run m.yaml 2>/dev/full", 0, ""),
+        ("$bench show none.jsonl 2>/dev/full", 2, ""),
         ("PYTHONIOENCODING=ascii $bench run m.yaml", 0, "stored in "),
         ("$bench schema >&- 2>&-", 0, ""),
     ],

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from bench import interrupts
 from bench.cli import compare, doctor, methods, plan, run, schema, show
 from bench.errors import BenchError
+from bench.stderr import say
 
 COMMANDS = {
     "run": run,
@@ -57,8 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BenchError as error:
-        for line in str(error).splitlines():
-            print(f"bench: {line}", file=sys.stderr)
+        say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return interrupts.EXIT_CODE
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:  # stdout on a full disk, a limit of the machine
         _drop_output()
-        print(f"bench: {error}", file=sys.stderr)
+        say(str(error))
         return 1
 
 

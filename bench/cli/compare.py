@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import options
+from bench.stderr import say
 
 if TYPE_CHECKING:
     from bench.compare import Comparison, Difference, RunFigures
@@ -150,7 +150,7 @@ def _side(text: str) -> list[Rates]:
         read = [store.read_rates(path) for path in paths]
     for rates in read:
         for warning in rates.warnings:
-            print(f"bench: {warning}", file=sys.stderr)
+            say(warning)
     return read
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.render import FORMATS
+from bench.stderr import say
 
 if TYPE_CHECKING:
     from bench.model import Matrix, Report, Vocabulary
@@ -79,7 +80,7 @@ def give_devices_back() -> None:
     from bench.topology import device
 
     for line in device.restore_all():
-        print(f"bench: {line}", file=sys.stderr)
+        say(line)
 
 
 def _seed(text: str) -> int:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from bench.cli import options, progress
+from bench.stderr import say
 
 HELP = "run a matrix: set up, measure, store, print the table"
 DEFAULT_RESULTS = Path("results")
@@ -60,7 +61,7 @@ def execute(args: argparse.Namespace) -> int:
     store.write_text(target.path.with_suffix(".md"), markdown.render(made))
     shown = report.make_report(stats.normalised(run)) if args.normalise else made
     options.write_report(shown, args)
-    print(f"bench: stored in {target.path}", file=sys.stderr)
+    say(f"stored in {target.path}")
     if run.end == "interrupted":
         return interrupts.EXIT_CODE
     return 0 if report.is_complete(made, run) else INCOMPLETE

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from bench.cli import options
+from bench.stderr import say
 
 HELP = "print a stored run again, in any format"
 
@@ -27,7 +27,7 @@ def execute(args: argparse.Namespace) -> int:
     filters = plan.parse_filters(args.filter)
     run = store.read(args.run)
     for warning in run.warnings:
-        print(f"bench: {warning}", file=sys.stderr)
+        say(warning)
     made = report.make_report(stats.normalised(run) if args.normalise else run)
     rows = tuple(row for row in made.rows if plan.passes(row.cell, filters))
     if not rows and args.filter:
