@@ -85,11 +85,12 @@ def figures_of(rates: Rates, normalise: bool = False) -> RunFigures:
 def _speed(rates: Rates) -> float:
     """Calibration frames per second of CPU time: only its ratio between runs matters.
 
-    The geometric mean over the calibration cells; of CPU time, as what others took of the CPU is
-    no matter of the machine's speed.
+    The geometric mean over the calibration cells, which must be the same in all runs (see
+    ``uncalibrated``); of CPU time, as what others took of the CPU is no matter of the machine's
+    speed.
     """
-    costs = [rates.ns_per_frame[c.id] for c in rates.calibration if rates.ns_per_frame.get(c.id)]
-    return statistics.geometric_mean([1e9 / statistics.median(c) for c in costs]) if costs else 1.0
+    costs = [statistics.median(rates.ns_per_frame[cell.id]) for cell in rates.calibration]
+    return statistics.geometric_mean([1e9 / cost for cost in costs])
 
 
 # The environments
@@ -130,18 +131,34 @@ ALIKE = (("host", "kernel"), ("host", "kernel_version"), ("measure", "privileges
 """What else is the same in runs that should agree."""
 
 
-def may_normalise(a: Sequence[Rates], b: Sequence[Rates]) -> bool:
-    """Whether the calibration cells say how fast the machine was, and nothing of what is compared.
+def why_not_normalise(runs: Sequence[Rates]) -> str:
+    """Why the calibration cells do not say how fast the machine was, and nothing of what is
+    compared; empty where they do.
 
-    They must be there, and the kernel the same on both sides: a kernel that enters system calls
-    more slowly slows down the calibration too, and must not be forgiven for it.
+    Of all runs the kernel must be the same: one that enters system calls more slowly slows down
+    the calibration too, and must not be forgiven for it.
     """
     keys = ("kernel", "kernel_version", "cmdline", "mitigations")
     kernels = {
         json.dumps([run.header.get("host", {}).get(key) for key in keys], sort_keys=True)
-        for run in (*a, *b)
+        for run in runs
     }
-    return len(kernels) == 1 and all(run.calibration for run in (*a, *b))
+    return "the kernels differ" if len(kernels) > 1 else uncalibrated(runs)
+
+
+def uncalibrated(runs: Sequence[Rates]) -> str:
+    """Which run lacks figures of a calibration cell that it or another has; empty if none does.
+
+    Divided by the mean of fewer cells it would be faster or slower than it was.
+    """
+    cells = {cell.id: cell.method for run in runs for cell in run.calibration}
+    for run in runs:
+        if not run.calibration:
+            return f"{run.path} has no calibration cells"
+        for cell, method in cells.items():
+            if len(run.ns_per_frame.get(cell, ())) < MIN_ROUNDS:
+                return f"{run.path} has too few valid samples of the calibration cell {method}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +204,12 @@ def _values(runs: Sequence[RunFigures], *path: str) -> list[str]:
     return sorted(text.strip('"') for text in found)
 
 
-def is_alike(run: RunFigures, other: RunFigures) -> bool:
+def is_alike(header: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two runs should agree: the same matrix, machine, kernel, instrument, privileges."""
-    if run.header["matrix"]["name"] != other.header["matrix"]["name"]:
+    if header["matrix"]["name"] != other["matrix"]["name"]:
         return False
     return all(
-        run.header.get(section, {}).get(key) == other.header.get(section, {}).get(key)
+        header.get(section, {}).get(key) == other.get(section, {}).get(key)
         for section, key in (*MUST_AGREE, *ALIKE)
     )
 
@@ -233,6 +250,8 @@ class Comparison:
     assumed: bool
     """Whether the spread is assumed, for want of runs that should agree."""
     normalised: bool = False
+    why_not_normalised: str = ""
+    """Empty also where it is not wanted."""
 
 
 def compare(

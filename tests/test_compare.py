@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli, compare, store
+from bench import cli, compare, plan, store
 from bench.compare import CellFigures, RunFigures, Verdict
 from bench.model import AXES, Cell, Sample, ThreadSample
 from bench.render import comparison as render
@@ -108,7 +108,7 @@ def test_environments_are_compared_first() -> None:
     (found, kernel) = compare.differences([a], [replace(a, header=other)])
     assert (found.what, found.a, found.b, found.incomparable) == ("host cpu", "x", "y", True)
     assert (kernel.what, kernel.incomparable) == ("host kernel", False)
-    assert not compare.is_alike(a, replace(a, header=other))
+    assert not compare.is_alike(a.header, other)
     assert compare.differences([a], [a]) == ()
 
 
@@ -120,7 +120,7 @@ def test_runs_with_other_privileges_are_compared_and_it_is_said() -> None:
     )
     (found,) = compare.differences([as_root], [as_user])
     assert found == compare.Difference("measure privileges", "root", "user namespace", False)
-    assert not compare.is_alike(as_root, as_user)
+    assert not compare.is_alike(as_root.header, as_user.header)
 
 
 def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
@@ -139,14 +139,20 @@ def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
 
 
 def write(
-    path: Path, factor: float, header: dict[str, object] | None = None, rounds: int = 20
+    path: Path,
+    factor: float,
+    header: dict[str, object] | None = None,
+    rounds: int = 20,
+    calibration: Sequence[Cell] = (),
 ) -> Path:
+    """A run file; its cells take alike long for a frame, the calibration cells 2, 3, ... times."""
     generator = random.Random(path.name)
+    times = dict.fromkeys(CELLS, 1) | {cell.id: n for n, cell in enumerate(calibration, 2)}
     with store.RunWriter(path) as writer:
-        writer.header({**(header or HEADER), "baselines": {}}, CELLS.values())
+        writer.header({**(header or HEADER), "baselines": {}}, CELLS.values(), calibration)
         for round_ in range(rounds):
-            for cell in CELLS:
-                wall = round(10_000_000 * factor * generator.gauss(1, 0.002))
+            for cell, cost in times.items():
+                wall = round(10_000_000 * cost * factor * generator.gauss(1, 0.002))
                 thread = ThreadSample(cpu=1, wall_ns=wall, cpu_ns=wall, completed=10_000)
                 writer.sample(Sample(cell, round_, 1, wall, (thread,), 10_000, 10_000))
         writer.end("done")
@@ -264,6 +270,49 @@ def test_runs_of_few_rounds_have_no_verdict_and_one_without_samples_is_told(
     assert "4 cells: 4 inconclusive" in out
     assert cli.main(["compare", first, str(write(tmp_path / "none.jsonl", 1.0, rounds=0))]) == 2
     assert "none.jsonl has no valid sample: there is nothing" in capsys.readouterr().err
+
+
+def calibrated(path: Path, without: str = "") -> Path:
+    """A run with calibration cells, of which one (by its method) may have no samples."""
+    write(path, 1.0, rounds=30, calibration=plan.CALIBRATION)
+    left_out = {f'"cell":"{cell.id}"' for cell in plan.CALIBRATION if cell.method == without}
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "sample" not in line or not any(x in line for x in left_out)]
+    path.write_text("".join(kept))
+    return path
+
+
+def test_runs_are_normalised_by_calibration_cells_that_all_of_them_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b, *_ = (calibrated(tmp_path / f"{name}.jsonl") for name in "abcdefgh")
+    assert cli.main(["compare", str(a), str(b)]) == 0
+    out = capsys.readouterr().out
+    assert "normalised by the calibration cells" in out
+    assert "not normalised" not in out
+    lacking = calibrated(tmp_path / "c" / "c.jsonl", without="syscall")
+    why = f"{lacking} has too few valid samples of the calibration cell syscall"
+    sides = [str(a), str(lacking)]
+    assert cli.main(["compare", *sides]) == 0
+    assert " ".join(capsys.readouterr().out.split()).startswith(f"not normalised: {why}")
+    assert cli.main(["compare", "--no-normalise", *sides]) == 0
+    assert "not normalised" not in capsys.readouterr().out
+    assert cli.main(["compare", "--normalise", *sides]) == 2
+    assert capsys.readouterr().err == f"bench: --normalise: {why}\n"
+    without = write(tmp_path / "none.jsonl", 1.0)
+    assert cli.main(["compare", str(a), str(without), "--normalise"]) == 2
+    assert "none.jsonl has no calibration cells" in capsys.readouterr().err
+
+
+def test_a_run_without_the_calibration_of_the_others_is_no_history_of_normalised_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b, *_ = (calibrated(tmp_path / f"{name}.jsonl") for name in "abcdefgh")
+    calibrated(tmp_path / "x.jsonl", without="null")
+    assert cli.main(["compare", str(a), str(b)]) == 0
+    assert "from these and 6 other runs" in capsys.readouterr().out
+    assert cli.main(["compare", str(a), str(b), "--no-normalise"]) == 0
+    assert "from these and 7 other runs" in capsys.readouterr().out
 
 
 def test_a_revision_of_git_and_what_it_does_not_have(

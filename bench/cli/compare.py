@@ -69,13 +69,15 @@ def execute(args: argparse.Namespace) -> int:
 
     options.check_output(args)
     rates_a, rates_b = _side(args.a), _side(args.b)
-    normalise = args.normalise
-    if normalise is None:
-        normalise = compare.may_normalise(rates_a, rates_b)
+    sides = [*rates_a, *rates_b]
+    if args.normalise and (reason := compare.uncalibrated(sides)):
+        raise UsageError(f"--normalise: {reason}")
+    why_not = compare.why_not_normalise(sides) if args.normalise is None else ""
+    normalise = not why_not if args.normalise is None else args.normalise
     a, b = ([compare.figures_of(r, normalise) for r in side] for side in (rates_a, rates_b))
     found = compare.differences(a, b)
     _check(a, b, found, args.force)
-    history = _history([*a, *b], normalise)
+    history = _history(sides, normalise)
     result = compare.compare(
         a,
         b,
@@ -85,7 +87,7 @@ def execute(args: argparse.Namespace) -> int:
     )
     if all(row.verdict in (Verdict.MISSING, Verdict.NEW) for row in result.rows):
         raise UsageError(_nothing_in_common(args, a, b))
-    result = replace(result, normalised=normalise)
+    result = replace(result, normalised=normalise, why_not_normalised=why_not)
     options.write(lambda width, _: render(result, found, args.format, width), args)
     return _exit_code(result)
 
@@ -185,7 +187,7 @@ def _at_revision(text: str) -> tuple[Path, bytes] | None:
     return Path(name), shown.stdout
 
 
-def _history(sides: list[RunFigures], normalise: bool) -> list[RunFigures]:
+def _history(sides: list[Rates], normalise: bool) -> list[RunFigures]:
     """Other runs in the folder of A's that should agree with A's first, the latest of them."""
     from bench import compare, store
     from bench.errors import UsageError
@@ -197,9 +199,11 @@ def _history(sides: list[RunFigures], normalise: bool) -> list[RunFigures]:
         if path.resolve() in taken or len(found) == MOST_HISTORY:
             continue
         try:
-            run = compare.figures_of(store.read_rates(path), normalise)
+            run = store.read_rates(path)
         except UsageError:
             continue
-        if compare.is_alike(run, sides[0]):
-            found.append(run)
+        if normalise and compare.uncalibrated([*sides, run]):
+            continue
+        if compare.is_alike(run.header, sides[0].header):
+            found.append(compare.figures_of(run, normalise))
     return found

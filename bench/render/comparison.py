@@ -63,6 +63,7 @@ def _text(result: Comparison, found: Sequence[Difference], style: str) -> str:
     shared = axes.shared(rows)
     blocks = [
         "\n".join(f"differs: {d.what}: {d.a} in A, {d.b} in B" for d in found),
+        f"not normalised: {result.why_not_normalised}" if result.why_not_normalised else "",
         "all cells: " + ", ".join(shared) if shared else "",
         table,
         _basis(result),
@@ -130,6 +131,7 @@ def _json(result: Comparison, found: Sequence[Difference]) -> str:
         "runs": {"a": result.runs_a, "b": result.runs_b, "history": result.history},
         "spread": dict(result.spread) | {"assumed": result.assumed},
         "normalised": result.normalised,
+        "why_not_normalised": result.why_not_normalised or None,
         "differences": [
             {"what": d.what, "a": d.a, "b": d.b, "incomparable": d.incomparable} for d in found
         ],
