@@ -180,8 +180,24 @@ def test_the_command_finds_its_history_and_says_by_its_exit_code(
     out = capsys.readouterr().out
     assert "from these and 7 other runs of this matrix" in out
     assert "4 cells: 4 regressed" in out
-    assert cli.main(["compare", str(slow), str(slow.parent)]) == 4
+    write(tmp_path / "newer" / "20260110.jsonl", 1.2)
+    assert cli.main(["compare", str(slow), str(tmp_path / "newer")]) == 4
     assert "assumed" in capsys.readouterr().out
+
+
+def test_a_run_is_not_compared_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_ = write(tmp_path / "a.jsonl", 1.0)
+    write(tmp_path / "b.jsonl", 1.0)
+    link = tmp_path / "other" / "link.jsonl"
+    link.parent.mkdir()
+    link.symlink_to(run_)
+    for a in (run_, tmp_path, link, tmp_path / "*.jsonl"):
+        assert cli.main(["compare", str(a), str(run_)]) == 2
+        named = link if a == link else run_
+        said = f"bench: {named} is in A and in B; name runs that are in one of them only\n"
+        assert capsys.readouterr() == ("", said)
 
 
 @pytest.mark.parametrize("form", ["terminal", "markdown", "csv", "json"])
@@ -327,8 +343,10 @@ def test_a_revision_of_git_and_what_it_does_not_have(
     git("add", ".")
     git("commit", "--quiet", "--message=before")
     write(tmp_path / "b.jsonl", 1.0)
-    path.unlink()
     monkeypatch.chdir(tmp_path)
+    assert cli.main(["compare", "HEAD:a.jsonl", "a.jsonl"]) == 0  # the file may be another now
+    assert cli.main(["compare", "HEAD:a.jsonl", "HEAD:a.jsonl"]) == 2
+    path.unlink()
     assert cli.main(["compare", "HEAD:a.jsonl", "b.jsonl"]) == 4
     assert "4 cells: 4 inconclusive" in capsys.readouterr().out
     assert cli.main(["compare", "HEAD:b.jsonl", "b.jsonl"]) == 2

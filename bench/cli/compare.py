@@ -68,7 +68,9 @@ def execute(args: argparse.Namespace) -> int:
     from bench.render.comparison import render
 
     options.check_output(args)
-    rates_a, rates_b = _side(args.a), _side(args.b)
+    sources_a, sources_b = _sources(args.a), _sources(args.b)
+    _refuse_overlap(sources_a, sources_b)
+    rates_a, rates_b = _read(sources_a), _read(sources_b)
     sides = [*rates_a, *rates_b]
     if args.normalise and (reason := compare.uncalibrated(sides)):
         raise UsageError(f"--normalise: {reason}")
@@ -136,20 +138,34 @@ def _check(
 # Which runs
 
 
-def _side(text: str) -> list[Rates]:
-    """The runs that an argument names. Raises UsageError if none."""
-    from bench import store
+Source = tuple[Path, bytes | None]
+"""A run file, and its content where that is not what the file has now."""
+
+
+def _sources(text: str) -> list[Source]:
+    """The run files that an argument names. Raises UsageError if none."""
     from bench.errors import UsageError
 
     revision = _at_revision(text)
-    if revision is not None:
-        path, content = revision
-        read = [store.read_rates(path, content)]
-    else:
-        paths = _paths(text)
-        if not paths:
-            raise UsageError(f"{text}: no run file there; name a .jsonl file, a folder or a glob")
-        read = [store.read_rates(path) for path in paths]
+    found: list[Source] = [(path, None) for path in _paths(text)] if not revision else [revision]
+    if not found:
+        raise UsageError(f"{text}: no run file there; name a .jsonl file, a folder or a glob")
+    return found
+
+
+def _refuse_overlap(a: list[Source], b: list[Source]) -> None:
+    """Raise UsageError where a run is on both sides: it would be told to be as it is."""
+    from bench.errors import UsageError
+
+    of_b = {(path.resolve(), content) for path, content in b}
+    if both := [path for path, content in a if (path.resolve(), content) in of_b]:
+        raise UsageError(f"{both[0]} is in A and in B; name runs that are in one of them only")
+
+
+def _read(sources: list[Source]) -> list[Rates]:
+    from bench import store
+
+    read = [store.read_rates(path, content) for path, content in sources]
     for rates in read:
         for warning in rates.warnings:
             say(warning)
@@ -168,7 +184,7 @@ def _paths(text: str) -> list[Path]:
     return [path]
 
 
-def _at_revision(text: str) -> tuple[Path, bytes] | None:
+def _at_revision(text: str) -> Source | None:
     """``HEAD~1:results/x.jsonl`` as git has it; None where the argument is not of that form."""
     import subprocess
 
