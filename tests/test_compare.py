@@ -159,6 +159,11 @@ def write(
     return path
 
 
+def shown(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was printed, however it was wrapped."""
+    return " ".join(capsys.readouterr().out.split())
+
+
 def test_rates_are_those_of_the_samples_in_round_order(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", 1.0)
     rates, full = store.read_rates(path), store.read(path)
@@ -177,7 +182,7 @@ def test_the_command_finds_its_history_and_says_by_its_exit_code(
     assert cli.main(["compare", first, last]) == 0
     assert "4 cells: 4 unchanged" in capsys.readouterr().out
     assert cli.main(["compare", first, str(slow)]) == 3
-    out = capsys.readouterr().out
+    out = shown(capsys)
     assert "from these and 7 other runs of this matrix" in out
     assert "4 cells: 4 regressed" in out
     write(tmp_path / "newer" / "20260110.jsonl", 1.2)
@@ -198,6 +203,25 @@ def test_a_run_is_not_compared_with_itself(
         named = link if a == link else run_
         said = f"bench: {named} is in A and in B; name runs that are in one of them only\n"
         assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [
+        (200, ""),
+        (80, ""),
+        (65, "not shown at this width: 95 % interval of ns/frame"),
+        (50, "not shown at this width: 95 % interval of ns/frame, 95 % interval of Mpps"),
+    ],
+)
+def test_a_comparison_fits_the_terminal(width: int, left_out: str) -> None:
+    result = compare.compare(some(2), some(2, seed=2, tx_ring=1.2), [], {})
+    difference = compare.Difference("host cmdline", "quiet " * 20, "mitigations=off " * 10, False)
+    text = render.render(result, [difference], "terminal", width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= max(width, len(left_out))
+    assert [line for line in lines if "not shown" in line] == ([left_out] if left_out else [])
+    assert len([line for line in lines if "inconclusive " in line]) == 4
 
 
 @pytest.mark.parametrize("form", ["terminal", "markdown", "csv", "json"])
@@ -310,7 +334,7 @@ def test_runs_are_normalised_by_calibration_cells_that_all_of_them_measured(
     why = f"{lacking} has too few valid samples of the calibration cell syscall"
     sides = [str(a), str(lacking)]
     assert cli.main(["compare", *sides]) == 0
-    assert " ".join(capsys.readouterr().out.split()).startswith(f"not normalised: {why}")
+    assert shown(capsys).startswith(f"not normalised {why}")
     assert cli.main(["compare", "--no-normalise", *sides]) == 0
     assert "not normalised" not in capsys.readouterr().out
     assert cli.main(["compare", "--normalise", *sides]) == 2
@@ -326,9 +350,9 @@ def test_a_run_without_the_calibration_of_the_others_is_no_history_of_normalised
     a, b, *_ = (calibrated(tmp_path / f"{name}.jsonl") for name in "abcdefgh")
     calibrated(tmp_path / "x.jsonl", without="null")
     assert cli.main(["compare", str(a), str(b)]) == 0
-    assert "from these and 6 other runs" in capsys.readouterr().out
+    assert "from these and 6 other runs" in shown(capsys)
     assert cli.main(["compare", str(a), str(b), "--no-normalise"]) == 0
-    assert "from these and 7 other runs" in capsys.readouterr().out
+    assert "from these and 7 other runs" in shown(capsys)
 
 
 def test_a_revision_of_git_and_what_it_does_not_have(
@@ -366,7 +390,7 @@ def test_incomparable_runs_are_refused_unless_forced(
         "bench: not comparable: core hash is h in A and other in B; --force compares all the same\n"
     )
     assert cli.main(["compare", str(a), str(b), "--force"]) == 4
-    assert "differs: core hash: h in A, other in B" in capsys.readouterr().out
+    assert "differs core hash: h in A, other in B" in shown(capsys)
     c = write(tmp_path / "c.jsonl", 1.0, {**HEADER, "matrix": {"name": "n"}})
     assert cli.main(["compare", str(a), str(c)]) == 2
     assert "runs of different matrices: m, n" in capsys.readouterr().err

@@ -8,10 +8,11 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.compare import FIGURES, Change, Comparison, Difference, Row, Verdict
+from bench.compare import FIGURES, Comparison, Difference, Row, Verdict
 from bench.intervals import MIN_ROUNDS
 from bench.model import AXES, CellResult
-from bench.render import axes
+from bench.render import axes, markdown, text
+from bench.render.table import NONE, Column, Table, axis_columns
 
 FORMAT = 1
 LABELS = {"pps": "Mpps", "ns_per_frame": "ns/frame"}
@@ -25,9 +26,9 @@ def render(result: Comparison, found: Sequence[Difference], form: str, width: in
         case "json":
             return _json(result, found)
         case "markdown":
-            return _text(result, found, "pipe")
+            return markdown.piped(_table(result, found))
         case _:
-            return _text(result, found, "plain")
+            return text.fitted(_table(result, found), width, colour=False)
 
 
 def summary(result: Comparison) -> str:
@@ -37,46 +38,42 @@ def summary(result: Comparison) -> str:
     return f"{len(result.rows)} cells: {', '.join(told)}"
 
 
-def _text(result: Comparison, found: Sequence[Difference], style: str) -> str:
-    from tabulate import tabulate
-
+def _table(result: Comparison, found: Sequence[Difference]) -> Table:
     rows = [CellResult(cell=row.cell) for row in result.rows]
-    varying = [axis for axis in axes.varying(rows) if axis != "replica"]
-    columns = [axes.column(rows, axis) for axis in varying]
-    table = tabulate(
-        [
-            [
-                row.verdict.value,
-                *(column[i] for column in columns),
-                *(text for figure in FIGURES for text in _change_texts(row.changes.get(figure))),
-            ]
-            for i, row in enumerate(result.rows)
-        ],
-        headers=[
-            "verdict",
-            *varying,
-            *(text for figure in FIGURES for text in (LABELS[figure], "95 % interval")),
-        ],
-        tablefmt="simple" if style == "plain" else style,
-        disable_numparse=True,
-    )
-    shared = axes.shared(rows)
-    blocks = [
-        "\n".join(f"differs: {d.what}: {d.a} in A, {d.b} in B" for d in found),
-        f"not normalised: {result.why_not_normalised}" if result.why_not_normalised else "",
-        "all cells: " + ", ".join(shared) if shared else "",
-        table,
-        _basis(result),
-        _too_few(result),
-        summary(result),
+    facts = [
+        *(("differs", f"{d.what}: {d.a} in A, {d.b} in B") for d in found),
+        ("not normalised", result.why_not_normalised),
+        ("all cells", ", ".join(axes.shared(rows))),
     ]
-    return "\n\n".join(filter(None, blocks)) + "\n"
+    verdicts = tuple(row.verdict.value for row in result.rows)
+    return Table(
+        title="",
+        facts=tuple((label, text) for label, text in facts if text),
+        columns=(
+            Column("verdict", verdicts, right=False),
+            *(column for column in axis_columns(rows) if column.label != "replica"),
+            *(column for figure in FIGURES for column in _change_columns(result.rows, figure)),
+        ),
+        footnotes=(),
+        notes=tuple(filter(None, (_basis(result), _too_few(result), summary(result)))),
+    )
 
 
-def _change_texts(change: Change | None) -> tuple[str, str]:
-    if change is None:
-        return "-", "-"
-    return f"{change.value:+.1%}", f"[{change.low:+.1%}, {change.high:+.1%}]"
+def _change_columns(rows: Sequence[Row], figure: str) -> tuple[Column, Column]:
+    """A figure's changes, and their intervals; those of pps are kept for longer."""
+    label = LABELS[figure]
+    changes = [row.changes.get(figure) for row in rows]
+    intervals = (f"[{c.low:+.1%}, {c.high:+.1%}]" if c else NONE for c in changes)
+    return (
+        Column(label, tuple(f"{c.value:+.1%}" if c else NONE for c in changes)),
+        Column(
+            f"95 % interval of {label}",
+            tuple(intervals),
+            right=False,
+            stacked=f"95 % interval\nof {label}",
+            dispensable=2 if figure == "pps" else 1,
+        ),
+    )
 
 
 def _basis(result: Comparison) -> str:

@@ -12,11 +12,14 @@ _SPECIAL = re.compile(r"([\\|<*`])")
 
 def render(report: Report, _width: int = 0, _colour: bool = False) -> str:
     """The report as GitHub Flavored Markdown; neither the width nor colour matters."""
-    table = tabulated(report)
-    name = _escaped(report.name)
-    blocks = [f"## {name}", _escaped(" ".join(report.description.split())), _facts(table)]
-    blocks += [_pipes(table), _footnotes(table), *map(_escaped, table.notes)]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    heading = [f"## {_escaped(report.name)}", _escaped(" ".join(report.description.split()))]
+    return "\n\n".join(filter(None, [*heading, piped(tabulated(report))]))
+
+
+def piped(table: Table) -> str:
+    """A table with its facts and notes."""
+    blocks = [_facts(table), _pipes(table), _footnotes(table), *map(_escaped, table.notes)]
+    return "\n\n".join(filter(None, blocks)) + "\n"
 
 
 def _escaped(text: str) -> str:

@@ -67,7 +67,7 @@ def tabulated(report: Report) -> Table:
     rows = report.rows
     remarks = [_remarks(row) for row in rows]
     footnotes = tuple(dict.fromkeys(remark.text for each in remarks for remark in each))
-    columns = (*_axis_columns(rows), *_figure_columns(rows), _notes_column(remarks, footnotes))
+    columns = (*axis_columns(rows), *_figure_columns(rows), _notes_column(remarks, footnotes))
     return Table(
         title=_one_line(": ".join(text for text in (report.name, report.description) if text)),
         facts=_facts(report),
@@ -112,7 +112,8 @@ _STACKED = {"msg_dontwait": "dont\nwait"}
 _GROUPED_BY = ("interface", "qdisc")
 
 
-def _axis_columns(rows: Sequence[CellResult]) -> list[Column]:
+def axis_columns(rows: Sequence[CellResult]) -> list[Column]:
+    """A column for each axis that varies."""
     return [
         Column(
             label=axis,

@@ -13,11 +13,15 @@ _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
 def render(report: Report, width: int, colour: bool) -> str:
-    """The report as text; the table is made to fit ``width`` columns, a row is never wrapped."""
-    table = tabulated(report)
+    """The report as text."""
+    return fitted(tabulated(report), width, colour)
+
+
+def fitted(table: Table, width: int, colour: bool) -> str:
+    """A table with its heading and notes, made to fit ``width`` columns; a row is never wrapped."""
     blocks = [_heading(table, width, colour), _body(table, width, colour)]
     blocks += [_footnotes(table, width, colour)] if table.footnotes or table.notes else []
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(filter(None, blocks)) + "\n"
 
 
 def _paint(text: str, code: str, colour: bool) -> str:
@@ -38,10 +42,10 @@ def _hanging(lead: str, text: str, width: int) -> str:
 
 
 def _heading(table: Table, width: int, colour: bool) -> str:
-    title = _paint(_hanging("", table.title, width), _BOLD, colour)
+    title = _paint(_hanging("", table.title, width), _BOLD, colour) if table.title else ""
     indent = max((len(label) for label, _ in table.facts), default=0)
     facts = [_hanging(f"  {label:{indent}}  ", text, width) for label, text in table.facts]
-    return "\n".join([title, "", *facts] if facts else [title])
+    return "\n\n".join(filter(None, [title, "\n".join(facts)]))
 
 
 def _footnotes(table: Table, width: int, colour: bool) -> str:
