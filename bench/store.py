@@ -13,8 +13,8 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -380,21 +380,42 @@ def write_text(path: Path, text: str) -> None:
     What is there and is no regular file (/dev/stdout, a pipe) is written to, never replaced.
     """
     try:
-        if path.exists() and not path.is_file():
+        if _is_special(path):
             path.write_text(text, encoding="utf-8")
         else:
-            _replace(Path(os.path.realpath(path)), text)  # a link keeps pointing to its file
+            _replace(path, text)
     except OSError as error:
         raise BenchError(f"cannot write {path}: {error.strerror}") from error
 
 
+def check_writable(path: Path) -> None:
+    """Raise BenchError where ``write_text`` would, as far as it can be seen before."""
+    try:
+        if not _is_special(path):  # to open a pipe would be to write to it
+            with _beside(path) as temporary:
+                temporary.touch()
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
 def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with _beside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(os.path.realpath(path))  # a link keeps pointing to its file
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A name in the folder of a file, or of what a link points to; nothing is left under it."""
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     with interrupts.held():
         try:
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-        except OSError:
+            yield temporary
+        finally:
             with suppress(OSError):
                 temporary.unlink()
-            raise

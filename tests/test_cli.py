@@ -596,6 +596,50 @@ def test_an_output_that_cannot_be_written_is_known_before_the_run(
     assert not bench.results.exists()
 
 
+def test_an_output_in_a_folder_that_takes_none_is_known_before_the_run(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Path("/proc/table")
+    arguments = ["run", bench.matrix(), "--results", bench.results, "--output", output]
+    (line,) = complaints(capsys, *arguments, code=1)
+    assert line.startswith(f"cannot write {output}: ")
+    assert not bench.results.exists()
+
+
+def test_an_output_that_fails_hides_not_where_the_run_is(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["run", bench.matrix(), "--results", bench.results, "--output", "/dev/full"]
+    assert complaints(capsys, *arguments, code=1) == [
+        f"stored in {bench.files()[0]}",
+        "cannot write /dev/full: No space left on device",
+    ]
+    assert bench.stored().end == "done"
+
+
+def test_an_output_takes_the_place_of_nothing_that_is_read_or_stored(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = bench.matrix()
+    assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
+    (path,) = bench.files()
+    other, history = (shutil.copy(path, path.with_name(name)) for name in ("b.jsonl", "c.jsonl"))
+    link = bench.folder / "link"
+    link.symlink_to(path)
+    commands = [
+        (["show", path], [path, link]),
+        (["compare", path, other], [path, other, history, link]),
+        (["run", matrix, "--results", bench.results], [matrix]),
+        (["run", matrix, "--resume", path], [path, matrix, link]),
+    ]
+    before = [file.read_bytes() for file in (matrix, *bench.files())]
+    for command, outputs in commands:
+        for output in outputs:
+            (line,) = complaints(capsys, *command, "--output", output)
+            assert line == f"--output {output}: the table would replace it; name another file"
+    assert [file.read_bytes() for file in (matrix, *bench.files())] == before
+
+
 def test_an_output_that_is_no_regular_file_is_written_to_and_not_replaced(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

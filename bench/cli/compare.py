@@ -67,9 +67,10 @@ def execute(args: argparse.Namespace) -> int:
     from bench.errors import UsageError
     from bench.render.comparison import render
 
-    options.check_output(args)
     sources_a, sources_b = _sources(args.a), _sources(args.b)
     _refuse_overlap(sources_a, sources_b)
+    read = [path for path, _ in (*sources_a, *sources_b)]
+    options.check_output(args, [*read, *_beside(read[0])])
     rates_a, rates_b = _read(sources_a), _read(sources_b)
     sides = [*rates_a, *rates_b]
     if args.normalise and (reason := compare.uncalibrated(sides)):
@@ -203,15 +204,19 @@ def _at_revision(text: str) -> Source | None:
     return Path(name), shown.stdout
 
 
+def _beside(path: Path) -> list[Path]:
+    """The run files of its folder, the latest first."""
+    return sorted(path.parent.glob("*.jsonl"), reverse=True)
+
+
 def _history(sides: list[Rates], normalise: bool) -> list[RunFigures]:
     """Other runs in the folder of A's that should agree with A's first, the latest of them."""
     from bench import compare, store
     from bench.errors import UsageError
 
     taken = {Path(run.path).resolve() for run in sides}
-    folder = Path(sides[0].path).parent
     found: list[RunFigures] = []
-    for path in sorted(folder.glob("*.jsonl"), reverse=True):
+    for path in _beside(Path(sides[0].path)):
         if path.resolve() in taken or len(found) == MOST_HISTORY:
             continue
         try:

@@ -6,7 +6,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,10 +119,20 @@ def planned(args: argparse.Namespace) -> tuple[Matrix, Plan]:
     return loaded, chosen
 
 
-def check_output(args: argparse.Namespace) -> None:
-    """Complain before a long run, rather than after it, where --output cannot be written."""
-    if args.output is not None and (args.output.is_dir() or not args.output.parent.is_dir()):
+def check_output(args: argparse.Namespace, kept: Iterable[Path]) -> None:
+    """Complain before a long run, rather than after it, where --output cannot be written.
+
+    ``kept`` are files that the command reads or stores: a table must not take their place.
+    """
+    from bench.store import check_writable
+
+    if args.output is None:
+        return
+    if args.output.is_dir() or not args.output.parent.is_dir():
         raise UsageError(f"--output {args.output}: name a file in a folder that is there")
+    if os.path.realpath(args.output) in map(os.path.realpath, kept):
+        raise UsageError(f"--output {args.output}: the table would replace it; name another file")
+    check_writable(args.output)
 
 
 def write_report(report: Report, args: argparse.Namespace) -> None:

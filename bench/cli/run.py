@@ -43,7 +43,6 @@ def execute(args: argparse.Namespace) -> int:
     from bench import host, interrupts, privileges, report, runner, stats, store
     from bench.render import markdown
 
-    options.check_output(args)
     matrix, plan = options.planned(args)
     folder = store.results_folder(args.results, args.machine or host.machine_name(), matrix.name)
     if args.resume is None:
@@ -51,17 +50,18 @@ def execute(args: argparse.Namespace) -> int:
     else:
         path = store.latest_unfinished(folder) if args.resume == LATEST else args.resume
         target = runner.Target(path, resume=True, seed=args.seed)
+    options.check_output(args, [args.matrix, target.path])
     options.give_devices_back()
     if plan.topologies:
         host.fingerprint()  # while all of net.core.* can be seen
         privileges.gain()
     with progress.shown(sys.stderr) as bar, interrupts.raising():
         run = runner.run(matrix, plan, target, bar, options.allowed(args))
+    say(f"stored in {target.path}")
     made = report.make_report(run)
     store.write_text(target.path.with_suffix(".md"), markdown.render(made))
     shown = report.make_report(stats.normalised(run)) if args.normalise else made
     options.write_report(shown, args)
-    say(f"stored in {target.path}")
     if run.end == "interrupted":
         return interrupts.EXIT_CODE
     return 0 if report.is_complete(made, run) else INCOMPLETE
