@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,10 @@ from bench.model import AXES, Cell, Run, Sample
 
 FORMAT = 1
 """The version of the format; a reader refuses a newer one."""
+_MOST = 2**63 - 1
+"""The largest integer that is read: one of any length may be too large for a float."""
+
+T = TypeVar("T")
 
 
 def results_folder(root: Path, machine: str, matrix: str) -> Path:
@@ -194,23 +198,26 @@ def read(path: Path) -> Run:
         lines = _bytes_of(path).decode().split("\n")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a run file: not UTF-8 text") from error
-    records = [_record(path, number, line) for number, line in enumerate(lines[:-1], 1)]
+    records = [_Record.of(path, number, line) for number, line in enumerate(lines[:-1], 1)]
     return _run(path, records, _cut_off(path, lines))
 
 
+_Int = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
+
+
 class _SlimThread(msgspec.Struct):
-    wall_ns: int = 0
-    cpu_ns: int = 0
-    run_delay_ns: int = 0
-    completed: int = 0
+    wall_ns: _Int = 0
+    cpu_ns: _Int = 0
+    run_delay_ns: _Int = 0
+    completed: _Int = 0
 
 
 class _SlimSample(msgspec.Struct):
     """The fields of a sample that its figures are made of; the decoder passes over the others."""
 
     cell: str
-    round: int
-    wall_ns: int
+    round: _Int
+    wall_ns: _Int
     threads: list[_SlimThread]
     problem: str = ""
 
@@ -238,17 +245,17 @@ def read_rates(path: Path, text: bytes | None = None) -> Rates:
     lines = (_bytes_of(path) if text is None else text).split(b"\n")
     whole = lines[:-1]
     found: dict[str, list[tuple[int, float, float, bool]]] = {}
-    others: list[dict[str, Any]] = []
+    others: list[_Record] = []
     for number, line in enumerate(whole, 1):
         if not line.startswith(b'{"type":"sample",'):
-            record = _record(path, number, line.decode(errors="replace"))
-            if record["type"] != "sample":
+            record = _Record.of(path, number, line.decode(errors="replace"))
+            if record.kind != "sample":
                 others.append(record)
                 continue
         try:
             sample = decode(line)
-        except msgspec.MsgspecError as error:
-            raise UsageError(f"{path}:{number}: not a sample: {error}") from error
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise UsageError(f"{path}:{number}: not a line of type sample: {error}") from error
         completed = sum(thread.completed for thread in sample.threads)
         cpu_ns = sum(thread.cpu_ns for thread in sample.threads)
         if completed > 0 and cpu_ns > 0 and sample.wall_ns > 0 and not sample.problem:
@@ -287,59 +294,172 @@ def _cut_off(path: Path, lines: Sequence[object]) -> tuple[str, ...]:
     return (f"{path}:{len(lines)}: the last line is cut off and left out",)
 
 
-def _record(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-        if not isinstance(record, dict) or not isinstance(record.get("type"), str):
-            raise ValueError
-    except (ValueError, RecursionError):
-        raise UsageError(f"{path}:{number}: not a line of a run file") from None
-    return record
+# Lines
 
 
-def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -> Run:
-    if not records or records[0]["type"] != "run":
+class _Values(msgspec.Struct):
+    """Of a cell; the other axes are only shown."""
+
+    method: str
+    frame_size: int
+    threads: int
+
+
+class _Cell(msgspec.Struct):
+    id: str
+    values: _Values
+
+
+class _Matrix(msgspec.Struct):
+    name: str
+    description: str = ""
+    baseline: dict[str, Any] | None = None
+
+
+class _Rounds(msgspec.Struct):
+    min: int = 0
+    max: int = 0
+
+
+class _Measure(msgspec.Struct):
+    rounds: _Rounds = msgspec.field(default_factory=_Rounds)
+    precision: float = 0.0
+
+
+class _Host(msgspec.Struct):
+    virtualisation: str = ""
+
+
+class _Header(msgspec.Struct):
+    """What readers look into: the line itself is what they are given."""
+
+    matrix: _Matrix
+    cells: list[_Cell]
+    baselines: dict[str, str]
+    calibration: list[_Cell] = []
+    thresholds: dict[str, float] = {}
+    measure: _Measure = msgspec.field(default_factory=_Measure)
+    host: _Host = msgspec.field(default_factory=_Host)
+    core: dict[str, Any] = {}
+    devices: dict[str, dict[str, Any]] = {}
+
+
+class _Facts(msgspec.Struct):
+    sndbuf: int = 0
+
+
+class _CellLine(msgspec.Struct):
+    cell: str
+    facts: _Facts
+
+
+class _FailureLine(msgspec.Struct):
+    cell: str
+    reason: str
+
+
+class _EndLine(msgspec.Struct):
+    reason: str
+
+
+_LINES: Mapping[str, type[msgspec.Struct]] = {
+    "run": _Header,
+    "cell": _CellLine,
+    "failure": _FailureLine,
+    "end": _EndLine,
+}
+"""What lines must have, by type; samples are converted, types that are not known are left out."""
+
+
+def _bounded(digits: str) -> int:
+    """An integer that can be computed with; refuses NaN and Infinity, too."""
+    number = int(digits)
+    if abs(number) > _MOST:
+        raise ValueError
+    return number
+
+
+_decode = json.JSONDecoder(parse_int=_bounded, parse_constant=_bounded).decode
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Record:
+    """A line that is an object with a type, and its place for what is wrong with it."""
+
+    path: Path
+    number: int
+    kind: str
+    fields: dict[str, Any]
+
+    @classmethod
+    def of(cls, path: Path, number: int, line: str) -> _Record:
+        try:
+            fields = _decode(line)
+            if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
+                raise ValueError
+        except (ValueError, RecursionError):
+            raise UsageError(f"{path}:{number}: not a line of a run file") from None
+        return cls(path, number, fields["type"], fields)
+
+    def check(self) -> None:
+        """Raise UsageError where it lacks what a line of its type has."""
+        if self.kind in _LINES:
+            self._converted(self.fields, _LINES[self.kind])
+
+    def sample(self) -> Sample:
+        """Fields that a later version of the format adds are ignored; zeros are not written."""
+        threads = self._converted(self.fields.get("threads"), list[dict[str, Any]])
+        whole = [{"cpu": 0, "wall_ns": 0, "cpu_ns": 0} | thread for thread in threads]
+        fields = {"slice_completed": 0, "delivered": 0, **self.fields, "threads": whole}
+        return self._converted(fields, Sample)
+
+    def _converted(self, fields: object, to: type[T]) -> T:
+        try:
+            return msgspec.convert(fields, to)
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:  # a lone surrogate
+            raise self.refusal(error) from error
+
+    def refusal(self, why: object) -> UsageError:
+        return UsageError(f"{self.path}:{self.number}: not a line of type {self.kind}: {why}")
+
+
+def _run(path: Path, records: Sequence[_Record], warnings: tuple[str, ...]) -> Run:
+    if not records or records[0].kind != "run":
         raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
-    header = records[0]
+    header = records[0].fields
     if not isinstance(header.get("format"), int) or header["format"] > FORMAT:
         raise UsageError(
             f"{path}:1: format {header.get('format')!r} is newer than this bench reads "
             f"(up to {FORMAT}); update bench"
         )
     samples: list[Sample] = []
+    slaves: dict[str, int] = {}
     facts, failures, end = {}, {}, ""
-    for number, record in enumerate(records[1:], 2):
-        try:
-            match record["type"]:
-                case "sample":
-                    samples.append(_sample(record))
-                case "cell":
-                    facts[record["cell"]] = record["facts"]
-                case "failure":
-                    failures[record["cell"]] = record["reason"]
-                case "end":
-                    end = record["reason"]
-                case "resume":
-                    end = ""
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UsageError(
-                f"{path}:{number}: a line of type {record['type']} without {error}"
-            ) from error
-        except msgspec.MsgspecError as error:
-            raise UsageError(f"{path}:{number}: not a sample: {error}") from error
-    try:
-        cells = _cells(header["cells"])
-        calibration = _cells(header.get("calibration", []))
-        baselines = dict(header["baselines"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UsageError(f"{path}:1: the header lacks {error}") from error
-    _check_header(path, header)
+    for record in records:
+        record.check()
+        fields = record.fields
+        match record.kind:
+            case "sample":
+                sample = record.sample()
+                ways = len(sample.per_sink)
+                if not sample.problem and slaves.setdefault(sample.cell, ways) != ways:
+                    raise record.refusal("`per_sink` is not as long as before")
+                samples.append(sample)
+            case "cell":
+                facts[fields["cell"]] = fields["facts"]
+            case "failure":
+                failures[fields["cell"]] = fields["reason"]
+            case "end":
+                end = fields["reason"]
+            case "resume":
+                end = ""
+    calibration = _cells(header.get("calibration", []))
     calibrating = {cell.id for cell in calibration}
     return Run(
         path=str(path),
         header=header,
-        cells=cells,
-        baselines=baselines,
+        cells=_cells(header["cells"]),
+        baselines=header["baselines"],
         facts=facts,
         failures=failures,
         samples=tuple(s for s in samples if s.cell not in calibrating),
@@ -350,28 +470,8 @@ def _run(path: Path, records: list[dict[str, Any]], warnings: tuple[str, ...]) -
     )
 
 
-def _check_header(path: Path, header: Mapping[str, Any]) -> None:
-    """Raise UsageError where a part that its readers look into is not what bench writes."""
-    matrix = header.get("matrix")
-    if not isinstance(matrix, dict) or not isinstance(matrix.get("name"), str):
-        raise UsageError(f"{path}:1: the header lacks the name of the matrix")
-    for part in ("measure", "core", "host", "thresholds"):
-        if not isinstance(header.get(part, {}), dict):
-            raise UsageError(f"{path}:1: {part!r} of the header is not what bench writes there")
-    for cell, effect in header.get("thresholds", {}).items():
-        if not isinstance(effect, int | float):
-            raise UsageError(f"{path}:1: the threshold of {cell} is {effect!r}, not a number")
-
-
 def _cells(rows: Iterable[Mapping[str, Any]]) -> tuple[Cell, ...]:
     return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in AXES}) for row in rows)
-
-
-def _sample(record: Mapping[str, Any]) -> Sample:
-    """Fields that a later version of the same format adds are ignored; zeros are not written."""
-    threads = [{"cpu": 0, "wall_ns": 0, "cpu_ns": 0} | thread for thread in record["threads"]]
-    whole = {"slice_completed": 0, "delivered": 0, **record, "threads": threads}
-    return msgspec.convert(whole, Sample)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -381,7 +481,7 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         if _is_special(path):
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="replace")
         else:
             _replace(path, text)
     except OSError as error:
@@ -404,7 +504,7 @@ def _is_special(path: Path) -> bool:
 
 def _replace(path: Path, text: str) -> None:
     with _beside(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")
         temporary.replace(os.path.realpath(path))  # a link keeps pointing to its file
 
 

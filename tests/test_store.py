@@ -101,15 +101,19 @@ def test_fields_that_a_later_version_adds_are_ignored(tmp_path: Path) -> None:
         (b"[1]\n", "RUN:1: not a line of a run file"),
         (b"{]\n", "RUN:1: not a line of a run file"),
         (b'{"type":"sample"}\n', "RUN:1: not a run file: it must begin with the line of type run"),
-        (b'{"type":"run","format":1}\n', "RUN:1: the header lacks 'cells'"),
+        (
+            b'{"type":"run","format":1}\n',
+            "RUN:1: not a line of type run: Object missing required field `matrix`",
+        ),
         (
             b'{"type":"run","format":2}\n',
             "RUN:1: format 2 is newer than this bench reads (up to 1); update bench",
         ),
         (b"\xff\xfe", "RUN: not a run file: not UTF-8 text"),
         (
-            b'{"type":"run","format":1,"cells":[],"baselines":{}}\n{"type":"cell"}\n',
-            "RUN:2: a line of type cell without 'facts'",
+            b'{"type":"run","format":1,"cells":[],"baselines":{},"matrix":{"name":"m"}}\n'
+            b'{"type":"cell","cell":"c1"}\n',
+            "RUN:2: not a line of type cell: Object missing required field `facts`",
         ),
     ],
 )

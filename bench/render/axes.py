@@ -76,10 +76,10 @@ def rate_text(rate: int) -> str:
     return _in_unit(rate, {"gbit": 10**9, "mbit": 10**6, "kbit": 10**3})
 
 
-def _in_unit(amount: int, units: dict[str, int]) -> str:
+def _in_unit(amount: object, units: dict[str, int]) -> str:
     """In the largest unit that tells it exactly; as it is where there is none."""
     for name, factor in units.items():
-        if amount >= factor and amount % factor == 0:
+        if isinstance(amount, int) and amount >= factor and amount % factor == 0:
             return f"{amount // factor}{name}"
     return str(amount)
 
@@ -224,4 +224,4 @@ def _holders(rows: Rows, axis: str) -> str:
 
 
 def _name(value: Value | None) -> str:
-    return str(value["kind"]) if isinstance(value, dict) else value_text(value)
+    return str(value.get("kind")) if isinstance(value, dict) else value_text(value)

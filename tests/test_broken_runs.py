@@ -1,0 +1,202 @@
+"""Run files in which one value is not what it was: a table or a line, never a traceback."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import cli, plan, store
+from bench.model import AXES, Cell, Sample, ThreadSample
+from bench.render import FORMATS
+
+VETH = {"kind": "veth", "mtu": 1500, "peer": "stack"}
+TBF = {"kind": "tbf", "rate": 10**9, "burst": 65536, "limit": 65536}
+RING = {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048}
+CELLS = [
+    Cell("c1", dict.fromkeys(AXES) | {"method": "sendto", "frame_size": 64, "threads": 1}),
+    Cell(
+        "c2",
+        dict.fromkeys(AXES)
+        | {"method": "tx_ring", "frame_size": 1514, "threads": 1, "burst": 64, "ring": RING}
+        | {"interface": VETH, "qdisc": TBF, "sndbuf": {"bytes": 4096, "force": True}},
+    ),
+]
+HEADER = {
+    "started": "2026-11-22T19:49:58+00:00",
+    "matrix": {"name": "m", "description": "d", "text": "", "baseline": {"method": "sendto"}},
+    "measure": {
+        "window_ns": 10_000_000,
+        "warmup_ns": 300_000,
+        "rounds": {"min": 20, "max": 400},
+        "precision": 0.01,
+        "seed": 1,
+        "cpus": [1, 0],
+        "cpus_why": "isolated",
+        "privileges": "root",
+    },
+    "core": {"hash": "0123456789abcdef", "compiler": "gcc"},
+    "host": {
+        "hostname": "h",
+        "kernel": "6.1",
+        "kernel_version": "#1",
+        "arch": "x86_64",
+        "cpu": "AMD",
+        "cpus_allowed": [0, 1],
+        "memory_bytes": 2**34,
+        "virtualisation": "none",
+        "mitigations": {"spectre_v1": "Vulnerable"},
+        "cmdline": "quiet mitigations=off",
+        "sysctls": {"net.core.wmem_max": "212992"},
+    },
+    "devices": {
+        "eth1": {
+            "driver": "igb",
+            "speed_mbit": 1000,
+            "rings": {"tx": 256},
+            "channels": {"tx": 1, "combined": 0},
+            "features": ["tx-scatter-gather"],
+        }
+    },
+    "doctor": {"verdict": "doctor: fine", "findings": []},
+    "baselines": {"c1": "c1", "c2": "c1"},
+    "thresholds": {"c2": 0.05},
+}
+ROUNDS = 20
+
+
+def write(path: Path) -> list[dict[str, Any]]:
+    with store.RunWriter(path) as writer:
+        writer.header(HEADER, CELLS, plan.CALIBRATION)
+        for cell in CELLS:
+            writer.cell(cell.id, {"sndbuf": 212992, "mmap_unlocked": False, "cpus": [1]})
+        for round_ in range(ROUNDS):
+            for cell in (*CELLS, *plan.CALIBRATION):
+                wall = 10_000_000 + 1000 * round_
+                counts = {"completed": 1000, "calls": 1000, "blocked_ns": 7, "run_delay_ns": 9}
+                thread = ThreadSample(1, wall, wall, **counts)
+                more = {"cpus_ns": wall, "steal_ns": 1, "per_sink": (600, 400), "lost": 1}
+                writer.sample(Sample(cell.id, round_, 1, wall, (thread,), 1000, 1000, **more))
+        writer.failure("c2", "the worker died")
+        writer.end("done", wall_s=1.5, cpu={"steal": 0.1, "softirq": 0.2, "interrupts": 3})
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where there is a value: the keys and indices that lead to each, and to what it is in."""
+    if path:
+        yield path
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*path, key))
+
+
+REMOVED = object()
+VALUES = {
+    "removed": REMOVED,
+    "null": None,
+    "true": True,
+    "zero": 0,
+    "negative": -1,
+    "large": 10**18,
+    "huge": 10**400,
+    "fraction": 0.5,
+    "inf": float("inf"),
+    "text": "x",
+    "surrogate": "\ud800",
+    "list": [1],
+    "object": {"kind": 1},
+}
+
+
+def changed(line: dict[str, Any], place: tuple[Any, ...], value: object) -> dict[str, Any]:
+    made = copy.deepcopy(line)
+    inner: Any = made
+    for key in place[:-1]:
+        inner = inner[key]
+    if value is REMOVED:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    return made
+
+
+def said_of(*arguments: str) -> tuple[int, list[str]]:
+    """The exit code of a command, and its lines on stderr."""
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = cli.main([*arguments])
+    return code, err.getvalue().splitlines()
+
+
+class Files:
+    """A run as it was written, and one of which a line is edited."""
+
+    def __init__(self, folder: Path) -> None:
+        self.good, self._bad = folder / "good.jsonl", folder / "bad" / "bad.jsonl"
+        self._bad.parent.mkdir()
+        self._lines = write(self.good)
+        first_of_type = {line["type"]: n for n, line in reversed([*enumerate(self._lines)])}
+        self.places = [(n, at) for n in first_of_type.values() for at in places(self._lines[n])]
+
+    def edited(self, number: int, place: tuple[Any, ...], value: object) -> Path:
+        lines = [*self._lines]
+        lines[number] = changed(lines[number], place, value)
+        texts = (json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        self._bad.write_text("".join(texts))
+        return self._bad
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("runs"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_value_that_is_not_what_it_was_ends_in_a_table_or_in_one_line(
+    files: Files, data: st.DataObject
+) -> None:
+    number, place = data.draw(st.sampled_from(files.places))
+    bad = files.edited(number, place, VALUES[data.draw(st.sampled_from([*VALUES]))])
+    for arguments in (["show", str(bad)], ["compare", str(files.good), str(bad), "--force"]):
+        code, said = said_of(*arguments)
+        assert code in (0, 2, 3, 4)
+        assert len(said) == (code == 2)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("cells",), REMOVED, "1: not a line of type run: Object missing required field `cells`"),
+        (("host",), None, "1: not a line of type run: Expected `object`, got `null` - at `$.host`"),
+        (("measure", "window_ns"), 10**30, "1: not a line of a run file"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(
+    files: Files, place: tuple[Any, ...], value: object, said: str
+) -> None:
+    bad = files.edited(0, place, value)
+    for arguments in (["show", str(bad)], ["compare", str(files.good), str(bad)]):
+        code, (line,) = said_of(*arguments)
+        assert (code, line[: len(f"bench: {bad}:{said}")]) == (2, f"bench: {bad}:{said}")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_lone_surrogate_is_written_as_a_question_mark(files: Files, form: str) -> None:
+    bad = files.edited(0, ("host", "kernel"), "\ud800")
+    odd = bad.with_name("\udcff.jsonl")  # as a name that is not UTF-8 is read
+    odd.write_bytes(bad.read_bytes())
+    table = bad.with_name("table")
+    for arguments in (["show", str(odd)], ["compare", str(files.good), str(odd)]):
+        code, _ = said_of(*arguments, "--format", form, "--output", str(table))
+        assert code in (0, 4)
+        assert table.read_text()
