@@ -26,6 +26,7 @@ from typing import Any
 from bench import interrupts
 from bench.errors import BenchError, CoreError
 from bench.model import KnobInfo, MethodInfo, ThreadSample, Value
+from bench.stderr import say
 
 PACKAGE = Path(__file__).resolve().parent
 SOURCES = PACKAGE.parent / "csrc"
@@ -123,7 +124,7 @@ def ensure_built() -> None:
     try:
         with _build_lock():
             if not _is_fresh(name, wanted):
-                print("bench: building the C core", file=sys.stderr)
+                say("building the C core")
                 with interrupts.raising():
                     _compile(name, variant())
     except OSError as error:

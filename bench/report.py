@@ -175,4 +175,7 @@ def _notes(run: Run) -> list[str]:
         notes.append("this run was killed, or is still going on: --resume takes it up")
     elif run.end != "done":
         notes.append(f"this run did not finish ({run.end}): --resume takes it up")
+    for cell in run.calibration:
+        if reason := run.failures.get(cell.id):
+            notes.append(f"the calibration cell {cell.method} failed: {reason}")
     return notes

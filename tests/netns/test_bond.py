@@ -207,13 +207,7 @@ def test_frames_lost_in_a_failover_are_counted_and_explained(
 @needs_setpriv
 @pytest.mark.usefixtures("bonding")
 def test_a_bond_needs_no_root(bench: Bench) -> None:
-    modes = ["active-backup", "802.3ad"]
-    axes = {
-        "interface": [{"kind": "bond", "mode": mode} for mode in modes],
-        "method": ["sendto", "tx_ring"],
-        "frame_size": [64],
-        "burst": [8],
-    }
+    axes = {"interface": [{"kind": "bond", "mode": "802.3ad"}], "method": ["sendto"]}
     outcome = bench("run", bench.matrix(axes), prefix=UNPRIVILEGED)
     assert outcome.code == 0, outcome.err
     run = bench.stored()

@@ -271,6 +271,7 @@ def others_send(host: Host) -> Iterator[None]:
         other.close()
 
 
+@pytest.mark.anykernel
 def test_frames_of_others_are_counted_apart(on_host: Bench, host: Host) -> None:
     with others_send(host):
         outcome = on_host("run", device_matrix(on_host, rounds=20), *ALLOW)

@@ -101,9 +101,9 @@ def test_frames_queue_in_every_qdisc(tmp_path: Path, kind: str) -> None:
             {"kind": "htb", "rate": "100mbit", "burst": "32KiB", "limit": 10},
         ],
     }
-    run = measured(tmp_path, axes, rounds=3)
+    run = measured(tmp_path, axes)
     assert len(run.cells) == 24
-    assert_sound(run, rounds=3)
+    assert_sound(run, rounds=2)
     refused = {s.cell for s in run.samples if s.qdisc_drops and s.total("enobufs")}
     short = {cell.id for cell in run.cells if "4096" in str(cell.values["qdisc"])}
     assert short & refused  # a queue of 4 KiB was full at times
@@ -134,12 +134,12 @@ def test_flows_over_every_interface_by_every_method(tmp_path: Path) -> None:
         "method": METHODS,
         "frame_size": [50, 1514],
         "fill": ["copy", "prefilled"],
-        "flows": [2, 7],
+        "flows": [7],
         "burst": [3],
         "ring": [RING],
     }
     run = measured(tmp_path, axes)
-    assert len(run.cells) == 3 * 5 * 2 * 2 * 2
+    assert len(run.cells) == 3 * 5 * 2 * 2
     assert_sound(run, rounds=2)
 
 
@@ -149,14 +149,14 @@ def test_what_the_peer_of_a_veth_does_is_an_option(tmp_path: Path) -> None:
     axes = {
         "interface": [{"kind": "veth"} | options for options in peers],
         "method": ["sendto", "tx_ring"],
-        "frame_size": [64, 1514],
+        "frame_size": [1514],
         "flows": [1, 4],
         "fill": ["copy", "prefilled"],
         "burst": [8],
         "ring": [RING],
     }
     run = measured(tmp_path, axes)
-    assert len(run.cells) == 64
+    assert len(run.cells) == 32
     assert_sound(run, rounds=2)
 
 
@@ -365,12 +365,12 @@ def test_a_worker_that_is_killed_costs_one_cell(bench: Bench) -> None:
     wait_for(lambda: bench.samples() >= 20, "samples", process)
     os.kill(bench.worker(), signal.SIGKILL)
     outcome = ended(process)
-    assert outcome.code == 4
     run = bench.stored()
     assert run.end == "done"
     ((failed, reason),) = run.failures.items()
+    assert outcome.code == (4 if failed in {cell.id for cell in run.cells} else 0)
     assert reason == "the worker died of SIGKILL in this cell"
-    assert reason in outcome.out
+    assert reason in outcome.out  # a note, where it was in a calibration cell
     for cell in run.cells:
         if cell.id != failed:
             assert [s.round for s in run.samples if s.cell == cell.id] == list(range(30))
