@@ -7,6 +7,7 @@ ValueErrors are for users; matrix puts pydantic's own into words.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import json
 import re
@@ -68,6 +69,7 @@ class Models:
     axes: type[Axes]
 
 
+@functools.lru_cache(maxsize=1)
 def models_of(vocabulary: Vocabulary) -> Models:
     """The models in which methods, interface kinds and qdiscs are those of a vocabulary."""
     types = _types(vocabulary, partial=False)

@@ -111,9 +111,12 @@ class KindInfo:
     keeps_qdisc: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
-    """All that a matrix may name, gathered from the core and from the topology tables."""
+    """All that a matrix may name, gathered from the core and from the topology tables.
+
+    Equal only to itself: its models are made once (matrix_schema.py).
+    """
 
     methods: Mapping[str, MethodInfo]
     interfaces: Mapping[str, KindInfo]

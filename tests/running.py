@@ -3,6 +3,7 @@ leaves behind in view."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -69,6 +70,9 @@ class Quiet:
             self._then()
 
 
+_words = functools.cache(vocabulary)
+
+
 def measured(
     folder: Path,
     axes: dict[str, Any],
@@ -81,9 +85,10 @@ def measured(
     """What is measured of a matrix in this process: as `bench run` does it, without its start."""
     measure = {"window": window, "rounds": rounds}
     text = json.dumps({"name": "m", "axes": axes, "measure": measure, **more})
-    loaded = matrix.parse(text, "m.yaml", vocabulary())
+    words = _words()
+    loaded = matrix.parse(text, "m.yaml", words)
     target = runner.Target(folder / "run.jsonl")
-    return runner.run(loaded, plan.make_plan(loaded, vocabulary()), target, progress or Quiet())
+    return runner.run(loaded, plan.make_plan(loaded, words), target, progress or Quiet())
 
 
 @dataclass(frozen=True)

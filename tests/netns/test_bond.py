@@ -24,7 +24,7 @@ from bench.topology.kinds import up
 from bench.topology.link import rtnl
 from tests.netns.conftest import why_no_bond
 from tests.netns.test_run import assert_sound
-from tests.running import UNPRIVILEGED, Bench, Quiet, measured, needs_setpriv
+from tests.running import Quiet, measured
 
 pytestmark = pytest.mark.netns
 
@@ -202,17 +202,6 @@ def test_frames_lost_in_a_failover_are_counted_and_explained(
         mine = [sample for sample in run.samples if sample.cell == result.cell.id]
         noted = any(note.startswith("failover: slave0") for note in result.notes)
         assert noted == any(sample.carrier_lost for sample in mine)
-
-
-@needs_setpriv
-@pytest.mark.usefixtures("bonding")
-def test_a_bond_needs_no_root(bench: Bench) -> None:
-    axes = {"interface": [{"kind": "bond", "mode": "802.3ad"}], "method": ["sendto"]}
-    outcome = bench("run", bench.matrix(axes), prefix=UNPRIVILEGED)
-    assert outcome.code == 0, outcome.err
-    run = bench.stored()
-    assert run.header["measure"]["privileges"] == "user namespace"
-    assert_sound(run, rounds=2)
 
 
 # Without bonding
