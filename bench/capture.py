@@ -11,7 +11,8 @@ import functools
 import select
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ SKB_OVERHEAD = 4096
 """More than the kernel charges a receive buffer beside a frame's own bytes."""
 _PATTERN = bytes(range(251)) * 262
 DEADLINE_NS = 5_000_000_000
+LOOK_MS = 1
+"""Between two looks whether a burst has ended that nothing arrives of."""
 ARRIVAL_MS = 1000
 """A drained frame has been handed to the receiver; ksoftirqd may still hold it for a while."""
 
@@ -122,18 +125,23 @@ class FrameCheck:
         self._receivers = []
 
 
-def _bursts(cell: Cell, opened: OpenCell, facts: Facts, thread: int) -> Iterator[int]:
-    """Bursts of one thread until its ring has been gone around: the frames of each."""
+def _bursts(
+    cell: Cell, facts: Facts, send: Callable[[], tuple[int, list[bytes]]]
+) -> Iterator[tuple[int, list[bytes]]]:
+    """Bursts of one thread until its ring has been gone around.
+
+    ``send`` sends one: the number of its frames, and those that were captured.
+    """
     burst = int(cell.values["burst"] or 1)  # type: ignore[arg-type]
     left = max(facts.ring_frames, _flows(cell)) + 2 * burst
     idle = 0
     while left > 0:
-        sent = opened.burst(thread, DEADLINE_NS)
+        sent, frames = send()
         idle = 0 if sent else idle + 1
         if idle > 1000:
             raise BenchError("no frame was accepted in 1000 tries")
         left -= sent
-        yield sent
+        yield sent, frames
 
 
 def _flows(cell: Cell) -> int:
@@ -170,22 +178,32 @@ def _make_room(receiver: socket.socket, cell: Cell) -> int:
     return receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # socket(7): doubled
 
 
-def _receive(receivers: Sequence[socket.socket], wanted: int) -> list[bytes]:
-    """So many frames, or as many as there are, and one more if there is one too many."""
+def _receive(
+    receivers: Sequence[socket.socket], sending: Future[int], copies: int
+) -> tuple[int, list[bytes]]:
+    """How many frames a burst has sent, and those that arrived: one more if it is one too many.
+
+    They are read while it is under way: from Linux 7 on a ring's slot on lo comes back, and the
+    burst ends, only when the receiver has let go of the frame.
+    """
     frames: list[bytes] = []
     arrival = select.poll()  # select() takes no descriptor above 1023
     by_descriptor = {receiver.fileno(): receiver for receiver in receivers}
     for descriptor in by_descriptor:
         arrival.register(descriptor, select.POLLIN)
-    while len(frames) <= wanted:
-        ready = arrival.poll(ARRIVAL_MS if len(frames) < wanted else 0)
-        if not ready:
+    while True:
+        wanted = sending.result() * copies if sending.done() else None
+        if wanted is not None and len(frames) > wanted:
+            break
+        patience_ms = LOOK_MS if wanted is None else ARRIVAL_MS if len(frames) < wanted else 0
+        ready = arrival.poll(patience_ms)
+        if not ready and wanted is not None:
             break
         for descriptor, _ in ready:
             frame, address = by_descriptor[descriptor].recvfrom(1 << 17)
             if address[2] != socket.PACKET_OUTGOING and not _is_of_the_link(frame):
                 frames.append(frame)
-    return frames
+    return sending.result(), frames
 
 
 def _is_of_the_link(frame: bytes) -> bool:
@@ -211,25 +229,33 @@ class _Check:
 
     def bursts(self, opened: OpenCell, position: int) -> int:
         """Compare each burst that arrives; the position in the stream of frames after the last."""
-        copies = self.topology.delivery.copies
-        for sent in _bursts(self.cell, opened, self.facts, self.thread):
+        with ThreadPoolExecutor(1) as pool:
+
+            def send() -> tuple[int, list[bytes]]:
+                sending = pool.submit(opened.burst, self.thread, DEADLINE_NS)
+                return _receive(self.receivers, sending, self.topology.delivery.copies)
+
             # On lo a ring's frames share their pages with the receiver: read before the next burst.
-            frames = _receive(self.receivers, sent * copies)
-            if len(frames) != sent * copies:
-                raise BenchError(self._miscounted(len(frames), sent * copies))
-            meant = [self._meant(position, k) for k in range(sent) for _ in range(copies)]
-            if self.topology.unordered:
-                frames.sort(key=self._number_in)
-                meant.sort(key=self._number_in)
-            for k, (frame, wanted) in enumerate(zip(frames, meant, strict=True)):
-                if self.topology.readdressed:
-                    wanted = wanted[:6] + frame[6:12] + wanted[12:]
-                if frame != wanted:
-                    raise BenchError(
-                        f"wrong frames: frame {position + k // copies}: {difference(frame, wanted)}"
-                    )
-            position += sent
+            for sent, frames in _bursts(self.cell, self.facts, send):
+                self._compare(sent, frames, position)
+                position += sent
         return position
+
+    def _compare(self, sent: int, frames: list[bytes], position: int) -> None:
+        copies = self.topology.delivery.copies
+        if len(frames) != sent * copies:
+            raise BenchError(self._miscounted(len(frames), sent * copies))
+        meant = [self._meant(position, k) for k in range(sent) for _ in range(copies)]
+        if self.topology.unordered:
+            frames.sort(key=self._number_in)
+            meant.sort(key=self._number_in)
+        for k, (frame, wanted) in enumerate(zip(frames, meant, strict=True)):
+            if self.topology.readdressed:
+                wanted = wanted[:6] + frame[6:12] + wanted[12:]
+            if frame != wanted:
+                raise BenchError(
+                    f"wrong frames: frame {position + k // copies}: {difference(frame, wanted)}"
+                )
 
     def _meant(self, position: int, k: int) -> bytes:
         """Frame k of a burst that begins at a position of the stream."""
@@ -268,13 +294,17 @@ def difference(frame: bytes, meant: bytes) -> str:
     return f"{part}: byte {offset} is {frame[offset]:#04x}, {meant[offset]:#04x} meant"
 
 
+def _uncaptured(opened: OpenCell, thread: int) -> tuple[int, list[bytes]]:
+    return opened.burst(thread, DEADLINE_NS), []
+
+
 def _check_counters(cell: Cell, opened: OpenCell, topology: Topology, facts: Facts) -> None:
     with CounterReader(topology) as reader:
         before = reader.read()
         sent = sum(
             frames
             for thread in range(cell.threads)
-            for frames in _bursts(cell, opened, facts, thread)
+            for frames, _ in _bursts(cell, facts, functools.partial(_uncaptured, opened, thread))
         )
         judge = functools.partial(
             account, delivery=topology.delivery, frame_size=cell.frame_size, completed=sent
