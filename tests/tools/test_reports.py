@@ -1,9 +1,12 @@
-"""How the tests of a virtual machine become results of the run that booted it."""
+"""How the tests of a virtual machine are run, and become results of the run that booted it."""
 
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +15,8 @@ from typing import Any
 import pytest
 
 from tests import kernels
+from tests.running import ROOT
+from tools.guest import reports
 
 NAME = "tests/netns/test_bond.py::test_one"
 
@@ -47,7 +52,7 @@ def machine() -> Iterator[tuple[socket.socket, socket.socket]]:
 def guest(host: Any, machine: tuple[socket.socket, socket.socket], tmp_path: Path) -> kernels.Guest:
     console = tmp_path / "console"
     console.write_text("booting\nKernel panic\n")
-    return kernels.Guest(host, "6.1.0-56", kernels.Work(), True, machine[0], console)
+    return kernels.Guest(host, "6.1.0-56", machine[0], console)
 
 
 def tell(guest: kernels.Guest, port: socket.socket, *messages: dict[str, Any]) -> None:
@@ -59,26 +64,6 @@ def report(config: pytest.Config, when: Any, **outcome: Any) -> dict[str, Any]:
     made = pytest.TestReport(nodeid=NAME, location=("f", 1, "t"), keywords={}, when=when, **outcome)
     data = config.hook.pytest_report_to_serializable(config=config, report=made)
     return {"report": json.loads(json.dumps(data))}
-
-
-def test_two_machines_meet_in_the_middle() -> None:
-    work = kernels.Work()
-    assert work.take(front=True) is None
-    assert work.collected(5)
-    assert not work.collected(5)
-    taken = [work.take(front) for front in (True, False, False, True, True, False)]
-    assert taken == [0, 4, 3, 1, 2, None]
-
-
-def test_a_machine_gets_a_test_at_a_time_until_none_is_left(
-    guest: kernels.Guest, machine: tuple[socket.socket, socket.socket], host: Host
-) -> None:
-    orders = machine[1].makefile()
-    tell(guest, machine[1], {"collected": 2})
-    assert host.session.testscollected == 3
-    for expected in ("0\n", "1\n", "\n"):
-        tell(guest, machine[1], {"next": None})
-        assert orders.readline() == expected
 
 
 def test_a_report_keeps_its_outcome_and_gets_the_kernel_into_its_name(
@@ -113,7 +98,8 @@ def test_a_line_may_come_in_pieces(
 def test_a_machine_that_ended_well_is_no_complaint_though_a_test_failed(
     guest: kernels.Guest, machine: tuple[socket.socket, socket.socket], host: Host
 ) -> None:
-    tell(guest, machine[1], {"collected": 1}, {"next": None}, {"started": NAME})
+    tell(guest, machine[1], {"collected": 1}, {"started": NAME})
+    assert host.session.testscollected == 2
     ended = report(host.config, "teardown", outcome="passed", longrepr=None)
     tell(guest, machine[1], ended, {"exit": 1})
     assert guest.complaint() == ""
@@ -122,10 +108,15 @@ def test_a_machine_that_ended_well_is_no_complaint_though_a_test_failed(
 @pytest.mark.parametrize(
     ("messages", "complaint"),
     [
-        ([], "before the first test"),
-        ([{"started": NAME}], f"in {NAME}"),
-        ([{"started": NAME}, {"exit": 3}], "has pytest's exit code 3"),
-        ([{"collected": 2}, {"next": None}, {"exit": 0}], "told of 0 tests of 1"),
+        ([], "died, or hung for 300 s, before the first test"),
+        ([{"collected": 2}], "between tests"),
+        ([{"collected": 2}, {"started": NAME}, {"started": "b"}], f"in {NAME}, b"),
+        ([{"collected": 0}, {"exit": 5}], "has pytest's exit code 5"),
+        ([{"collected": 2}, {"exit": 0}], "told of 0 tests of 2"),
+        (
+            [{"collected": 2}, {"started": NAME}, {"died": "of signal 11"}, {"exit": 0}],
+            f"lost a process in {NAME}, which ended of signal 11",
+        ),
     ],
 )
 def test_a_machine_that_did_not_end_well_shows_the_end_of_its_console(
@@ -142,22 +133,117 @@ def test_a_machine_that_did_not_end_well_shows_the_end_of_its_console(
     assert console == ["booting", "Kernel panic"]
 
 
-def test_a_machine_that_dies_with_an_order_unread_is_at_its_end(
-    guest: kernels.Guest, machine: tuple[socket.socket, socket.socket]
-) -> None:
-    tell(guest, machine[1], {"collected": 2}, {"next": None}, {"started": NAME})
-    machine[1].close()
-    assert not guest.read()
-    guest._next(None)
-    assert f"died, or hung for 300 s, in {NAME}" in guest.complaint()
-
-
 def test_a_machine_that_is_silent_for_too_long_is_given_up(
     guest: kernels.Guest,
     machine: tuple[socket.socket, socket.socket],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kernels, "SILENCE_S", 0.01)
-    tell(guest, machine[1], {"started": NAME})
-    kernels.attend([guest])
+    tell(guest, machine[1], {"collected": 1}, {"started": NAME})
+    guest.attend()
     assert f"hung for 0 s, in {NAME}" in guest.complaint()
+
+
+# What is told
+
+
+def test_neighbours_stay_together_and_nobody_is_idle_while_others_have_work() -> None:
+    shares = reports.Shares(7, 2)
+    first, second = ([shares.take(process) for _ in range(3)] for process in (0, 1))
+    assert (first, second) == ([0, 1, 2], [3, 4, 5])
+    assert [shares.take(0), shares.take(0), shares.take(1)] == [6, None, None]
+    shares = reports.Shares(6, 3)
+    assert [shares.take(0) for _ in range(6)] == [0, 1, 3, 5, 2, 4]
+
+
+def told_of(folder: Path, text: str, *arguments: str) -> tuple[int, list[tuple[str, Any]]]:
+    """The exit code of pytest with the plugin, and all that was told of the tests of a text."""
+    (folder / "test_text.py").write_text(text)
+    (folder / "port").touch()
+    command = [*(sys.executable, "-m", "pytest", "-p", "tools.guest.reports", "--capture=sys")]
+    ended = subprocess.run(
+        [*command, *("-p", "no:cacheprovider", "--report-to", "port", "test_text.py"), *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = (folder / "port").read_text().splitlines()
+    return ended.returncode, [pair for line in lines for pair in json.loads(line).items()]
+
+
+def outcomes(told: list[tuple[str, Any]], when: str = "call") -> dict[str, str]:
+    every = [value for what, value in told if what == "report" and value["when"] == when]
+    named = {each["nodeid"].partition("::")[2]: each["outcome"] for each in every}
+    assert len(named) == len(every)
+    return named
+
+
+def test_each_test_is_run_once_by_one_of_several_processes(tmp_path: Path) -> None:
+    code, told = told_of(
+        tmp_path,
+        """
+        import os, pytest
+
+        @pytest.mark.parametrize("number", range(30))
+        def test_one(number):
+            print(os.getpid())
+            assert number != 7, "seven"
+        """.replace("\n        ", "\n"),
+    )
+    assert code == 0  # it is the host's run of pytest that fails
+    assert told[0] == ("collected", 30)
+    assert sum(what == "started" for what, _ in told) == 30
+    expected = {f"test_one[{n}]": "failed" if n == 7 else "passed" for n in range(30)}
+    assert outcomes(told) == expected
+    assert len(outcomes(told, "teardown")) == 30
+    printed = [
+        dict(value["sections"])["Captured stdout call"].split()
+        for what, value in told
+        if what == "report" and value["when"] == "teardown"
+    ]
+    assert all(len(pids) == 1 for pids in printed)
+    assert 1 < len({pids[0] for pids in printed}) <= reports.PROCESSES
+
+
+def test_a_fixture_of_a_module_is_made_and_ended_by_those_who_use_it(tmp_path: Path) -> None:
+    _, told = told_of(
+        tmp_path,
+        """
+        import os, pytest
+
+        @pytest.fixture(scope="module")
+        def made(request):
+            yield os.getpid()
+            (request.path.parent / str(os.getpid())).touch()
+
+        @pytest.mark.parametrize("number", range(9))
+        def test_one(made, number):
+            assert made == os.getpid()
+        """.replace("\n        ", "\n"),
+    )
+    assert set(outcomes(told).values()) == {"passed"}
+    assert 0 < sum(path.name.isdigit() for path in tmp_path.iterdir()) <= reports.PROCESSES
+
+
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [("os._exit(3)", "with exit code 3"), ("os.kill(os.getpid(), 9)", "of signal 9")],
+)
+def test_of_a_process_that_dies_the_others_take_what_it_had_left(
+    tmp_path: Path, end: str, how: str
+) -> None:
+    text = f"import os\ndef test_dies():\n    {end}\n"
+    text += "".join(f"def test_{n}():\n    pass\n" for n in range(20))
+    _, told = told_of(tmp_path, text)
+    assert ("died", how) in told
+    missing = {"test_dies", *(f"test_{n}" for n in range(20))} - outcomes(told, "teardown").keys()
+    # The test that would have been its next was handed to it, so that fixtures could stay.
+    assert missing == {"test_dies", "test_0"}
+
+
+def test_a_file_that_cannot_be_collected_is_told(tmp_path: Path) -> None:
+    code, told = told_of(tmp_path, "import nothing_of_that_name\n")
+    assert code == pytest.ExitCode.TESTS_FAILED
+    assert [value["outcome"] for what, value in told if what == "report"] == ["failed"]
