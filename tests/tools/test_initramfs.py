@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from tools.guest import initramfs
 from tools.guest.initramfs import Archive
 
 
@@ -80,3 +84,26 @@ def test_links_on_the_way_to_a_file_come_with_it(tmp_path: Path) -> None:
     assert found[f"{root}/usr/lib/real"].content == b"y"
     links = [name for name, entry in found.items() if stat.S_ISLNK(entry.mode)]
     assert len(links) == 3
+
+
+@pytest.mark.parametrize("is_debians", [True, False])
+def test_the_environments_python_is_a_link_to_one_that_is_there_with_its_library(
+    is_debians: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_debians and initramfs._debians() is None:
+        pytest.skip("Debian's Python of this version is not here, or cannot import bench")
+    if not is_debians:
+        monkeypatch.setattr(initramfs, "_debians", lambda: None)
+    out = io.BytesIO()
+    initramfs.write_system(out)
+    found = {f"/{entry.name}": entry for entry in entries(out.getvalue())}
+    link = found[sys.executable]
+    assert stat.S_ISLNK(link.mode)
+    python = Path(link.content.decode())
+    assert found[str(python)].mode == stat.S_IFREG | 0o755
+    assert (python == Path(sys.executable).resolve()) or is_debians
+    home = found[str(Path(sys.prefix, "pyvenv.cfg"))].content
+    assert home == f"home = {python.parent}\n".encode()
+    (library,) = [name for name in found if name.endswith("/os.py")]
+    assert Path(library).parent.name == python.name
+    assert [name for name in found if name.startswith(f"{Path(library).parent}/lib-dynload/")]
