@@ -144,13 +144,11 @@ def _bonded(
                 bond_xmit_hash_policy=HASH_POLICIES[options.xmit_hash_policy],
                 bond_lp_interval=RARELY_S,
             )
-        bond = link.index_of(ip, end.ifname)
-        ports = []
-        for number in range(options.slaves):
-            name = slave(number).ifname
-            with link.refusals(f"bond, mode {options.mode}: cannot take slave {name}"):
-                ports.append(Port(netns_fd, link.index_of(ip, name), name))
-                ip.link("set", index=ports[-1].ifindex, master=bond)
+        bond = link.port_of(netns_fd, end.ifname)
+        ports = [link.port_of(netns_fd, slave(number).ifname) for number in range(options.slaves)]
+        for port in ports:
+            with link.refusals(f"bond, mode {options.mode}: cannot take slave {port.ifname}"):
+                ip.link("set", index=port.ifindex, master=bond.ifindex)
     return tuple(ports)
 
 

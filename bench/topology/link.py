@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import functools
+import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from bench import interrupts, privileges
 from bench.errors import BenchError, UsageError
 from bench.model import KindInfo
-from bench.topology import Delivery, Port
+from bench.topology import Delivery, Port, rtnetlink
 from bench.topology.netns import entered
 
 if TYPE_CHECKING:
@@ -46,6 +48,13 @@ _TARGET = 0x10001
 _ADDR_GEN_MODE_NONE = 1
 """IN6_ADDR_GEN_MODE_NONE: include/uapi/linux/if_link.h."""
 
+_RTM_GETLINK = 18
+_IFINFOMSG = struct.Struct("=BxHiII")
+_IFLA_OPERSTATE, _IFLA_EXT_MASK = 16, 29
+_RTEXT_FILTER_SKIP_STATS = 1 << 3
+"""include/uapi/linux: rtnetlink.h, if_link.h"""
+
+_STATES = ["UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"]
 _UP_STATES = ("UP", "UNKNOWN")
 """RFC 2863 operational states in which frames pass; a device without link watch is UNKNOWN."""
 
@@ -204,9 +213,13 @@ def add_link(ip: IPRoute, kind: str, **attributes: Any) -> None:
         ip.link("add", kind=kind, **attributes)
 
 
-def index_of(ip: IPRoute, ifname: str) -> int:
-    """The index of an interface that is there."""
-    return int(ip.link("get", ifname=ifname)[0]["index"])
+def port_of(netns_fd: int, ifname: str) -> Port:
+    """An interface that is in a namespace. Raises BenchError if it is not."""
+    with entered(netns_fd):
+        try:
+            return Port(netns_fd, socket.if_nametoindex(ifname), ifname)
+        except OSError as error:
+            raise BenchError(f"interface {ifname}: {error}") from error
 
 
 def add_egress_filters(port: Port, number: int) -> None:
@@ -235,11 +248,11 @@ def add_egress_filters(port: Port, number: int) -> None:
 
 def set_up(netns_fd: int, ifname: str) -> Port:
     """Set an interface up, without waiting for its carrier."""
+    port = port_of(netns_fd, ifname)
     with rtnl(netns_fd) as ip, refusals(f"interface {ifname}: cannot set it up"):
-        ifindex = index_of(ip, ifname)
-        _keep_quiet(ip, ifindex)
-        ip.link("set", index=ifindex, state="up")
-    return Port(netns_fd, ifindex, ifname)
+        _keep_quiet(ip, port.ifindex)
+        ip.link("set", index=port.ifindex, state="up")
+    return port
 
 
 def _keep_quiet(ip: IPRoute, ifindex: int) -> None:
@@ -261,11 +274,10 @@ def wait_until_up(port: Port, timeout_s: float | None = None) -> None:
     timeout_s = CARRIER_TIMEOUT_S if timeout_s is None else timeout_s
     deadline = time.monotonic() + timeout_s
     wanted = _IFF_UP | _IFF_LOWER_UP
-    with rtnl(port.netns_fd) as ip, refusals(f"interface {port.ifname}"):
+    with rtnetlink.opened(port.netns_fd) as asking:
         while True:
-            link = ip.link("get", index=port.ifindex)[0]
-            state = link.get("operstate")
-            if link["flags"] & wanted == wanted and state in _UP_STATES:
+            flags, state = _condition(asking, port)
+            if flags & wanted == wanted and state in _UP_STATES:
                 return
             if time.monotonic() > deadline:
                 raise BenchError(
@@ -273,3 +285,16 @@ def wait_until_up(port: Port, timeout_s: float | None = None) -> None:
                     f"its state is {state}"
                 )
             time.sleep(0.001)
+
+
+def _condition(asking: socket.socket, port: Port) -> tuple[int, str]:
+    """The flags and the operational state of an interface; asked a thousand times a second."""
+    body = _IFINFOMSG.pack(0, 0, port.ifindex, 0, 0)
+    body += rtnetlink.attribute(_IFLA_EXT_MASK, struct.pack("=I", _RTEXT_FILTER_SKIP_STATS))
+    try:
+        (message,) = rtnetlink.ask(asking, _RTM_GETLINK, 0, body)
+    except BenchError as error:
+        raise BenchError(f"interface {port.ifname}: {error}") from error
+    _, _, _, flags, _ = _IFINFOMSG.unpack_from(message)
+    told = dict(rtnetlink.attributes(message[_IFINFOMSG.size :]))
+    return flags, _STATES[told[_IFLA_OPERSTATE][0]]

@@ -41,7 +41,7 @@ def create(_options: LoOptions, mtu: int) -> Iterator[link.Link]:
 
 def _raise_mtu(netns_fd: int, mtu: int) -> None:
     with link.rtnl(netns_fd) as ip, link.refusals(f"interface lo with MTU {mtu}"):
-        ip.link("set", index=link.index_of(ip, "lo"), mtu=mtu)
+        ip.link("set", index=link.port_of(netns_fd, "lo").ifindex, mtu=mtu)
 
 
 KIND = link.Kind(

@@ -256,8 +256,17 @@ def test_a_link_without_a_carrier_is_not_waited_for_for_ever(
         veth.add_pair(
             near, far, veth.End("bench0", link.TX_MAC), veth.End("bench1", link.RX_MAC), 1500
         )
-        with pytest.raises(BenchError, match=r"bench0: no carrier after 0\.05 s"):
+        no_carrier = r"interface bench0: no carrier after 0\.05 s, its state is DOWN"
+        with pytest.raises(BenchError, match=no_carrier):
             link.wait_until_up(link.set_up(near, "bench0"))
+
+
+def test_a_link_that_is_gone_is_named() -> None:
+    with private_netns() as netns_fd:
+        with pytest.raises(BenchError, match="interface bench0: no interface with this name"):
+            link.set_up(netns_fd, "bench0")
+        with pytest.raises(BenchError, match="interface bench0: the kernel says No such device"):
+            link.wait_until_up(Port(netns_fd, 7, "bench0"))
 
 
 # Options
