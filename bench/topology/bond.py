@@ -157,7 +157,7 @@ def _wait_for_slaves(tx: Port, slaves: Sequence[Port], options: BondOptions) -> 
 
     Raises BenchError after READY_TIMEOUT_S.
     """
-    deadline = time.monotonic() + READY_TIMEOUT_S
+    deadline, nap_s = time.monotonic() + READY_TIMEOUT_S, 0.005
     with link.rtnl(tx.netns_fd) as ip, link.refusals(f"interface {tx.ifname}"):
         while idle := [slave.ifname for slave in slaves if not _is_ready(ip, slave, options)]:
             if time.monotonic() > deadline:
@@ -165,7 +165,8 @@ def _wait_for_slaves(tx: Port, slaves: Sequence[Port], options: BondOptions) -> 
                     f"bond, mode {options.mode}: {', '.join(idle)} not ready after "
                     f"{READY_TIMEOUT_S:g} s"
                 )
-            time.sleep(0.01)
+            time.sleep(nap_s)
+            nap_s = min(2 * nap_s, 0.08)
 
 
 def _is_ready(ip: IPRoute, slave: Port, options: BondOptions) -> bool:

@@ -272,7 +272,7 @@ def wait_until_up(port: Port, timeout_s: float | None = None) -> None:
     ``dev_activate``). Raises BenchError after ``timeout_s``, by default CARRIER_TIMEOUT_S.
     """
     timeout_s = CARRIER_TIMEOUT_S if timeout_s is None else timeout_s
-    deadline = time.monotonic() + timeout_s
+    deadline, nap_s = time.monotonic() + timeout_s, 0.0005
     wanted = _IFF_UP | _IFF_LOWER_UP
     with rtnetlink.opened(port.netns_fd) as asking:
         while True:
@@ -284,11 +284,12 @@ def wait_until_up(port: Port, timeout_s: float | None = None) -> None:
                     f"interface {port.ifname}: no carrier after {timeout_s:g} s, "
                     f"its state is {state}"
                 )
-            time.sleep(0.001)
+            time.sleep(nap_s)
+            nap_s = min(2 * nap_s, 0.02)
 
 
 def _condition(asking: socket.socket, port: Port) -> tuple[int, str]:
-    """The flags and the operational state of an interface; asked a thousand times a second."""
+    """The flags and the operational state of an interface."""
     body = _IFINFOMSG.pack(0, 0, port.ifindex, 0, 0)
     body += rtnetlink.attribute(_IFLA_EXT_MASK, struct.pack("=I", _RTEXT_FILTER_SKIP_STATS))
     try:
