@@ -15,7 +15,7 @@ test: lint
 	$(BIN) -m pytest
 
 test-kernels: .venv/ready
-	$(BIN) -m pytest tests/kernels.py
+	$(BIN) -m pytest -p no:hypothesispytest tests/kernels.py
 
 lint: .venv/ready
 	$(CC) $(CORE_CFLAGS) csrc/*.c csrc/test/*.c

@@ -13,7 +13,8 @@ import stat
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
@@ -125,20 +126,29 @@ def write_system(out: BinaryIO) -> None:
     # By a shell: in a line of #! the interpreter's path would end at its first space.
     start = f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS /init.py\n"
     archive.write(Path("/init"), start, 0o755)
-    files = [*_add_interpreter(archive), *_packages(), *_checkout(), *_programs()]
-    for path in [*files, *_libraries(path for path in files if _is_elf(path))]:
+    with ThreadPoolExecutor() as pool:
+        debians = pool.submit(_debians)  # takes as long as the rest
+        files = [*_packages(), *_checkout(), *_programs()]
+        for path in files:
+            archive.add(path)
+        python, libraries = debians.result() or _ours()
+    _add_environment(archive, python)
+    more = [python, *_library(libraries)]
+    for path in [*more, *_libraries(path for path in [*files, *more] if _is_elf(path))]:
         archive.add(path)
     archive.close()
 
 
-def _add_interpreter(archive: Archive) -> Iterator[Path]:
-    """The virtual environment's, which is Debian's there if that will do, and its library."""
-    python, libraries = _debians() or _ours()
+def _add_environment(archive: Archive, python: Path) -> None:
+    """The virtual environment, of another interpreter than here as it may be."""
     for name in ("python", "python3", python.name):
         archive.link(Path(sys.prefix, "bin", name), python)
     archive.write(Path(sys.prefix, "pyvenv.cfg"), f"home = {python.parent}\n")
-    yield python
-    for library in libraries:
+
+
+def _library(folders_of_it: Iterable[str]) -> Iterator[Path]:
+    """The standard library, but for what is large and of no use."""
+    for library in folders_of_it:
         for folder, folders, names in os.walk(library):
             folders[:] = [
                 each
