@@ -22,6 +22,7 @@ import pytest
 from bench import matrix, plan, privileges, runner, store
 from bench.cli.options import vocabulary
 from bench.model import Cell, Run, Sample
+from bench.topology.link import Allowed
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 30.0
@@ -73,22 +74,32 @@ class Quiet:
 _words = functools.cache(vocabulary)
 
 
+def _cpus() -> dict[str, list[int]]:
+    """Processes that test at the same time (tools/guest/reports.py) send from another CPU each."""
+    if (process := os.environ.get("BENCH_TEST_PROCESS")) is None:
+        return {}
+    cpus = sorted(os.sched_getaffinity(0))
+    first = int(process) % len(cpus)
+    return {"cpus": [*cpus[first:], *cpus[:first]]}
+
+
 def measured(
     folder: Path,
     axes: dict[str, Any],
     *,
     progress: runner.Progress | None = None,
+    allowed: Allowed = Allowed(),  # noqa: B008 - a constant
     rounds: int = 2,
     window: str = "1ms",
     **more: Any,
 ) -> Run:
     """What is measured of a matrix in this process: as `bench run` does it, without its start."""
-    measure = {"window": window, "rounds": rounds}
+    measure = {"window": window, "rounds": rounds} | _cpus()
     text = json.dumps({"name": "m", "axes": axes, "measure": measure, **more})
     words = _words()
     loaded = matrix.parse(text, "m.yaml", words)
     target = runner.Target(folder / "run.jsonl")
-    return runner.run(loaded, plan.make_plan(loaded, words), target, progress or Quiet())
+    return runner.run(loaded, plan.make_plan(loaded, words), target, progress or Quiet(), allowed)
 
 
 @dataclass(frozen=True)

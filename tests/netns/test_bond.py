@@ -6,6 +6,7 @@ Few machines' kernels have bonding: `make test-kernels` boots some that do.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import re
 import threading
@@ -22,19 +23,48 @@ from bench.model import Run
 from bench.topology import Port, Topology, bond
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
-from tests.netns.conftest import why_no_bond
+from tests.netns.conftest import BONDING, bonding_stays, why_no_bond
 from tests.netns.test_run import assert_sound
 from tests.running import Quiet, measured
 
 pytestmark = pytest.mark.netns
 
-FLOWS = 12
-MODULE = Path("/modules/bonding.ko")
-"""Where the virtual machines of `make test-kernels` have it."""
+
+# Without bonding
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_DELETE_MODULE, _FINIT_MODULE = 176, 313  # x86_64, as those virtual machines are
+
+
+@pytest.fixture
+def no_bonding() -> Iterator[None]:
+    """The kernel as it is if it has no bonding, else without its module for a while."""
+    with bonding_stays(fcntl.LOCK_EX):
+        if why_no_bond():
+            yield
+            return
+        if not BONDING.exists():
+            pytest.skip("this kernel has bonding, and its module cannot be put back")
+        assert _libc.syscall(_DELETE_MODULE, b"bonding", os.O_NONBLOCK) == 0
+        try:
+            yield
+        finally:
+            with BONDING.open("rb") as file:
+                assert _libc.syscall(_FINIT_MODULE, file.fileno(), b"max_bonds=0", 0) == 0
+
+
+@pytest.mark.usefixtures("no_bonding")
+def test_without_bonding_its_cells_are_rows_with_the_reason(tmp_path: Path) -> None:
+    axes = {"interface": ["ifb", "bond"], "method": ["send"], "frame_size": [64]}
+    run = measured(tmp_path, axes)
+    (reason,) = run.failures.values()
+    assert re.match(r"bond, mode balance-rr: .*; this kernel may be without CONFIG_BONDING", reason)
+    assert len(run.samples) == 2
 
 
 # Which slaves carry the frames
 
+FLOWS = 12
 INTERFACES: Mapping[str, dict[str, Any]] = {
     **{f"balance-rr {n}": {"mode": "balance-rr", "slaves": n} for n in (1, 2, 3)},
     "active-backup": {"mode": "active-backup"},
@@ -50,7 +80,7 @@ INTERFACES: Mapping[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def every_mode(bonding: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def every_mode(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Every mode with one flow and with several; each frame is captured or counted on the way."""
     axes = {
         "interface": [{"kind": "bond"} | options for options in INTERFACES.values()],
@@ -61,8 +91,11 @@ def every_mode(bonding: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
         "burst": [8],
         "ring": [{"version": 2, "block_size": 4096, "block_nr": 12, "frame_size": 2048}],
     }
-    folder = tmp_path_factory.mktemp("bond")
-    return measured(folder, axes, rounds=1, zip=[["method", "fill"]])
+    with bonding_stays():
+        if reason := why_no_bond():
+            pytest.skip(reason)
+        folder = tmp_path_factory.mktemp("bond")
+        return measured(folder, axes, rounds=1, zip=[["method", "fill"]])
 
 
 def parts(run: Run, name: str, flows: int) -> list[list[float]]:
@@ -187,7 +220,7 @@ def test_frames_lost_in_a_failover_are_counted_and_explained(
             "frame_size": [100],
             "burst": [8],
         }
-        run = measured(tmp_path, axes, progress=Quiet(cut, after=4), window="1s")
+        run = measured(tmp_path, axes, progress=Quiet(cut, after=4), window="500ms")
     assert run.failures == {}
     mine = [sample for sample in run.samples if len(sample.per_sink) == 2]
     assert len(mine) == 4
@@ -202,34 +235,3 @@ def test_frames_lost_in_a_failover_are_counted_and_explained(
         mine = [sample for sample in run.samples if sample.cell == result.cell.id]
         noted = any(note.startswith("failover: slave0") for note in result.notes)
         assert noted == any(sample.carrier_lost for sample in mine)
-
-
-# Without bonding
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_DELETE_MODULE, _FINIT_MODULE = 176, 313  # x86_64, as those virtual machines are
-
-
-@pytest.fixture
-def no_bonding() -> Iterator[None]:
-    """The kernel as it is if it has no bonding, else without its module for a while."""
-    if why_no_bond():
-        yield
-        return
-    if not MODULE.exists():
-        pytest.skip("this kernel has bonding, and its module cannot be put back")
-    assert _libc.syscall(_DELETE_MODULE, b"bonding", os.O_NONBLOCK) == 0
-    try:
-        yield
-    finally:
-        with MODULE.open("rb") as file:
-            assert _libc.syscall(_FINIT_MODULE, file.fileno(), b"max_bonds=0", 0) == 0
-
-
-@pytest.mark.usefixtures("no_bonding")
-def test_without_bonding_its_cells_are_rows_with_the_reason(tmp_path: Path) -> None:
-    axes = {"interface": ["ifb", "bond"], "method": ["send"], "frame_size": [64]}
-    run = measured(tmp_path, axes)
-    (reason,) = run.failures.values()
-    assert re.match(r"bond, mode balance-rr: .*; this kernel may be without CONFIG_BONDING", reason)
-    assert len(run.samples) == 2

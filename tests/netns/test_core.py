@@ -39,7 +39,7 @@ def test_looking_whether_a_queue_has_drained_is_no_cost_of_sending() -> None:
         before = time.process_time_ns()
         (thread,) = cell.slice(plan).threads
         spent = time.process_time_ns() - before
-    assert thread.voluntary > 20, "it slept between two looks"
+    assert thread.voluntary > 5, "it slept between two looks"
     assert spent - thread.cpu_ns > 1000 * thread.voluntary, "a look is a system call or two"
     assert thread.cpu_ns > 0
     assert thread.blocked_ns > 0

@@ -147,15 +147,6 @@ def test_a_machine_that_is_silent_for_too_long_is_given_up(
 # What is told
 
 
-def test_neighbours_stay_together_and_nobody_is_idle_while_others_have_work() -> None:
-    shares = reports.Shares(7, 2)
-    first, second = ([shares.take(process) for _ in range(3)] for process in (0, 1))
-    assert (first, second) == ([0, 1, 2], [3, 4, 5])
-    assert [shares.take(0), shares.take(0), shares.take(1)] == [6, None, None]
-    shares = reports.Shares(6, 3)
-    assert [shares.take(0) for _ in range(6)] == [0, 1, 3, 5, 2, 4]
-
-
 def told_of(folder: Path, text: str, *arguments: str) -> tuple[int, list[tuple[str, Any]]]:
     """The exit code of pytest with the plugin, and all that was told of the tests of a text."""
     (folder / "test_text.py").write_text(text)
@@ -207,7 +198,7 @@ def test_each_test_is_run_once_by_one_of_several_processes(tmp_path: Path) -> No
     assert 1 < len({pids[0] for pids in printed}) <= reports.PROCESSES
 
 
-def test_a_fixture_of_a_module_is_made_and_ended_by_those_who_use_it(tmp_path: Path) -> None:
+def test_a_fixture_of_a_module_is_made_once_and_ended(tmp_path: Path) -> None:
     _, told = told_of(
         tmp_path,
         """
@@ -224,7 +215,7 @@ def test_a_fixture_of_a_module_is_made_and_ended_by_those_who_use_it(tmp_path: P
         """.replace("\n        ", "\n"),
     )
     assert set(outcomes(told).values()) == {"passed"}
-    assert 0 < sum(path.name.isdigit() for path in tmp_path.iterdir()) <= reports.PROCESSES
+    assert sum(path.name.isdigit() for path in tmp_path.iterdir()) == 1
 
 
 @pytest.mark.parametrize(

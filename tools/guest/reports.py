@@ -8,13 +8,12 @@ pytest makes reports into JSON) and ``died`` (how a process did that was to run 
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, NoReturn
 
@@ -43,20 +42,29 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Told(config, tell), "told")
 
 
-class Shares:
-    """Numbers of the tests that are left: to each process a row of neighbours, which have fixtures
-    in common. Who is done with its own takes from the end of the longest that is left.
+def pieces(items: Sequence[pytest.Item]) -> list[list[int]]:
+    """What is given to one process as a whole, in the order of the tests, as their numbers.
+
+    Tests that have a fixture of their module in common are one piece, which makes it once; every
+    other test is one of its own.
     """
+    found: dict[object, list[int]] = {}
+    for number, item in enumerate(items):
+        assert isinstance(item, pytest.Function)
+        fixtures = item._fixtureinfo.name2fixturedefs
+        shared = [name for name, made in fixtures.items() if made[-1].scope == "module"]
+        found.setdefault((item.path, *shared) if shared else number, []).append(number)
+    return list(found.values())
 
-    def __init__(self, tests: int, processes: int) -> None:
-        bounds = [tests * n // processes for n in range(processes + 1)]
-        self._left = [deque(range(*pair)) for pair in itertools.pairwise(bounds)]
 
-    def take(self, process: int) -> int | None:
-        own, longest = self._left[process], max(self._left, key=len)
-        if own:
-            return own.popleft()
-        return longest.pop() if longest else None
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In the order of the arguments, also where a file and its folder are two of them."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.nodeid
+        return next((n for n, start in enumerate(config.args) if name.startswith(start)), 0)
+
+    items.sort(key=place)
 
 
 class Told:
@@ -80,7 +88,7 @@ class Told:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self._tell("collected", len(session.items))
         netlink()  # imported once, and not by each of them
-        shares = Shares(len(session.items), PROCESSES)
+        left = deque(pieces(session.items))
         children: dict[Connection, tuple[int, int]] = {}
         sys.stdout.flush()  # or each of them would, too
         for process in range(PROCESSES):
@@ -89,6 +97,7 @@ class Told:
             if pid == 0:
                 for end in (ours, *children):
                     end.close()
+                os.environ["BENCH_TEST_PROCESS"] = str(process)
                 self._run_some(session, theirs)
             theirs.close()
             children[ours] = process, pid
@@ -103,7 +112,9 @@ class Told:
                     self._bury(pid)
                     continue
                 if what == "next":
-                    child.send(shares.take(process))
+                    # Whole runs wait often: one process has short tests meanwhile, from the end.
+                    take = left.pop if process == 0 else left.popleft
+                    child.send(take() if left else None)
                 else:
                     self._tell(what, value)
         return True
@@ -114,21 +125,25 @@ class Told:
             self._tell("died", f"of signal {-code}" if code < 0 else f"with exit code {code}")
 
     def _run_some(self, session: pytest.Session, parent: Connection) -> NoReturn:
-        """A child's whole life: the tests whose numbers it is given."""
+        """A child's whole life: the pieces that it is given."""
         self._tell = lambda what, value: parent.send((what, value))
 
-        def following() -> pytest.Item | None:
-            parent.send(("next", None))
-            number = parent.recv()
-            return None if number is None else session.items[number]
+        def given() -> Iterator[pytest.Item]:
+            while True:
+                parent.send(("next", None))
+                piece = parent.recv()
+                if piece is None:
+                    return
+                yield from (session.items[number] for number in piece)
 
         code = 1
         try:
-            item = following()
+            items = given()
+            item = next(items, None)
             while item is not None:
-                upcoming = following()  # fixtures that it shares stay
-                item.ihook.pytest_runtest_protocol(item=item, nextitem=upcoming)
-                item = upcoming
+                following = next(items, None)  # fixtures that it shares stay
+                item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+                item = following
             code = 0
         except BaseException:
             traceback.print_exc()
