@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from bench.errors import BenchError
 from bench.topology.kinds import up
 
-BONDING = Path("/modules/bonding.ko")
-"""Where the virtual machines of `make test-kernels` have the module."""
-
-
-@contextmanager
-def bonding_stays(how: int = fcntl.LOCK_SH) -> Iterator[None]:
-    """Nobody takes the module away meanwhile; with LOCK_EX, nobody uses it.
-
-    In a virtual machine several processes run tests at the same time.
-    """
-    if not BONDING.exists():
-        yield
-        return
-    with BONDING.open() as lock:
-        fcntl.flock(lock, how)
-        yield
+bonds = pytest.mark.together("bonds")
+"""One test takes the module away. And Linux 7.3 patches bond_start_xmit as bonds change: what another
+process is about to run of it emulation may get wrong."""
 
 
 @functools.cache
@@ -43,13 +26,7 @@ def why_no_bond() -> str:
         return str(error)
 
 
-@pytest.fixture
-def bonding_kept() -> Iterator[None]:
-    with bonding_stays():
-        yield
-
-
-@pytest.fixture
-def bonding(bonding_kept: None) -> None:
+@pytest.fixture(scope="session")
+def bonding() -> None:
     if reason := why_no_bond():
         pytest.skip(reason)

@@ -6,7 +6,6 @@ Few machines' kernels have bonding: `make test-kernels` boots some that do.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import re
 import threading
@@ -23,15 +22,17 @@ from bench.model import Run
 from bench.topology import Port, Topology, bond
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
-from tests.netns.conftest import BONDING, bonding_stays, why_no_bond
+from tests.netns.conftest import bonds, why_no_bond
 from tests.netns.test_run import assert_sound
 from tests.running import Quiet, measured
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, bonds]
 
 
 # Without bonding
 
+MODULE = Path("/modules/bonding.ko")
+"""Where the virtual machines of `make test-kernels` have it."""
 _libc = ctypes.CDLL(None, use_errno=True)
 _DELETE_MODULE, _FINIT_MODULE = 176, 313  # x86_64, as those virtual machines are
 
@@ -39,18 +40,17 @@ _DELETE_MODULE, _FINIT_MODULE = 176, 313  # x86_64, as those virtual machines ar
 @pytest.fixture
 def no_bonding() -> Iterator[None]:
     """The kernel as it is if it has no bonding, else without its module for a while."""
-    with bonding_stays(fcntl.LOCK_EX):
-        if why_no_bond():
-            yield
-            return
-        if not BONDING.exists():
-            pytest.skip("this kernel has bonding, and its module cannot be put back")
-        assert _libc.syscall(_DELETE_MODULE, b"bonding", os.O_NONBLOCK) == 0
-        try:
-            yield
-        finally:
-            with BONDING.open("rb") as file:
-                assert _libc.syscall(_FINIT_MODULE, file.fileno(), b"max_bonds=0", 0) == 0
+    if why_no_bond():
+        yield
+        return
+    if not MODULE.exists():
+        pytest.skip("this kernel has bonding, and its module cannot be put back")
+    assert _libc.syscall(_DELETE_MODULE, b"bonding", os.O_NONBLOCK) == 0
+    try:
+        yield
+    finally:
+        with MODULE.open("rb") as file:
+            assert _libc.syscall(_FINIT_MODULE, file.fileno(), b"max_bonds=0", 0) == 0
 
 
 @pytest.mark.usefixtures("no_bonding")
@@ -80,7 +80,7 @@ INTERFACES: Mapping[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def every_mode(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def every_mode(bonding: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Every mode with one flow and with several; each frame is captured or counted on the way."""
     axes = {
         "interface": [{"kind": "bond"} | options for options in INTERFACES.values()],
@@ -91,11 +91,8 @@ def every_mode(tmp_path_factory: pytest.TempPathFactory) -> Run:
         "burst": [8],
         "ring": [{"version": 2, "block_size": 4096, "block_nr": 12, "frame_size": 2048}],
     }
-    with bonding_stays():
-        if reason := why_no_bond():
-            pytest.skip(reason)
-        folder = tmp_path_factory.mktemp("bond")
-        return measured(folder, axes, rounds=1, zip=[["method", "fill"]])
+    folder = tmp_path_factory.mktemp("bond")
+    return measured(folder, axes, rounds=1, zip=[["method", "fill"]])
 
 
 def parts(run: Run, name: str, flows: int) -> list[list[float]]:

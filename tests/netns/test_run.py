@@ -20,7 +20,7 @@ from bench.cli.options import vocabulary
 from bench.errors import BenchError
 from bench.model import Cell, Run, Sample
 from bench.topology import qdisc
-from tests.netns.conftest import why_no_bond
+from tests.netns.conftest import bonds, why_no_bond
 from tests.running import (
     NO_USER_NAMESPACES,
     UNPRIVILEGED,
@@ -461,7 +461,7 @@ def matrix_that_wants_more_than_a_user(bench: Bench) -> Path:
 
 
 @needs_setpriv
-@pytest.mark.usefixtures("bonding_kept")
+@bonds
 def test_without_root_only_what_needs_more_than_a_user_namespace_fails(bench: Bench) -> None:
     def locks_little() -> None:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, 4096))

@@ -21,6 +21,7 @@ from bench.topology import Port, link, qdisc, veth
 from bench.topology.kinds import KINDS, up
 from bench.topology.netns import entered, private_netns
 from bench.topology.qdisc import QDISCS
+from tests.netns.conftest import bonds
 from tests.running import needs_root
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
@@ -28,7 +29,13 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
 
 
-@pytest.fixture(params=[kind for kind in KINDS if kind != DEVICE])
+@pytest.fixture(
+    params=[
+        pytest.param(kind, marks=bonds) if kind == "bond" else kind
+        for kind in KINDS
+        if kind != DEVICE
+    ]
+)
 def kind(request: pytest.FixtureRequest) -> str:
     """Each kind of interface that is made, and that this kernel has."""
     if request.param == "bond":

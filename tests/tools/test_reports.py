@@ -198,7 +198,7 @@ def test_each_test_is_run_once_by_one_of_several_processes(tmp_path: Path) -> No
     assert 1 < len({pids[0] for pids in printed}) <= reports.PROCESSES
 
 
-def test_a_fixture_of_a_module_is_made_once_and_ended(tmp_path: Path) -> None:
+def test_what_belongs_together_has_one_fixture_which_is_ended(tmp_path: Path) -> None:
     _, told = told_of(
         tmp_path,
         """
@@ -209,9 +209,13 @@ def test_a_fixture_of_a_module_is_made_once_and_ended(tmp_path: Path) -> None:
             yield os.getpid()
             (request.path.parent / str(os.getpid())).touch()
 
+        @pytest.mark.together("made")
         @pytest.mark.parametrize("number", range(9))
         def test_one(made, number):
             assert made == os.getpid()
+
+        def test_alone():
+            pass
         """.replace("\n        ", "\n"),
     )
     assert set(outcomes(told).values()) == {"passed"}

@@ -8,6 +8,7 @@ pytest makes reports into JSON) and ``died`` (how a process did that was to run 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -40,20 +41,18 @@ def pytest_configure(config: pytest.Config) -> None:
             line = line[os.write(port, line) :]
 
     config.pluginmanager.register(Told(config, tell), "told")
+    gc.disable()  # what is loaded and collected from here on stays
 
 
 def pieces(items: Sequence[pytest.Item]) -> list[list[int]]:
     """What is given to one process as a whole, in the order of the tests, as their numbers.
 
-    Tests that have a fixture of their module in common are one piece, which makes it once; every
-    other test is one of its own.
+    Tests that bear the mark ``together`` with one name are one piece, every other one is its own.
     """
     found: dict[object, list[int]] = {}
     for number, item in enumerate(items):
-        assert isinstance(item, pytest.Function)
-        fixtures = item._fixtureinfo.name2fixturedefs
-        shared = [name for name, made in fixtures.items() if made[-1].scope == "module"]
-        found.setdefault((item.path, *shared) if shared else number, []).append(number)
+        mark = item.get_closest_marker("together")
+        found.setdefault(mark.args if mark else number, []).append(number)
     return list(found.values())
 
 
@@ -88,6 +87,8 @@ class Told:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self._tell("collected", len(session.items))
         netlink()  # imported once, and not by each of them
+        gc.freeze()
+        gc.enable()
         left = deque(pieces(session.items))
         children: dict[Connection, tuple[int, int]] = {}
         sys.stdout.flush()  # or each of them would, too
