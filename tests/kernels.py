@@ -20,7 +20,6 @@ import pytest
 
 from tools.guest import kernels, machine
 
-VERSIONS = os.environ.get("KERNELS", f"6.1 6.12 {kernels.NEWEST}").split()
 COMMAND = [
     *(*machine.PYTEST, "-p", "tools.guest.reports", *machine.TESTS),
     # Output that is captured in files would be that of all its processes.
@@ -35,7 +34,6 @@ TAIL = 40
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[BinaryIO]:
-    machine.need_qemu()
     with machine.system() as files:
         yield files
 
@@ -120,7 +118,7 @@ class Guest:
         return "\n".join([f"Linux {self.release} {what}; the end of its console:", *end])
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", kernels.CHOSEN)
 def test_kernel(
     version: str,
     system: BinaryIO,

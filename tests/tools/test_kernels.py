@@ -1,15 +1,17 @@
-"""Which kernel is meant, and which modules in which order; no archive is asked."""
+"""Which kernel is meant, where it and QEMU come from, and which modules in which order.
+
+No archive is asked.
+"""
 
 from __future__ import annotations
 
 import lzma
-import os
 from pathlib import Path
 
 import pytest
 
 from bench.errors import BenchError, UsageError
-from tools.guest import kernels, machine
+from tools.guest import archive, emulator, kernels
 
 OFFERED = [
     "linux-image-6.1.0-9-cloud-amd64",
@@ -41,11 +43,11 @@ def test_another_series_is_not_meant(version: str) -> None:
 
 
 @pytest.fixture
-def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """A cache of its own, and an archive's commands that only note what was asked."""
     asked: list[tuple[str, ...]] = []
 
-    def run(*command: str, folder: str | None = None, own: bool = True) -> str:
+    def run(*command: str, folder: Path | None = None, own: bool = True) -> str:
         asked.append(command)
         if command[:2] == ("apt-get", "indextargets"):
             return "http://a/debian/\nhttp://b/debian-security\nhttp://c/other/\n"
@@ -55,6 +57,9 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, 
         if command[:2] == ("apt-get", "download"):
             assert folder
             Path(folder, f"{command[3]}.deb").touch()
+        if command[:2] == ("apt-get", "install"):
+            (each,) = (part for part in command if part.startswith("Dir::Cache::Archives="))
+            Path(each.partition("=")[2], f"{command[-1]}.deb").touch()
         if command[:2] == ("dpkg-deb", "-f"):
             separate = "linux-base-7.0 (= 1), linux-binary-7.0 (= 1), kmod"
             return separate if "6.16" in command[2] else "kmod, linux-base (>= 4.3~)"
@@ -62,20 +67,20 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, 
             Path(command[3]).mkdir(exist_ok=True)
         return ""
 
-    monkeypatch.setattr(kernels, "CACHE", tmp_path)
-    monkeypatch.setattr(kernels, "_run", run)
+    monkeypatch.setattr(archive, "CACHE", tmp_path)
+    monkeypatch.setattr(archive, "run", run)
     return asked
 
 
 def test_a_kernel_is_downloaded_once(
-    archive: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = kernels.fetch("6.12")
     assert kernel.folder == tmp_path / "linux-image-6.12.117+deb12-cloud-amd64"
-    assert ("apt-get", "download", "-qq", kernel.folder.name) in archive
-    archive.clear()
+    assert ("apt-get", "download", "-qq", kernel.folder.name) in asked
+    asked.clear()
     assert kernels.fetch("6.12") == kernel
-    assert archive == []
+    assert asked == []
     assert [path.name for path in tmp_path.glob(".download-*")] == []
 
 
@@ -83,22 +88,22 @@ def test_a_kernel_is_downloaded_once(
     ("version", "parts"), [("6.12", []), ("6.16", ["linux-base-7.0", "linux-binary-7.0"])]
 )
 def test_image_and_modules_may_be_packages_of_their_own(
-    version: str, parts: list[str], archive: list[tuple[str, ...]]
+    version: str, parts: list[str], asked: list[tuple[str, ...]]
 ) -> None:
     kernel = kernels.fetch(version)
-    downloaded = [command[3] for command in archive if command[1] == "download"]
+    downloaded = [command[3] for command in asked if command[1] == "download"]
     assert downloaded == [kernel.folder.name, *parts]
-    unpacked = [Path(command[2]).stem for command in archive if command[1] == "-x"]
+    unpacked = [Path(command[2]).stem for command in asked if command[1] == "-x"]
     assert sorted(unpacked) == sorted(downloaded)
 
 
 def test_a_kernel_that_the_archive_lacks_is_told_from_one_that_cannot_be_had(
-    archive: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+    asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(kernels.NotOffered, match=r"the archive has no kernel 5\.10 \("):
         kernels.fetch("5.10")
 
-    def no_network(package: str) -> None:
+    def no_network(package: str, folder: Path) -> None:
         raise BenchError("no network")
 
     monkeypatch.setattr(kernels, "_download", no_network)
@@ -108,21 +113,69 @@ def test_a_kernel_that_the_archive_lacks_is_told_from_one_that_cannot_be_had(
 
 
 def test_packages_come_from_where_this_machine_has_its_own(
-    archive: list[tuple[str, ...]], tmp_path: Path
+    asked: list[tuple[str, ...]], tmp_path: Path
 ) -> None:
     assert kernels.offered()[0] == "6.1.0-9"
     lines = Path(tmp_path, "apt/sources.list").read_text().splitlines()
     assert [line.split()[2] for line in lines] == [
         "http://b/debian-security",
-        *["http://a/debian"] * 2,
+        *["http://a/debian"] * 3,
     ]
     assert len(kernels.offered()) == len(OFFERED), "neither meta package is a kernel"
 
 
-def test_a_machine_of_another_distribution_is_told_so(
-    archive: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+def test_an_archive_that_cannot_be_reached_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, "_run", lambda *_, **__: "http://c/other\n")
+    monkeypatch.setattr(archive, "CACHE", tmp_path)
+    monkeypatch.setattr(archive, "_sources", lambda: "deb http://127.0.0.1:1/debian sid main\n")
+    monkeypatch.setenv("http_proxy", "")
+    with pytest.raises(BenchError, match=r"^apt-get update .*: E: .*http://127.0.0.1:1/"):
+        kernels.fetch("6.1")
+
+
+def test_lists_that_could_not_be_had_are_asked_for_again(
+    asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = archive.run
+
+    def no_network(*command: str, folder: Path | None = None, own: bool = True) -> str:
+        if command[1] == "update":
+            raise BenchError("no network")
+        return ours(*command, folder=folder, own=own)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "run", no_network)
+        with pytest.raises(BenchError, match="no network"):
+            kernels.offered()
+
+    def updates() -> int:
+        return [command[1] for command in asked].count("update")
+
+    for _ in range(2):
+        kernels.offered()
+        assert updates() == 1
+    monkeypatch.setitem(archive.SUITES, "debian", "sid")
+    kernels.offered()
+    assert updates() == 2, "they are of other suites"
+
+
+def test_qemu_comes_with_all_that_it_depends_on_once(
+    asked: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    command = emulator.fetch()
+    (installed,) = (each for each in asked if each[:2] == ("apt-get", "install"))
+    assert {"--download-only", "bookworm-backports", "qemu-system-x86"} <= set(installed)
+    asked.clear()
+    assert emulator.fetch() == command
+    assert asked == []
+    assert all(part.startswith(str(tmp_path)) for part in command if part.startswith("/"))
+
+
+def test_a_machine_of_another_distribution_is_told_so(
+    asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "run", lambda *_, **__: "http://c/other\n")
     with pytest.raises(UsageError, match="kernels are Debian's"):
         kernels.fetch("6.1")
 
@@ -130,9 +183,9 @@ def test_a_machine_of_another_distribution_is_told_so(
 def test_a_command_that_fails_or_is_missing_is_one_line() -> None:
     says = "echo first >&2; echo E: no such package >&2; exit 1"
     with pytest.raises(BenchError, match=r"^sh -c .*: E: no such package$"):
-        kernels._run("sh", "-c", says)
+        archive.run("sh", "-c", says)
     with pytest.raises(UsageError, match=r"^apt-nosuch is missing"):
-        kernels._run("apt-nosuch")
+        archive.run("apt-nosuch")
 
 
 # Modules
@@ -171,15 +224,3 @@ def test_a_module_that_a_kernel_lacks_is_no_reason_to_skip(tmp_path: Path) -> No
     tree(folder, {"veth": []})
     with pytest.raises(BenchError, match=r"^Linux 6\.1\.0-56 has no module bonding"):
         kernels.Kernel(folder).modules()
-
-
-# QEMU
-
-
-def test_who_may_not_install_qemu_is_told_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(UsageError, match="apt-get install --no-install-recommends qemu-system-x86"):
-        machine.need_qemu()

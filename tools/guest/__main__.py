@@ -4,6 +4,7 @@
     tools/kernels.py 6.12 -- tests/netns -k veth    some of them: arguments of pytest
     tools/kernels.py newest --run 'ip -d link'      any command, in the checkout's folder
     tools/kernels.py --list                         the kernels that can be had
+    tools/kernels.py --fetch                        QEMU and the kernels that KERNELS names
 
 No root is needed, and no KVM. The exit code is the command's.
 """
@@ -15,14 +16,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from bench.errors import BenchError, UsageError
-from tools.guest import kernels, machine
+from tools.guest import emulator, kernels, machine
 
 
 def execute(version: str, command: Sequence[str]) -> int:
     """Boot a kernel, run a command in the checkout with its output here; its exit code."""
-    machine.need_qemu()
     kernel = kernels.fetch(version)
     with machine.system() as system:
         job = machine.Job(command, {"COLUMNS": os.environ.get("COLUMNS", "100")})
@@ -36,17 +37,24 @@ def execute(version: str, command: Sequence[str]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="tools/kernels.py",
-        usage="%(prog)s VERSION [--run COMMAND | -- ARGUMENT...] | --list",
+        usage="%(prog)s VERSION [--run COMMAND | -- ARGUMENT...] | --list | --fetch",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("version", nargs="?", help="a series such as 6.1, or newest")
     parser.add_argument("--run", metavar="COMMAND", help="a shell command instead of pytest")
     parser.add_argument("--list", action="store_true", help="show all kernels of the archive")
+    parser.add_argument("--fetch", action="store_true", help="download what is not here, no more")
     parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="pytest's, after --")
     chosen = parser.parse_args()
     if chosen.list:
         print(*kernels.offered(), sep="\n")
+        return 0
+    if chosen.fetch:
+        emulator.fetch()
+        for version in kernels.CHOSEN:
+            with suppress(kernels.NotOffered):  # its tests are skipped, and say why
+                kernels.fetch(version)
         return 0
     if chosen.version is None:
         parser.error("which kernel? --list shows all")

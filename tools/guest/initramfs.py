@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.errors import BenchError
-from tools.guest.kernels import ROOT
+from tools.guest.archive import ROOT
 
 _PROGRAMS = (
     "sh bash ip tc ethtool ping tcpdump strace setpriv unshare nsenter taskset mount umount dmesg "

@@ -9,19 +9,18 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError
+from tools.guest import emulator
+from tools.guest.archive import ROOT
 from tools.guest.initramfs import Archive, write_system
-from tools.guest.kernels import ROOT, Kernel
+from tools.guest.kernels import Kernel
 
-QEMU = "qemu-system-x86_64"
-PACKAGE = "qemu-system-x86"
 PYTHON = str(ROOT / ".venv/bin/python")
 PYTEST = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
 TESTS = os.environ.get(
@@ -43,25 +42,6 @@ ENVIRONMENT = {
     "TERM": os.environ.get("TERM", "dumb"),
 }
 PR_SET_PDEATHSIG = 1
-
-
-def need_qemu() -> None:
-    """Install QEMU where that may be done, or say how to. Raises BenchError."""
-    if shutil.which(QEMU):
-        return
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", PACKAGE]
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise UsageError(
-            f"{QEMU} is missing: install it as root "
-            f"(apt-get install --no-install-recommends {PACKAGE})"
-        )
-    print(f"kernels: installing {PACKAGE}", file=sys.stderr)
-    for command in (["apt-get", "update", "-qq"], install):
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise BenchError(f"{' '.join(command)}: {reason[-1]}")
 
 
 @contextmanager
@@ -102,6 +82,7 @@ def booted(
     It is at its end when the machine is. ``console`` takes all that the machine prints; None is
     standard output.
     """
+    qemu = emulator.fetch()
     with ExitStack() as stack:
         initramfs = stack.enter_context(_memory("initramfs"))
         system.seek(0)
@@ -112,7 +93,7 @@ def booted(
         stack.enter_context(ours)
         with theirs:
             process = subprocess.Popen(
-                [QEMU, *_arguments(kernel, initramfs.fileno(), theirs.fileno())],
+                [*qemu, *_arguments(kernel, initramfs.fileno(), theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,

@@ -1,0 +1,138 @@
+"""Debian's archive: packages of several releases, unpacked into the cache folder.
+
+apt-get and apt-cache work on lists of their own there: no root is needed, what this machine has
+installed or configured is left alone, and packages newer than its release can be had.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.errors import BenchError, UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("BENCH_KERNELS_CACHE", ROOT / ".kernels"))
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+SUITES = {
+    "debian-security": "bookworm-security",
+    "debian": "bookworm bookworm-backports trixie-backports",
+}
+"""The first has bookworm's 6.1 and its 6.12, the second what came after them, and QEMU."""
+
+
+def unpacked(name: str, download: Callable[[Path], None]) -> Path:
+    """The cache's folder of a name: all packages that ``download`` puts into a folder, unpacked.
+
+    What is in the cache stays until the cache is removed. Raises BenchError where it is not there
+    and cannot be had.
+    """
+    folder = CACHE / name
+    with _locked():
+        if folder.exists():
+            return folder
+        print(f"kernels: downloading {name}", file=sys.stderr)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=CACHE) as temporary:
+            download(Path(temporary))
+            content = Path(temporary, "unpacked")
+            for package in sorted(Path(temporary).glob("*.deb")):
+                run("dpkg-deb", "-x", str(package), str(content))
+            content.rename(folder)
+    return folder
+
+
+def download(package: str, folder: Path) -> None:
+    """One package, without what it depends on."""
+    _update()
+    run("apt-get", "download", "-qq", package, folder=folder)
+
+
+def download_all(package: str, suite: str, folder: Path) -> None:
+    """A package of a release and all that it depends on, as if nothing were installed here."""
+    _update()
+    (folder / "partial").mkdir()
+    (folder / "nothing").touch()
+    run(
+        *("apt-get", "install", "-qq", "--yes", "--download-only", "--no-install-recommends"),
+        *("-t", suite, "-o", f"Dir::State::Status={folder}/nothing", "-o", "Debug::NoLocking=1"),
+        *("-o", f"Dir::Cache::Archives={folder}", package),
+    )
+
+
+def names(expression: str) -> list[str]:
+    """The names of packages that match a POSIX regular expression."""
+    with _locked():
+        _update()
+    shown = run("apt-cache", "search", "--names-only", expression)
+    return [line.split()[0] for line in shown.splitlines()]
+
+
+def _update() -> None:
+    """Lists of what the archive has, unless they are there."""
+    sources, lists = CACHE / "apt/sources.list", CACHE / "apt/lists"
+    wanted = _sources()
+    if sources.exists() and sources.read_text() == wanted:
+        return
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    sources.write_text(wanted)
+    try:
+        # Of itself it is content with a part of them, or with none.
+        run("apt-get", "update", "-qq", "--error-on=any", "-o", "Acquire::Retries=2")
+    except BaseException:
+        sources.unlink()
+        raise
+
+
+def _sources() -> str:
+    """Lines for apt: SUITES, from where this machine has its Debian packages."""
+    shown = run("apt-get", "indextargets", "--format", "$(REPO_URI)", own=False)
+    repositories = {uri.rstrip("/") for uri in shown.split()}
+    found = []
+    for name, suites in SUITES.items():
+        uris = sorted(uri for uri in repositories if uri.endswith(f"/{name}"))
+        if not uris:
+            raise UsageError(f"no apt source of this machine ends in /{name}: kernels are Debian's")
+        found += [f"deb [signed-by={KEYRING}] {uris[0]} {suite} main" for suite in suites.split()]
+    return "".join(f"{line}\n" for line in found)
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Two at the same time download once."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def run(*command: str, folder: Path | None = None, own: bool = True) -> str:
+    """The output of one of apt's or dpkg's commands, with lists of our own or the machine's."""
+    options = []
+    if command[0].startswith("apt-") and own:
+        apt = CACHE / "apt"
+        options = [
+            *("-o", f"Dir::State::Lists={apt}/lists", "-o", f"Dir::Cache={apt}"),
+            *("-o", f"Dir::Etc::SourceList={apt}/sources.list", "-o", "Dir::Etc::SourceParts=-"),
+            *("-o", "APT::Sandbox::User="),  # root's cache may be closed to the user _apt
+        ]
+    try:
+        done = subprocess.run(
+            [command[0], *options, *command[1:]],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise UsageError(f"{command[0]} is missing: it fetches Debian's kernels") from None
+    if done.returncode != 0:
+        said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "dpkg"))]
+        reason = (said or done.stderr.splitlines() or ["no output"])[0]
+        raise BenchError(f"{' '.join(command)}: {reason}")
+    return done.stdout
