@@ -10,7 +10,7 @@
 
 #define TEST_KNOBS (KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_FILL)
 #define SLOW_NS 25			/* what test_slow adds to each frame */
-#define TURNS_BEFORE_CRASH 50
+#define TURNS_BEFORE_CRASH 4
 
 static int test_open(struct tx_thread *thread, struct core_error *error)
 {

@@ -95,8 +95,8 @@ def every_mode(bonding: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return measured(folder, axes, rounds=1, zip=[["method", "fill"]])
 
 
-def parts(run: Run, name: str, flows: int) -> list[list[float]]:
-    """The part of the frames that each slave carried, for each cell of an interface."""
+def frames(run: Run, name: str, flows: int) -> list[list[int]]:
+    """How many frames each slave carried, for each cell of an interface."""
     wanted = INTERFACES[name]
     found = []
     for cell in run.cells:
@@ -105,11 +105,15 @@ def parts(run: Run, name: str, flows: int) -> list[list[float]]:
         if wanted.items() <= interface.items() and cell.values["flows"] == flows:
             if "slaves" not in wanted and interface["slaves"] != 2:
                 continue
-            counts = [s.per_sink for s in run.samples if s.cell == cell.id]
-            total = [sum(each) for each in zip(*counts, strict=True)]
-            found.append([count / sum(total) for count in total])
+            (carried,) = (sample.per_sink for sample in run.samples if sample.cell == cell.id)
+            found.append(list(carried))
     assert len(found) == 2, name
     return found
+
+
+def parts(run: Run, name: str, flows: int) -> list[list[float]]:
+    """The part of the frames that each slave carried, for each cell of an interface."""
+    return [[count / sum(carried) for count in carried] for carried in frames(run, name, flows)]
 
 
 def test_all_frames_arrive_in_every_mode(every_mode: Run) -> None:
@@ -122,8 +126,9 @@ def test_all_frames_arrive_in_every_mode(every_mode: Run) -> None:
 def test_balance_rr_gives_every_slave_an_equal_part(
     every_mode: Run, slaves: int, flows: int
 ) -> None:
-    for carried in parts(every_mode, f"balance-rr {slaves}", flows):
-        assert carried == pytest.approx([1 / slaves] * slaves, abs=0.02)
+    for carried in frames(every_mode, f"balance-rr {slaves}", flows):
+        assert max(carried) - min(carried) <= 1
+        assert min(carried) > 0
 
 
 def test_a_bond_of_one_slave_has_nothing_to_spread(every_mode: Run) -> None:
