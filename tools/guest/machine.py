@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ ENVIRONMENT = {
     "PATH": f"{ROOT}/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
-    "TERM": os.environ.get("TERM", "dumb"),
+    "TERM": os.environ.get("TERM", "dumb") if sys.stdout.isatty() else "dumb",
 }
 PR_SET_PDEATHSIG = 1
 
