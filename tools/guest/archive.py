@@ -129,8 +129,9 @@ def run(*command: str, folder: Path | None = None, own: bool = True) -> str:
             text=True,
             check=False,
         )
-    except FileNotFoundError:
-        raise UsageError(f"{command[0]} is missing: it fetches Debian's kernels") from None
+    except OSError as error:  # a folder of PATH may be closed to this user
+        what = f"{command[0]}, which fetches Debian's kernels, does not start"
+        raise UsageError(f"{what}: {error.strerror}") from None
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "dpkg"))]
         reason = (said or done.stderr.splitlines() or ["no output"])[0]
