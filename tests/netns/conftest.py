@@ -10,8 +10,7 @@ from bench.errors import BenchError
 from bench.topology.kinds import up
 
 bonds = pytest.mark.together("bonds")
-"""One test takes the module away. And Linux 7.3 patches bond_start_xmit as bonds change: what
-another process is about to run of it emulation may get wrong."""
+"""One test takes the module away for a while."""
 
 
 @functools.cache
