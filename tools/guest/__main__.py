@@ -16,7 +16,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 from bench.errors import BenchError, UsageError
 from tools.guest import emulator, kernels, machine
@@ -53,8 +52,7 @@ def main() -> int:
     if chosen.fetch:
         emulator.fetch()
         for version in kernels.CHOSEN:
-            with suppress(kernels.NotOffered):  # its tests are skipped, and say why
-                kernels.fetch(version)
+            kernels.fetch(version)
         return 0
     if chosen.version is None:
         parser.error("which kernel? --list shows all")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 from tools.guest import archive
 
@@ -17,7 +17,7 @@ def fetch() -> list[str]:
 
     Raises BenchError where it cannot be had.
     """
-    folder = archive.unpacked("qemu", _download)
+    folder = archive.unpacked("qemu", partial(archive.download_all, PACKAGE, SUITE))
     libraries = (folder / part / "x86_64-linux-gnu" for part in ("lib", "usr/lib"))
     firmware = (str(folder / "usr/share" / part) for part in ("qemu", "seabios"))
     return [
@@ -26,7 +26,3 @@ def fetch() -> list[str]:
         str(folder / "usr/bin/qemu-system-x86_64"),
         *(argument for each in firmware for argument in ("-L", each)),
     ]
-
-
-def _download(folder: Path) -> None:
-    archive.download_all(PACKAGE, SUITE, folder)

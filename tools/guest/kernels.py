@@ -14,7 +14,7 @@ from bench.errors import BenchError, UsageError
 from tools.guest import archive
 
 NEWEST = "newest"
-CHOSEN = os.environ.get("KERNELS", f"6.1 6.12 {NEWEST}").split()
+CHOSEN = (os.environ.get("KERNELS") or f"6.1 6.12 {NEWEST}").split()
 """Those whose tests are run."""
 _NAME = re.compile(r"linux-image-((\d[\d.]*).*)-cloud-amd64")
 """Kernels for virtual machines: bonding and all qdiscs are modules, and little else is there."""
@@ -30,11 +30,6 @@ MODULES: Mapping[str, str] = {
     **dict.fromkeys(("af_packet_diag", "unix_diag"), ""),
 }
 """What is loaded at boot, with parameters: nothing in the machine loads a module on demand."""
-
-
-class NotOffered(UsageError):
-    """The archive has no such kernel."""
-
 
 TREES = "usr/lib/modules/*"
 """Where later kernels of Debian have their modules, and the image itself."""
@@ -112,14 +107,14 @@ def fetch(version: str) -> Kernel:
     """The latest kernel of a series ("6.1"), or of all ("newest"), from the cache or the archive.
 
     A kernel that is in the cache stays the latest of its series until the cache is removed.
-    Raises NotOffered where the archive has none, BenchError where it cannot be had.
+    Raises UsageError where the archive has none, BenchError where it cannot be had.
     """
     here = [path.name for path in archive.CACHE.glob("linux-image-*")]
     package = _latest(version, here) if version != NEWEST else None
     package = package or _latest(version, _offered())
     if package is None:
         suites = ", ".join(" ".join(archive.SUITES.values()).split())
-        raise NotOffered(f"the archive has no kernel {version} ({suites})")
+        raise UsageError(f"the archive has no kernel {version} ({suites})")
     return Kernel(archive.unpacked(package, partial(_download, package)))
 
 
