@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import socket
 import struct
 import subprocess
@@ -45,12 +46,11 @@ _ETH_P_ALL = 3
 _NO_FRAME = "0xffffffff/0xffffffff+8"
 """A u32 key that no test frame has: bytes 22 to 25 are the pattern's 22, 23, 24, 25."""
 _TARGET = 0x10001
-_ADDR_GEN_MODE_NONE = 1
-"""IN6_ADDR_GEN_MODE_NONE: include/uapi/linux/if_link.h."""
 
-_RTM_GETLINK = 18
+_RTM_GETLINK, _RTM_SETLINK = 18, 19
 _IFINFOMSG = struct.Struct("=BxHiII")
-_IFLA_OPERSTATE, _IFLA_EXT_MASK = 16, 29
+_IFLA_OPERSTATE, _IFLA_AF_SPEC, _IFLA_EXT_MASK = 16, 26, 29
+_IFLA_INET6_ADDR_GEN_MODE, _ADDR_GEN_MODE_NONE = 8, 1
 _RTEXT_FILTER_SKIP_STATS = 1 << 3
 """include/uapi/linux: rtnetlink.h, if_link.h"""
 
@@ -177,14 +177,17 @@ def refusals(doing: str, unknown: str = "") -> Iterator[None]:
     """
     try:
         yield
+    except rtnetlink.Refused as error:
+        raise _refusal(doing, unknown, error.code, os.strerror(error.code)) from error
     except netlink().NetlinkError as error:
-        code, words = error.args
-        if code == errno.EPERM:
-            raise UsageError(
-                f"{doing}: not allowed: {privileges.remedy('CAP_NET_ADMIN')}"
-            ) from error
-        missing = unknown if code in (errno.EOPNOTSUPP, errno.ENOENT) else ""
-        raise BenchError("; ".join(filter(None, [f"{doing}: {words}", missing]))) from error
+        raise _refusal(doing, unknown, *error.args) from error
+
+
+def _refusal(doing: str, unknown: str, code: int, words: str) -> BenchError:
+    if code == errno.EPERM:
+        return UsageError(f"{doing}: not allowed: {privileges.remedy('CAP_NET_ADMIN')}")
+    missing = unknown if code in (errno.EOPNOTSUPP, errno.ENOENT) else ""
+    return BenchError("; ".join(filter(None, [f"{doing}: {words}", missing])))
 
 
 def lacking(*options: str) -> str:
@@ -249,18 +252,22 @@ def add_egress_filters(port: Port, number: int) -> None:
 def set_up(netns_fd: int, ifname: str) -> Port:
     """Set an interface up, without waiting for its carrier."""
     port = port_of(netns_fd, ifname)
-    with rtnl(netns_fd) as ip, refusals(f"interface {ifname}: cannot set it up"):
-        _keep_quiet(ip, port.ifindex)
-        ip.link("set", index=port.ifindex, state="up")
+    setting = refusals(f"interface {ifname}: cannot set it up")
+    with rtnetlink.opened(netns_fd) as asking, setting:
+        _keep_quiet(asking, port.ifindex)
+        up = _IFINFOMSG.pack(0, 0, port.ifindex, _IFF_UP, _IFF_UP)
+        rtnetlink.ask(asking, _RTM_SETLINK, 0, up)
     return port
 
 
-def _keep_quiet(ip: IPRoute, ifindex: int) -> None:
+def _keep_quiet(asking: socket.socket, ifindex: int) -> None:
     """No IPv6 address of its own when it comes up, hence nothing to announce (addrconf.c)."""
-    inet6 = {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_MODE_NONE)]}
+    mode = rtnetlink.attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_MODE_NONE]))
+    inet6 = rtnetlink.attribute(socket.AF_INET6, mode)
+    body = _IFINFOMSG.pack(0, 0, ifindex, 0, 0) + rtnetlink.attribute(_IFLA_AF_SPEC, inet6)
     try:
-        ip.link("set", index=ifindex, IFLA_AF_SPEC={"attrs": [("AF_INET6", inet6)]})
-    except netlink().NetlinkError as error:
+        rtnetlink.ask(asking, _RTM_SETLINK, 0, body)
+    except rtnetlink.Refused as error:
         if error.code != errno.EAFNOSUPPORT:  # there is no IPv6, or not at so small an MTU
             raise
 

@@ -29,6 +29,16 @@ _CODE = struct.Struct("=i")
 _ANSWER_SIZE = 1 << 18
 
 
+class Refused(BenchError):
+    """What the kernel does not do, and as which error number (positive)."""
+
+    def __init__(self, code: int) -> None:
+        need = privileges.remedy("CAP_NET_ADMIN") if code == errno.EPERM else ""
+        said = f"the kernel says {os.strerror(code)}"
+        super().__init__("; ".join(filter(None, [said, need])))
+        self.code = code
+
+
 @contextmanager
 def opened(netns_fd: int, strict: bool = False) -> Iterator[socket.socket]:
     """A socket in a namespace; a ``strict`` one has the kernel pick what a dump asks for."""
@@ -42,7 +52,10 @@ def opened(netns_fd: int, strict: bool = False) -> Iterator[socket.socket]:
 
 
 def ask(asking: socket.socket, command: int, flags: int, body: bytes) -> list[bytes]:
-    """The bodies of the answers to a request; none where it only has to be done."""
+    """The bodies of the answers to a request; none where it only has to be done.
+
+    Raises Refused.
+    """
     flags |= _REQUEST | _ACK
     asking.send(_NLMSGHDR.pack(_NLMSGHDR.size + len(body), command, flags, 1, 0) + body)
     bodies: list[bytes] = []
@@ -56,9 +69,7 @@ def ask(asking: socket.socket, command: int, flags: int, body: bytes) -> list[by
             if kind == _ERROR:
                 (code,) = _CODE.unpack_from(message)
                 if code:
-                    need = privileges.remedy("CAP_NET_ADMIN") if -code == errno.EPERM else ""
-                    said = f"the kernel says {os.strerror(-code)}"
-                    raise BenchError("; ".join(filter(None, [said, need])))
+                    raise Refused(-code)
                 return bodies
             bodies.append(message)
 
