@@ -55,6 +55,7 @@ def system() -> Iterator[BinaryIO]:
         build = [PYTHON, "-c", "from bench import native; native.ensure_built()"]
         _prepare(build, os.environ | {"BENCH_CORE": variant})
     _prepare([PYTHON, "-m", "compileall", "-q", "bench", "tests", "tools"], os.environ)
+    _compile_tests()
     with _memory("system") as out:
         write_system(out)
         yield out
@@ -64,6 +65,16 @@ def _prepare(command: Sequence[str], environment: Mapping[str, str]) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     if done.returncode != 0:  # it has said why
         raise BenchError(f"no machine is started: {' '.join(command)} failed")
+
+
+def _compile_tests() -> None:
+    """As pytest does it, so that failed assertions tell their values.
+
+    A file that cannot be collected here is no matter: the machine tells of it.
+    """
+    writing = {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
+    collect = [*PYTEST, "--collect-only", "-qq", "-p", "no:hypothesispytest", *TESTS]
+    subprocess.run(collect, cwd=ROOT, env=writing, check=False, capture_output=True)
 
 
 @dataclass(frozen=True, slots=True)
