@@ -80,7 +80,13 @@ def read(text: str, is_list: Callable[[Path], bool]) -> Tree:
     """
     reader = _Reader(text, is_list)
     try:
-        reader.document()
+        try:
+            reader.document(_Loader)
+        except yaml.MarkedYAMLError:
+            # libyaml has limits of its own (from 0.2.6 on 1000 levels). It meets them as it looks
+            # ahead, before it tells the events that ours are of. So PyYAML's own parser judges.
+            reader = _Reader(text, is_list)
+            reader.document(yaml.SafeLoader)
     except _GiveUpError as reason:
         reader.problem(reason.mark, str(reason))
     except yaml.MarkedYAMLError as error:
@@ -109,10 +115,10 @@ class _Reader:
     def problem(self, mark: Mark, message: str) -> None:
         self.tree.problems.append(Problem(mark, message))
 
-    def document(self) -> None:
+    def document(self, loader: type[Any]) -> None:
         """Read the only document, if there is one, into the tree."""
         self._refuse_unprintable()
-        self._events = yaml.parse(self._text, Loader=_Loader)
+        self._events = yaml.parse(self._text, Loader=loader)
         contents = (
             event
             for event in self._events
