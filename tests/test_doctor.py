@@ -1039,7 +1039,8 @@ def test_the_command_fits_the_terminal_and_is_no_failure(
 ) -> None:
     assert command.execute(parsed()) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].startswith("doctor: ")
+    verdict = lines[lines.index("", len(lines) - 5) + 1 :]  # of several lines on a noisy machine
+    assert verdict[0].startswith("doctor: ")
     assert max(map(len, lines)) <= 120
 
 

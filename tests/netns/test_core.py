@@ -56,9 +56,12 @@ def test_frames_of_the_warm_up_that_stay_behind_spoil_the_slice() -> None:
 
 @pytest.mark.parametrize("dontwait", [False, True])
 def test_a_short_count_hides_a_drop_where_nothing_else_ends_a_call(dontwait: bool) -> None:
-    """The queue is full after some 50 frames, and now and then has room for a part of a call."""
-    short = {"kind": "tbf", "rate": "10mbit", "burst": 2000, "limit": 3000}
-    plan = native.SlicePlan(window_ns=50_000_000, warmup_ns=0, drain_ns=2_000_000_000)
+    """The queue is full after some 80 frames, and now and then has room for a part of a call.
+
+    It passes 195 frames a second: no sender is so slow that it does not fill it in the window.
+    """
+    short = {"kind": "tbf", "rate": "100kbit", "burst": 2000, "limit": 3000}
+    plan = native.SlicePlan(window_ns=200_000_000, warmup_ns=0, drain_ns=5_000_000_000)
     with (
         up("veth", short) as topology,
         opened(topology, method="sendmmsg", burst=32, msg_dontwait=dontwait) as cell,
