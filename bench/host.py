@@ -26,6 +26,10 @@ SYSCTLS = (
 )
 
 
+MEMORY_SHARE = 0.5
+"""Of the free memory: what rings and buffers of open cells may take."""
+
+
 def machine_name() -> str:
     return socket.gethostname() or "machine"
 

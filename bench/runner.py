@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import cpus, doctor, host, interrupts, native, plan, privileges, stats, store
-from bench.doctor.limits import MEMORY_SHARE
+from bench import cpus, host, interrupts, native, plan, privileges, stats, store
 from bench.errors import BenchError, NotAllowed, UsageError, WorkerDied
 from bench.model import Cell, Matrix, Run, Sample
 from bench.plan import Plan
@@ -57,8 +56,11 @@ def run(
     target: Target,
     progress: Progress,
     allowed: Allowed = Allowed(),  # noqa: B008 - a constant
+    diagnosis: Mapping[str, Any] | None = None,
 ) -> Run:
     """Run every cell of a plan and store each sample as it is taken.
+
+    ``diagnosis`` is what the doctor said of this machine, for the header.
 
     Raises NotAllowed, before anything is done, if a cell sends on a device that is not allowed. An
     interrupt (KeyboardInterrupt) ends the run early: what was measured is stored and
@@ -69,9 +71,7 @@ def run(
     native.ensure_built()
     host.raise_file_limit()
     devices = describe(plan.named_devices(planned.cells))
-    findings = doctor.examine(doctor.Machine(), planned.cpus, doctor.needs_of(planned))
-    progress.stage(doctor.verdict(findings))
-    header = _header(matrix, planned, findings, devices)
+    header = _header(matrix, planned, diagnosis or {}, devices)
     with store.RunWriter(target.path, append=target.resume) as writer:
         earlier = None
         if target.resume:  # read only now that nobody else can write it
@@ -110,7 +110,7 @@ def _now() -> str:
 def _header(
     matrix: Matrix,
     planned: Plan,
-    findings: Sequence[doctor.Finding],
+    diagnosis: Mapping[str, Any],
     devices: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     core, measure = native.info(), matrix.measure
@@ -135,10 +135,7 @@ def _header(
         "core": {"hash": core.hash, "compiler": core.compiler},
         "host": host.fingerprint(),
         "devices": devices,
-        "doctor": {
-            "verdict": doctor.verdict(findings),
-            "findings": doctor.as_json(findings),
-        },
+        "doctor": diagnosis,
         "baselines": planned.baselines,
         "thresholds": planned.thresholds,
     }
@@ -213,7 +210,7 @@ class _Session:
         self._matrix, self._plan, self._writer, self._progress = matrix, planned, writer, progress
         self._cells = {cell.id: cell for cell in (*planned.cells, *plan.CALIBRATION)}
         self._memory = {cell.id: plan.memory_of(cell) for cell in self._cells.values()}
-        self._budget = int(host.available_memory() * MEMORY_SHARE)
+        self._budget = int(host.available_memory() * host.MEMORY_SHARE)
         self._samples: list[Sample] = list(earlier.samples) if earlier else []
         self._failures: dict[str, str] = dict(earlier.failures) if earlier else {}
         self._checked: set[str] = set()

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import doctor, native, plan
+from bench import doctor, native, plan, trial
 from bench.cli import doctor as command
-from bench.doctor import Context, Finding, Level, Machine, Needs, cells, cgroup
+from bench.doctor import Context, Finding, Level, Machine, Needs, cgroup
 from bench.doctor.readings import Watched, read
 from bench.errors import BenchError, CoreError, UsageError
 from bench.model import Mark, Matrix, Measure, Value
@@ -959,14 +959,14 @@ def test_what_a_matrix_needs() -> None:
         mmap_locked=(False, True),
     )
     memory = [plan.memory_of(cell) for cell in made.cells]
-    assert doctor.needs_of(made) == Needs(
+    assert plan.needs_of(made) == Needs(
         threads=1, memory=sum(memory), largest=max(memory), locked=2**18, sndbuf=2**19
     )
 
 
 def test_the_null_method_needs_nothing_and_runs_anywhere() -> None:
     made = planned_with(method=("null",), frame_size=(64, 1514))
-    assert doctor.unrunnable(made) == {}
+    assert trial.unrunnable(made) == {}
 
 
 class _Opened:
@@ -985,12 +985,12 @@ class _Opened:
 
 def test_what_the_kernel_refuses_is_told_cell_by_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Opened, "tried", [], raising=False)
-    monkeypatch.setattr(cells, "OpenCell", _Opened)
+    monkeypatch.setattr(trial, "OpenCell", _Opened)
     monkeypatch.setattr(native, "probe", lambda method: "no ring" if method == "tx_ring" else "")
     made = planned_with(
         method=("sendto", "tx_ring"), sndbuf=("default", FORCED), frame_size=(64, 99)
     )
-    refused = cells._refused(made.cells, None, (0,))
+    refused = trial._refused(made.cells, None, (0,))
     assert [(c.method, c.values["sndbuf"], refused.get(c.id, "")) for c in made.cells[:2]] == [
         ("sendto", "default", ""),
         ("sendto", FORCED, "setsockopt(SO_SNDBUFFORCE, 1048576) needs CAP_NET_ADMIN"),
@@ -1007,10 +1007,10 @@ def test_a_topology_that_cannot_be_made_fails_its_cells(monkeypatch: pytest.Monk
     def refusing(*_spec: object) -> None:
         raise BenchError("interface veth: this kernel may be without CONFIG_VETH")
 
-    monkeypatch.setattr(cells, "up", refusing)
+    monkeypatch.setattr(trial, "up", refusing)
     made = planned_with(method=("null", "sendto"), interface=({"kind": "veth", "queues": 1},))
     sendto = made.cells[1]
-    assert doctor.unrunnable(made) == {
+    assert trial.unrunnable(made) == {
         sendto.id: "interface veth: this kernel may be without CONFIG_VETH"
     }
 
@@ -1018,7 +1018,7 @@ def test_a_topology_that_cannot_be_made_fails_its_cells(monkeypatch: pytest.Monk
 @pytest.mark.netns
 def test_cells_are_really_opened(untouched_host: None) -> None:
     made = planned_with(method=("sendto", "tx_ring"), ring=(RING,), burst=(1, 4))
-    assert doctor.unrunnable(made) == {}
+    assert trial.unrunnable(made) == {}
 
 
 # This machine

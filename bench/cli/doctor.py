@@ -44,8 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Findings are information: the exit code is 0 whatever they are."""
-    from bench import cpus, doctor, interrupts, privileges
+    from bench import cpus, doctor, interrupts, privileges, trial
     from bench.errors import UsageError
+    from bench.plan import needs_of
 
     if args.matrix is None and args.filter:
         raise UsageError("--filter: it chooses cells of a MATRIX; name one")
@@ -56,11 +57,11 @@ def execute(args: argparse.Namespace) -> int:
         refused = {}
     else:
         options.give_devices_back()
-        findings = doctor.examine(machine, planned.cpus, doctor.needs_of(planned))
+        findings = doctor.examine(machine, planned.cpus, needs_of(planned))
         if planned.topologies:
             privileges.gain()  # not before: the host's own network is out of sight then
         with interrupts.raising():  # a device that was borrowed has to be given back
-            refused = doctor.unrunnable(planned, options.allowed(args))
+            refused = trial.unrunnable(planned, options.allowed(args))
     if args.format == "json":
         print(json.dumps(_document(findings, planned, refused), indent=2, ensure_ascii=False))
         return 0
@@ -77,7 +78,7 @@ def _document(
 ) -> dict[str, Any]:
     from bench import doctor
 
-    document = {"verdict": doctor.verdict(findings), "findings": doctor.as_json(findings)}
+    document = doctor.diagnosis(findings)
     if planned is None:
         return document
     return document | {"cells": len(planned.cells), "unrunnable": dict(refused)}

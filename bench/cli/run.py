@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from bench import host, interrupts, privileges, report, runner, stats, store
+    from bench import doctor, host, interrupts, privileges, report, runner, stats, store
+    from bench.plan import needs_of
     from bench.render import markdown
 
     matrix, plan = options.planned(args)
@@ -56,7 +57,9 @@ def execute(args: argparse.Namespace) -> int:
         host.fingerprint()  # while all of net.core.* can be seen
         privileges.gain()
     with progress.shown(sys.stderr) as bar, interrupts.raising():
-        run = runner.run(matrix, plan, target, bar, options.allowed(args))
+        found = doctor.diagnosis(doctor.examine(doctor.Machine(), plan.cpus, needs_of(plan)))
+        bar.stage(found["verdict"])
+        run = runner.run(matrix, plan, target, bar, options.allowed(args), found)
     say(f"stored in {target.path}")
     made = report.make_report(run)
     store.write_text(target.path.with_suffix(".md"), markdown.render(made))

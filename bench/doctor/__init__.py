@@ -7,12 +7,13 @@ what mends it. All is read from /proc and /sys through a Machine; nothing is cha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from bench.doctor import company, cpus, kernel, limits, network
-from bench.doctor.cells import needs_of, unrunnable
-from bench.doctor.finding import Check, Context, Finding, Found, Level, Needs
+from bench.doctor.finding import Check, Context, Finding, Found, Level
 from bench.doctor.readings import watch
 from bench.machine import Machine
+from bench.model import Needs
 
 __all__ = [
     "CHECKS",
@@ -24,9 +25,8 @@ __all__ = [
     "Needs",
     "as_json",
     "consult",
+    "diagnosis",
     "examine",
-    "needs_of",
-    "unrunnable",
     "verdict",
 ]
 
@@ -92,8 +92,13 @@ def verdict(findings: Sequence[Finding]) -> str:
     return f"doctor: {', '.join(counts)}: {'; '.join(said)}"
 
 
+def diagnosis(findings: Sequence[Finding]) -> dict[str, Any]:
+    """What the header of a run keeps: the verdict, and every finding."""
+    return {"verdict": verdict(findings), "findings": as_json(findings)}
+
+
 def as_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
-    """The findings for a run's header, in their order."""
+    """Findings as JSON has them, in their order."""
     return [
         {
             "level": str(finding.level),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from bench.doctor.readings import Watched
 from bench.machine import Machine
+from bench.model import Needs
 
 
 class Level(StrEnum):
@@ -42,24 +43,6 @@ class Finding:
     found: str
     why: str
     mend: str
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a matrix asks of the machine; sizes in bytes.
-
-    ``threads`` is the most that a cell has. ``memory`` is that of all cells side by side,
-    ``largest`` of the largest one. ``locked`` is the largest ring that is to be locked,
-    ``sndbuf`` the largest send buffer that is asked for without force. ``devices`` are the real
-    interfaces that it names.
-    """
-
-    threads: int
-    memory: int
-    largest: int
-    locked: int
-    sndbuf: int
-    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

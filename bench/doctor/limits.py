@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.doctor.finding import Check, Context, Found, Level, Needs
+from bench.doctor.finding import Check, Context, Found, Level
+from bench.host import MEMORY_SHARE
 from bench.machine import CAP_IPC_LOCK, Machine
-
-MEMORY_SHARE = 0.5
-"""Of the free memory: what rings and buffers of open cells may take."""
+from bench.model import Needs
 
 
 def _size(count: int) -> str:

@@ -894,11 +894,11 @@ def test_the_doctor_tries_a_device_that_is_allowed(on_host: Bench, host: Host) -
 
 @pytest.mark.anykernel
 def test_the_doctor_knows_the_devices_of_a_matrix(bench: Bench) -> None:
-    from bench import doctor, matrix
+    from bench import matrix
 
     loaded = matrix.load(device_matrix(bench, interface=["lo", DEVICE]), vocabulary())
     planned = plan.make_plan(loaded, vocabulary())
-    assert doctor.needs_of(planned).devices == ("eth1",)
+    assert plan.needs_of(planned).devices == ("eth1",)
 
 
 # What it is

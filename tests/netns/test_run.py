@@ -671,7 +671,7 @@ def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
         {"interface": KINDS, "method": ["tx_ring"], "ring": rings, "burst": [8]}, rounds=4
     )
     one_ring = 20 * 4096
-    room = int(3.5 * one_ring / runner.MEMORY_SHARE)
+    room = int(3.5 * one_ring / host.MEMORY_SHARE)
     monkeypatch.setattr(host, "available_memory", lambda: room)
     monkeypatch.setattr(worker.Worker, "close_cell", noted)
     run = run_here(bench, path)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from bench import interrupts, native, plan
-from bench.doctor.finding import Needs
 from bench.errors import BenchError
 from bench.model import Cell
 from bench.native import Endpoint, OpenCell
@@ -15,38 +14,6 @@ from bench.plan import Plan, TopologySpec
 from bench.topology import entered
 from bench.topology.kinds import up
 from bench.topology.link import Allowed
-
-
-def needs_of(planned: Plan) -> Needs:
-    """What the cells of a plan ask of the machine."""
-    cells = planned.runnable
-    memory = [plan.memory_of(cell) for cell in cells]
-    return Needs(
-        threads=max(cell.threads for cell in cells),
-        memory=sum(memory),
-        largest=max(memory),
-        locked=max(map(_locked, cells)),
-        sndbuf=max(map(_unforced_sndbuf, cells)),
-        devices=plan.named_devices(cells),
-    )
-
-
-def _locked(cell: Cell) -> int:
-    """Bytes of a ring that is to be locked.
-
-    The limit is held against each ring for itself: a ring's pages are put into a mapping that
-    the kernel marks special, which is not added to the locked memory of the process.
-    """
-    ring = cell.values["ring"]
-    if not isinstance(ring, dict) or not cell.values["mmap_locked"]:
-        return 0
-    return int(ring["block_size"]) * int(ring["block_nr"])
-
-
-def _unforced_sndbuf(cell: Cell) -> int:
-    sndbuf = cell.values["sndbuf"]
-    return int(sndbuf["bytes"]) if isinstance(sndbuf, dict) and not sndbuf["force"] else 0
-
 
 NOT_AT_OPENING = frozenset(
     {"frame_size", "burst", "fill", "msg_dontwait", "ring_wait", "affinity", "replica"}
