@@ -121,14 +121,18 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -
             excluded += 1
         else:
             alike.setdefault(space.signature(combination), []).append(combination)
-    for combination in space.included():
+    rows: dict[Combination, int] = {}  # signature -> the row of include that alone has the cell
+    for row, combination in enumerate(space.included()):
         combinations += 1
-        alike.setdefault(space.signature(combination), []).append(combination)
+        signature = space.signature(combination)
+        if signature not in alike:
+            rows[signature] = row
+        alike.setdefault(signature, []).append(combination)
     cells = {signature: first for signature, (first, *_) in alike.items()}
     made = {signature: space.cell(signature) for signature in cells}
     chosen = _chosen_cpus(matrix, machine, list(made.values()))
     unfit = _unfit(matrix, list(made.values()), chosen)
-    problems = _problems(space, cells, made, chosen, unfit)
+    problems = _problems(space, cells, rows, made, chosen, unfit)
     if not cells:
         problems = [f"{matrix.where('exclude')}: every combination is excluded; keep at least one"]
     bases = _bases(space, alike)
@@ -417,6 +421,7 @@ def _cpus(count: int) -> str:
 def _problems(
     space: _Space,
     cells: Mapping[Combination, Combination],
+    rows: Mapping[Combination, int],
     made: Mapping[Combination, Cell],
     chosen: Choice,
     unfit: Collection[str],
@@ -428,18 +433,18 @@ def _problems(
         for axis, problem in _cell_problems(cell.values, space.vocabulary, len(chosen.cpus)):
             if axis == "threads" and cell.id in unfit:
                 continue
-            path = _path_of(space.matrix, axis, combination[AXES.index(axis)])
+            index = combination[AXES.index(axis)]
+            path = _path_of(space.matrix, axis, index, rows.get(signature))
             found[f"{space.matrix.where(*path)}: {problem}"] = space.matrix.mark(*path)
     return sorted(found, key=lambda text: found[text])
 
 
-def _path_of(matrix: Matrix, axis: str, index: int) -> tuple[str | int, ...]:
-    """Where a value of an axis stands in the file: in ``axes``, or in an ``include`` row."""
-    listed = len(matrix.axes.get(axis, ()))
-    if index < listed:
-        return ("axes", axis, index)
-    rows = [row for row, values in enumerate(matrix.include) if axis in values]
-    return ("include", rows[0], axis) if rows else ("axes", axis)
+def _path_of(matrix: Matrix, axis: str, index: int, row: int | None) -> tuple[str | int, ...]:
+    """Where a cell's value of an axis stands in the file: in its row of ``include``, if the cell
+    is from one that names the axis, else in ``axes``."""
+    if row is not None and axis in matrix.include[row]:
+        return ("include", row, axis)
+    return ("axes", axis, index) if axis in matrix.axes else ("axes", axis)
 
 
 def _cell_problems(

@@ -427,6 +427,25 @@ def test_all_problems_come_in_one_go_each_once_at_its_value() -> None:
     ]
 
 
+def test_a_problem_of_an_included_cell_is_told_at_its_row() -> None:
+    rows: tuple[dict[str, Value], ...] = (
+        {"method": "sendmmsg", "burst": 8},
+        {"method": "sendmmsg", "burst": 2000},
+        {"method": "tx_ring", "frame_size": 4000},
+        {"method": "tx_ring", "frame_size": 64, "burst": 4},
+    )
+    m = replace(
+        matrix(method=("sendto",), frame_size=(64, 4000)),
+        include=rows,
+        marks={(): Mark(1, 1), ("axes", "frame_size", 1): Mark(5, 20)}
+        | {("include", row, axis): Mark(9 + row, 5) for row in range(4) for axis in rows[row]},
+    )
+    assert [line.split(" frames")[0].split(" bytes")[0] for line in errors(m)] == [
+        "m.yaml:10:5: 2000",
+        "m.yaml:11:5: frame of 4000",
+    ]
+
+
 def test_nothing_left_and_no_baseline_are_errors() -> None:
     gone = replace(matrix(), exclude=({"method": ("sendto",)},))
     assert errors(gone) == ["m.yaml:1:1: every combination is excluded; keep at least one"]
