@@ -27,6 +27,10 @@ ETHERTYPE = 0x88B5
 HEADER = 14
 FLOW_HEADERS = 42
 """Ethernet, IPv4, UDP."""
+NUMBER = 8
+_LINK_PARTS = ((6, "destination MAC"), (12, "source MAC"), (HEADER, "EtherType"))
+_FLOW_PARTS = ((34, "IPv4 header"), (FLOW_HEADERS, "UDP header"))
+"""Where each part of a frame ends, and its name."""
 SLOW_PROTOCOLS = b"\x88\x09"
 ETH_P_ALL = 3
 SOL_PACKET = 263
@@ -57,7 +61,7 @@ def expected_frame(
         head = dst + src[:5] + bytes([thread]) + ETHERTYPE.to_bytes(2, "big")
     else:
         head = _flow_headers(size, dst, src, thread, number % flows)
-    frame = head + number.to_bytes(8, "little")
+    frame = head + number.to_bytes(NUMBER, "little")
     return (frame + _PATTERN[len(frame) : size])[:size]
 
 
@@ -254,7 +258,8 @@ class _Check:
                 wanted = wanted[:6] + frame[6:12] + wanted[12:]
             if frame != wanted:
                 raise BenchError(
-                    f"wrong frames: frame {position + k // copies}: {difference(frame, wanted)}"
+                    f"wrong frames: frame {position + k // copies}: "
+                    f"{difference(frame, wanted, _flows(self.cell))}"
                 )
 
     def _meant(self, position: int, k: int) -> bytes:
@@ -273,7 +278,7 @@ class _Check:
 
     def _number_in(self, frame: bytes) -> int:
         at = HEADER if _flows(self.cell) == 1 else FLOW_HEADERS
-        return int.from_bytes(frame[at : at + 8], "little")
+        return int.from_bytes(frame[at : at + NUMBER], "little")
 
     def _miscounted(self, arrived: int, completed: int) -> str:
         if arrived < completed and self.room < _room_for(self.cell):
@@ -284,12 +289,13 @@ class _Check:
         return f"wrong frames: {arrived} arrived of {completed} completed"
 
 
-def difference(frame: bytes, meant: bytes) -> str:
+def difference(frame: bytes, meant: bytes, flows: int = 1) -> str:
     """The first thing in which a frame differs from the one that was meant."""
     if len(frame) != len(meant):
         return f"{len(frame)} bytes long, {len(meant)} meant"
     offset = next(i for i, (a, b) in enumerate(zip(frame, meant, strict=True)) if a != b)
-    parts = ((6, "destination MAC"), (12, "source MAC"), (14, "EtherType"), (22, "number"))
+    headers = _LINK_PARTS if flows == 1 else _LINK_PARTS + _FLOW_PARTS
+    parts = (*headers, (headers[-1][0] + NUMBER, "number"))
     part = next((name for end, name in parts if offset < end), "payload")
     return f"{part}: byte {offset} is {frame[offset]:#04x}, {meant[offset]:#04x} meant"
 

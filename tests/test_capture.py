@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from bench.capture import expected_frame
+from bench.capture import difference, expected_frame
 
 DST, SRC = bytes.fromhex("0262656e63ff"), bytes.fromhex("0262656e6300")
 
@@ -58,3 +58,31 @@ def test_no_folding_hash_puts_all_flows_on_one_slave(fields: list[int], slaves: 
             folded ^= frame[field]
         chosen.add((folded >> (5 not in fields)) % slaves)
     assert len(chosen) == slaves
+
+
+PARTS = {
+    1: {0: "destination MAC", 6: "source MAC", 12: "EtherType", 14: "number", 22: "payload"},
+    4: {
+        0: "destination MAC",
+        6: "source MAC",
+        12: "EtherType",
+        14: "IPv4 header",
+        33: "IPv4 header",
+        34: "UDP header",
+        41: "UDP header",
+        42: "number",
+        49: "number",
+        50: "payload",
+    },
+}
+
+
+@pytest.mark.parametrize("flows", PARTS)
+def test_what_differs_is_named_by_the_part_of_the_frame_that_it_is_in(flows: int) -> None:
+    meant = expected_frame(64, DST, SRC, thread=0, number=2, flows=flows)
+    for offset, part in PARTS[flows].items():
+        frame = bytearray(meant)
+        frame[offset] ^= 0xFF
+        said = difference(bytes(frame), meant, flows)
+        assert said.startswith(f"{part}: byte {offset} is ")
+    assert difference(meant[:-1], meant, flows) == "63 bytes long, 64 meant"
