@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.matrix_schema import documented
-from bench.topology import Delivery, Port, Topology
+from bench.topology import Delivery, Port, Topology, peer
 from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, up
 from bench.topology.qdisc import QDISCS
 
@@ -161,3 +165,28 @@ def test_a_topology_can_be_sent_to_another_process() -> None:
     )
     assert pickle.loads(pickle.dumps(topology)) == topology
     assert topology.netns_fds == (7, 9)
+
+
+def test_a_reader_that_never_gets_ready_is_an_error_and_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Kept(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    silent = tmp_path / "python"
+    silent.write_text("#!/bin/sh\nexec sleep 20\n")
+    silent.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(silent))
+    monkeypatch.setattr(subprocess, "Popen", Kept)
+    monkeypatch.setattr(peer, "READY_S", 0.1, raising=False)
+    with (
+        Path("/dev/null").open() as netns,
+        pytest.raises(BenchError, match=r"reader on veth9 was not ready within 0\.1 s"),
+        peer.read_all(Port(netns.fileno(), 9, "veth9")),
+    ):
+        pytest.fail("it was taken for ready")
+    assert [process.returncode for process in started] == [-signal.SIGKILL]

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import platform
+import select
 import signal
 import struct
 import subprocess
@@ -124,12 +125,15 @@ def _load_xdp(instructions: bytes) -> int:
 
 # A reader
 
+READY_S = 30.0
+"""Some hundred times what a reader takes to start: one that is silent for longer hangs."""
+
 
 @contextmanager
 def read_all(port: Port) -> Iterator[None]:
     """A process that captures every frame which arrives at a port, as tcpdump would.
 
-    Raises BenchError if it does not start.
+    Raises BenchError if it does not start, or is not ready within READY_S.
     """
     arguments = [str(os.getpid()), str(port.netns_fd), port.ifname]
     process = subprocess.Popen(
@@ -141,7 +145,13 @@ def read_all(port: Port) -> Iterator[None]:
         start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
     )
     assert process.stdout is not None
+    said = select.poll()  # select() takes no descriptor above 1023
+    said.register(process.stdout)
     try:
+        if not said.poll(READY_S * 1000):
+            raise BenchError(
+                f"the capturing reader on {port.ifname} was not ready within {READY_S:g} s"
+            )
         if not process.stdout.readline():
             raise BenchError(f"the capturing reader on {port.ifname} did not start")
         yield
