@@ -1,4 +1,4 @@
-"""From a matrix to the cells that run: expand, exclude, collapse, validate, order, estimate.
+"""From a matrix to the cells that run: expand, exclude, collapse, validate, order.
 
 Nothing here needs more of a machine than its page size and its CPUs, and nothing is set up.
 """
@@ -42,10 +42,8 @@ FLOW_FRAME = 50
 VNET_HDR = 10
 """sizeof(struct virtio_net_hdr), before the frame in a ring slot with vnet_hdr."""
 WARMUP_NS = 300_000
-SLICE_OVERHEAD_NS = WARMUP_NS + 1_100_000
-"""Warm-up, threads, counters and the way to the disk, as measured; only for the estimate."""
-OPEN_NS = 10_000_000
-"""Opening a cell and checking its frames, as measured; only for the estimate."""
+DRAIN_NS = 2_000_000_000
+"""The longest wait for the last frames of a warm-up, and of a window."""
 MOST_COMBINATIONS = 1_000_000
 """Before excluding and collapsing: a plan of so many takes a quarter of a minute."""
 
@@ -548,7 +546,7 @@ def _ring_fit(
         )
 
 
-# Selecting, ordering, estimating
+# Selecting, ordering
 
 
 def parse_filters(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -623,16 +621,6 @@ def round_order(cells: Sequence[str], seed: int, round_: int) -> list[str]:
     order = list(cells)
     random.Random(f"{seed}/{round_}").shuffle(order)
     return order
-
-
-def estimate_ns(plan: Plan, matrix: Matrix) -> tuple[int, int]:
-    """Nanoseconds that a run will take: with the least and with the most rounds."""
-    slice_ns = matrix.measure.window_ns + SLICE_OVERHEAD_NS
-    rounds, cells = matrix.measure.rounds, len(plan.runnable)
-    return (
-        cells * (rounds.min * slice_ns + OPEN_NS),
-        cells * (rounds.max * slice_ns + OPEN_NS),
-    )
 
 
 def memory_of(cell: Cell) -> int:

@@ -21,7 +21,6 @@ from bench.topology.kinds import up
 from bench.topology.link import Allowed
 from bench.worker import Failure, Setup, Worker
 
-DRAIN_NS = 2_000_000_000
 PRECISION_CHECK_ROUNDS = 10
 """After the minimum of rounds, every so many, and first of all on --resume, it is seen which cells
 need more."""
@@ -228,7 +227,7 @@ class _Session:
                 slice_plan=native.SlicePlan(
                     window_ns=self._matrix.measure.window_ns,
                     warmup_ns=plan.WARMUP_NS,
-                    drain_ns=DRAIN_NS,
+                    drain_ns=plan.DRAIN_NS,
                 ),
                 cpus=self._plan.cpus,
                 core_hash=native.info().hash,

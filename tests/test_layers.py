@@ -28,6 +28,7 @@ LAYERS = [
     "counters",
     "capture",
     "host",
+    "estimate",
     "trial",
     "worker",
     "intervals",

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from bench.cli import options
 
 if TYPE_CHECKING:
+    from bench.estimate import Estimate
     from bench.plan import Plan
 
 HELP = "show what a matrix would run and how long it would take"
+LONG_OPENING_NS = 5_000_000_000
+"""Of opening the cells: what a user would wonder about, in front of a bar that stands still."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     from bench import plan
+    from bench.estimate import estimate
+    from bench.machine import Machine
     from bench.model import AXES, value_text
 
     matrix, planned = options.planned(args)
-    least, most = plan.estimate_ns(planned, matrix)
-    memory = sum(plan.memory_of(cell) for cell in planned.runnable)
+    told = estimate(planned, matrix, Machine())
     compared = sum(1 for cell, base in planned.baselines.items() if cell != base)
     cpus = ", ".join(map(str, planned.cpus))
     rows = [
@@ -37,8 +41,8 @@ def execute(args: argparse.Namespace) -> int:
         ("compared with a baseline", compared),
         ("rounds", _span(matrix.measure.rounds.min, matrix.measure.rounds.max)),
         ("CPUs, in the order of the threads", f"{cpus} ({planned.cpus_why})"),
-        ("memory of rings and buffers", f"{memory / 2**20:.1f} MiB"),
-        ("estimated time", _span(_duration(least), _duration(most))),
+        ("memory of rings and buffers", f"{told.memory / 2**20:.1f} MiB"),
+        ("estimated time", time_text(told)),
     ]
     if devices := plan.named_devices(planned.cells):
         rows.append(("needs", " ".join(f"--allow-device {name}" for name in devices)))
@@ -69,8 +73,16 @@ def _span(least: object, most: object) -> str:
     return str(least) if least == most else f"{least} to {most}"
 
 
+def time_text(told: Estimate) -> str:
+    """With the least and the most rounds, and of it the opening of cells where that is long."""
+    span = _span(_duration(told.least_ns), _duration(told.most_ns))
+    if told.opening_ns < LONG_OPENING_NS:
+        return span
+    return f"{span}, {_duration(told.opening_ns)} of it to open the cells and check their frames"
+
+
 def _duration(ns: int) -> str:
-    seconds = round(ns / 1e9)
+    seconds = max(1, round(ns / 1e9))
     if seconds < 120:
         return f"{seconds} s"
     minutes = round(seconds / 60)

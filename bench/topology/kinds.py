@@ -16,7 +16,7 @@ from bench.errors import UsageError
 from bench.model import KindInfo, Value
 from bench.topology import NO_QDISC, Topology, bond, device, ifb, lo, qdisc, veth
 from bench.topology.link import Allowed, Kind, Options
-from bench.topology.qdisc import QDISCS
+from bench.topology.qdisc import QDISCS, Shaper
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND, bond.KIND, device.KIND)}
@@ -80,6 +80,15 @@ def largest_frame(qdisc_value: Value | None) -> int | None:
     """
     name, options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
     return QDISCS[name].largest_frame(options)
+
+
+def shaper(qdisc_value: Value | None, frame_size: int) -> Shaper | None:
+    """What a qdisc does to frames of a size, None where it delays none.
+
+    Raises UsageError as ``up`` does.
+    """
+    name, options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
+    return QDISCS[name].shaper(options, frame_size)
 
 
 def _validated(what: str, table: Mapping[str, KindInfo], value: Value) -> tuple[str, Options]:

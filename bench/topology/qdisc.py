@@ -77,18 +77,30 @@ class Bucket(Options):
 
 
 @dataclass(frozen=True, slots=True)
+class Shaper:
+    """What leaves at ``rate`` bits per second, after ``burst`` bytes that leave at once; at most
+    ``room`` frames wait."""
+
+    rate: int
+    burst: int
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
 class Qdisc:
     """One row of the table of qdiscs.
 
     ``install`` sets it at the root of an interface (netlink, ifindex, options); ``read`` gives
     the same options as the kernel now has them. ``largest_frame`` is the longest frame in bytes
-    that ever passes, None where there is no such limit.
+    that ever passes, None where there is no such limit. ``shaper`` is what it does to frames of
+    a size, None where they leave as fast as the device takes them.
     """
 
     info: KindInfo
     install: Callable[[IPRoute, int, Any], None]
     read: Callable[[IPRoute, int, Any], dict[str, int]]
     largest_frame: Callable[[Any], int | None] = lambda _options: None
+    shaper: Callable[[Any, int], Shaper | None] = lambda _options, _frame_size: None
 
 
 def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
@@ -338,11 +350,13 @@ _ROWS = (
         install=_install_tbf,
         read=_read_tbf,
         largest_frame=lambda options: int(min(options.burst, options.limit)),
+        shaper=lambda options, size: Shaper(options.rate, options.burst, options.limit // size),
     ),
     Qdisc(
         info=KindInfo("htb", "hierarchical token bucket with one class", HtbOptions),
         install=_install_htb,
         read=_read_htb,
+        shaper=lambda options, _size: Shaper(options.rate, options.burst, options.limit),
     ),
 )
 
