@@ -1,4 +1,5 @@
 # Two commands on a fresh machine: `make bench` and `make test`. Each sets up .venv first.
+# `make fuzz` feeds matrices and run files to what reads them, SECONDS=60 each.
 # `make test-kernels` runs what depends on the kernel on Debian's: KERNELS="6.1 6.12 newest".
 
 BIN := .venv/bin/python
@@ -6,7 +7,9 @@ MATRIX := matrices/mmap_vs_sendto.yaml
 CORE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fsyntax-only \
 	-DCORE_HASH='""' -DCORE_FLAGS='""' -DCORE_TEST_METHODS
 
-.PHONY: bench test test-kernels lint clean
+SECONDS := 60
+
+.PHONY: bench test test-kernels fuzz lint clean
 
 bench: .venv/ready
 	$(BIN) -m bench run $(MATRIX)
@@ -19,14 +22,22 @@ test-kernels: .venv/ready
 	$(BIN) tools/kernels.py --fetch
 	$(BIN) -m pytest -p no:hypothesispytest tests/kernels.py
 
+fuzz: .venv/fuzz
+	$(BIN) -m tests.fuzz matrix $(SECONDS)
+	$(BIN) -m tests.fuzz run $(SECONDS)
+
 lint: .venv/ready
 	$(CC) $(CORE_CFLAGS) csrc/*.c csrc/test/*.c
 	$(BIN) -m ruff check .
 	$(BIN) -m ruff format --check .
 	$(BIN) -m mypy
 
+.venv/fuzz: .venv/ready
+	$(BIN) -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[fuzz]'
+	touch $@
+
 .venv/ready: pyproject.toml setup.py tools/setup.sh
 	tools/setup.sh
 
 clean:
-	rm -rf .venv build *.egg-info bench/_core*.so .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .fuzz build *.egg-info bench/_core*.so .pytest_cache .mypy_cache .ruff_cache

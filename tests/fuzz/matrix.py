@@ -1,0 +1,68 @@
+"""A matrix that can be read can be planned, selected, estimated and shown."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+from unittest.mock import patch
+
+from bench import matrix, plan
+from bench.cli.options import vocabulary
+from bench.cli.plan import time_text
+from bench.errors import UsageError
+from bench.estimate import estimate
+from bench.machine import Machine
+from bench.model import AXES, DEFAULTS, Vocabulary, value_text
+
+words = functools.cache(vocabulary)
+MOST_COMBINATIONS = 500
+"""More only take longer."""
+
+
+def seeds() -> list[Path]:
+    root = Path(__file__).parents[2]
+    return [*sorted(root.glob("matrices/*.yaml")), *sorted(corpus().iterdir())]
+
+
+def corpus() -> Path:
+    return Path(__file__).parent / "corpus" / "matrix"
+
+
+def dictionary() -> list[str]:
+    known: Vocabulary = words()
+    kinds = (*known.interfaces.values(), *known.qdiscs.values())
+    options = [name for kind in kinds for name in kind.options.model_fields]
+    keys = ["name", "axes", "zip", "exclude", "include", "measure", "baseline", "thresholds"]
+    keys += ["window", "rounds", "min", "max", "precision", "seed", "cpus", "min_effect", "kind"]
+    ring = [*DEFAULTS["ring"], "bytes", "force"]  # type: ignore[misc]
+    names = [*known.methods, *(kind.name for kind in kinds), "default", "auto"]
+    return [*(f"{key}: " for key in (*AXES, *keys, *options, *ring)), *names]
+
+
+def feed(data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+        file.write(data)
+        file.flush()
+        try:
+            _plan(Path(file.name))
+        except UsageError as error:
+            lines = str(error).splitlines()
+            assert lines
+            assert all(line.startswith(file.name) for line in lines), lines
+
+
+def _plan(path: Path) -> None:
+    loaded = matrix.load(path, words())
+    with patch.object(plan, "MOST_COMBINATIONS", MOST_COMBINATIONS):
+        made = plan.make_plan(loaded, words())
+    for cell in made.cells:
+        assert all(value_text(cell.values[axis]) for axis in AXES)
+    last = made.runnable[-1]
+    kept = plan.select(made, {"method": [last.method]})
+    assert last in kept.cells
+    assert {*kept.baselines} | {*kept.baselines.values()} <= {cell.id for cell in kept.cells}
+    plan.check_devices(made, loaded)
+    told = estimate(made, loaded, Machine())
+    assert 0 < told.least_ns <= told.most_ns
+    assert time_text(told)
