@@ -6,10 +6,8 @@ vocabulary, and each of pydantic's errors is put into words at the mark of its p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bench import yamltree
+from bench.complaints import choice, complaint
 from bench.errors import UsageError
 from bench.matrix_schema import Axes, Context, Models, documented, models_of
 from bench.model import AXES, DEFAULTS, Matrix, Value, Vocabulary
@@ -165,7 +164,7 @@ def _problem(detail: ErrorDetails, tree: Tree, context: Context) -> Problem:
         case "missing":
             message = f"{_label(path[:-1])}{_missing(path[-1], detail['input'])}"
         case _:
-            message = f"{_label(path)}{_complaint(detail)}"
+            message = f"{_label(path)}{complaint(detail)}"
     return Problem(tree.mark(path), message)
 
 
@@ -179,83 +178,10 @@ def _label(path: yamltree.Path) -> str:
 def _unknown_key(path: yamltree.Path, tree: Tree, context: Context) -> str:
     known = context.known.get(id(tree.value(path[:-1])), ())
     what = "axis" if known == AXES else "key"
-    return f"unknown {what} {show(path[-1])}; {_choice(path[-1], known)}"
+    return f"unknown {what} {show(path[-1])}; {choice(path[-1], known)}"
 
 
 def _missing(key: object, mapping: Any) -> str:
     # Whoever wrote a bare kind has to learn the form that takes options.
     example = f"write {show(mapping | {key: '...'})}" if "kind" in mapping else "it has to be given"
     return f"{show(key)} is missing; {example}"
-
-
-def _choice(value: object, allowed: Sequence[str]) -> str:
-    """The allowed names, and the one that may have been meant."""
-    if not allowed:
-        return "leave it out"
-    if value is None and "null" in allowed:
-        return f"write {_either(allowed)} (the name null needs quotes)"
-    near = get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
-    return f"write {_either(allowed)}" + (f" (did you mean {near[0]}?)" if near else "")
-
-
-def _either(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last
-
-
-_WANTED = {
-    "bool_type": "true or false",
-    "dict_type": "a mapping",
-    "finite_number": "a number",
-    "float_type": "a number",
-    "int_type": "a whole number",
-    "list_type": "a list",
-    "model_type": "a mapping",
-    "string_type": "text",
-}
-_BOUNDS = {
-    "greater_than": "is too small; write more than {gt}",
-    "greater_than_equal": "is too small; write {ge} or more",
-    "less_than": "is too large; write less than {lt}",
-    "less_than_equal": "is too large; write {le} or less",
-    "string_pattern_mismatch": "is not allowed; write text that matches {pattern}",
-    "string_too_long": "is too long; the most is {max_length} characters",
-    "string_too_short": "is too short; the least is {min_length} characters",
-    "too_long": "has too many values; the most is {max_length}",
-    "too_short": "has too few values; the least is {min_length}",
-}
-
-
-def _complaint(detail: ErrorDetails) -> str:
-    """What is wrong with a value, and what is allowed."""
-    value, context = detail["input"], detail.get("ctx", {})
-    match detail["type"]:
-        case "value_error":
-            return str(context["error"])
-        case "literal_error":
-            allowed = [name.strip("'") for name in re.split(", | or ", context["expected"])]
-            return f"{show(value)} is unknown; {_choice(value, allowed)}"
-        case kind if kind in _WANTED:
-            return f"{show(value)} is {_kind_of(value)}; write {_WANTED[kind]}"
-        case kind if kind in _BOUNDS:
-            return f"{show(value)} {_BOUNDS[kind].format(**context)}"
-        case _:  # a type that only an option of some kind brings with it
-            return f"{show(value)} is not allowed; {detail['msg'][:1].lower()}{detail['msg'][1:]}"
-
-
-def _kind_of(value: object) -> str:
-    match value:
-        case None:
-            return "no value"
-        case bool():
-            return "a boolean"
-        case float():
-            return "a number with a point"
-        case int():
-            return "a number"
-        case str():
-            return "text"
-        case list():
-            return "a list"
-        case _:
-            return "a mapping"

@@ -24,6 +24,7 @@ import msgspec
 
 from bench import interrupts, stats
 from bench.errors import BenchError, UsageError
+from bench.misfits import misfit
 from bench.model import AXES, Cell, Run, Sample
 
 FORMAT = 1
@@ -254,8 +255,9 @@ def read_rates(path: Path, text: bytes | None = None) -> Rates:
                 continue
         try:
             sample = decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise UsageError(f"{path}:{number}: not a line of type sample: {error}") from error
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            record = _Record.of(path, number, line.decode(errors="replace"))
+            raise record.misfit(record.fields, _SlimSample) from None
         completed = sum(thread.completed for thread in sample.threads)
         cpu_ns = sum(thread.cpu_ns for thread in sample.threads)
         if completed > 0 and cpu_ns > 0 and sample.wall_ns > 0 and not sample.problem:
@@ -408,16 +410,20 @@ class _Record:
 
     def sample(self) -> Sample:
         """Fields that a later version of the format adds are ignored; zeros are not written."""
-        threads = self._converted(self.fields.get("threads"), list[dict[str, Any]])
+        threads = self._converted(self.fields.get("threads"), list[dict[str, Any]], "threads")
         whole = [{"cpu": 0, "wall_ns": 0, "cpu_ns": 0} | thread for thread in threads]
         fields = {"slice_completed": 0, "delivered": 0, **self.fields, "threads": whole}
         return self._converted(fields, Sample)
 
-    def _converted(self, fields: object, to: type[T]) -> T:
+    def _converted(self, value: object, to: type[T], name: str = "") -> T:
         try:
-            return msgspec.convert(fields, to)
-        except (msgspec.ValidationError, UnicodeEncodeError) as error:  # a lone surrogate
-            raise self.refusal(error) from error
+            return msgspec.convert(value, to)
+        except (msgspec.ValidationError, UnicodeEncodeError):
+            raise self.misfit(value, to, name) from None
+
+    def misfit(self, value: object, type_: object, name: str = "") -> UsageError:
+        """What to raise where msgspec refuses a value; what fits has a lone surrogate in it."""
+        return self.refusal(misfit(value, type_, name) or "it has text that is not Unicode")
 
     def refusal(self, why: object) -> UsageError:
         return UsageError(f"{self.path}:{self.number}: not a line of type {self.kind}: {why}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import cli, plan, store
+from bench.errors import UsageError
 from bench.model import AXES, Cell, Sample, ThreadSample
 from bench.render import FORMATS
 
@@ -143,12 +145,12 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.good, self._bad = folder / "good.jsonl", folder / "bad" / "bad.jsonl"
         self._bad.parent.mkdir()
-        self._lines = write(self.good)
-        first_of_type = {line["type"]: n for n, line in reversed([*enumerate(self._lines)])}
-        self.places = [(n, at) for n in first_of_type.values() for at in places(self._lines[n])]
+        self.lines = write(self.good)
+        first_of_type = {line["type"]: n for n, line in reversed([*enumerate(self.lines)])}
+        self.places = [(n, at) for n in first_of_type.values() for at in places(self.lines[n])]
 
     def edited(self, number: int, place: tuple[Any, ...], value: object) -> Path:
-        lines = [*self._lines]
+        lines = [*self.lines]
         lines[number] = changed(lines[number], place, value)
         texts = (json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         self._bad.write_text("".join(texts))
@@ -176,8 +178,13 @@ def test_a_value_that_is_not_what_it_was_ends_in_a_table_or_in_one_line(
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (("cells",), REMOVED, "1: not a line of type run: Object missing required field `cells`"),
-        (("host",), None, "1: not a line of type run: Expected `object`, got `null` - at `$.host`"),
+        (("cells",), REMOVED, "1: not a line of type run: cells is missing"),
+        (("host",), None, "1: not a line of type run: host is null; it must be an object"),
+        (
+            ("cells", 1, "values", "threads"),
+            "2",
+            "1: not a line of type run: cells[1].values.threads is '2'; it must be a whole number",
+        ),
         (("measure", "window_ns"), 10**30, "1: not a line of a run file"),
     ],
 )
@@ -188,6 +195,29 @@ def test_what_is_wrong_is_told_with_its_place(
     for arguments in (["show", str(bad)], ["compare", str(files.good), str(bad)]):
         code, (line,) = said_of(*arguments)
         assert (code, line[: len(f"bench: {bad}:{said}")]) == (2, f"bench: {bad}:{said}")
+
+
+def refusal_of(line: dict[str, Any], kind: str) -> str:
+    record = store._Record(Path("RUN"), 1, kind, line)
+    try:
+        record.sample() if kind == "sample" else record.check()
+    except UsageError as refusal:
+        return str(refusal)
+    return ""
+
+
+def test_whatever_is_refused_is_named(files: Files) -> None:
+    refused = 0
+    for number, place in files.places:
+        kind = files.lines[number]["type"]
+        at = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)
+        named = f"RUN:1: not a line of type {kind}: {at.removeprefix('.')}"
+        for value in (value for name, value in VALUES.items() if name != "huge"):
+            if said := refusal_of(changed(files.lines[number], place, value), kind):
+                assert said.startswith(named)
+                assert re.match(r"\S* is (missing$|.+; it must be .+)", said[len(named) :])
+                refused += 1
+    assert refused > 300
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -103,7 +103,7 @@ def test_fields_that_a_later_version_adds_are_ignored(tmp_path: Path) -> None:
         (b'{"type":"sample"}\n', "RUN:1: not a run file: it must begin with the line of type run"),
         (
             b'{"type":"run","format":1}\n',
-            "RUN:1: not a line of type run: Object missing required field `matrix`",
+            "RUN:1: not a line of type run: matrix is missing",
         ),
         (
             b'{"type":"run","format":2}\n',
@@ -113,7 +113,7 @@ def test_fields_that_a_later_version_adds_are_ignored(tmp_path: Path) -> None:
         (
             b'{"type":"run","format":1,"cells":[],"baselines":{},"matrix":{"name":"m"}}\n'
             b'{"type":"cell","cell":"c1"}\n',
-            "RUN:2: not a line of type cell: Object missing required field `facts`",
+            "RUN:2: not a line of type cell: facts is missing",
         ),
     ],
 )

@@ -91,7 +91,7 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
         (
             "veth",
             {"kind": "pfifo", "limit": 0},
-            "qdisc pfifo: limit 0: Input should be greater than or equal to 1",
+            "qdisc pfifo: limit: 0 is too small; write 1 or more",
         ),
         (
             "veth",
@@ -118,12 +118,12 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
         (
             {"kind": "bond", "slaves": 0},
             "noqueue",
-            "interface bond: slaves 0: Input should be greater than or equal to 1",
+            "interface bond: slaves: 0 is too small; write 1 or more",
         ),
         (
             {"kind": "bond", "slaves": 33},
             "noqueue",
-            "interface bond: slaves 33: Input should be less than or equal to 32",
+            "interface bond: slaves: 33 is too large; write 32 or less",
         ),
     ],
 )

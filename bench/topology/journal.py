@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,6 +24,10 @@ from bench.errors import BenchError, NotAllowed
 from bench.topology import Port
 from bench.topology.netns import entered
 from bench.topology.rootqdisc import U32, RootQdisc
+from bench.units import show
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 FOLDER = Path("/run")
 """Found whatever a run's environment, and emptied by the next boot, as the changes are undone."""
@@ -122,11 +127,17 @@ def read(port: Port) -> Entry | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        reason = str(error)
+        reason = _oddity(error.errors()[0])
+    except OSError as error:
+        reason = str(error.strerror)
+    except (ValueError, LookupError, TypeError):
+        reason = "no JSON object with the id of a boot"
     raise BenchError(f"{path}: not what bench wrote ({reason}); remove it")
+
+
+def _oddity(detail: ErrorDetails) -> str:
+    field = ".".join(map(str, detail["loc"]))
+    return f"{field} is {'missing' if detail['type'] == 'missing' else show(detail['input'])}"
 
 
 def remove(port: Port) -> None:

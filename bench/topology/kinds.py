@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from bench.complaints import complaint
 from bench.errors import UsageError
 from bench.model import KindInfo, Value
 from bench.topology import NO_QDISC, Topology, bond, device, ifb, lo, qdisc, veth
@@ -112,6 +113,4 @@ def _first_problem(error: ValidationError, info: KindInfo) -> str:
     if first["type"] == "extra_forbidden":
         known = ", ".join(info.options.model_fields) or "none"
         return f"option {option} is unknown; known: {known}"
-    if first["type"] == "value_error":
-        return ": ".join(filter(None, [option, first["msg"].removeprefix("Value error, ")]))
-    return f"{option} {first['input']!r}: {first['msg']}"
+    return ": ".join(filter(None, [option, complaint(first)]))
