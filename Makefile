@@ -1,5 +1,6 @@
 # Two commands on a fresh machine: `make bench` and `make test`. Each sets up .venv first.
 # `make fuzz` feeds matrices and run files to what reads them, SECONDS=60 each.
+# `make sanitize` runs every method with a core built with ASan, UBSan and TSan.
 # `make test-kernels` runs what depends on the kernel on Debian's: KERNELS="6.1 6.12 newest".
 
 BIN := .venv/bin/python
@@ -9,13 +10,16 @@ CORE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fsyntax-only 
 
 SECONDS := 60
 
-.PHONY: bench test test-kernels fuzz lint clean
+.PHONY: bench test sanitize test-kernels fuzz lint clean
 
 bench: .venv/ready
 	$(BIN) -m bench run $(MATRIX)
 
 test: lint
 	$(BIN) -m pytest
+
+sanitize: .venv/ready
+	$(BIN) -m pytest tests/native/test_sanitizers.py tests/native/sanitize.py
 
 # The download is a step of its own: without root, tests have no network.
 test-kernels: .venv/ready
