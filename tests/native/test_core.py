@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
 
 from bench import native
 from bench.errors import CoreError
-from bench.model import AXES, ThreadSample, Value
+from bench.model import AXES, Value
 
 PLAN = native.SlicePlan(window_ns=5_000_000, warmup_ns=200_000, drain_ns=100_000_000)
 CPU = max(os.sched_getaffinity(0))
+INVALID = os.strerror(errno.EINVAL)
 
 
 def values(**axes: Value) -> dict[str, Value | None]:
@@ -57,35 +59,25 @@ def test_the_window_closes_after_its_length_and_all_is_completed() -> None:
     assert (measured.undrained, thread.moved, thread.cpu) == (0, 0, CPU)
 
 
-def test_copying_a_large_frame_costs_more_than_not_copying() -> None:
-    copied = _per_frame(one_slice(fill="copy", frame_size=9000).threads[0])
-    prefilled = _per_frame(one_slice(fill="prefilled", frame_size=9000).threads[0])
-    assert copied > 10 * prefilled
-
-
-def _per_frame(thread: ThreadSample) -> float:
-    return thread.cpu_ns / thread.completed
-
-
 @pytest.mark.parametrize(
     ("axes", "message"),
     [
-        ({"method": "nosuch"}, "method nosuch: Invalid argument"),
-        ({"frame_size": 13}, "frame size 13: Invalid argument"),
-        ({"frame_size": 65536}, "frame size 65536: Invalid argument"),
-        ({"threads": 0}, "0 threads: Invalid argument"),
-        ({"threads": 65}, "65 threads: Invalid argument"),
+        ({"method": "nosuch"}, "method nosuch"),
+        ({"frame_size": 13}, "frame size 13"),
+        ({"frame_size": 65536}, "frame size 65536"),
+        ({"threads": 0}, "0 threads"),
+        ({"threads": 65}, "65 threads"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(axes: dict[str, Value], message: str) -> None:
-    with pytest.raises(CoreError, match=f"^{message}$"):
+    with pytest.raises(CoreError, match=f"^{message}: {INVALID}$"):
         native.OpenCell(values(**axes), None, [CPU])
 
 
 def test_a_cpu_that_is_not_there_is_an_error_not_a_crash() -> None:
     with (
         native.OpenCell(values(), None, [1000]) as cell,
-        pytest.raises(CoreError, match="thread 0 on CPU 1000: Invalid argument"),
+        pytest.raises(CoreError, match=f"thread 0 on CPU 1000: {INVALID}"),
     ):
         cell.slice(PLAN)
 

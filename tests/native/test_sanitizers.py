@@ -1,4 +1,5 @@
-"""The core under sanitizers, over lo: its whole life, of every method and with many knobs."""
+"""The core under sanitizers, over lo: its whole life, of every method and with many knobs; and what
+it claims of costs, counted."""
 
 from __future__ import annotations
 
@@ -24,3 +25,9 @@ def assert_clean(program: Path) -> None:
 @pytest.mark.parametrize("sanitizers", sanitized.SANITIZERS)
 def test_every_method_is_clean_under(sanitizers: str) -> None:
     assert_clean(sanitized.program(HERE / "drive.c", sanitizers))
+
+
+@pytest.mark.netns
+def test_a_fill_writes_each_byte_or_none_and_looking_at_a_queue_is_no_cost_of_sending() -> None:
+    wrapped = "-Wl,--wrap=ioctl,--wrap=times_begin,--wrap=times_end"
+    assert_clean(sanitized.program(HERE / "counts.c", "address,undefined", wrapped))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,16 +31,14 @@ def opened(topology: Topology, **axes: Value) -> Iterator[native.OpenCell]:
         yield cell
 
 
-def test_looking_whether_a_queue_has_drained_is_no_cost_of_sending() -> None:
+def test_a_sender_sleeps_while_a_queue_drains() -> None:
+    """That its looks at the queue are no cost of sending, tests/native/counts.c holds."""
     plan = native.SlicePlan(window_ns=20_000_000, warmup_ns=0, drain_ns=20_000_000_000)
     slower = SLOW | {"rate": "250kbit"}
     with up("veth", slower) as topology, opened(topology, method="send") as cell:
         cell.slice(plan)
-        before = time.process_time_ns()
         (thread,) = cell.slice(plan).threads
-        spent = time.process_time_ns() - before
     assert thread.voluntary > 20, "it slept between two looks"
-    assert spent - thread.cpu_ns > 1000 * thread.voluntary, "a look is a system call or two"
     assert thread.cpu_ns > 0
     assert thread.blocked_ns > 0
 
@@ -49,9 +46,7 @@ def test_looking_whether_a_queue_has_drained_is_no_cost_of_sending() -> None:
 def test_frames_of_the_warm_up_that_stay_behind_spoil_the_slice() -> None:
     plan = native.SlicePlan(window_ns=300_000_000, warmup_ns=0, drain_ns=20_000_000)
     with up("veth", SLOW) as topology, opened(topology, method="send") as cell:
-        measured = cell.slice(plan)
-        assert measured.undrained > 0
-        time.sleep(0.5)  # the next one would begin with them
+        assert cell.slice(plan).undrained > 0
 
 
 @pytest.mark.parametrize("dontwait", [False, True])
