@@ -5,11 +5,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
 from bench import interrupts
+from tests.running import wait_for
 
 
 def handlers() -> list[object]:
@@ -81,7 +81,7 @@ def test_what_another_thread_takes_is_held_too() -> None:
                 with interrupts.held(), interrupts.held():
                     assert other.ident is not None
                     signal.pthread_kill(other.ident, signal.SIGTERM)
-                    time.sleep(0.01)  # Python runs the handler here
+                    wait_for(lambda: interrupts._late, "Python to run the handler")
                     steps.append("held")
                 steps.append("too late")
             except KeyboardInterrupt:
