@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -676,12 +677,19 @@ def in_shell(bench: Bench, line: str) -> Outcome:
     return Outcome(process.returncode, process.stdout, process.stderr)
 
 
+def test_a_reader_that_has_gone(bench: Bench) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = bench.start("plan", bench.matrix(), "--cells", stdout=writer)
+    os.close(writer)
+    assert ended(process) == Outcome(1, "", "")
+
+
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        ("$bench plan m.yaml --cells | (exec <&-; sleep 1); exit ${PIPESTATUS[0]}", 1, ""),
         ("$bench run m.yaml | head -1; exit ${PIPESTATUS[0]}", 0, "stored in "),
-        ("$bench plan m.yaml >/dev/full", 1, "No space left on device"),
+        ("$bench plan m.yaml >/dev/full", 1, os.strerror(errno.ENOSPC)),
         ("$bench run m.yaml >&-", 0, "stored in "),
         ("$bench run m.yaml 2>&-", 0, ""),
         ("$bench run m.yaml 2>/dev/full", 0, ""),
@@ -833,7 +841,7 @@ def test_a_results_folder_of_somebody_else(bench: Bench) -> None:
     outcome = bench("run", matrix, prefix=UNPRIVILEGED)
     assert outcome.code == 1
     assert len(outcome.complaints) == 1
-    assert "Permission denied; make room or choose another folder" in outcome.err
+    assert f"{os.strerror(errno.EACCES)}; make room or choose another folder" in outcome.err
 
 
 @needs_setpriv
@@ -936,7 +944,7 @@ def test_a_stale_core_in_a_folder_that_cannot_be_written(copy: Bench) -> None:
     outcome = copy("plan", copy.matrix(), prefix=UNPRIVILEGED)
     assert outcome.code == 1
     assert len(outcome.complaints) == 1
-    assert "cannot be written (Permission denied): build it with `make`" in outcome.err
+    assert f"cannot be written ({os.strerror(errno.EACCES)}): build it with `make`" in outcome.err
 
 
 def test_what_a_killed_build_left_goes_with_the_next(copy: Bench) -> None:
@@ -951,7 +959,7 @@ def test_what_a_killed_build_left_goes_with_the_next(copy: Bench) -> None:
 def test_an_interrupted_build_leaves_nothing(copy: Bench) -> None:
     compiler = copy.folder / "cc"
     started = copy.folder / "started"
-    compiler.write_text(f"#!/bin/sh\ntouch {started}\nexec sleep 5\n")
+    compiler.write_text(f"#!/bin/sh\ntouch {started}\nexec sleep 60\n")
     compiler.chmod(0o755)
     process = copy.start(
         "plan", copy.matrix(), env=copy.environment | {"CC": str(compiler)}, process_group=0

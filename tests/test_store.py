@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -126,7 +128,7 @@ def test_what_is_no_run_file_is_told_with_its_line(
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert error(tmp_path / "none") == "RUN: No such file or directory; name a run file (.jsonl)"
+    assert error(tmp_path / "none") == f"RUN: {os.strerror(errno.ENOENT)}; name a run file (.jsonl)"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BenchError) as caught:
         store.RunWriter(tmp_path / "file" / "r.jsonl")
     assert str(caught.value) == (
-        f"cannot write results to {tmp_path}/file/r.jsonl: File exists; "
+        f"cannot write results to {tmp_path}/file/r.jsonl: {os.strerror(errno.EEXIST)}; "
         "make room or choose another folder with --results"
     )
 
@@ -145,7 +147,7 @@ def test_a_full_disk_is_an_error_and_keeps_what_was_written(tmp_path: Path) -> N
     writer.header({"matrix": {"name": "m"}, "baselines": {}}, [CELL])
     writer._file.close()
     writer._file = open("/dev/full", "w")  # noqa: SIM115
-    with pytest.raises(BenchError, match="No space left on device"):
+    with pytest.raises(BenchError, match=os.strerror(errno.ENOSPC)):
         writer.sample(SAMPLE)
     assert store.read(path).cells == (CELL,)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -508,7 +509,7 @@ NOT_RESTORABLE = {
         "filter add dev eth1 parent 1: prio 1 protocol all u32 match u32 0 0 flowid 1:1",
     ],
     "htb 1: could not be put back as it was: its options cannot be set as they are read back "
-    "(the kernel says Invalid argument)": [f"{HTB} default 7"],
+    f"(the kernel says {os.strerror(errno.EINVAL)})": [f"{HTB} default 7"],
     "mq 1: could not be put back as it was: it has qdisc pfifo below it with handle 2:": [
         "qdisc add dev eth1 root handle 1: mq",
         "qdisc add dev eth1 parent 1:2 handle 2: pfifo",
@@ -750,7 +751,7 @@ def test_what_cannot_be_put_back_is_said_and_kept(host: Host, state: Path) -> No
         (path,) = state.iterdir()
         assert line == (
             "device eth1: cannot be given back as it was found (MTU 1500, qdisc nosuch 1:): "
-            "the kernel says No such file or directory; put that right, "
+            f"the kernel says {os.strerror(errno.ENOENT)}; put that right, "
             f"then remove {path}"
         )
     with pytest.raises(BenchError, match="cannot be given back"), entered(host.netns_fd):
@@ -776,7 +777,8 @@ def test_all_that_cannot_be_put_back_is_said(host: Host, state: Path) -> None:
     nosuch = rootqdisc.RootQdisc("nosuch", 0x10000, "")
     left_by_a_killed_run(host, mtu=60, mtu_set=1500, qdisc=nosuch, qdisc_set="pfifo")
     (line,) = restored(host)
-    assert re.search("found .*: MTU 60: .*; the kernel says No such file or directory; put", line)
+    no_such_kind = os.strerror(errno.ENOENT)
+    assert re.search(f"found .*: MTU 60: .*; the kernel says {no_such_kind}; put", line)
     for path in state.iterdir():
         path.unlink()
 
@@ -837,7 +839,10 @@ def test_where_no_journal_can_be_written_nothing_is_changed(
     monkeypatch.setenv("BENCH_STATE", "/nowhere")
     before = host.state()
     with (
-        pytest.raises(BenchError, match="cannot note in /nowhere how it was found: No such file"),
+        pytest.raises(
+            BenchError,
+            match=f"cannot note in /nowhere how it was found: {os.strerror(errno.ENOENT)}",
+        ),
         entered(host.netns_fd),
         up(DEVICE, "pfifo", 0, ETH1),
     ):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
+import re
 import resource
 import shutil
 import signal
@@ -475,7 +477,8 @@ def test_without_root_only_what_needs_more_than_a_user_namespace_fails(bench: Be
     failed = {cell.id for cell in run.cells if cell.values["sndbuf"] != "default"}
     assert set(run.failures) == failed
     assert set(run.failures.values()) == {
-        "setsockopt(SO_SNDBUFFORCE, 67108864) needs root (CAP_NET_ADMIN): Operation not permitted"
+        "setsockopt(SO_SNDBUFFORCE, 67108864) needs root (CAP_NET_ADMIN): "
+        + os.strerror(errno.EPERM)
     }
     assert {s.cell for s in run.samples} == {cell.id for cell in run.cells} - failed
     assert all(sample.problem == "" for sample in run.samples)
@@ -516,7 +519,7 @@ def test_in_a_user_namespace_too_a_read_only_folder_is_not_written(bench: Bench)
     outcome = bench("run", matrix, prefix=UNPRIVILEGED)
     assert outcome.code == 1
     (complaint,) = outcome.complaints
-    assert "Permission denied; make room or choose another folder" in complaint
+    assert f"{os.strerror(errno.EACCES)}; make room or choose another folder" in complaint
 
 
 @anykernel
@@ -699,7 +702,8 @@ def test_a_bug_in_the_worker_is_the_cell_s_and_not_the_run_s(
     path = bench.matrix({"interface": ["lo"], "method": ["send", "sendto"]}, rounds=3)
     run = run_here(bench, path)
     (buggy,) = cells(run, method="sendto")
-    assert run.failures == {buggy.id: "KeyError: 'no such key' (<string>, line 4)"}
+    assert list(run.failures) == [buggy.id]
+    assert re.fullmatch(r"KeyError: 'no such key' \(<string>, line \d+\)", run.failures[buggy.id])
     assert len(run.samples) == 3
 
 
@@ -707,13 +711,13 @@ def test_a_bug_in_the_worker_is_the_cell_s_and_not_the_run_s(
 @pytest.mark.parametrize(
     ("child", "said"),
     [
-        ("raise SystemExit(3)", "the worker exited with code 3"),
+        ("raise SystemExit(3)", r"the worker exited with code 3"),
         (
             "import bench.worker as w\n"
             "def broken(*_): raise RuntimeError('no such luck')\n"
             "w._Cells.__init__ = broken\n"
             "w.main()\n",
-            "the worker cannot start: RuntimeError: no such luck (<string>, line 2)",
+            r"the worker cannot start: RuntimeError: no such luck \(<string>, line \d+\)",
         ),
     ],
 )
@@ -734,7 +738,8 @@ def test_a_worker_that_cannot_start_ends_the_run_in_one_line(
     monkeypatch.setattr(worker.Worker, "start", counted)
     monkeypatch.setattr(worker, "CHILD", child)
     assert main(["run", str(bench.matrix()), "--results", str(bench.results)]) == 1
-    assert Outcome(1, *capsys.readouterr()).complaints == [said]
+    (complaint,) = Outcome(1, *capsys.readouterr()).complaints
+    assert re.fullmatch(said, complaint)
     assert len(started) == 1
     assert not bench.results.exists()
 
