@@ -39,7 +39,6 @@ struct ring {
 	unsigned int data_offset;	/* of the frame in its slot */
 	unsigned int tp_len;		/* of each slot: the frame and what the kernel takes before it */
 	unsigned int head;		/* the next slot to fill */
-	uint64_t published;		/* slots ever given to the kernel */
 	bool shared;			/* between threads: lock guards head and the filling */
 	pthread_mutex_t lock;
 };
@@ -288,20 +287,29 @@ static int ring_open(struct tx_thread *thread, struct core_error *error)
 	return frame_buffers(thread, 0, error);
 }
 
-static int ring_kick(struct tx_thread *thread, int flags, uint64_t bytes)
+/* The errno of one send(), or 0: its value does not count frames. */
+static int ring_send(struct tx_thread *thread, int flags, uint64_t bytes)
 {
 	long sent = syscall(SYS_sendto, thread->socket->fd, NULL, 0, flags, NULL, 0);
 
-	if (unlikely(sent < 0)) {
-		int code = errno;
-
-		count(&thread->counts.calls, 1);
-		return thread_refused(thread, code, "send on the ring");
-	}
-	count(&thread->counts.calls, 1);
+	if (unlikely(sent < 0))
+		return errno;
 	if (unlikely((uint64_t)sent < bytes))
 		count(&thread->counts.short_counts, 1);
 	return 0;
+}
+
+static int ring_refused(struct tx_thread *thread, int code)
+{
+	return thread_refused(thread, code, "send on the ring");
+}
+
+static int ring_kick(struct tx_thread *thread, int flags, uint64_t bytes)
+{
+	const int code = ring_send(thread, flags, bytes);
+
+	count(&thread->counts.calls, 1);
+	return unlikely(code) ? ring_refused(thread, code) : 0;
 }
 
 static int ring_wait_once(struct tx_thread *thread)
@@ -379,8 +387,7 @@ static unsigned int ring_fill(struct tx_thread *thread, struct ring *ring)
 		if (unlikely(++head == ring->slot_nr))
 			head = 0;
 	}
-	__atomic_store_n(&ring->head, head, __ATOMIC_RELAXED);
-	count(&ring->published, filled);
+	__atomic_store_n(&ring->head, head, __ATOMIC_RELEASE);	/* after the slots' statuses */
 	return filled;
 }
 
@@ -402,44 +409,61 @@ static int ring_burst(struct tx_thread *thread)
 	return ring_kick(thread, thread->flags, (uint64_t)filled * thread->config->frame_size);
 }
 
-/* Slots that the kernel still has, oldest first, once all before *oldest have been seen free. */
-static uint64_t ring_outstanding(const struct ring *ring, uint64_t *oldest)
+/* Slots with one of these statuses. It reads every slot, so it is for what goes wrong only. */
+static uint64_t ring_count(const struct ring *ring, unsigned int statuses)
 {
-	const uint64_t published = __atomic_load_n(&ring->published, __ATOMIC_RELAXED);
+	uint64_t found = 0;
+	unsigned int i;
 
-	if (published - *oldest > ring->slot_nr)
-		*oldest = published - ring->slot_nr;
-	while (*oldest < published &&
-	       slot_status(ring, ring->slots[*oldest % ring->slot_nr]) == TP_STATUS_AVAILABLE)
-		++*oldest;
-	return published - *oldest;
+	for (i = 0; i < ring->slot_nr; i++)
+		found += (slot_status(ring, ring->slots[i]) & statuses) != 0;
+	return found;
 }
 
 /*
- * A blocking send hands over what was left behind and returns when nothing is pending. On a shared
- * ring every thread drains, so the last one finds it empty.
+ * 0 when every slot that was filled before the call is free, 1 when one may not be, or -errno.
+ *
+ * A blocking send hands over what was left behind. It returns without an error only when no frame
+ * is pending (tpacket_snd: tx_ring.pending), in whatever order frames came back; and as the kernel
+ * takes slots in order, it took all of them if it took the newest. So two looks at one slot are
+ * enough. A look at every slot would fall into the window and cost a cache miss for each.
  */
-static int64_t ring_drain(struct tx_thread *thread, uint64_t deadline_ns)
+static int ring_flush(struct tx_thread *thread, const struct ring *ring)
 {
+	const unsigned int head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
+	const unsigned char *newest = ring->slots[(head ? head : ring->slot_nr) - 1];
+	const bool left_behind = slot_status(ring, newest) == TP_STATUS_SEND_REQUEST;
 	const struct timespec nap = { .tv_nsec = 20000 };
-	struct ring *ring = thread->socket->state;
-	struct tx_counts *counts = &thread->counts;
-	uint64_t left, oldest = 0, refused;
+	const int code = ring_send(thread, 0, 0);
 	int err;
 
-	while ((left = ring_outstanding(ring, &oldest)) > 0) {
-		if (slot_status(ring, ring->slots[oldest % ring->slot_nr]) ==
-		    TP_STATUS_WRONG_FORMAT)
-			return ring_wrong_format(thread);
-		if (clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
-			break;
-		refused = counts->enobufs;
-		err = ring_kick(thread, 0, 0);
-		if (err)
-			return err;
-		if (counts->enobufs != refused)		/* nobody wakes us when the qdisc has room */
+	count(&thread->counts.calls, left_behind);
+	if (code) {
+		err = ring_refused(thread, code);
+		if (code == ENOBUFS)		/* nobody wakes us when the qdisc has room */
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+		return err ? err : 1;
 	}
+	if (slot_status(ring, newest) == TP_STATUS_AVAILABLE)
+		return 0;
+	return ring_count(ring, TP_STATUS_WRONG_FORMAT) ? ring_wrong_format(thread) : 1;
+}
+
+/* On a shared ring every thread drains, so the last one finds it empty. */
+static int64_t ring_drain(struct tx_thread *thread, uint64_t deadline_ns)
+{
+	struct ring *ring = thread->socket->state;
+	struct tx_counts *counts = &thread->counts;
+	uint64_t left = 0;
+	int waiting;
+
+	do
+		waiting = ring_flush(thread, ring);
+	while (waiting > 0 && clock_ns(CLOCK_MONOTONIC) < deadline_ns);
+	if (waiting > 0)
+		left = ring_count(ring, STATUS_MASK);
+	else if (waiting < 0)
+		return waiting;
 	if (thread->error.code)
 		return thread->error.code;
 	if (ring->shared && thread->index > 0)

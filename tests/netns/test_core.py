@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from bench import native
+from bench.counters import CounterReader
 from bench.model import AXES, Value
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
+from bench.topology.link import rtnl
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 
@@ -66,3 +70,53 @@ def test_a_short_count_hides_a_drop_where_nothing_else_ends_a_call(dontwait: boo
     assert thread.short_counts > 2  # the warm-up, which is no part of the window, has two calls
     told = measured.slice_refused - thread.enobufs
     assert told <= 2 if dontwait else told >= thread.short_counts
+
+
+RING = {"version": 2, "block_size": 65536, "block_nr": 16, "frame_size": 2048}
+"""512 slots, two to a page of 4096 bytes."""
+DEADLINE_NS = 10_000_000_000
+
+
+def used_pages(socket_mapping: str = r"socket:\[\d+\]") -> int:
+    """Pages of the ring that were read or written since the bits were cleared (proc(5))."""
+    maps = Path("/proc/self/smaps").read_text()
+    (kib,) = re.findall(rf" {socket_mapping}\n(?:\w+: .*\n)*?Referenced: +(\d+) kB", maps)
+    return int(kib) * 1024 // os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_drain_does_not_look_at_every_slot() -> None:
+    """What it costs falls into the window: a large ring would look slower than it is."""
+    clear = Path("/proc/self/clear_refs")
+    if not clear.exists():
+        pytest.skip("this kernel has no /proc/self/clear_refs (CONFIG_PROC_PAGE_MONITOR)")
+    with (
+        up("ifb") as topology,
+        opened(topology, method="tx_ring", ring=RING, burst=64, msg_dontwait=True) as cell,
+    ):
+        for _ in range(512 // 64):
+            assert cell.burst(0, DEADLINE_NS) == 64
+        assert used_pages() == 16 * 65536 // os.sysconf("SC_PAGE_SIZE")
+        clear.write_text("1")
+        assert used_pages() == 0
+        assert cell.burst(0, DEADLINE_NS) == 64
+        assert used_pages() <= 64 * 2048 // os.sysconf("SC_PAGE_SIZE") + 1
+
+
+def test_a_drain_waits_for_slots_that_come_back_after_younger_ones() -> None:
+    """Every eighth frame, the first of a burst among them, waits in a class of its own."""
+    slow = dict.fromkeys(["rate", "ceil"], 8000) | dict.fromkeys(["buffer", "cbuffer"], 390_625)
+    parms = slow | {"quantum": 1000, "rate_linklayer": 1, "ceil_linklayer": 1}
+    of_flow_0 = {"protocol": 0x0800, "keys": ["0x8000/0xffff+20"]}  # UDP from port 32768
+    with (
+        up("veth", {"kind": "htb", "rate": "10gbit"}) as topology,
+        opened(topology, method="tx_ring", ring=RING, burst=64, flows=8, msg_dontwait=True) as cell,
+    ):
+        with rtnl(topology.tx.netns_fd) as ip:
+            link, (root, waiting) = topology.tx.ifindex, (0x10000, 0x10002)
+            options = {"attrs": [("TCA_HTB_PARMS", parms)]}
+            ip.tc("add-class", "htb", link, handle=waiting, parent=root, options=options)
+            ip.tc("add-filter", "u32", link, parent=root, prio=1, target=waiting, **of_flow_0)
+        with CounterReader(topology) as reader:
+            before = reader.read().sinks[0].rx_packets
+            assert cell.burst(0, DEADLINE_NS) == 64
+            assert reader.read().sinks[0].rx_packets - before == 64
