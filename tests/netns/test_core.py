@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench import native
+from bench import capture, native
 from bench.counters import CounterReader
-from bench.model import AXES, Value
+from bench.model import AXES, Cell, Value
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
@@ -120,3 +122,25 @@ def test_a_drain_waits_for_slots_that_come_back_after_younger_ones() -> None:
             before = reader.read().sinks[0].rx_packets
             assert cell.burst(0, DEADLINE_NS) == 64
             assert reader.read().sinks[0].rx_packets - before == 64
+
+
+def test_small_bursts_of_a_ring_are_checked_several_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A change of threads takes as long as many frames, and a ring may have 524,288 slots."""
+    changes = 0
+
+    class Counting(ThreadPoolExecutor):
+        def submit(self, *call: Any, **keywords: Any) -> Future[Any]:
+            nonlocal changes
+            changes += 1
+            return super().submit(*call, **keywords)
+
+    monkeypatch.setattr(capture, "ThreadPoolExecutor", Counting)
+    axes: dict[str, Value] = {"method": "tx_ring", "ring": RING, "burst": 1, "socket": "own"}
+    values = dict.fromkeys(AXES) | {"frame_size": 64, "threads": 1, "flows": 1} | axes
+    with up("veth") as topology, opened(topology, **axes) as cell:
+        with closing(capture.FrameCheck(topology)) as checking:
+            checking.check(Cell("cell", values), cell)
+        assert 0 < changes <= 512 // 8
+        assert cell.facts().ring_frames == 512
