@@ -41,7 +41,7 @@ def variant() -> str:
     return os.environ.get("BENCH_CORE", "")
 
 
-def _recipe() -> ModuleType | None:
+def recipe() -> ModuleType | None:
     """csrc/ffi_build.py as a module; None where the sources are not there (an installed wheel)."""
     path = SOURCES / "ffi_build.py"
     spec = importlib.util.spec_from_file_location("bench_ffi_build", path)
@@ -115,10 +115,10 @@ def ensure_built() -> None:
 
     Raises BenchError where that is not possible, with what to install or do.
     """
-    recipe = _recipe()
-    if recipe is None:
+    building = recipe()
+    if building is None:
         return
-    name, wanted = recipe.module_name(variant()), recipe.source_hash(variant())
+    name, wanted = building.module_name(variant()), building.source_hash(variant())
     if _is_fresh(name, wanted):
         return
     try:

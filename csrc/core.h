@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "arch.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

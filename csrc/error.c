@@ -1,10 +1,17 @@
 /*
  * Errors: a code and one sentence of fixed size that names the call.
  */
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "core.h"
+
+/* Untranslated, whatever the locale, and safe in threads. The locale "C" is static: nothing to free. */
+static const char *errno_text(int code)
+{
+	return strerror_l(code, newlocale(LC_ALL_MASK, "C", (locale_t)0));
+}
 
 int error_set(struct core_error *error, int code, const char *format, ...)
 {
@@ -17,7 +24,7 @@ int error_set(struct core_error *error, int code, const char *format, ...)
 	va_end(arguments);
 	if (length >= 0 && (size_t)length < sizeof(error->text))
 		snprintf(error->text + length, sizeof(error->text) - (size_t)length, ": %s",
-			 strerrordesc_np(code));
+			 errno_text(code));
 	return -code;
 }
 

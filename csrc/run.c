@@ -119,10 +119,32 @@ static void barrier_wait(struct slice_run *run)
 	}
 	while (!__atomic_load_n(&run->opened, __ATOMIC_ACQUIRE) &&
 	       !thread_stopped(&run->cell->threads[0])) {
-		__builtin_ia32_pause();
+		cpu_relax();
 		if (++spins % SPINS_PER_YIELD == 0)
 			sched_yield();
 	}
+}
+
+/* To its CPU, if it has one; of any number: a cpu_set_t ends at 1024. */
+static int thread_pin(struct tx_thread *thread)
+{
+	const int cpu = thread->config->cpus[thread->index];
+	cpu_set_t *set;
+	size_t size;
+	int err = 0;
+
+	if (cpu < 0)
+		return 0;
+	size = CPU_ALLOC_SIZE(cpu + 1);
+	set = CPU_ALLOC(cpu + 1);
+	if (!set)
+		return error_set(&thread->error, ENOMEM, "thread %u on CPU %d", thread->index, cpu);
+	CPU_ZERO_S(size, set);
+	CPU_SET_S(cpu, size, set);
+	if (sched_setaffinity(0, size, set) < 0)
+		err = error_set(&thread->error, errno, "thread %u on CPU %d", thread->index, cpu);
+	CPU_FREE(set);
+	return err;
 }
 
 /* What is left of it in the kernel (frames, or bytes), which is nothing; or -errno. */
@@ -160,7 +182,9 @@ static void *thread_main(void *argument)
 	 */
 	if (run->cell->config.threads == 1)
 		unshare(CLONE_FILES);
-	early = thread_warm_up(method, thread, run->plan);
+	early = thread_pin(thread);
+	if (!early)
+		early = thread_warm_up(method, thread, run->plan);
 	if (early < 0)
 		stop_set(run->cell, 1);
 	barrier_wait(run);
@@ -192,21 +216,10 @@ static void *thread_main(void *argument)
 
 static int thread_start(struct slice_thread *self, struct core_error *error)
 {
-	const int cpu = self->thread->config->cpus[self->thread->index];
-	pthread_attr_t attributes;
-	cpu_set_t set;
-	int err;
+	const int err = pthread_create(&self->pthread, NULL, thread_main, self);
 
-	pthread_attr_init(&attributes);
-	if (cpu >= 0) {
-		CPU_ZERO(&set);
-		CPU_SET(cpu, &set);
-		pthread_attr_setaffinity_np(&attributes, sizeof(set), &set);
-	}
-	err = pthread_create(&self->pthread, &attributes, thread_main, self);
-	pthread_attr_destroy(&attributes);
 	if (err)
-		return error_set(error, err, "thread %u on CPU %d", self->thread->index, cpu);
+		return error_set(error, err, "thread %u", self->thread->index);
 	self->created = 1;
 	return 0;
 }

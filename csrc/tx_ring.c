@@ -324,7 +324,7 @@ static int ring_wait_once(struct tx_thread *thread)
 			return thread_fail(thread, errno, "poll on the ring");
 		return 0;
 	default:
-		__builtin_ia32_pause();
+		cpu_relax();
 		return 0;
 	}
 }

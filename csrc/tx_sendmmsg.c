@@ -72,7 +72,7 @@ static int sendmmsg_burst(struct tx_thread *thread)
 	count(&thread->counts.calls, 1);
 	count(&thread->counts.requested, burst);
 	count(&thread->counts.submitted, (uint64_t)sent);
-	if (unlikely(sent < burst))
+	if (unlikely((unsigned int)sent < burst))
 		count(&thread->counts.short_counts, 1);
 	return 0;
 }

@@ -27,7 +27,7 @@ def one_slice(**axes: Value) -> native.Slice:
 
 
 def test_the_core_bears_the_hash_of_its_sources() -> None:
-    recipe = native._recipe()
+    recipe = native.recipe()
     assert recipe is not None
     assert native.info().hash == recipe.source_hash(native.variant())
 
@@ -74,12 +74,15 @@ def test_a_config_that_makes_no_sense_is_refused(axes: dict[str, Value], message
         native.OpenCell(values(**axes), None, [CPU])
 
 
-def test_a_cpu_that_is_not_there_is_an_error_not_a_crash() -> None:
-    with (
-        native.OpenCell(values(), None, [1000]) as cell,
-        pytest.raises(CoreError, match=f"thread 0 on CPU 1000: {INVALID}"),
-    ):
-        cell.slice(PLAN)
+@pytest.mark.parametrize("cpu", [1000, 1024, 5000, 8191])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_cpu_that_is_not_there_is_an_error_not_a_crash(cpu: int, threads: int) -> None:
+    """A cpu_set_t ends at 1024, a kernel may have 8192."""
+    message = f"thread {threads - 1} on CPU {cpu}: {INVALID}"
+    with native.OpenCell(values(threads=threads), None, [CPU, cpu][-threads:]) as cell:
+        for _ in range(2):
+            with pytest.raises(CoreError, match=message):
+                cell.slice(PLAN)
 
 
 def test_a_thread_that_is_not_pinned_runs_where_its_starter_may() -> None:
