@@ -5,8 +5,6 @@
 
 BIN := .venv/bin/python
 MATRIX := matrices/mmap_vs_sendto.yaml
-CORE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -fsyntax-only \
-	-DCORE_HASH='""' -DCORE_FLAGS='""' -DCORE_TEST_METHODS
 
 SECONDS := 60
 
@@ -31,7 +29,7 @@ fuzz: .venv/fuzz
 	$(BIN) -m tests.fuzz run $(SECONDS)
 
 lint: .venv/ready
-	$(CC) $(CORE_CFLAGS) csrc/*.c csrc/test/*.c
+	PYTHON=$(BIN) tools/compile_core.sh
 	$(BIN) -m ruff check .
 	$(BIN) -m ruff format --check .
 	$(BIN) -m mypy

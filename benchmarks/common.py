@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from bench import host
+from bench import host, native
 from bench.model import DEFAULTS, Estimate, Value
 from bench.native import Endpoint, OpenCell
 from bench.topology import Topology, entered
@@ -46,9 +46,11 @@ def compiled(source: Path) -> Iterator[Path]:
     """A single C file as a program, optimised as the core is."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         program = Path(folder, source.stem)
-        flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
-        compiler = os.environ.get("CC", "gcc").split()
-        subprocess.run([*compiler, *flags, "-o", str(program), str(source)], check=True)
+        recipe = native.recipe()
+        if recipe is None:
+            raise SystemExit(f"{native.SOURCES}: the core's sources are needed")
+        compiler = [*os.environ.get("CC", "gcc").split(), *recipe.CFLAGS, "-Werror"]
+        subprocess.run([*compiler, "-o", str(program), str(source)], check=True)
         yield program
 
 

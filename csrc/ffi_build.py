@@ -1,8 +1,9 @@
 """Builds the core for cffi: cdef(api.h) and every C file beside it.
 
 setup.py uses it, and bench/native.py runs it as a script: ffi_build.py FOLDER VARIANT compiles a
-variant of the core into a folder. The variant "test" (environment: BENCH_CORE=test) adds the
-methods of csrc/test/, which are slow, wrong or crash on purpose, and is named bench._core_test.
+variant of the core into a folder; `ffi_build.py cflags` prints the compiler's flags. The variant
+"test" (environment: BENCH_CORE=test) adds the methods of csrc/test/, which are slow, wrong or crash
+on purpose, and is named bench._core_test.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import cffi
 
 HERE = Path(__file__).resolve().parent
+# gnu11: C11, with __attribute__, __asm__ and __atomic_ beside it.
 CFLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-pthread"]
 
 
@@ -65,5 +67,8 @@ def build(variant: str = "", relative: bool = True) -> "cffi.FFI":
 
 
 if __name__ == "__main__":
-    folder, variant = sys.argv[1], sys.argv[2]
-    print(build(variant, relative=False).compile(tmpdir=folder))
+    if sys.argv[1:] == ["cflags"]:
+        print(*CFLAGS)
+    else:
+        folder, variant = sys.argv[1:]
+        print(build(variant, relative=False).compile(tmpdir=folder))

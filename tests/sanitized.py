@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import native
 from tests.running import ROOT
 
 CSRC = ROOT / "csrc"
@@ -54,13 +55,14 @@ def _kept(inputs: Iterable[Path], flags: list[str], build: Callable[[Path], None
 def program(main: Path, sanitizers: str, *more: str) -> Path:
     """A program of a C file and of the whole core beside it."""
     compiler = _compiler()
-    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-Wall", "-Wextra", "-Werror"]
-    flags += [*_flags(sanitizers), *more]
+    recipe = native.recipe()
+    assert recipe is not None
+    flags = [*recipe.CFLAGS, "-O1", "-Werror", *_flags(sanitizers), *more]
     macros = ['-DCORE_HASH="test"', '-DCORE_FLAGS="test"', f"-I{CSRC}"]
 
     def build(folder: Path) -> None:
         sources = [*sorted(CSRC.glob("*.c")), main]
-        command = [compiler, *flags, *macros, *sources, "-pthread", "-o", folder / main.stem]
+        command = [compiler, *flags, *macros, *sources, "-o", folder / main.stem]
         subprocess.run(command, check=True)
 
     return _kept([*main.parent.glob("*.[ch]")], [*flags, main.stem], build) / main.stem
