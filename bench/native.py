@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -52,8 +53,17 @@ def recipe() -> ModuleType | None:
     return module
 
 
+def build_environment() -> dict[str, str]:
+    """The variables of the environment that this core is built with; a core has their hash."""
+    building = recipe()
+    names: Sequence[str] = building.ENVIRONMENT if building else ()
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def _compiled(name: str) -> list[Path]:
-    return sorted(PACKAGE.glob(f"{name.rpartition('.')[2]}.*so"))
+    """The compiled cores that this Python would load, if it had no other."""
+    stem = name.rpartition(".")[2]
+    return [path for suffix in EXTENSION_SUFFIXES if (path := PACKAGE / (stem + suffix)).exists()]
 
 
 def _is_fresh(name: str, source_hash: str) -> bool:
@@ -103,7 +113,7 @@ def _compile(name: str, which: str) -> None:
         if build.returncode != 0:
             raise BenchError(f"cannot build the core: {_build_failure(build.stderr)}")
         built = Path(folder, build.stdout.splitlines()[-1])
-        target = PACKAGE / f"{name.rpartition('.')[2]}.abi3.so"
+        target = PACKAGE / built.name
         built.replace(target)
         for other in _compiled(name):
             if other != target:

@@ -7,8 +7,10 @@ on purpose, and is named bench._core_test.
 """
 
 import hashlib
+import json
 import os
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 # gnu11: C11, with __attribute__, __asm__ and __atomic_ beside it.
 CFLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-pthread"]
+ENVIRONMENT = ("CC", "CPPFLAGS", "CFLAGS", "LDFLAGS")
+"""What setuptools takes from the environment: as much a part of the core as its sources are."""
+STABLE_ABI = ".abi3.so" in EXTENSION_SUFFIXES and not hasattr(sys, "gettotalrefcount")
+"""One core for all Pythons, but for free-threaded and debug builds: those name theirs for
+themselves."""
 
 
 def sources(variant: str = "") -> list[Path]:
@@ -26,9 +33,14 @@ def sources(variant: str = "") -> list[Path]:
     return found + sorted((HERE / "test").glob("*.c")) if variant == "test" else found
 
 
+def flags() -> str:
+    """The environment's come first, as for the compiler: of two that contradict the last holds."""
+    return " ".join([*filter(None, map(os.environ.get, ENVIRONMENT[1:])), *CFLAGS])
+
+
 def source_hash(variant: str = "") -> str:
     """SHA-256 over names and contents of all that goes into the core, 64 hex digits."""
-    digest = hashlib.sha256(" ".join(CFLAGS).encode())
+    digest = hashlib.sha256(repr([*map(os.environ.get, ENVIRONMENT), CFLAGS]).encode())
     for path in sorted([*sources(variant), *HERE.glob("*.h"), Path(__file__).resolve()]):
         digest.update(f"\n{path.name}\n".encode())
         digest.update(path.read_bytes())
@@ -57,9 +69,11 @@ def build(variant: str = "", relative: bool = True) -> "cffi.FFI":
             "-Wno-missing-field-initializers",
         ],
         extra_link_args=["-pthread"],
+        py_limited_api=STABLE_ABI,
         define_macros=[
             ("CORE_HASH", f'"{source_hash(variant)}"'),
-            ("CORE_FLAGS", '"{}"'.format(" ".join(CFLAGS))),
+            ("CORE_FLAGS", json.dumps(flags())),  # a C string, whatever is in it
+            *([] if STABLE_ABI else [("_CFFI_NO_LIMITED_API", None)]),
             *([("CORE_TEST_METHODS", "1")] if variant == "test" else []),
         ],
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +33,40 @@ def test_the_core_bears_the_hash_of_its_sources() -> None:
     recipe = native.recipe()
     assert recipe is not None
     assert native.info().hash == recipe.source_hash(native.variant())
+
+
+@pytest.mark.parametrize("name", ["CC", "CPPFLAGS", "CFLAGS", "LDFLAGS"])
+def test_a_core_that_the_environment_would_build_otherwise_is_another(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = native.recipe()
+    assert recipe is not None
+    monkeypatch.setenv(name, "one")
+    before = recipe.source_hash()
+    monkeypatch.setenv(name, "one -more")
+    assert recipe.source_hash() != before
+
+
+def test_a_core_bears_the_flags_of_the_environment_and_the_name_that_its_python_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A free-threaded Python loads no .abi3.so: here one that does not either builds a core."""
+    if shutil.which("gcc") is None:  # only where the core came built, as to a virtual machine
+        pytest.skip("gcc is missing")
+    (tmp_path / "sitecustomize.py").write_text(
+        "from importlib.machinery import EXTENSION_SUFFIXES\n"
+        "EXTENSION_SUFFIXES.remove('.abi3.so')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("CFLAGS", "-O1 -DSAID='\"so\"'")
+    monkeypatch.setattr(native, "PACKAGE", tmp_path)
+    native._compile("bench._core", "")
+    (core,) = tmp_path.glob("*.so")
+    assert core.name == f"_core{EXTENSION_SUFFIXES[0]}"
+    recipe = native.recipe()
+    assert recipe is not None
+    assert recipe.source_hash().encode() in core.read_bytes()
+    assert b"""-O1 -DSAID='"so"' -std=gnu11""" in core.read_bytes()
 
 
 def test_every_method_says_what_it_is_and_has_known_knobs() -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from bench import native
 from bench.errors import BenchError
 from tools.guest import emulator
 from tools.guest.archive import ROOT
@@ -41,6 +42,7 @@ ENVIRONMENT = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
     "TERM": os.environ.get("TERM", "dumb") if sys.stdout.isatty() else "dumb",
+    **native.build_environment(),  # no machine has a compiler: the core it gets must be its own
 }
 PR_SET_PDEATHSIG = 1
 
