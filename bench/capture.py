@@ -23,6 +23,8 @@ from bench.model import Cell
 from bench.native import Facts, OpenCell
 from bench.topology import Port, Topology, entered
 
+# What a frame is made of stands here a second time on purpose: were it asked of the core, a wrong
+# number there would be a right one here.
 ETHERTYPE = 0x88B5
 """IEEE 802 local experimental EtherType 1."""
 HEADER = 14

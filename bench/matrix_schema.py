@@ -35,13 +35,11 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from bench.model import AXES, KindInfo, Measure, Rounds, Value, Vocabulary
-from bench.units import DurationNs, bytes_between, parse_bytes, show
+from bench.units import MOST_CPUS, DurationNs, bytes_between, parse_bytes, show
 
 _INT_MAX = 2**31 - 1  # tp_block_size, tp_block_nr, SO_SNDBUF: the kernel takes a positive int
 _MOST_ROUNDS = 100_000
-_MOST_FLOWS = 4096  # CORE_MAX_FLOWS
 _MOST_SHOWN = 8  # values of an axis in a message
-_MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows
 
 
 # The models of a vocabulary
@@ -112,12 +110,13 @@ def documented(options: type[BaseModel]) -> type[BaseModel]:
 
 def _types(vocabulary: Vocabulary, *, partial: bool) -> dict[str, Any]:
     """The type of one value of every axis; partial for the rules of ``exclude``."""
+    limits = vocabulary.limits
     return {
         "interface": _kind(vocabulary.interfaces, partial=partial),
         "qdisc": _kind(vocabulary.qdiscs, partial=partial),
         "method": _one_of(vocabulary.methods),
-        "frame_size": Annotated[int, bytes_between(14, 65535)],
-        "threads": Annotated[int, _whole(1, 64)],
+        "frame_size": Annotated[int, bytes_between(limits.min_frame, limits.max_frame)],
+        "threads": Annotated[int, _whole(1, limits.max_threads)],
         "affinity": _one_of(["pinned", "free"]),
         "socket": _one_of(["own", "shared"]),
         "burst": Annotated[int, _whole(1, 65536)],
@@ -130,7 +129,7 @@ def _types(vocabulary: Vocabulary, *, partial: bool) -> dict[str, Any]:
         "packet_loss": bool,
         "mmap_locked": bool,
         "vnet_hdr": bool,
-        "flows": Annotated[int, _whole(1, _MOST_FLOWS)],
+        "flows": Annotated[int, _whole(1, limits.max_flows)],
         "replica": Annotated[int, _whole(1, 64)],
     }
 
@@ -443,7 +442,7 @@ Percent = Annotated[
 """A share: "3%" or 0.03."""
 
 
-_CpuNumber = Annotated[int, _whole(0, _MOST_CPUS - 1)]
+_CpuNumber = Annotated[int, _whole(0, MOST_CPUS - 1)]
 
 
 def _cpus(value: object) -> tuple[int, ...] | None:

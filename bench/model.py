@@ -111,6 +111,25 @@ class KindInfo:
     keeps_qdisc: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the core and the kernel's rings take (csrc/api.h); sizes in bytes."""
+
+    max_threads: int
+    max_flows: int
+    min_frame: int
+    """An Ethernet header."""
+    max_frame: int
+    min_flow_frame: int
+    """Of several flows: Ethernet, IPv4, UDP and the frame's number."""
+    vnet_hdr: int
+    """struct virtio_net_hdr, before the frame in a ring slot with vnet_hdr."""
+    ring_alignment: int
+    """Ring slots are multiples of it."""
+    ring_slot_rest: int
+    """struct sockaddr_ll, which the kernel wants room for after a ring slot's header."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
     """All that a matrix may name, gathered from the core and from the topology tables.
@@ -121,6 +140,7 @@ class Vocabulary:
     methods: Mapping[str, MethodInfo]
     interfaces: Mapping[str, KindInfo]
     qdiscs: Mapping[str, KindInfo]
+    limits: Limits
     ring_data_offset: Callable[[int], int]
     """Bytes from the start of a ring slot to the frame, for a TPACKET version (1, 2, 3)."""
     largest_frame: Callable[[Value], int | None] = lambda _qdisc: None

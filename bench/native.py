@@ -26,12 +26,11 @@ from typing import Any
 
 from bench import interrupts
 from bench.errors import BenchError, CoreError
-from bench.model import KnobInfo, MethodInfo, ThreadSample, Value
+from bench.model import KnobInfo, Limits, MethodInfo, ThreadSample, Value
 from bench.stderr import say
 
 PACKAGE = Path(__file__).resolve().parent
 SOURCES = PACKAGE.parent / "csrc"
-_RING_WAITS = {"block": 0, "poll": 1, "spin": 2}
 
 
 # Building
@@ -215,6 +214,20 @@ def probe(method: str) -> str:
     return _text(error.text) if core.lib.core_method_probe(index, error) else ""
 
 
+def limits() -> Limits:
+    lib = _core().lib
+    return Limits(
+        max_threads=lib.CORE_MAX_THREADS,
+        max_flows=lib.CORE_MAX_FLOWS,
+        min_frame=lib.CORE_MIN_FRAME,
+        max_frame=lib.CORE_MAX_FRAME,
+        min_flow_frame=lib.CORE_MIN_FLOW_FRAME,
+        vnet_hdr=lib.VNET_HDR_SIZE,
+        ring_alignment=lib.RING_ALIGNMENT,
+        ring_slot_rest=lib.RING_SLOT_REST,
+    )
+
+
 def ring_data_offset(version: int) -> int:
     """Bytes from the start of a ring slot to its frame, for TPACKET version 1, 2 or 3."""
     return int(_core().lib.core_ring_data_offset(version))
@@ -344,6 +357,12 @@ def _config(
     ring: Any = values.get("ring") or {}
     sndbuf: Any = values.get("sndbuf")
     sndbuf = sndbuf if isinstance(sndbuf, dict) else {"bytes": 0, "force": False}
+    lib = _core().lib
+    ring_waits = {
+        "block": lib.RING_WAIT_BLOCK,
+        "poll": lib.RING_WAIT_POLL,
+        "spin": lib.RING_WAIT_SPIN,
+    }
     pinned_to = [] if values.get("affinity") == "free" else cpus
     return {
         "ifindex": endpoint.ifindex if endpoint else 0,
@@ -358,7 +377,7 @@ def _config(
         "ring_block_size": ring.get("block_size", 0),
         "ring_block_nr": ring.get("block_nr", 0),
         "ring_frame_size": ring.get("frame_size", 0),
-        "ring_wait": _RING_WAITS[str(values.get("ring_wait") or "block")],
+        "ring_wait": ring_waits[str(values.get("ring_wait") or "block")],
         "sndbuf_bytes": sndbuf["bytes"],
         "sndbuf_force": bool(sndbuf["force"]),
         "msg_dontwait": bool(values.get("msg_dontwait")),
@@ -367,7 +386,7 @@ def _config(
         "mmap_locked": bool(values.get("mmap_locked")),
         "vnet_hdr": bool(values.get("vnet_hdr")),
         "flows": values.get("flows") or 1,
-        "cpus": [*pinned_to, *[-1] * (64 - len(pinned_to))],
+        "cpus": [*pinned_to, *[-1] * (lib.CORE_MAX_THREADS - len(pinned_to))],
     }
 
 

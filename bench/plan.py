@@ -24,6 +24,7 @@ from bench.model import (
     DEFAULTS,
     Cell,
     KindInfo,
+    Limits,
     Mark,
     Matrix,
     Needs,
@@ -34,13 +35,6 @@ from bench.model import (
 )
 
 ETHERNET_HEADER = 14
-SOCKADDR_LL = 20
-"""sizeof(struct sockaddr_ll), which the kernel wants room for after a ring slot's header."""
-TPACKET_ALIGNMENT = 16
-FLOW_FRAME = 50
-"""Bytes that a frame of several flows has at least: Ethernet, IPv4, UDP and its number."""
-VNET_HDR = 10
-"""sizeof(struct virtio_net_hdr), before the frame in a ring slot with vnet_hdr."""
 WARMUP_NS = 300_000
 DRAIN_NS = 2_000_000_000
 """The longest wait for the last frames of a warm-up, and of a window."""
@@ -455,7 +449,7 @@ def _cell_problems(
         yield "threads", f"{threads} threads on {_cpus(cpus)}; at most {cpus}"
     if isinstance(burst, int) and method.max_burst and burst > method.max_burst:
         yield "burst", f"{burst} frames in one {method.name} call; at most {method.max_burst}"
-    yield from _frame_size_problems(values)
+    yield from _frame_size_problems(values, vocabulary.limits)
     if values["qdisc"] is not None:
         yield from _qdisc_problems(values, values["qdisc"], vocabulary)
     if isinstance(ring, dict):
@@ -463,14 +457,16 @@ def _cell_problems(
         yield from _ring_fit(values, ring, vocabulary)
 
 
-def _frame_size_problems(values: Mapping[str, Value | None]) -> Iterator[tuple[str, str]]:
+def _frame_size_problems(
+    values: Mapping[str, Value | None], limits: Limits
+) -> Iterator[tuple[str, str]]:
     frame_size, flows, interface = values["frame_size"], values["flows"], values["interface"]
     assert isinstance(frame_size, int)
-    if isinstance(flows, int) and flows > 1 and frame_size < FLOW_FRAME:
+    if isinstance(flows, int) and flows > 1 and frame_size < limits.min_flow_frame:
         yield (
             "frame_size",
             f"frame of {frame_size} bytes has no room for the addresses and ports of {flows} "
-            f"flows; at least {FLOW_FRAME}, or exclude the pair",
+            f"flows; at least {limits.min_flow_frame}, or exclude the pair",
         )
     mtu = interface.get("mtu") if isinstance(interface, dict) else None
     if mtu and frame_size > mtu + ETHERNET_HEADER:
@@ -504,11 +500,11 @@ def _ring_problems(ring: Mapping[str, int], vocabulary: Vocabulary) -> Iterator[
     unused; and less than 4 GiB, which it asks for before Linux 5.0 only.
     """
     page, block, frame = os.sysconf("SC_PAGE_SIZE"), ring["block_size"], ring["frame_size"]
-    smallest = vocabulary.ring_data_offset(ring["version"]) + SOCKADDR_LL
+    smallest = vocabulary.ring_data_offset(ring["version"]) + vocabulary.limits.ring_slot_rest
     if block % page:
         yield f"ring block_size {block} is no multiple of the page size {page}"
-    if frame % TPACKET_ALIGNMENT:
-        yield f"ring frame_size {frame} is no multiple of {TPACKET_ALIGNMENT}"
+    if frame % vocabulary.limits.ring_alignment:
+        yield f"ring frame_size {frame} is no multiple of {vocabulary.limits.ring_alignment}"
     if frame < smallest:
         yield f"ring frame_size {frame} is smaller than its header; at least {smallest}"
     elif block % frame:
@@ -522,7 +518,7 @@ def _ring_fit(
 ) -> Iterator[tuple[str, str]]:
     frame_size, burst = values["frame_size"], values["burst"]
     offset = vocabulary.ring_data_offset(ring["version"])
-    offset += VNET_HDR if values["vnet_hdr"] else 0
+    offset += vocabulary.limits.vnet_hdr if values["vnet_hdr"] else 0
     slots = ring["block_size"] // max(1, ring["frame_size"]) * ring["block_nr"]
     room = ring["frame_size"] - offset
     assert isinstance(frame_size, int)

@@ -97,7 +97,7 @@ def parse_duration(value: object) -> int:
     return _DURATION.parse(value)
 
 
-_MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows
+MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:
@@ -105,7 +105,7 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     if re.fullmatch(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*", text):
         spans = [[int(end) for end in span.split("-")] for span in text.split(",")]
         cpus = {cpu for span in spans for cpu in range(span[0], span[-1] + 1)}
-        if all(span[0] <= span[-1] for span in spans) and max(cpus) < _MOST_CPUS:
+        if all(span[0] <= span[-1] for span in spans) and max(cpus) < MOST_CPUS:
             return tuple(sorted(cpus))
     raise ValueError(f"{show(text)} is not allowed; write none, all or a list of CPUs (0,2-3)")
 

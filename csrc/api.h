@@ -27,10 +27,15 @@
 #define KNOB_VNET_HDR 0x2000
 #define KNOB_FLOWS 0x8000
 
+#define CORE_MIN_FRAME 14	/* an Ethernet header */
+#define CORE_MAX_FRAME 65535
 #define CORE_MAX_FLOWS 4096
 #define CORE_FLOW_HEADERS 42	/* Ethernet, IPv4 and UDP, before the number of a frame of several flows */
+#define CORE_MIN_FLOW_FRAME 50	/* these and the number */
 
 #define VNET_HDR_SIZE 10	/* struct virtio_net_hdr, before the frame in a ring slot */
+#define RING_ALIGNMENT 16	/* TPACKET_ALIGNMENT: slots are multiples of it */
+#define RING_SLOT_REST 20	/* struct sockaddr_ll: a slot has room for it after its header */
 
 /* What a sender does when the next ring slot still belongs to the kernel. */
 #define RING_WAIT_BLOCK 0	/* send() without MSG_DONTWAIT: returns when all frames have left */

@@ -22,7 +22,7 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define CACHE_LINE 64
 #define NSEC_PER_SEC 1000000000ull
-#define ETHERNET_HEADER 14
+#define ETHERNET_HEADER CORE_MIN_FRAME
 
 /* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */
 struct tx_socket {

@@ -30,6 +30,8 @@
 #define PORT_DISCARD 9
 #define FIRST_PORT 32768
 
+_Static_assert(CORE_MIN_FLOW_FRAME == CORE_FLOW_HEADERS + sizeof(uint64_t), "see api.h");
+
 static void put16(unsigned char *at, unsigned int value)
 {
 	at[0] = (unsigned char)(value >> 8);
@@ -74,15 +76,13 @@ static void flow_headers(unsigned char *frame, const struct tx_config *config,
 
 int frame_check(const struct tx_config *config, struct core_error *error)
 {
-	const unsigned int least = CORE_FLOW_HEADERS + sizeof(uint64_t);
-
-	if (config->frame_size < ETHERNET_HEADER || config->frame_size > UINT16_MAX)
+	if (config->frame_size < CORE_MIN_FRAME || config->frame_size > CORE_MAX_FRAME)
 		return error_set(error, EINVAL, "frame size %u", config->frame_size);
 	if (!config->flows || config->flows > CORE_MAX_FLOWS)
 		return error_set(error, EINVAL, "%u flows", config->flows);
-	if (config->flows > 1 && config->frame_size < least)
+	if (config->flows > 1 && config->frame_size < CORE_MIN_FLOW_FRAME)
 		return error_set(error, EINVAL, "%u flows in frames of %u bytes, not of %u",
-				 config->flows, config->frame_size, least);
+				 config->flows, config->frame_size, CORE_MIN_FLOW_FRAME);
 	return 0;
 }
 

@@ -29,6 +29,8 @@
 #define STATUS_MASK (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING | TP_STATUS_WRONG_FORMAT)
 
 _Static_assert(sizeof(struct virtio_net_hdr) == VNET_HDR_SIZE, "see api.h");
+_Static_assert(TPACKET_ALIGNMENT == RING_ALIGNMENT, "see api.h");
+_Static_assert(sizeof(struct sockaddr_ll) == RING_SLOT_REST, "see api.h");
 
 struct ring {
 	unsigned char *map;

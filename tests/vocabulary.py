@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from bench.model import AXES, KindInfo, MethodInfo, Vocabulary
+from bench.model import AXES, KindInfo, Limits, MethodInfo, Vocabulary
 
 
 class NoOptions(BaseModel):
@@ -50,6 +50,16 @@ WORDS = Vocabulary(
         "veth": KindInfo("veth", "", Veth),
     },
     qdiscs={"noqueue": KindInfo("noqueue", "", NoOptions), "pfifo": KindInfo("pfifo", "", Pfifo)},
+    limits=Limits(
+        max_threads=64,
+        max_flows=4096,
+        min_frame=14,
+        max_frame=65535,
+        min_flow_frame=50,
+        vnet_hdr=10,
+        ring_alignment=16,
+        ring_slot_rest=20,
+    ),
     ring_data_offset=lambda version: {1: 32, 2: 32, 3: 48}[version],
     largest_frame=lambda qdisc: 2000 if qdisc == {"kind": "pfifo", "limit": 7} else None,
 )

@@ -99,6 +99,7 @@ def vocabulary() -> Vocabulary:
         methods=native.methods(),
         interfaces=INTERFACES,
         qdiscs=QDISC_KINDS,
+        limits=native.limits(),
         ring_data_offset=native.ring_data_offset,
         largest_frame=largest_frame,
     )

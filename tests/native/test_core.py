@@ -13,6 +13,7 @@ import pytest
 from bench import native
 from bench.errors import CoreError
 from bench.model import AXES, Value
+from tests.vocabulary import WORDS
 
 PLAN = native.SlicePlan(window_ns=5_000_000, warmup_ns=200_000, drain_ns=100_000_000)
 CPU = max(os.sched_getaffinity(0))
@@ -133,6 +134,10 @@ def test_a_thread_that_is_not_pinned_runs_where_its_starter_may() -> None:
         os.sched_setaffinity(0, before)
     assert (thread.cpu, thread.moved) == (CPU, 0)
     assert thread.completed > 0
+
+
+def test_the_words_of_the_tests_have_the_limits_of_the_core() -> None:
+    assert native.limits() == WORDS.limits
 
 
 def test_ring_frames_begin_after_the_aligned_header() -> None:
