@@ -1,29 +1,39 @@
 #!/bin/sh
 # Compiles the core as others would, warnings being errors: with CC (gcc), for aarch64, for a CPU of
-# 32 bits, and against musl. Says which of them it left out, as no compiler is installed for it.
+# 32 bits, and against musl. Says which of these it left out, as no compiler is installed for it.
 set -eu
 cd "$(dirname "$0")/.."
-python=${PYTHON:-python3}
-flags="$("$python" csrc/ffi_build.py cflags) -Werror -DCORE_TEST_METHODS"
-
-# musl-gcc has musl's headers only. The kernel's are the same for each C library.
-headers=$(mktemp -d)
-trap 'rm -rf "$headers"' EXIT
-for name in linux asm asm-generic; do
-	for folder in /usr/include "/usr/include/$(gcc -print-multiarch)"; do
-		if [ -d "$folder/$name" ]; then ln -s "$folder/$name" "$headers/"; break; fi
-	done
-done
-
+flags="$("${PYTHON:-python3}" csrc/ffi_build.py cflags) -Werror -DCORE_TEST_METHODS"
 left_out=
-for compiler in "${CC:-gcc}" aarch64-linux-gnu-gcc i686-linux-gnu-gcc "musl-gcc -isystem $headers"; do
-	if ! command -v "${compiler%% *}" >/dev/null; then
-		left_out="$left_out ${compiler%% *}"
-		continue
-	fi
+
+compile() { # compile COMPILER [OPTION...]
 	for file in csrc/*.c csrc/test/*.c; do
-		# Flags and a compiler's options are words: no quotes.
-		$compiler $flags '-DCORE_HASH=""' '-DCORE_FLAGS=""' -c -o /dev/null "$file"
+		# shellcheck disable=SC2086 # the flags are words
+		"$@" $flags '-DCORE_HASH=""' '-DCORE_FLAGS=""' -c -o /dev/null "$file"
 	done
+}
+
+is_there() {
+	command -v "$1" >/dev/null || {
+		left_out="$left_out $1"
+		return 1
+	}
+}
+
+# shellcheck disable=SC2086 # CC may have options
+compile ${CC:-gcc}
+for compiler in aarch64-linux-gnu-gcc i686-linux-gnu-gcc; do
+	if is_there $compiler; then compile $compiler; fi
 done
-[ -z "$left_out" ] || echo "core not compiled by$left_out: not installed" >&2
+if is_there musl-gcc; then
+	# It has musl's headers only. The kernel's are the same for each C library.
+	headers=$(mktemp -d)
+	trap 'rm -rf "$headers"' EXIT
+	for name in linux asm asm-generic; do
+		for folder in /usr/include "/usr/include/$(musl-gcc -print-multiarch)"; do
+			if [ -d "$folder/$name" ]; then ln -s "$folder/$name" "$headers/"; break; fi
+		done
+	done
+	compile musl-gcc -isystem "$headers"
+fi
+[ -z "$left_out" ] || echo "the core was not compiled with$left_out: not installed" >&2
