@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -43,7 +44,8 @@ def is_complete(report: Report, run: Run) -> bool:
 def _facts(run: Run) -> list[tuple[str, str]]:
     header, machine = run.header, run.header["host"]
     measure = header["measure"]
-    rounds = sorted({sum(1 for s in run.samples if s.cell == cell.id) for cell in run.cells} - {0})
+    samples = Counter(sample.cell for sample in run.samples)
+    rounds = sorted({samples[cell.id] for cell in run.cells} - {0})
     return [
         ("date", str(datetime.fromisoformat(header["started"]))),
         ("kernel", f"{machine['kernel']} {machine['kernel_version']} {machine['arch']}"),
