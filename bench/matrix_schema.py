@@ -34,7 +34,15 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from bench.model import AXES, KindInfo, Measure, Rounds, Value, Vocabulary
+from bench.model import (
+    AXES,
+    LARGEST_INTEGER,
+    KindInfo,
+    Measure,
+    Rounds,
+    Value,
+    Vocabulary,
+)
 from bench.units import MOST_CPUS, DurationNs, bytes_between, parse_bytes, show
 
 _INT_MAX = 2**31 - 1  # tp_block_size, tp_block_nr, SO_SNDBUF: the kernel takes a positive int
@@ -468,7 +476,7 @@ class _Measure(_Strict):
         ),
     ] = _as_written({"min": 40, "max": 400})
     precision: Percent = _as_written("1%")
-    seed: Annotated[int, _whole(0, 2**63 - 1)] = 1
+    seed: Annotated[int, _whole(0, LARGEST_INTEGER)] = 1
     cpus: Annotated[
         tuple[int, ...] | None,
         PlainValidator(_cpus, json_schema_input_type=Literal["auto"] | list[_CpuNumber]),

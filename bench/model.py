@@ -16,6 +16,9 @@ from typing import Any
 Value = str | int | bool | dict[str, Any]
 """A canonical axis value; see the module's docstring."""
 
+LARGEST_INTEGER = 2**63 - 1
+"""That a run file has: one of any length may be too large for a float."""
+
 AXES = (
     "interface",
     "qdisc",

@@ -25,12 +25,10 @@ import msgspec
 from bench import interrupts, stats
 from bench.errors import BenchError, UsageError
 from bench.misfits import misfit
-from bench.model import AXES, Cell, Run, Sample
+from bench.model import AXES, LARGEST_INTEGER, Cell, Run, Sample
 
 FORMAT = 1
 """The version of the format; a reader refuses a newer one."""
-_MOST = 2**63 - 1
-"""The largest integer that is read: one of any length may be too large for a float."""
 
 T = TypeVar("T")
 
@@ -203,7 +201,7 @@ def read(path: Path) -> Run:
     return _run(path, records, _cut_off(path, lines))
 
 
-_Int = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
+_Int = Annotated[int, msgspec.Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
 
 
 class _SlimThread(msgspec.Struct):
@@ -376,7 +374,7 @@ _LINES: Mapping[str, type[msgspec.Struct]] = {
 def _bounded(digits: str) -> int:
     """An integer that can be computed with; refuses NaN and Infinity, too."""
     number = int(digits)
-    if abs(number) > _MOST:
+    if abs(number) > LARGEST_INTEGER:
         raise ValueError
     return number
 

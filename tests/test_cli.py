@@ -93,6 +93,14 @@ def test_a_seed_gives_the_order_of_the_slices(
     assert orders[0] == orders[1] != orders[2]
 
 
+def test_the_largest_seed_gives_a_run_that_can_be_read(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["run", bench.matrix(), "--results", bench.results, "--seed", 2**63 - 1]
+    assert inside(capsys, *arguments).code == 0
+    assert inside(capsys, "show", *bench.files()).code == 0
+
+
 def test_a_filter_keeps_the_cells_and_their_baselines(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -509,7 +517,10 @@ def test_a_bad_filter(
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["rum"], ["run"], ["run", "m.yaml", "--seed", "-1"], ["run", "m.yaml", "--format", "pdf"]],
+    [
+        *([], ["rum"], ["run"], ["run", "m.yaml", "--format", "pdf"]),
+        *(["run", "m.yaml", "--seed", seed] for seed in ("-1", str(2**63), "9" * 5000)),
+    ],
 )
 def test_a_bad_command_line_is_usage(
     capsys: pytest.CaptureFixture[str], arguments: list[str]

@@ -380,6 +380,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("measure: {precision: 1}", ["3:22: precision: 1 is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"]),
         ("measure: {precision: 0%}", ["3:22: precision: '0%' is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"]),
         ("measure: {seed: -1}", [f"3:17: seed: -1 is not allowed; write a whole number from 0 to {2**63 - 1}"]),
+        (f"measure: {{seed: {2**63}}}", [f"3:17: seed: {2**63} is not allowed; write a whole number from 0 to {2**63 - 1}"]),
         ("measure: {cpus: 1}", ["3:17: cpus: 1 is not allowed; write auto or a list ([1, 2])"]),
         ("measure: {cpus: [1, x]}", ["3:21: cpus: 'x' is not allowed; write a whole number from 0 to 8191"]),
         ("measure: {cpus: [1, 1]}", ["3:21: cpus: 1 repeats 1; write each value once"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
+from bench.model import LARGEST_INTEGER
 from bench.render import FORMATS
 from bench.stderr import say
 
@@ -84,8 +85,9 @@ def give_devices_back() -> None:
 
 
 def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
+    # Of more digits int() makes nothing.
+    if not (text.isdecimal() and len(text) < 100 and int(text) <= LARGEST_INTEGER):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {LARGEST_INTEGER}")
     return int(text)
 
 
