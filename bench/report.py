@@ -9,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench import stats
-from bench.errors import UsageError
+from bench import stats, store
 from bench.model import Report, Run
 from bench.privileges import Standing
 
@@ -20,7 +19,7 @@ def make_report(run: Run) -> Report:
 
     Raises UsageError when its header is not what a run begins with.
     """
-    try:
+    with store.looking_into(f"{run.path}:1"):
         matrix, precision = run.header["matrix"], float(run.header["measure"]["precision"])
         heading = Report(
             name=matrix["name"],
@@ -31,8 +30,6 @@ def make_report(run: Run) -> Report:
             baseline=matrix["baseline"],
             notes=tuple(_notes(run)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{run.path}:1: not the header of a run: {error!r}") from error
     return replace(heading, rows=tuple(stats.summarise(run, precision)))
 
 

@@ -145,6 +145,21 @@ def _resumable(
 ) -> Run:
     """The stored run, if what would be added to it is comparable with what it has."""
     earlier = store.read(target.path)
+    with store.looking_into(f"{target.path}:1"):
+        problems = _obstacles(earlier, matrix, planned, target, devices)
+    if problems:
+        raise UsageError(f"cannot resume {target.path}: {problems[0]}; start a new run")
+    return earlier
+
+
+def _obstacles(
+    earlier: Run,
+    matrix: Matrix,
+    planned: Plan,
+    target: Target,
+    devices: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Why what would be added to a run were not comparable with what it has."""
     known, standing = host.fingerprint(), privileges.standing()
     machine, measure = earlier.header["host"], earlier.header["measure"]
     seed = measure.get("seed", matrix.measure.seed)
@@ -170,9 +185,7 @@ def _resumable(
         problems.append(f"it ran on {_listed(cpus_then)}, not {_listed(cpus_now)}")
     for what, key in {"mitigation of": "mitigations", "sysctl": "sysctls"}.items():
         problems += _changed(what, machine.get(key, known[key]), known[key])
-    if problems:
-        raise UsageError(f"cannot resume {target.path}: {problems[0]}; start a new run")
-    return earlier
+    return problems
 
 
 def _listed(numbers: Sequence[int]) -> str:

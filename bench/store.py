@@ -10,6 +10,7 @@ import dataclasses
 import errno
 import fcntl
 import json
+import math
 import os
 import re
 import secrets
@@ -280,6 +281,20 @@ def read_rates(path: Path, text: bytes | None = None) -> Rates:
     )
 
 
+@contextmanager
+def looking_into(header: str) -> Iterator[None]:
+    """For code that takes more of a run's header for granted than ``read`` has checked.
+
+    Raises UsageError, where that is not there or is something else, with the place ``header``.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise UsageError(f"{header}: not the header of a run: {error} is missing") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{header}: not the header of a run: {error}") from error
+
+
 def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -297,17 +312,29 @@ def _cut_off(path: Path, lines: Sequence[object]) -> tuple[str, ...]:
 # Lines
 
 
-class _Values(msgspec.Struct):
-    """Of a cell; the other axes are only shown."""
+class _Options(msgspec.Struct):
+    """Of an axis value; the others are only shown."""
 
+    kind: str = ""
+
+
+class _Required(msgspec.Struct):
     method: str
     frame_size: int
     threads: int
 
 
+_AXES = [axis for axis in AXES if axis not in _Required.__struct_fields__]
+_Values = msgspec.defstruct(
+    "_Values",
+    [(axis, str | int | bool | _Options | None, None) for axis in _AXES],
+    bases=(_Required,),
+)
+
+
 class _Cell(msgspec.Struct):
     id: str
-    values: _Values
+    values: _Values  # type: ignore[valid-type]
 
 
 class _Matrix(msgspec.Struct):
@@ -379,7 +406,15 @@ def _bounded(digits: str) -> int:
     return number
 
 
-_decode = json.JSONDecoder(parse_int=_bounded, parse_constant=_bounded).decode
+def _finite(digits: str) -> float:
+    """A number with a point or an exponent; 1e999 would be infinite."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+_decode = json.JSONDecoder(parse_int=_bounded, parse_float=_finite, parse_constant=_bounded).decode
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import copy
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import cli, plan, store
+from bench import cli, matrix, plan, runner, store
+from bench.cli import options
 from bench.errors import UsageError
-from bench.model import AXES, Cell, Sample, ThreadSample
+from bench.model import AXES, DEFAULTS, Cell, Sample, ThreadSample
 from bench.render import FORMATS
+from tests.running import Quiet
 
 VETH = {"kind": "veth", "mtu": 1500, "peer": "stack"}
 TBF = {"kind": "tbf", "rate": 10**9, "burst": 65536, "limit": 65536}
@@ -27,9 +29,10 @@ CELLS = [
     Cell("c1", dict.fromkeys(AXES) | {"method": "sendto", "frame_size": 64, "threads": 1}),
     Cell(
         "c2",
-        dict.fromkeys(AXES)
+        DEFAULTS
         | {"method": "tx_ring", "frame_size": 1514, "threads": 1, "burst": 64, "ring": RING}
-        | {"interface": VETH, "qdisc": TBF, "sndbuf": {"bytes": 4096, "force": True}},
+        | {"interface": VETH, "qdisc": TBF, "sndbuf": {"bytes": 4096, "force": True}}
+        | {"replica": 2, "affinity": "free"},
     ),
 ]
 HEADER = {
@@ -112,10 +115,12 @@ VALUES = {
     "huge": 10**400,
     "fraction": 0.5,
     "inf": float("inf"),
+    "overflow": "1e999",
     "text": "x",
     "surrogate": "\ud800",
     "list": [1],
     "object": {"kind": 1},
+    "nested": {"kind": {"a": [1]}},
 }
 
 
@@ -140,9 +145,9 @@ def said_of(*arguments: str) -> tuple[int, list[str]]:
 
 
 class Files:
-    """A run as it was written, and one of which a line is edited."""
+    """A run as ``write`` writes it, and one of which a line is edited."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, write: Callable[[Path], list[dict[str, Any]]] = write) -> None:
         self.good, self._bad = folder / "good.jsonl", folder / "bad" / "bad.jsonl"
         self._bad.parent.mkdir()
         self.lines = write(self.good)
@@ -153,7 +158,7 @@ class Files:
         lines = [*self.lines]
         lines[number] = changed(lines[number], place, value)
         texts = (json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        self._bad.write_text("".join(texts))
+        self._bad.write_text("".join(texts).replace('"1e999"', "1e999"))
         return self._bad
 
 
@@ -173,6 +178,87 @@ def test_a_value_that_is_not_what_it_was_ends_in_a_table_or_in_one_line(
         code, said = said_of(*arguments)
         assert code in (0, 2, 3, 4)
         assert len(said) == (code == 2)
+
+
+class Unfinished(Files):
+    """A run that was interrupted here, of a matrix of two rounds that need no privilege."""
+
+    def __init__(self, folder: Path) -> None:
+        self.matrix = folder / "m.yaml"
+        axes = {"method": ["null"], "frame_size": [64, 1514]}
+        measure = {"window": "1ms", "rounds": 2}
+        content = {"name": "m", "axes": axes, "measure": measure, "baseline": {"frame_size": 64}}
+        self.matrix.write_text(json.dumps(content))
+        super().__init__(folder, self._interrupted)
+
+    def _interrupted(self, path: Path) -> list[dict[str, Any]]:
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        words = options.vocabulary()
+        of = matrix.load(self.matrix, words)
+        target = runner.Target(path)
+        runner.run(of, plan.make_plan(of, words), target, Quiet(interrupt, after=6))
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def resumed(self, path: Path) -> tuple[int, list[str]]:
+        return said_of("run", str(self.matrix), "--resume", str(path))
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Unfinished:
+    return Unfinished(tmp_path_factory.mktemp("unfinished"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_a_run_with_such_a_value_is_resumed_or_refused_in_one_line(
+    unfinished: Unfinished, data: st.DataObject
+) -> None:
+    number, place = data.draw(st.sampled_from(unfinished.places))
+    value = VALUES[data.draw(st.sampled_from([*VALUES]))]
+    code, said = unfinished.resumed(unfinished.edited(number, place, value))
+    assert code in (0, 2, 4)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (("host",), "'host' is missing"),
+        (("host", "kernel_version"), "'kernel_version' is missing"),
+        (("measure", "precision"), "'precision' is missing"),
+        (("started",), "'started' is missing"),
+    ],
+)
+def test_a_run_that_could_not_be_shown_is_not_resumed(
+    unfinished: Unfinished, place: tuple[str, ...], said: str
+) -> None:
+    bad = unfinished.edited(0, place, REMOVED)
+    before = bad.read_bytes()
+    code, lines = unfinished.resumed(bad)
+    assert (code, lines) == (2, [f"bench: {bad}:1: not the header of a run: {said}"])
+    assert bad.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("cells", 1, "values", "replica"), [1]),
+        (("cells", 1, "values", "sndbuf"), [{"kind": 1}]),
+        (("cells", 1, "values", "interface", "kind"), {"a": 1}),
+        (("cells", 1, "values", "qdisc", "kind"), [1]),
+        (("devices", "eth1", "speed_mbit"), "1e999"),
+    ],
+)
+def test_what_no_axis_and_no_number_is_like_is_refused_with_its_line(
+    files: Files, place: tuple[Any, ...], value: object
+) -> None:
+    bad = files.edited(0, place, value)
+    for arguments in (["show", str(bad)], ["compare", str(files.good), str(bad)]):
+        code, (line,) = said_of(*arguments, "--format", "json")
+        assert code == 2
+        assert line.startswith(f"bench: {bad}:1: not a line of ")
 
 
 @pytest.mark.parametrize(

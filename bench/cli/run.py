@@ -50,6 +50,7 @@ def execute(args: argparse.Namespace) -> int:
         target = runner.Target(store.new_run_path(folder))
     else:
         path = store.latest_unfinished(folder) if args.resume == LATEST else args.resume
+        report.make_report(store.read(path))  # what cannot be shown is known before it is measured
         target = runner.Target(path, resume=True, seed=args.seed)
     options.check_output(args, [args.matrix, target.path])
     options.give_devices_back()
