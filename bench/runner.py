@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -114,6 +115,7 @@ def _header(
 ) -> dict[str, Any]:
     core, measure = native.info(), matrix.measure
     return {
+        "id": secrets.token_hex(8),
         "started": _now(),
         "matrix": {
             "name": matrix.name,

@@ -234,6 +234,18 @@ class Rates:
     ns_per_frame: Mapping[str, list[float]]
     warnings: tuple[str, ...]
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What only copies of one run have in common, wherever they are and however far it got.
+
+        Runs of older versions have no id: they are told apart by when and where they began.
+        """
+        if id_ := self.header.get("id"):
+            return (id_,)
+        matrix, host, measure = (self.header.get(key, {}) for key in ("matrix", "host", "measure"))
+        at = self.header.get("started"), host.get("hostname"), measure.get("seed")
+        return (*map(str, at), matrix["name"])
+
 
 def read_rates(path: Path, text: bytes | None = None) -> Rates:
     """The figures of a run, several times faster and smaller than ``read``.
@@ -363,6 +375,7 @@ class _Header(msgspec.Struct):
     matrix: _Matrix
     cells: list[_Cell]
     baselines: dict[str, str]
+    id: str = ""
     calibration: list[_Cell] = []
     thresholds: dict[str, float] = {}
     measure: _Measure = msgspec.field(default_factory=_Measure)

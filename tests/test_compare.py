@@ -7,8 +7,9 @@ import itertools
 import json
 import os
 import random
+import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,11 +148,15 @@ def write(
     rounds: int = 20,
     calibration: Sequence[Cell] = (),
 ) -> Path:
-    """A run file; its cells take alike long for a frame, the calibration cells 2, 3, ... times."""
+    """A run file; its cells take alike long for a frame, the calibration cells 2, 3, ... times.
+
+    The run is another one than those in all other places.
+    """
     generator = random.Random(path.name)
     times = dict.fromkeys(CELLS, 1) | {cell.id: n for n, cell in enumerate(calibration, 2)}
     with store.RunWriter(path) as writer:
-        writer.header({**(header or HEADER), "baselines": {}}, CELLS.values(), calibration)
+        header = {"id": str(path), **(header or HEADER), "baselines": {}}
+        writer.header(header, CELLS.values(), calibration)
         for round_ in range(rounds):
             for cell, cost in times.items():
                 wall = round(10_000_000 * cost * factor * generator.gauss(1, 0.002))
@@ -202,9 +207,50 @@ def test_a_run_is_not_compared_with_itself(
     link.symlink_to(run_)
     for a in (run_, tmp_path, link, tmp_path / "*.jsonl"):
         assert cli.main(["compare", str(a), str(run_)]) == 2
-        named = link if a == link else run_
+        named = f"{link} (also {run_})" if a == link else run_
         said = f"bench: {named} is in A and in B; name runs that are in one of them only\n"
         assert capsys.readouterr() == ("", said)
+
+
+def old(path: Path) -> Path:
+    """The same as a version wrote it that gave runs no id."""
+    header, rest = path.read_text().split("\n", 1)
+    record = json.loads(header)
+    id_ = record.pop("id")
+    record |= {"started": "2026-01-01T00:00:00+00:00", "measure": {"seed": 1}}
+    record["host"]["hostname"] = Path(id_).stem
+    path.write_text(json.dumps(record) + "\n" + rest)
+    return path
+
+
+@pytest.mark.parametrize("made", [lambda path: path, old])
+def test_a_copy_is_the_run_that_it_is_a_copy_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], made: Callable[[Path], Path]
+) -> None:
+    """Copies agree to the last digit: they would make any difference certain."""
+    a = made(write(tmp_path / "a.jsonl", 1.0))
+    b = made(write(tmp_path / "b.jsonl", 1.02))
+    assert cli.main(["compare", str(a), str(b)]) == 4
+    alone = capsys.readouterr()
+    copy = Path(shutil.copy(a, tmp_path / "copy.jsonl"))
+    shutil.copy(b, tmp_path / "copy of b.jsonl")
+    assert cli.main(["compare", str(a), str(b)]) == 4
+    assert capsys.readouterr() == alone
+    whole = copy.read_bytes()
+    a.write_bytes(b"".join(whole.splitlines(keepends=True)[:-9]))  # one that was interrupted
+    (tmp_path / "side").mkdir()
+    for run_ in (a, copy):
+        shutil.move(run_, tmp_path / "side")
+    assert cli.main(["compare", str(tmp_path / "side"), str(b)]) == 4
+    both = capsys.readouterr()
+    told = alone.out.replace(str(a), str(tmp_path / "side/copy.jsonl"))
+    assert both.out.split() == told.split()  # however it was wrapped
+    side = tmp_path / "side"
+    said = f"bench: {side}/copy.jsonl is the same run as {side}/a.jsonl: it counts once\n"
+    assert both.err == said
+    assert cli.main(["compare", str(side / "a.jsonl"), str(side / "copy.jsonl")]) == 2
+    said = f"{side}/a.jsonl (also {side}/copy.jsonl) is in A and in B"
+    assert capsys.readouterr().err.startswith(f"bench: {said}; ")
 
 
 @pytest.mark.parametrize(
@@ -374,13 +420,21 @@ def test_a_revision_of_git_and_what_it_does_not_have(
     git("commit", "--quiet", "--message=before")
     write(tmp_path / "b.jsonl", 1.0)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["compare", "HEAD:a.jsonl", "a.jsonl"]) == 0  # the file may be another now
-    assert cli.main(["compare", "HEAD:a.jsonl", "HEAD:a.jsonl"]) == 2
+    for other in ("a.jsonl", "HEAD:a.jsonl"):
+        assert cli.main(["compare", "HEAD:a.jsonl", other]) == 2
+        assert "a.jsonl is in A and in B" in capsys.readouterr().err
+    path.unlink()
+    write(tmp_path / "a.jsonl", 1.0, HEADER | {"id": "the file is another run now"})
+    assert cli.main(["compare", "HEAD:a.jsonl", "a.jsonl"]) == 0
     path.unlink()
     assert cli.main(["compare", "HEAD:a.jsonl", "b.jsonl"]) == 4
     assert "4 cells: 4 inconclusive" in capsys.readouterr().out
     assert cli.main(["compare", "HEAD:b.jsonl", "b.jsonl"]) == 2
     assert "HEAD:b.jsonl: fatal: path 'b.jsonl' exists on disk, but not" in capsys.readouterr().err
+    written = tmp_path / "x:y"
+    assert cli.main(["compare", "--", f"--output={written}", "b.jsonl"]) == 2
+    assert capsys.readouterr().err.startswith(f"bench: --output={written}: ")
+    assert not written.exists()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert cli.main(["compare", "HEAD:a.jsonl", "b.jsonl"]) == 2
     assert f"git does not run here: {os.strerror(errno.ENOENT)}" in capsys.readouterr().err

@@ -68,10 +68,10 @@ def execute(args: argparse.Namespace) -> int:
     from bench.render.comparison import render
 
     sources_a, sources_b = _sources(args.a), _sources(args.b)
-    _refuse_overlap(sources_a, sources_b)
     read = [path for path, _ in (*sources_a, *sources_b)]
     options.check_output(args, [*read, *_beside(read[0])])
-    rates_a, rates_b = _read(sources_a), _read(sources_b)
+    rates_a, rates_b = _distinct(_read(sources_a)), _distinct(_read(sources_b))
+    _refuse_overlap(rates_a, rates_b)
     sides = [*rates_a, *rates_b]
     if args.normalise and (reason := compare.uncalibrated(sides)):
         raise UsageError(f"--normalise: {reason}")
@@ -154,13 +154,31 @@ def _sources(text: str) -> list[Source]:
     return found
 
 
-def _refuse_overlap(a: list[Source], b: list[Source]) -> None:
+def _distinct(runs: list[Rates]) -> list[Rates]:
+    """Each run once, and of its copies the one that got farthest: copies agree, which would be
+    taken for how little runs differ."""
+    found: dict[object, Rates] = {}
+    for run in runs:
+        kept = found.setdefault(run.identity, run)
+        if kept is not run:
+            say(f"{run.path} is the same run as {kept.path}: it counts once")
+            found[run.identity] = max(kept, run, key=_slices)
+    return [*found.values()]
+
+
+def _slices(run: Rates) -> int:
+    return sum(map(len, run.pps.values()))
+
+
+def _refuse_overlap(a: list[Rates], b: list[Rates]) -> None:
     """Raise UsageError where a run is on both sides: it would be told to be as it is."""
     from bench.errors import UsageError
 
-    of_b = {(path.resolve(), content) for path, content in b}
-    if both := [path for path, content in a if (path.resolve(), content) in of_b]:
-        raise UsageError(f"{both[0]} is in A and in B; name runs that are in one of them only")
+    of_b = {run.identity: run.path for run in b}
+    for run in a:
+        if path := of_b.get(run.identity):
+            name = run.path if run.path == path else f"{run.path} (also {path})"
+            raise UsageError(f"{name} is in A and in B; name runs that are in one of them only")
 
 
 def _read(sources: list[Source]) -> list[Rates]:
@@ -195,7 +213,8 @@ def _at_revision(text: str) -> Source | None:
     if not colon or not revision or Path(text).exists():
         return None
     try:
-        shown = subprocess.run(["git", "show", text], capture_output=True, check=False)
+        command = ["git", "show", "--end-of-options", text]
+        shown = subprocess.run(command, capture_output=True, check=False)
     except OSError as error:
         raise UsageError(f"{text}: git does not run here: {error.strerror}") from error
     if shown.returncode != 0:
@@ -214,17 +233,18 @@ def _history(sides: list[Rates], normalise: bool) -> list[RunFigures]:
     from bench import compare, store
     from bench.errors import UsageError
 
-    taken = {Path(run.path).resolve() for run in sides}
+    taken = {run.identity for run in sides}
     found: list[RunFigures] = []
     for path in _beside(Path(sides[0].path)):
-        if path.resolve() in taken or len(found) == MOST_HISTORY:
-            continue
+        if len(found) == MOST_HISTORY:
+            break
         try:
             run = store.read_rates(path)
         except UsageError:
             continue
-        if normalise and compare.uncalibrated([*sides, run]):
+        if run.identity in taken or (normalise and compare.uncalibrated([*sides, run])):
             continue
+        taken.add(run.identity)
         if compare.is_alike(run.header, sides[0].header):
             found.append(compare.figures_of(run, normalise))
     return found
