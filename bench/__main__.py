@@ -9,8 +9,7 @@ def main() -> int:
     with interrupts.exiting():  # a Ctrl-C may come while the rest is imported, a tenth of a second
         from bench import cli, privileges
 
-        privileges.settle()
-        return cli.main()
+        return cli.main(first=privileges.settle)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.errors import BenchError
 from bench.machine import CPU, Machine, cpu_words
 
 # What the kernel tells
@@ -252,7 +253,7 @@ def kept_off(senders: Sequence[int]) -> Iterator[None]:
 
     Where there are no others they share that of the last sender, which the fewest cells use.
     """
-    before = {tid: os.sched_getaffinity(tid) for tid in _threads()}
+    before = _masks()
     others = os.sched_getaffinity(0) - set(senders) or {senders[-1]}
     _place(dict.fromkeys(before, others))
     try:
@@ -263,7 +264,21 @@ def kept_off(senders: Sequence[int]) -> Iterator[None]:
 
 
 def _threads() -> list[int]:
-    return [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    """Raises BenchError where they have other numbers in /proc."""
+    tids = [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    if os.getpid() not in tids:
+        raise BenchError(
+            "/proc shows another PID namespace than this process is in: mount -t proc proc /proc"
+        )
+    return tids
+
+
+def _masks() -> dict[int, set[int]]:
+    masks = {}
+    for tid in _threads():
+        with suppress(ProcessLookupError):  # it has ended
+            masks[tid] = os.sched_getaffinity(tid)
+    return masks
 
 
 def _place(masks: Mapping[int, set[int]]) -> None:

@@ -1,5 +1,10 @@
 """The exceptions that the command line turns into one line and an exit code."""
 
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
 
 class BenchError(Exception):
     """Something failed that is not the user's doing; exit code 1."""
@@ -31,3 +36,38 @@ class CoreError(BenchError):
 
 class WorkerDied(BenchError):
     """The worker process ended without being asked to."""
+
+
+_REMEDIES = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise fs.file-max, or close what has files open",
+    errno.ENOMEM: "free some memory",
+}
+
+
+def remedy(error: OSError) -> str:
+    """What helps against what the system refused; empty where only its own words say more."""
+    if error.errno == errno.ENOENT and not _is_somewhere():
+        return "the present folder was deleted: cd to one that is there"
+    return _REMEDIES.get(error.errno or 0, "")
+
+
+def told(error: OSError) -> str:
+    """What the system refused, in its words and without its number, and what helps."""
+    return "; ".join(filter(None, [error.strerror or str(error), remedy(error)]))
+
+
+def told_with_place(error: OSError) -> str:
+    """For an error that nobody foresaw: after the file that it is about, if it is about one."""
+    return f"{error.filename}: {told(error)}" if error.filename else told(error)
+
+
+def _is_somewhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import cpus
+from bench.errors import BenchError
 from bench.machine import Machine
 
 VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
+FEWEST_FILES = 64
 SYSCTLS = (
     "net.core.wmem_default",
     "net.core.wmem_max",
@@ -65,8 +67,16 @@ def available_memory() -> int:
 
 
 def raise_file_limit() -> None:
-    """Let this process and its children open as many files as they may: each socket is one."""
+    """Let this process and its children open as many files as they may: each socket is one.
+
+    Raises BenchError where not even a small run could be set up.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < FEWEST_FILES:
+        raise BenchError(
+            f"at most {most} files may be open here, and setting up takes {FEWEST_FILES}: "
+            "raise the limit (ulimit -n)"
+        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 

@@ -67,7 +67,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def settle() -> None:
-    """At the start of the process: keep what it needs, or what it takes to gain that."""
+    """At the start of the process: keep what it needs, or what it takes to gain that.
+
+    Raises BenchError where /proc is missing, without which nobody knows what this process is.
+    """
+    if not Path("/proc/self").exists():
+        raise BenchError("/proc is not there, which bench reads: mount -t proc proc /proc")
     shed(CONTROLLER if is_enough() else CONTROLLER | {Capability.CAP_SETFCAP})
 
 

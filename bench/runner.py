@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench import cpus, host, interrupts, native, plan, privileges, stats, store
-from bench.errors import BenchError, NotAllowed, UsageError, WorkerDied
+from bench.errors import BenchError, NotAllowed, UsageError, WorkerDied, told_with_place
 from bench.model import Cell, Matrix, Run, Sample
 from bench.plan import Plan
 from bench.topology import Topology, entered
@@ -90,10 +90,11 @@ def run(
         except KeyboardInterrupt:
             end = "interrupted"
         except (BenchError, OSError) as error:
+            reason = told_with_place(error) if isinstance(error, OSError) else error
             if session.is_empty and earlier is None:
                 writer.discard()
             else:
-                writer.end(f"failed: {error}", wall_s=round(time.monotonic() - started, 3))
+                writer.end(f"failed: {reason}", wall_s=round(time.monotonic() - started, 3))
             raise
         writer.end(
             end,

@@ -24,7 +24,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from bench import interrupts, stats
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError, remedy, told
 from bench.misfits import misfit
 from bench.model import AXES, LARGEST_INTEGER, Cell, Run, Sample
 
@@ -60,7 +60,7 @@ class RunWriter:
     """
 
     def __init__(self, path: Path, append: bool = False) -> None:
-        self.path = path
+        self.path, self._append = path, append
         try:
             if append and not path.is_file():
                 reason = os.strerror(errno.EISDIR if path.is_dir() else errno.ENOENT)
@@ -85,10 +85,10 @@ class RunWriter:
             pass  # a file system without locks
 
     def _cannot(self, error: OSError) -> BenchError:
-        return BenchError(
-            f"cannot write results to {self.path}: {error.strerror}; "
-            "make room or choose another folder with --results"
-        )
+        elsewhere = "start a new run" if self._append else "choose another folder"
+        ways = filter(None, [remedy(error), f"{elsewhere} with --results"])
+        said = f"cannot write results to {self.path}: {error.strerror}"
+        return BenchError(f"{said}; {' or '.join(ways)}")
 
     def write(self, type_: str, record: Mapping[str, Any]) -> None:
         line = json.dumps({"type": type_, **record}, separators=(",", ":"), ensure_ascii=False)
@@ -537,7 +537,7 @@ def write_text(path: Path, text: str) -> None:
         else:
             _replace(path, text)
     except OSError as error:
-        raise BenchError(f"cannot write {path}: {error.strerror}") from error
+        raise BenchError(f"cannot write {path}: {told(error)}") from error
 
 
 def check_writable(path: Path) -> None:
@@ -547,7 +547,7 @@ def check_writable(path: Path) -> None:
             with _beside(path) as temporary:
                 temporary.touch()
     except OSError as error:
-        raise BenchError(f"cannot write {path}: {error.strerror}") from error
+        raise BenchError(f"cannot write {path}: {told(error)}") from error
 
 
 def _is_special(path: Path) -> bool:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,16 @@ import pytest
 from bench import store
 from bench.cli import main
 from bench.render import FORMATS
-from tests.running import ROOT, UNPRIVILEGED, Bench, Outcome, ended, needs_setpriv, wait_for
+from tests.running import (
+    ROOT,
+    UNPRIVILEGED,
+    Bench,
+    Outcome,
+    ended,
+    needs_root,
+    needs_setpriv,
+    wait_for,
+)
 
 ROUNDS = 40
 CPUS = sorted(os.sched_getaffinity(0))
@@ -570,7 +579,8 @@ def test_where_results_cannot_be_stored_nothing_is_measured(
     for folder in (matrix, matrix / "x", Path("/proc/results")):
         (line,) = complaints(capsys, "run", matrix, "--results", folder, code=1)
         assert line.startswith(f"cannot write results to {folder}/")
-        assert line.endswith("; make room or choose another folder with --results")
+        assert line.endswith("; choose another folder with --results")
+        assert "make room" not in line
 
 
 @pytest.mark.parametrize("limit", [100, 20_000])
@@ -586,7 +596,8 @@ def test_a_disk_that_gets_full_costs_no_result(
     assert outcome.code == 1
     assert len(outcome.complaints) == 1
     assert "cannot write results to " in outcome.err
-    assert "make room or choose another folder" in outcome.err
+    helps = "raise the limit of a file's size (ulimit -f) or choose another folder with --results"
+    assert outcome.err.endswith(f"; {helps}\n")
     if limit < 1000:  # not even the first line
         assert not bench.results.exists()
         return
@@ -625,7 +636,7 @@ def test_an_output_that_fails_hides_not_where_the_run_is(
     arguments = ["run", bench.matrix(), "--results", bench.results, "--output", "/dev/full"]
     assert complaints(capsys, *arguments, code=1) == [
         f"stored in {bench.files()[0]}",
-        "cannot write /dev/full: No space left on device",
+        "cannot write /dev/full: No space left on device; make room",
     ]
     assert bench.stored().end == "done"
 
@@ -676,16 +687,19 @@ def test_an_output_that_is_no_regular_file_is_written_to_and_not_replaced(
 # Streams
 
 
-def in_shell(bench: Bench, line: str) -> Outcome:
+def in_shell(bench: Bench, line: str, prefix: Sequence[str] = ()) -> Outcome:
     """A line of bash in which $bench stands for the command."""
     process = subprocess.run(
-        ["bash", "-c", line.replace("$bench", '"$python" -m bench')],
+        [*prefix, "bash", "-c", line.replace("$bench", '"$python" -m bench')],
         cwd=bench.folder,
         env=bench.environment | {"python": sys.executable},
         capture_output=True,
         text=True,
     )
     return Outcome(process.returncode, process.stdout, process.stderr)
+
+
+FULL = f"bench: cannot write to stdout: {os.strerror(errno.ENOSPC)}; make room\n"
 
 
 def test_a_reader_that_has_gone(bench: Bench) -> None:
@@ -700,7 +714,11 @@ def test_a_reader_that_has_gone(bench: Bench) -> None:
     ("line", "code", "said"),
     [
         ("$bench run m.yaml | head -1; exit ${PIPESTATUS[0]}", 0, "stored in "),
-        ("$bench plan m.yaml >/dev/full", 1, os.strerror(errno.ENOSPC)),
+        ("$bench plan m.yaml >/dev/full", 1, FULL),
+        ("$bench plan m.yaml --cells >/dev/full", 1, FULL),
+        ("$bench schema >/dev/full", 1, FULL),
+        ("$bench methods >/dev/full", 1, FULL),
+        ("$bench doctor >/dev/full", 1, FULL),
         ("$bench run m.yaml >&-", 0, "stored in "),
         ("$bench run m.yaml 2>&-", 0, ""),
         ("$bench run m.yaml 2>/dev/full", 0, ""),
@@ -719,6 +737,66 @@ def test_streams_that_are_closed_full_or_narrow(
     assert outcome.code == code
     assert len(outcome.complaints) == (1 if said else 0)
     assert said in outcome.err
+
+
+# What the machine does not give
+
+
+@pytest.mark.parametrize("verb", ["run", "doctor"])
+def test_too_few_files_are_known_before_anything_is_set_up(bench: Bench, verb: str) -> None:
+    matrix = bench.matrix({"method": ["sendto"], "interface": ["lo"]})
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
+
+    outcome = bench(verb, matrix, preexec_fn=few)
+    said = "at most 12 files may be open here, and setting up takes 64: raise the limit (ulimit -n)"
+    assert (outcome.code, outcome.complaints) == (1, [said])
+    assert not bench.results.exists()
+
+
+def test_a_present_folder_that_was_deleted(bench: Bench) -> None:
+    matrix = bench.matrix()
+    gone = bench.folder / "gone"
+    gone.mkdir()
+    for arguments in (["run", matrix], ["show", "x.jsonl", "--output", "x"]):
+        line = f"cd gone; rmdir ../gone; $bench {' '.join(map(str, arguments))}"
+        outcome = in_shell(bench, line)
+        gone.mkdir()
+        assert (outcome.code, len(outcome.complaints)) == (1, 1)
+        assert "; the present folder was deleted: cd to one that is there" in outcome.err
+        assert "Errno" not in outcome.err
+
+
+@needs_root
+@pytest.mark.parametrize("verb", ["run", "plan", "show", "compare", "methods", "doctor", "schema"])
+def test_without_proc_every_verb_is_one_line(bench: Bench, verb: str) -> None:
+    bench.matrix()
+    arguments = {"run": ["m.yaml"], "plan": ["m.yaml"], "show": ["a"], "compare": ["a", "b"]}
+    line = f"mount -t tmpfs none /proc; $bench {verb} {' '.join(arguments.get(verb, []))}"
+    outcome = in_shell(bench, line, prefix=["unshare", "--mount"])
+    said = "/proc is not there, which bench reads: mount -t proc proc /proc"
+    assert (outcome.code, outcome.complaints) == (1, [said])
+
+
+@needs_root
+def test_the_proc_of_another_pid_namespace_is_told(bench: Bench) -> None:
+    matrix = bench.matrix()
+    outcome = bench("run", matrix, prefix=["unshare", "--pid", "--fork"])
+    said = "/proc shows another PID namespace than this process is in: mount -t proc proc /proc"
+    assert (outcome.code, outcome.complaints) == (1, [said])
+    assert not bench.results.exists()
+
+
+@needs_root
+def test_where_no_thread_may_be_started_cells_are_closed_all_the_same(bench: Bench) -> None:
+    """Another user than root, whom no limit of processes holds; he may read the checkout."""
+    user = ["setpriv", "--reuid=65534", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    limited = ["bash", "-c", 'ulimit -u 2; exec "$@"', "bash"]
+    outcome = bench("run", bench.matrix(), prefix=[*user, *limited])
+    assert outcome.code in (0, 4)  # the sender is a thread, too
+    assert outcome.complaints == [f"stored in {bench.files()[0].relative_to(bench.folder)}"]
+    assert bench.stored().end == "done"
 
 
 class Terminal:
@@ -852,7 +930,7 @@ def test_a_results_folder_of_somebody_else(bench: Bench) -> None:
     outcome = bench("run", matrix, prefix=UNPRIVILEGED)
     assert outcome.code == 1
     assert len(outcome.complaints) == 1
-    assert f"{os.strerror(errno.EACCES)}; make room or choose another folder" in outcome.err
+    assert f"{os.strerror(errno.EACCES)}; choose another folder with --results" in outcome.err
 
 
 @needs_setpriv

@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         store.RunWriter(tmp_path / "file" / "r.jsonl")
     assert str(caught.value) == (
         f"cannot write results to {tmp_path}/file/r.jsonl: {os.strerror(errno.EEXIST)}; "
-        "make room or choose another folder with --results"
+        "choose another folder with --results"
     )
 
 

@@ -6,14 +6,15 @@ Modules of verbs import what is heavy inside ``execute`` only: ``bench --help`` 
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bench import interrupts
 from bench.cli import compare, doctor, methods, plan, run, schema, show
-from bench.errors import BenchError
+from bench.errors import BenchError, told, told_with_place
 from bench.stderr import say
 
 COMMANDS = {
@@ -27,6 +28,7 @@ COMMANDS = {
 }
 """By name, in the order of the help: each has HELP, ``add_arguments`` and ``execute``."""
 
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 EPILOG = (
     "exit codes: 0 fine, 1 failure, 2 usage or bad input, 3 regression, "
     "4 inconclusive or missing cells, 130 interrupted"
@@ -49,10 +51,12 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command: its exit code. Expected errors are one line each on stderr."""
+def main(arguments: Sequence[str] | None = None, first: Callable[[], object] = lambda: None) -> int:
+    """Run one command, and something before it: its exit code. Expected errors are one line each
+    on stderr."""
     _mend_streams()
     try:
+        first()
         args = parser().parse_args(arguments)
         code: int = args.execute(args)
         sys.stdout.flush()
@@ -67,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:  # stdout on a full disk, a limit of the machine
         _drop_output()
-        say(str(error))
+        # Whoever writes a file says which it was: what has no name is stdout.
+        is_stdout = error.filename is None and error.errno in UNWRITTEN
+        say(f"cannot write to stdout: {told(error)}" if is_stdout else told_with_place(error))
         return 1
 
 

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Findings are information: the exit code is 0 whatever they are."""
-    from bench import cpus, doctor, interrupts, privileges, trial
+    from bench import cpus, doctor, host, interrupts, privileges, trial
     from bench.errors import UsageError
     from bench.plan import needs_of
 
@@ -59,6 +59,7 @@ def execute(args: argparse.Namespace) -> int:
         options.give_devices_back()
         findings = doctor.examine(machine, planned.cpus, needs_of(planned))
         if planned.topologies:
+            host.raise_file_limit()
             privileges.gain()  # not before: the host's own network is out of sight then
         with interrupts.raising():  # a device that was borrowed has to be given back
             refused = trial.unrunnable(planned, options.allowed(args))
