@@ -19,11 +19,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -31,7 +31,7 @@ from bench import native, privileges
 from bench.capture import FrameCheck
 from bench.counters import Accounting, CounterReader, Counters, CpuReader, account, settle
 from bench.cpus import CpuTime
-from bench.errors import BenchError, WorkerDied
+from bench.errors import BenchError, WorkerDied, told, told_with_place
 from bench.model import Cell, Sample
 from bench.native import Endpoint, OpenCell, Slice, SlicePlan
 from bench.topology import Topology, entered
@@ -139,10 +139,22 @@ class _Cells:
     def close_all(self) -> None:
         """Many at a time: each packet socket's close waits for an RCU grace period of its own
         (net/packet/af_packet.c, ``packet_release``), some 15 ms; at a process' end, too."""
-        with ThreadPoolExecutor(CLOSED_AT_A_TIME) as pool:
-            for _, _, opened in self._open.values():
-                pool.submit(opened.close)
+        left = [opened for _, _, opened in self._open.values()]
         self._open.clear()
+
+        def close_some() -> None:
+            with suppress(IndexError):  # another thread had the last one
+                while left:
+                    left.pop().close()
+
+        threads = [Thread(target=close_some) for _ in left[1:CLOSED_AT_A_TIME]]
+        with suppress(RuntimeError):  # no more threads (ulimit -u): those that there are close all
+            for thread in threads:
+                thread.start()
+        close_some()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
 
     def run(self, request: RunSlice) -> Sample:
         cell, topology, opened = self._open[request.cell]
@@ -248,6 +260,8 @@ def _attempt(act: Callable[[], object]) -> object:
         return act()
     except BenchError as error:
         return Failure(str(error))
+    except OSError as error:
+        return Failure(told_with_place(error))
     except Exception as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
         return Failure(
@@ -311,7 +325,9 @@ class Worker:
                     start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
                 )
             except OSError as error:
-                raise BenchError(f"cannot start the worker {sys.executable}: {error}") from error
+                raise BenchError(
+                    f"cannot start the worker {sys.executable}: {told(error)}"
+                ) from error
             self._connection = Connection(ours.detach())
         self._setup = setup
         plan = setup.slice_plan
