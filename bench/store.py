@@ -526,6 +526,16 @@ def _cells(rows: Iterable[Mapping[str, Any]]) -> tuple[Cell, ...]:
     return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in AXES}) for row in rows)
 
 
+def is_run(path: Path) -> bool:
+    """Whether a file begins as a run does."""
+    if not path.is_file():  # to open a pipe would be to wait
+        return False
+    with suppress(OSError, UsageError), path.open("rb") as file:
+        line = file.readline().decode(errors="replace")
+        return _Record.of(path, 1, line).kind == "run"
+    return False
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole file or none: to a name beside it first. Raises BenchError.
 
@@ -545,7 +555,7 @@ def check_writable(path: Path) -> None:
     try:
         if not _is_special(path):  # to open a pipe would be to write to it
             with _beside(path) as temporary:
-                temporary.touch()
+                temporary.touch(exist_ok=False)
     except OSError as error:
         raise BenchError(f"cannot write {path}: {told(error)}") from error
 
@@ -556,7 +566,8 @@ def _is_special(path: Path) -> bool:
 
 def _replace(path: Path, text: str) -> None:
     with _beside(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
+        with open(temporary, "x", encoding="utf-8", errors="replace") as file:
+            file.write(text)
         temporary.replace(os.path.realpath(path))  # a link keeps pointing to its file
 
 
@@ -564,7 +575,8 @@ def _replace(path: Path, text: str) -> None:
 def _beside(path: Path) -> Iterator[Path]:
     """A name in the folder of a file, or of what a link points to; nothing is left under it."""
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    # Not to be guessed, or somebody could put a link there to what is not his.
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     with interrupts.held():
         try:
             yield temporary

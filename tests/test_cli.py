@@ -664,6 +664,79 @@ def test_an_output_takes_the_place_of_nothing_that_is_read_or_stored(
     assert [file.read_bytes() for file in (matrix, *bench.files())] == before
 
 
+def test_a_table_takes_the_place_of_no_run_whatever_it_is_called(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = bench.matrix()
+    for _ in range(2):
+        assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
+    path, other = bench.files()
+    path.write_text(path.read_text().rpartition('{"type":"end"')[0])
+    copy = bench.folder / "copy.md"
+    shutil.copy(path, copy)
+    elsewhere = bench.folder / "other"
+    shutil.copy(other, elsewhere)
+    before = copy.read_bytes(), elsewhere.read_bytes()
+    said = f"--resume {copy}: its table could take its place; name a .jsonl file"
+    assert complaints(capsys, "run", matrix, "--resume", copy) == [said]
+    said = f"--output {elsewhere}: the table would replace it; name another file"
+    assert complaints(capsys, "show", other, "--output", elsewhere) == [said]
+    assert (copy.read_bytes(), elsewhere.read_bytes()) == before
+
+
+@pytest.mark.parametrize("whose", [b"# my notes\n", b'{"type":"run","format":1}\n', b"\xff"])
+def test_what_is_beside_a_run_and_not_its_table_stays(
+    bench: Bench, capsys: pytest.CaptureFixture[str], whose: bytes
+) -> None:
+    matrix = bench.matrix()
+    assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
+    (path,) = bench.files()
+    path.write_text(path.read_text().rpartition('{"type":"end"')[0])
+    table = path.with_suffix(".md")
+    own = table.read_text()
+    table.write_bytes(whose)
+    resumed = inside(capsys, "run", matrix, "--resume", path)
+    said = f"{table} is no table of this run and stays as it is; the run is complete, for its table"
+    again = f"bench show {path} --format markdown --output FILE"
+    assert (resumed.code, resumed.complaints) == (0, [f"stored in {path}", f"{said}: {again}"])
+    assert "frame_size" in resumed.out
+    assert table.read_bytes() == whose
+    path.write_text(path.read_text().rpartition('{"type":"end"')[0])
+    table.write_text(own.replace("done", "killed"))
+    assert len(inside(capsys, "run", matrix, "--resume", path).complaints) == 1
+    assert table.read_text() == inside(capsys, "show", path, "--format", "markdown").out
+
+
+@needs_root
+def test_a_disk_that_is_full_for_the_table_costs_the_table_beside_the_run_alone(
+    bench: Bench,
+) -> None:
+    """A limit of a file's size cannot stand in for it: the run is larger than its table."""
+    axes = {"method": ["null"], "frame_size": list(range(64, 214))}  # a table of 20 KiB
+    matrix = bench.matrix(axes, rounds=1)
+    fill = (
+        "mkdir -p results; mount -t tmpfs -o size=1m none results; $bench plan m.yaml >/dev/null; "
+        # Room for two pages more than a run takes, which is known only when it is written.
+        "$bench run m.yaml >/dev/null 2>&1; used=$(du -k results/*/*/*.jsonl | cut -f1); "
+        "rm results/*/*/*; mount -o remount,size=$((used + 8))k results; "
+        "$bench run m.yaml; code=$?; ls results/*/*/ >&2; $bench show results/*/*/*.jsonl >&2; "
+        "exit $code"
+    )
+    outcome = in_shell(bench, fill, prefix=["unshare", "--mount"])
+    assert outcome.code == 0
+    assert "frame_size" in outcome.out
+    stored, failed, *rest = outcome.err.splitlines()
+    assert stored.startswith("bench: stored in results/")
+    assert re.search(
+        r"cannot write .*\.md: No space left on device; make room; the run is ", failed
+    )
+    assert "bench show results/" in failed
+    assert rest[0].endswith(".jsonl")
+    assert not any(line.endswith(".md") for line in rest)
+    assert "frame_size" in "".join(rest)
+    assert matrix.exists()
+
+
 def test_an_output_that_is_no_regular_file_is_written_to_and_not_replaced(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,8 +68,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.render.comparison import render
 
     sources_a, sources_b = _sources(args.a), _sources(args.b)
-    read = [path for path, _ in (*sources_a, *sources_b)]
-    options.check_output(args, [*read, *_beside(read[0])])
+    options.check_output(args)
     rates_a, rates_b = _distinct(_read(sources_a)), _distinct(_read(sources_b))
     _refuse_overlap(rates_a, rates_b)
     sides = [*rates_a, *rates_b]

@@ -6,7 +6,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,18 +122,20 @@ def planned(args: argparse.Namespace) -> tuple[Matrix, Plan]:
     return loaded, chosen
 
 
-def check_output(args: argparse.Namespace, kept: Iterable[Path]) -> None:
+def check_output(args: argparse.Namespace) -> None:
     """Complain before a long run, rather than after it, where --output cannot be written.
 
-    ``kept`` are files that the command reads or stores: a table must not take their place.
+    A table takes the place of no run, whichever it is, and of no matrix that the command reads.
     """
-    from bench.store import check_writable
+    from bench.store import check_writable, is_run
 
     if args.output is None:
         return
     if args.output.is_dir() or not args.output.parent.is_dir():
         raise UsageError(f"--output {args.output}: name a file in a folder that is there")
-    if os.path.realpath(args.output) in map(os.path.realpath, kept):
+    matrix = getattr(args, "matrix", None)
+    is_matrix = matrix and os.path.realpath(args.output) == os.path.realpath(matrix)
+    if is_matrix or is_run(args.output):
         raise UsageError(f"--output {args.output}: the table would replace it; name another file")
     check_writable(args.output)
 

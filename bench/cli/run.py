@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
 
 from bench.cli import options, progress
+from bench.errors import BenchError, UsageError
 from bench.stderr import say
+
+if TYPE_CHECKING:
+    from bench.model import Report
 
 HELP = "run a matrix: set up, measure, store, print the table"
 DEFAULT_RESULTS = Path("results")
@@ -42,7 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from bench import doctor, host, interrupts, privileges, report, runner, stats, store
     from bench.plan import needs_of
-    from bench.render import markdown
 
     matrix, plan = options.planned(args)
     folder = store.results_folder(args.results, args.machine or host.machine_name(), matrix.name)
@@ -50,9 +55,11 @@ def execute(args: argparse.Namespace) -> int:
         target = runner.Target(store.new_run_path(folder))
     else:
         path = store.latest_unfinished(folder) if args.resume == LATEST else args.resume
+        if path.suffix != ".jsonl":
+            raise UsageError(f"--resume {path}: its table could take its place; name a .jsonl file")
         report.make_report(store.read(path))  # what cannot be shown is known before it is measured
         target = runner.Target(path, resume=True, seed=args.seed)
-    options.check_output(args, [args.matrix, target.path])
+    options.check_output(args)
     options.give_devices_back()
     if plan.topologies:
         host.fingerprint()  # while all of net.core.* can be seen
@@ -63,9 +70,28 @@ def execute(args: argparse.Namespace) -> int:
         run = runner.run(matrix, plan, target, bar, options.allowed(args), found)
     say(f"stored in {target.path}")
     made = report.make_report(run)
-    store.write_text(target.path.with_suffix(".md"), markdown.render(made))
+    _keep_table(made, target.path)
     shown = report.make_report(stats.normalised(run)) if args.normalise else made
     options.write_report(shown, args)
     if run.end == "interrupted":
         return interrupts.EXIT_CODE
     return 0 if report.is_complete(made, run) else INCOMPLETE
+
+
+def _keep_table(made: Report, run: Path) -> None:
+    """Write the table beside the run.
+
+    Where that fails nothing is lost: the run is whole and the table can be made of it at any time.
+    So it is said, and no failure of the command, which would have a run repeated.
+    """
+    from bench import store
+    from bench.render import markdown
+
+    table = run.with_suffix(".md")
+    try:
+        if table.exists() and not markdown.is_of(table.read_text(errors="replace"), made):
+            raise BenchError(f"{table} is no table of this run and stays as it is")
+        store.write_text(table, markdown.render(made))
+    except (BenchError, OSError) as error:
+        again = f"bench show {quote(str(run))} --format markdown --output FILE"
+        say(f"{error}; the run is complete, for its table: {again}")

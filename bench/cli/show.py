@@ -23,7 +23,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench import plan, report, stats, store
     from bench.errors import UsageError
 
-    options.check_output(args, [args.run])
+    options.check_output(args)
     filters = plan.parse_filters(args.filter)
     run = store.read(args.run)
     for warning in run.warnings:

@@ -16,6 +16,11 @@ def render(report: Report, _width: int = 0, _colour: bool = False) -> str:
     return "\n\n".join(filter(None, [*heading, piped(tabulated(report))]))
 
 
+def is_of(text: str, report: Report) -> bool:
+    """Whether a text is a table of the run that a report is of, as far as that had got then."""
+    return f"- **run:** {_escaped(report.run)}\n" in text
+
+
 def piped(table: Table) -> str:
     """A table with its facts and notes."""
     blocks = [_facts(table), _pipes(table), _footnotes(table), *map(_escaped, table.notes)]
