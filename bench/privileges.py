@@ -24,6 +24,7 @@ class Capability(IntEnum):
     CAP_NET_ADMIN = 12
     CAP_NET_RAW = 13
     CAP_IPC_LOCK = 14
+    CAP_SYS_MODULE = 16
     CAP_SYS_ADMIN = 21
     CAP_SETFCAP = 31
 
@@ -54,6 +55,9 @@ CONTROLLER = GAINED | {Capability.CAP_DAC_OVERRIDE}
 """What it keeps as root: under sudo results, and the checkout itself, are in a folder of another
 user. (In a user namespace it would pass over the modes of the user's own files.)"""
 
+LOADER = CONTROLLER | {Capability.CAP_SYS_MODULE}
+"""What it has as root until ``gain``: the modules of a plan are loaded before."""
+
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 """include/uapi/linux/sched.h"""
@@ -73,16 +77,19 @@ def settle() -> None:
     """
     if not Path("/proc/self").exists():
         raise BenchError("/proc is not there, which bench reads: mount -t proc proc /proc")
-    shed(CONTROLLER if is_enough() else CONTROLLER | {Capability.CAP_SETFCAP})
+    shed(LOADER if is_enough() else CONTROLLER | {Capability.CAP_SETFCAP})
 
 
 def gain() -> None:
-    """Have all of NEEDED: where it is missing, in a user namespace made for this process.
+    """Have all of NEEDED, and no more than the rest takes: where some of it is missing, in a user
+    namespace made for this process.
 
     Where that is refused nothing is raised: cells that need no interface can run, and what the
     others meet then says so in the words of ``remedy``.
     """
-    if not is_enough() and enter_user_namespace():
+    if is_enough():
+        shed(CONTROLLER)
+    elif enter_user_namespace():
         shed(GAINED)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import interrupts, native
+from bench import interrupts, native, privileges
 from tests.running import Bench, namespace_mounts, wait_for
 
 
@@ -23,6 +23,12 @@ def pytest_configure() -> None:
 def built_core() -> None:
     """So that no run of a test says that it builds it."""
     native.ensure_built()
+
+
+@pytest.fixture(autouse=True)
+def _keeps_capabilities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs in the process of the tests gives up nothing of theirs."""
+    monkeypatch.setattr(privileges, "shed", lambda _keep: None)
 
 
 @pytest.fixture

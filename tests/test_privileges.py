@@ -9,7 +9,7 @@ import pytest
 
 from bench import privileges
 from bench.privileges import Capability, Standing
-from tests.running import ROOT, UNPRIVILEGED, needs_setpriv, needs_unshare
+from tests.running import ROOT, UNPRIVILEGED, needs_root, needs_setpriv, needs_unshare
 
 
 def elsewhere(program: str, *prefix: str) -> list[str]:
@@ -44,11 +44,18 @@ def test_who_lacks_capabilities_has_them_in_a_user_namespace() -> None:
 def test_who_has_them_stays_where_he_is() -> None:
     program = (
         "import os\n"
-        "before = os.stat('/proc/self/ns/user'), os.stat('/proc/self/ns/net'), held()\n"
+        "before = os.stat('/proc/self/ns/user'), os.stat('/proc/self/ns/net')\n"
         "gain()\n"
-        "print(before == (os.stat('/proc/self/ns/user'), os.stat('/proc/self/ns/net'), held()))"
+        "print(before == (os.stat('/proc/self/ns/user'), os.stat('/proc/self/ns/net')))\n"
+        "print(is_enough())"
     )
-    assert elsewhere(program) == ["True"]
+    assert elsewhere(program) == ["True", "True"]
+
+
+@needs_root
+def test_root_may_load_modules_until_the_rest_is_gained() -> None:
+    program = "settle(); print(held() == LOADER); gain(); print(held() == CONTROLLER)"
+    assert elsewhere(program) == ["True", "True"]
 
 
 @needs_unshare

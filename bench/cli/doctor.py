@@ -47,6 +47,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench import cpus, doctor, host, interrupts, privileges, trial
     from bench.errors import UsageError
     from bench.plan import needs_of
+    from bench.topology import kinds
 
     if args.matrix is None and args.filter:
         raise UsageError("--filter: it chooses cells of a MATRIX; name one")
@@ -60,6 +61,7 @@ def execute(args: argparse.Namespace) -> int:
         findings = doctor.examine(machine, planned.cpus, needs_of(planned))
         if planned.topologies:
             host.raise_file_limit()
+            kinds.load_modules(spec.interface for spec in planned.topologies)
             privileges.gain()  # not before: the host's own network is out of sight then
         with interrupts.raising():  # a device that was borrowed has to be given back
             refused = trial.unrunnable(planned, options.allowed(args))

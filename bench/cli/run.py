@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from bench import doctor, host, interrupts, privileges, report, runner, stats, store
     from bench.plan import needs_of
+    from bench.topology import kinds
 
     matrix, plan = options.planned(args)
     folder = store.results_folder(args.results, args.machine or host.machine_name(), matrix.name)
@@ -63,7 +64,10 @@ def execute(args: argparse.Namespace) -> int:
     options.give_devices_back()
     if plan.topologies:
         host.fingerprint()  # while all of net.core.* can be seen
+        kinds.load_modules(spec.interface for spec in plan.topologies)
         privileges.gain()
+    else:
+        privileges.shed(privileges.CONTROLLER)
     with progress.shown(sys.stderr) as bar, interrupts.raising():
         found = doctor.diagnosis(doctor.examine(doctor.Machine(), plan.cpus, needs_of(plan)))
         bar.stage(found["verdict"])

@@ -79,7 +79,6 @@ class BondOptions(link.Options):
 
 @contextmanager
 def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
-    link.load_module("bonding", "max_bonds=0")
     with netns.private_netns() as near, netns.private_netns() as far:
         mtu = max(mtu, link.ETHERNET_MTU)
         for number in range(options.slaves):
@@ -185,4 +184,5 @@ KIND = link.Kind(
         options=BondOptions,
     ),
     create=create,
+    module=("bonding", "max_bonds=0"),
 )

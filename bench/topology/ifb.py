@@ -19,7 +19,6 @@ class IfbOptions(link.EthernetOptions):
 
 @contextmanager
 def create(options: IfbOptions, mtu: int) -> Iterator[link.Link]:
-    link.load_module("ifb", "numifbs=0")
     with netns.private_netns() as netns_fd:
         with link.rtnl(netns_fd) as ip:
             link.add_link(
@@ -49,4 +48,5 @@ KIND = link.Kind(
         options=IfbOptions,
     ),
     create=create,
+    module=("ifb", "numifbs=0"),
 )

@@ -6,7 +6,7 @@ row in KINDS; a qdisc is one row in QDISCS.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from bench.complaints import complaint
 from bench.errors import UsageError
 from bench.model import KindInfo, Value
-from bench.topology import NO_QDISC, Topology, bond, device, ifb, lo, qdisc, veth
+from bench.topology import NO_QDISC, Topology, bond, device, ifb, link, lo, qdisc, veth
 from bench.topology.link import Allowed, Kind, Options
 from bench.topology.qdisc import QDISCS, Shaper
 
@@ -28,6 +28,17 @@ INTERFACES: Mapping[str, KindInfo] = MappingProxyType(
 QDISC_KINDS: Mapping[str, KindInfo] = MappingProxyType(
     {name: row.info for name, row in QDISCS.items()}
 )
+
+
+def load_modules(interfaces: Iterable[Value]) -> None:
+    """Load what the kernel would load otherwise as they are made: while this process still may."""
+    for interface in interfaces:
+        _load_module(KINDS[_validated("interface", INTERFACES, interface)[0]])
+
+
+def _load_module(kind: Kind) -> None:
+    if kind.module is not None:
+        link.load_module(*kind.module)
 
 
 @contextmanager
@@ -51,25 +62,26 @@ def up(
     if not kind.info.takes_qdisc and qdisc_name != NO_QDISC:
         raise UsageError(f"interface {kind_name} takes no qdisc: {qdisc_name}; use {NO_QDISC}")
     keeps = kind.info.keeps_qdisc and qdisc_value is None
+    _load_module(kind)
     with (
         kind.borrow(options, mtu, None if keeps else qdisc_name, allowed),
-        kind.create(options, mtu) as link,
+        kind.create(options, mtu) as made,
     ):
-        queues = link.queues or (link.tx,)
-        effective = qdisc.kept(link.tx) if keeps else {"kind": NO_QDISC}
+        queues = made.queues or (made.tx,)
+        effective = qdisc.kept(made.tx) if keeps else {"kind": NO_QDISC}
         for port in queues if kind.info.takes_qdisc and not keeps else ():
             effective = qdisc.install(port, qdisc_name, qdisc_options)
         yield Topology(
             qdisc=effective,
-            tx=link.tx,
-            rx=link.rx,
-            sinks=link.sinks,
+            tx=made.tx,
+            rx=made.rx,
+            sinks=made.sinks,
             queues=queues,
-            src_mac=link.src_mac,
-            dst_mac=link.dst_mac,
-            delivery=link.delivery,
-            readdressed=link.readdressed,
-            unordered=link.unordered,
+            src_mac=made.src_mac,
+            dst_mac=made.dst_mac,
+            delivery=made.delivery,
+            readdressed=made.readdressed,
+            unordered=made.unordered,
         )
 
 

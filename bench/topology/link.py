@@ -101,11 +101,13 @@ class Kind:
     ``create`` takes the validated options and the least MTU in bytes; what it makes is gone
     when its context ends, also where it fails midway. ``borrow`` is around it for an interface
     that is not made but found: it takes the kind of qdisc that will be set, too (None: none).
+    ``module`` is what load_module() takes.
     """
 
     info: KindInfo
     create: Callable[[Any, int], AbstractContextManager[Link]]
     borrow: Callable[[Any, int, str | None, Allowed], AbstractContextManager[None]] = _ours
+    module: tuple[str, str] | None = None
 
 
 class Options(BaseModel):
@@ -199,8 +201,8 @@ def lacking(*options: str) -> str:
 def load_module(name: str, parameter: str) -> None:
     """Load a module that would make interfaces of its own on the host if the kernel loaded it.
 
-    Where it is there already, there is no modprobe, or this is not root, nothing happens: the
-    kernel then loads it on demand, without parameters, or says that it has none.
+    Where it is there already, there is no modprobe, or CAP_SYS_MODULE is missing, nothing happens:
+    the kernel then loads it on demand, without parameters, or says that it has none.
     """
     if Path("/sys/module", name).exists():
         return

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +26,7 @@ from bench.topology.kinds import up
 from bench.topology.link import rtnl
 from tests.netns.conftest import bonds, why_no_bond
 from tests.netns.test_run import assert_sound
-from tests.running import Quiet, measured
+from tests.running import Bench, Quiet, measured
 
 pytestmark = [pytest.mark.netns, bonds]
 
@@ -34,7 +36,7 @@ pytestmark = [pytest.mark.netns, bonds]
 MODULE = Path("/modules/bonding.ko")
 """Where the virtual machines of `make test-kernels` have it."""
 _libc = ctypes.CDLL(None, use_errno=True)
-_DELETE_MODULE, _FINIT_MODULE = 176, 313  # x86_64, as those virtual machines are
+_DELETE_MODULE, _FINIT_MODULE = {"x86_64": (176, 313), "aarch64": (106, 273)}[os.uname().machine]
 
 
 @pytest.fixture
@@ -60,6 +62,52 @@ def test_without_bonding_its_cells_are_rows_with_the_reason(tmp_path: Path) -> N
     (reason,) = run.failures.values()
     assert re.match(r"bond, mode balance-rr: .*; this kernel may be without CONFIG_BONDING", reason)
     assert len(run.samples) == 2
+
+
+MODPROBE = f"""#!{sys.executable} -IS
+import ctypes, sys
+names = {{"bonding": "bonding", "rtnl-link-bond": "bonding"}}
+(name, *parameters) = [word for word in sys.argv[1:] if not word.startswith("-")]
+if name not in names:
+    sys.exit(1)
+with open("{MODULE}", "rb") as file:
+    parameters = " ".join(parameters).encode()
+    sys.exit(ctypes.CDLL(None).syscall({_FINIT_MODULE}, file.fileno(), parameters, 0) != 0)
+"""
+"""For the one module: the machines have none of kmod's. The kernel itself starts it, too."""
+
+
+@pytest.fixture
+def modprobe(no_bonding: None, bench: Bench, tmp_path: Path) -> Iterator[None]:
+    """A kernel without the module, which it can load; without it again afterwards."""
+    if not MODULE.exists():
+        pytest.skip("it takes a machine of `make test-kernels`, whose modules may come and go")
+    setting = Path("/proc/sys/kernel/modprobe")
+    before = setting.read_text()
+    script = tmp_path / "modprobe"
+    script.write_text(MODPROBE)
+    script.chmod(0o755)
+    bench.environment["PATH"] = f"{tmp_path}:{bench.environment['PATH']}"
+    setting.write_text(str(script))
+    yield
+    setting.write_text(before)
+    _libc.syscall(_DELETE_MODULE, b"bonding", os.O_NONBLOCK)
+
+
+@pytest.mark.usefixtures("modprobe")
+def test_root_s_run_leaves_no_bond_of_the_module_s_own_on_the_host(bench: Bench) -> None:
+    outcome = bench("run", bench.matrix({"interface": ["bond"], "method": ["send"]}))
+    assert outcome.code == 0, outcome.err
+    assert Path("/sys/module/bonding").exists()
+    assert "bond0" not in [name for _, name in socket.if_nameindex()]
+
+
+@pytest.mark.usefixtures("modprobe")
+def test_the_kernel_of_itself_loads_bonding_with_a_bond_of_its_own() -> None:
+    """Which is what the test before this one would see."""
+    with up("bond"):
+        pass
+    assert "bond0" in [name for _, name in socket.if_nameindex()]
 
 
 # Which slaves carry the frames

@@ -568,6 +568,31 @@ def test_what_is_not_needed_was_given_up_before_the_first_frame(
         assert sets["NoNewPrivs"] == {1}
 
 
+MODULES = {"bonding": "max_bonds=0", "ifb": "numifbs=0"}
+
+
+@anykernel
+@needs_root
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_root_loads_modules_so_that_they_make_no_interfaces_on_the_host(
+    bench: Bench, tmp_path: Path, command: str
+) -> None:
+    """Not one that is there already."""
+    told = tmp_path / "told"
+    modprobe = tmp_path / "modprobe"
+    modprobe.write_text(f'#!/bin/sh\necho "$@" $(grep CapEff /proc/self/status) >>"{told}"\n')
+    modprobe.chmod(0o755)
+    bench.environment["PATH"] = f"{tmp_path}:{bench.environment['PATH']}"
+    bench(command, bench.matrix({"interface": ["bond", "ifb"], "method": ["send"]}))
+    lines = told.read_text().splitlines() if told.exists() else []
+    asked = [line.partition(" CapEff: ") for line in lines]
+    missing = [name for name in MODULES if not Path("/sys/module", name).exists()]
+    wanted = {f"--quiet {name} {MODULES[name]}" for name in missing}
+    assert {words for words, _, _ in asked} == wanted
+    kept = (int(mask, 16) for _, _, mask in asked)
+    assert all(mask >> privileges.Capability.CAP_SYS_MODULE & 1 for mask in kept)
+
+
 @anykernel
 @needs_root
 @needs_setpriv

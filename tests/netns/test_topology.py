@@ -450,27 +450,6 @@ def test_a_qdisc_that_did_not_take_is_an_error(monkeypatch: pytest.MonkeyPatch) 
         pass
 
 
-@pytest.mark.parametrize(
-    ("kind", "wanted"), [("bond", "--quiet bonding max_bonds=0"), ("ifb", "--quiet ifb numifbs=0")]
-)
-def test_a_module_is_loaded_so_that_it_makes_no_interfaces_on_the_host(
-    kind: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not where it is there already."""
-    told = tmp_path / "told"
-    modprobe = tmp_path / "modprobe"
-    modprobe.write_text(f'#!/bin/sh\necho "$@" >>"{told}"\n')
-    modprobe.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    link.load_module.cache_clear()
-    with contextlib.suppress(BenchError), up(kind):
-        pass
-    is_there = Path("/sys/module", wanted.split()[1]).exists()
-    assert (told.read_text().splitlines() if told.exists() else []) == (
-        [] if is_there else [wanted]
-    )
-
-
 def test_a_qdisc_that_the_kernel_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def install(ip: Any, ifindex: int, _options: Any) -> None:
         ip.tc("replace", "nosuch", ifindex)
