@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from bench import cpus
+from bench import cpus, hardware
 from bench.errors import BenchError
 from bench.machine import Machine
 
@@ -47,11 +47,11 @@ def fingerprint() -> dict[str, Any]:
         "kernel": platform.release(),
         "kernel_version": platform.version(),
         "arch": platform.machine(),
-        "cpu": cpu_model(),
+        "cpu": hardware.cpu_model(Machine()),
         "cpus_online": _read("/sys/devices/system/cpu/online"),
         "cpus_allowed": list(cpus.allowed(Machine())),
         "memory_bytes": _meminfo("MemTotal"),
-        "virtualisation": virtualisation(),
+        "virtualisation": hardware.virtualisation(Machine()) or "unknown",
         "mitigations": mitigations(),
         "cmdline": _read("/proc/cmdline"),
         "clocksource": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
@@ -78,24 +78,6 @@ def raise_file_limit() -> None:
             "raise the limit (ulimit -n)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def cpu_model() -> str:
-    for line in _read("/proc/cpuinfo").splitlines():
-        if line.startswith(("model name", "Model", "cpu model")):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def virtualisation() -> str:
-    """What kind of virtual machine this is; "none" on bare metal, as far as it can be seen."""
-    kinds = []
-    if " hypervisor" in _read("/proc/cpuinfo"):
-        vendor = _read("/sys/class/dmi/id/sys_vendor") or _read("/sys/hypervisor/type")
-        kinds.append(f"virtual machine ({vendor})" if vendor else "virtual machine")
-    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
-        kinds.append("container")
-    return ", ".join(kinds) or "none"
 
 
 def mitigations() -> dict[str, str]:

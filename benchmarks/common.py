@@ -59,10 +59,10 @@ def compiled(source: Path) -> Iterator[Path]:
 
 def heading(title: str) -> None:
     """A title and the machine, and a warning where others use it too."""
-    load = os.getloadavg()[0]
+    load, known = os.getloadavg()[0], host.fingerprint()
     print(f"{title}\n{'=' * len(title)}")
     print(
-        f"{host.cpu_model()}, {len(os.sched_getaffinity(0))} CPUs, {host.virtualisation()}, "
+        f"{known['cpu']}, {len(os.sched_getaffinity(0))} CPUs, {known['virtualisation']}, "
         f"Linux {os.uname().release}"
     )
     if load > BUSY:

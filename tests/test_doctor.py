@@ -133,7 +133,7 @@ def test_a_healthy_machine_is_found_healthy(tmp_path: Path) -> None:
         ("ok", "SMT", "CPUs 1-2: no other CPU on the same core"),
         ("ok", "isolation", "senders are on isolated CPUs, without a tick"),
         ("ok", "NUMA", "senders are on node 0"),
-        ("ok", "virtual machine", "no virtual machine"),
+        ("ok", "virtual machine", "none"),
         ("ok", "steal", "steal is 0.0 % of the busy time since boot"),
         ("ok", "load", "CPU 1 is 0 % busy, 0 other tasks running, load 0.10"),
         ("ok", "CPU quota", "no limit on CPU time"),
@@ -311,7 +311,7 @@ ONE_STATE: list[tuple[str, Tree, list[tuple[str, str, str]]]] = [
             "proc/cpuinfo": "flags\t\t: fpu hypervisor tsc\n",
             "sys/class/dmi/id/sys_vendor": "QEMU\n",
         },
-        [("note", "a virtual machine (QEMU)", "")],
+        [("note", "virtual machine (QEMU)", "")],
     ),
     (
         "CPU set",

@@ -15,6 +15,7 @@ LAYERS = [
     "stderr",
     "interrupts",
     "machine",
+    "hardware",
     "cpus",
     "privileges",
     "units",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from bench.cpus import irq_cpus, layout, unclaimed
 from bench.doctor import cgroup
 from bench.doctor.finding import Check, Context, Found, Level
+from bench.hardware import virtualisation
 from bench.machine import Machine, cpu_list, cpu_words, parse_cpus
 
 # Shares of a CPU and rates per second from which on something is said.
@@ -26,13 +25,10 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _virtual(machine: Machine, _context: Context) -> Found:
-    flags = re.search(r"^flags\s*:(.*)$", machine.text("proc/cpuinfo") or "", re.M)
-    vendor = machine.text("sys/class/dmi/id/sys_vendor") or machine.text("sys/hypervisor/type")
-    if flags and "hypervisor" in flags[1].split():
-        return Found(Level.NOTE, f"a virtual machine{f' ({vendor})' if vendor else ''}")
-    if flags is None and not vendor:
+    found = virtualisation(machine)
+    if found is None:
         return Found(Level.UNKNOWN, "nothing tells whether this is a virtual machine")
-    return Found(Level.OK, "no virtual machine")
+    return Found(Level.NOTE if found.startswith("virtual machine") else Level.OK, found)
 
 
 def _steal(_machine: Machine, context: Context) -> Found:
