@@ -18,7 +18,7 @@ from bench import yamltree
 from bench.complaints import choice, complaint
 from bench.errors import UsageError
 from bench.matrix_schema import Axes, Context, Models, documented, models_of
-from bench.model import AXES, DEFAULTS, Matrix, Value, Vocabulary
+from bench.model import AXES, Matrix, Value, Vocabulary
 from bench.units import show
 from bench.yamltree import Problem, Tree
 
@@ -133,7 +133,7 @@ def _checked(tree: Tree, models: Models) -> Any:
 def _context(axes: object, models: Models) -> Context:
     """What the rest of the file is validated with, from its axes, whatever these are."""
     written = axes if isinstance(axes, dict) else {}
-    taken: dict[str, Sequence[Value]] = {axis: [value] for axis, value in DEFAULTS.items()}
+    taken: dict[str, Sequence[Value]] = {axis: [value] for axis, value in models.defaults.items()}
     for axis, values in written.items():
         taken.pop(axis, None)
         with suppress(ValidationError):

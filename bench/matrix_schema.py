@@ -42,6 +42,8 @@ from bench.model import (
     Rounds,
     Value,
     Vocabulary,
+    defaults,
+    ring_of_slots,
 )
 from bench.units import MOST_CPUS, DurationNs, bytes_between, parse_bytes, show
 
@@ -69,10 +71,11 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The model of the whole file, and that of its ``axes`` alone."""
+    """The model of the whole file, and that of its ``axes`` alone; what these are if not named."""
 
     file: type[BaseModel]
     axes: type[Axes]
+    defaults: Mapping[str, Value]
 
 
 @functools.lru_cache(maxsize=1)
@@ -95,7 +98,8 @@ def models_of(vocabulary: Vocabulary) -> Models:
         "baseline": (row, _absent()),
         "thresholds": (list[threshold], []),
     }
-    return Models(file=create_model("MatrixFile", __base__=_Strict, **fields), axes=axes)
+    file = create_model("MatrixFile", __base__=_Strict, **fields)
+    return Models(file, axes, defaults(vocabulary.page_size))
 
 
 def documented(options: type[BaseModel]) -> type[BaseModel]:
@@ -129,7 +133,7 @@ def _types(vocabulary: Vocabulary, *, partial: bool) -> dict[str, Any]:
         "socket": _one_of(["own", "shared"]),
         "burst": Annotated[int, _whole(1, 65536)],
         "fill": _one_of(["copy", "prefilled"]),
-        "ring": _ring(partial=partial),
+        "ring": _ring(vocabulary.page_size, partial=partial),
         "ring_wait": _one_of(["block", "poll", "spin"]),
         "sndbuf": _sndbuf(partial=partial),
         "msg_dontwait": bool,
@@ -273,17 +277,52 @@ _KernelBytes = Annotated[int, bytes_between(1, _INT_MAX)]
 
 
 class _Ring(BaseModel):
+    """Blocks as they are to be: a kernel with larger pages than block_size refuses them."""
+
     version: Annotated[int, _whole(1, 3)] = 2
-    block_size: _KernelBytes
+    block_size: Annotated[
+        _KernelBytes, Field(description="Bytes: whole pages of the kernel, and whole slots.")
+    ]
     block_nr: Annotated[int, _whole(1, _INT_MAX)]
     frame_size: _KernelBytes
 
 
-def _ring(*, partial: bool) -> Any:
-    def canonical(ring: BaseModel) -> Value:
-        return ring.model_dump(exclude_unset=partial)
+class _RingOfSlots(BaseModel):
+    """At least so many slots in the smallest blocks that fit the pages of any kernel."""
 
-    return Annotated[_strict("ring", _Ring, partial=partial), AfterValidator(canonical)]
+    version: Annotated[int, _whole(1, 3)] = 2
+    slots: Annotated[
+        int,
+        _whole(1, _INT_MAX),
+        Field(
+            description="At least so many, in the smallest blocks of whole pages, on any kernel."
+        ),
+    ]
+    frame_size: _KernelBytes
+
+
+def _ring(page_size: int, *, partial: bool) -> Any:
+    """A ring in blocks or in slots; canonical are blocks, of which a rule may name a part."""
+    blocks = _strict("ring", _Ring, partial=partial)
+    slots = _strict("ring_of_slots", _RingOfSlots, partial=False)
+
+    def canonical(value: object, info: ValidationInfo[Context]) -> Value:
+        is_in_blocks = isinstance(value, dict) and {"block_size", "block_nr"} & value.keys()
+        if is_in_blocks or (partial and not (isinstance(value, dict) and "slots" in value)):
+            ring = blocks.model_validate(value, context=info.context)
+            return ring.model_dump(exclude_unset=partial)
+        ring = slots.model_validate(value, context=info.context)
+        made = ring_of_slots(**ring.model_dump(), page_size=page_size)
+        if made["block_size"] > _INT_MAX:
+            raise ValueError(
+                f"slots of {made['frame_size']} bytes fill blocks of {made['block_size']} bytes, "
+                f"and no smaller ones; at most {_INT_MAX}: write a frame_size such as 2048"
+            )
+        if partial and "version" not in ring.model_fields_set:
+            del made["version"]
+        return made
+
+    return Annotated[Any, PlainValidator(canonical, json_schema_input_type=_any_of(slots, blocks))]
 
 
 class _SndBuf(BaseModel):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,8 +65,29 @@ DEFAULTS: Mapping[str, Value] = {
     "flows": 1,
     "replica": 1,
 }
-"""What an axis is where a matrix does not name it. Ids leave out axes at their default, so a knob
-that a later version adds does not rename the cells of today."""
+"""What an axis is where a matrix does not name it, on a kernel with pages of 4 KiB. Ids leave out
+axes at their default, so a knob that a later version adds does not rename the cells of today."""
+
+
+def ring_of_slots(version: int, slots: int, frame_size: int, page_size: int) -> dict[str, Any]:
+    """A ring of at least so many slots: in the smallest blocks, whole pages that slots fill.
+
+    So on kernels with other pages it has as many bytes and slots, but for the rest of its last
+    block. What it is there is what its cell's id is made of: blocks and slots, in bytes.
+    """
+    block_size = math.lcm(page_size, frame_size)
+    block_nr = -(-slots * frame_size // block_size)
+    return {
+        "version": version,
+        "block_size": block_size,
+        "block_nr": block_nr,
+        "frame_size": frame_size,
+    }
+
+
+def defaults(page_size: int) -> Mapping[str, Value]:
+    """DEFAULTS where pages have another size: the same, but for the blocks of the ring."""
+    return {**DEFAULTS, "ring": ring_of_slots(2, 512, 2048, page_size)}
 
 
 # What there is to choose from
@@ -148,6 +170,8 @@ class Vocabulary:
     """Bytes from the start of a ring slot to the frame, for a TPACKET version (1, 2, 3)."""
     largest_frame: Callable[[Value], int | None] = lambda _qdisc: None
     """The longest frame in bytes that a qdisc ever lets pass; None where it has no limit."""
+    page_size: int = 4096
+    """Bytes of a page of the kernel: a ring's blocks are whole pages."""
 
 
 # The matrix

@@ -10,7 +10,6 @@ import functools
 import itertools
 import json
 import math
-import os
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +30,7 @@ from bench.model import (
     Value,
     Vocabulary,
     cell_id,
+    defaults,
     value_text,
 )
 
@@ -187,7 +187,8 @@ class _Space:
     def __init__(self, matrix: Matrix, vocabulary: Vocabulary) -> None:
         self.matrix = matrix
         self.vocabulary = vocabulary
-        self.axes = [list(matrix.axes.get(axis, (DEFAULTS[axis],))) for axis in AXES]
+        unnamed = defaults(vocabulary.page_size)
+        self.axes = [list(matrix.axes.get(axis, (unnamed[axis],))) for axis in AXES]
 
     def value(self, combination: Combination, axis: str) -> Value:
         position = AXES.index(axis)
@@ -499,10 +500,13 @@ def _ring_problems(ring: Mapping[str, int], vocabulary: Vocabulary) -> Iterator[
     Two rules are ours: every byte of a block belongs to a slot, where the kernel would leave a rest
     unused; and less than 4 GiB, which it asks for before Linux 5.0 only.
     """
-    page, block, frame = os.sysconf("SC_PAGE_SIZE"), ring["block_size"], ring["frame_size"]
+    page, block, frame = vocabulary.page_size, ring["block_size"], ring["frame_size"]
     smallest = vocabulary.ring_data_offset(ring["version"]) + vocabulary.limits.ring_slot_rest
     if block % page:
-        yield f"ring block_size {block} is no multiple of the page size {page}"
+        yield (
+            f"ring block_size {block} is no multiple of the page size {page}; write slots instead "
+            "of block_size and block_nr: blocks then fit any page"
+        )
     if frame % vocabulary.limits.ring_alignment:
         yield f"ring frame_size {frame} is no multiple of {vocabulary.limits.ring_alignment}"
     if frame < smallest:

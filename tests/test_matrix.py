@@ -197,6 +197,42 @@ def test_defaults() -> None:
     assert parsed.measure == Measure()
 
 
+def ring(block_size: int, block_nr: int, frame_size: int, version: int = 2) -> dict[str, int]:
+    return {
+        "version": version,
+        "block_size": block_size,
+        "block_nr": block_nr,
+        "frame_size": frame_size,
+    }
+
+
+def test_a_ring_in_slots_has_the_smallest_blocks_that_they_fill() -> None:
+    text = HEAD.replace(
+        "method: sendto",
+        "ring: [{slots: 512, frame_size: 2048}, {version: 3, slots: 5, frame_size: 2KiB}, "
+        "{slots: 3, frame_size: 8192}, {slots: 4, frame_size: 1536}]",
+    )
+    rules = "{slots: 3, frame_size: 8192}, {slots: 5, frame_size: 2048}, {block_size: 12288}"
+    baseline = "baseline: {ring: {slots: 512, frame_size: 2048}}"
+    parsed = parse(f"{text}exclude: [{{ring: [{rules}]}}]\n{baseline}\n")
+    assert parsed.axes["ring"] == (
+        DEFAULTS["ring"],
+        ring(4096, 3, 2048, version=3),
+        ring(8192, 3, 8192),
+        ring(12288, 1, 1536),
+    )
+    assert parsed.exclude == (
+        {
+            "ring": (
+                {"block_size": 8192, "block_nr": 3, "frame_size": 8192},
+                {"block_size": 4096, "block_nr": 3, "frame_size": 2048},
+                {"block_size": 12288},
+            )
+        },
+    )
+    assert parsed.baseline == {"ring": DEFAULTS["ring"]}
+
+
 def test_every_axis_takes_its_default() -> None:
     text = yaml.safe_dump({"name": "m", "axes": dict(DEFAULTS)})
     assert parse(text).axes == {axis: (value,) for axis, value in DEFAULTS.items()}
@@ -272,6 +308,11 @@ INT_MAX = 2**31 - 1
         ("fill: 1", "9: fill: 1 is unknown; write copy or prefilled"),
         ("ring: 4096", "9: ring: 4096 is a number; write a mapping"),
         ("ring: {block_size: 4096, block_nr: 1}", "9: ring: 'frame_size' is missing; it has to be given"),
+        ("ring: {slots: 4}", "9: ring: 'frame_size' is missing; it has to be given"),
+        ("ring: {slots: 0, frame_size: 2048}", f"17: ring slots: 0 is not allowed; write a whole number from 1 to {INT_MAX}"),
+        ("ring: {slots: 4, block_size: 4096, block_nr: 2, frame_size: 2048}", "10: ring: unknown key 'slots'; write version, block_size, block_nr or frame_size"),
+        ("ring: {slots: 1, frame_size: 1000001}", f"9: ring: slots of 1000001 bytes fill blocks of {1000001 * 4096} bytes, and no smaller ones; at most {INT_MAX}: write a frame_size such as 2048"),
+        ("ring: 5", "9: ring: 5 is a number; write a mapping"),
         ("ring: {version: 4, block_size: 1, block_nr: 1, frame_size: 1}", "19: ring version: 4 is not allowed; write a whole number from 1 to 3"),
         ("ring: {version: true, block_size: 1, block_nr: 1, frame_size: 1}", "19: ring version: true is not allowed; write a whole number from 1 to 3"),
         ("ring: {block_size: 0, block_nr: 1, frame_size: 1}", f"22: ring block_size: 0 is out of range; write 1 to {INT_MAX} bytes"),
@@ -368,7 +409,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("exclude: [{thread: 1}]", [f"3:12: exclude: unknown axis 'thread'; write {', '.join(AXES[:-1])} or replica (did you mean threads?)"]),
         ("include: [{}]", ["3:11: include: nothing is named; name at least one axis"]),
         ("include: [{threads: [1, 2]}]", ["3:21: threads: [1, 2] is not allowed; write a whole number from 1 to 64"]),
-        ("include: [{ring: {version: 3}}]", [f"3:18: ring: '{key}' is missing; it has to be given" for key in ("block_nr", "block_size", "frame_size")]),
+        ("include: [{ring: {version: 3}}]", [f"3:18: ring: '{key}' is missing; it has to be given" for key in ("frame_size", "slots")]),
         ("baseline: sendto", ["3:11: baseline: 'sendto' is text; write a mapping"]),
         ("baseline:", ["3:10: baseline: null is no value; write a mapping"]),
         ("baseline: {method: sendt}", [f"3:20: method: 'sendt' is unknown; {METHODS} (did you mean sendto?)"]),

@@ -104,6 +104,7 @@ def vocabulary() -> Vocabulary:
         limits=native.limits(),
         ring_data_offset=native.ring_data_offset,
         largest_frame=largest_frame,
+        page_size=os.sysconf("SC_PAGE_SIZE"),
     )
 
 
