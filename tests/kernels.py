@@ -7,11 +7,12 @@ environment says which; with KERNELS_FULL they run what tells nothing of the ker
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +20,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from tools.guest import kernels, machine
+from tools.guest.architecture import Architecture
 
 COMMAND = [
     *(*machine.PYTEST, "-p", "tools.guest.reports", *machine.TESTS),
@@ -33,9 +35,10 @@ TAIL = 40
 
 
 @pytest.fixture(scope="module")
-def system() -> Iterator[BinaryIO]:
-    with machine.system() as files:
-        yield files
+def system() -> Iterator[Callable[[Architecture], BinaryIO]]:
+    """The files that a machine starts with, made once for each architecture."""
+    with ExitStack() as stack:
+        yield functools.cache(lambda each: stack.enter_context(machine.system(each)))
 
 
 @dataclass
@@ -121,17 +124,18 @@ class Guest:
 @pytest.mark.parametrize("version", kernels.CHOSEN)
 def test_kernel(
     version: str,
-    system: BinaryIO,
+    system: Callable[[Architecture], BinaryIO],
     tmp_path: Path,
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The machine ended well, and told what became of every test."""
     kernel = kernels.fetch(version)
+    files = system(kernel.architecture)
     console = tmp_path / "console"
     with (
         console.open("wb") as out,
-        machine.booted(kernel, system, machine.Job(COMMAND), out) as port,
+        machine.booted(kernel, files, machine.Job(COMMAND), out) as port,
     ):
         guest = Guest(request.node, kernel.release, port, console)
         with capsys.disabled():  # results are shown as they come

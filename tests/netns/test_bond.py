@@ -137,7 +137,7 @@ def every_mode(bonding: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
         "frame_size": [100],
         "flows": [1, FLOWS],
         "burst": [8],
-        "ring": [{"version": 2, "block_size": 4096, "block_nr": 12, "frame_size": 2048}],
+        "ring": [{"version": 2, "slots": 24, "frame_size": 2048}],
     }
     folder = tmp_path_factory.mktemp("bond")
     return measured(folder, axes, rounds=1, zip=[["method", "fill"]])

@@ -160,7 +160,7 @@ def test_a_run_sends_on_the_device_and_gives_it_back(
         "method": ["send", "sendmmsg", "tx_ring"],
         "frame_size": [14, 64, 9000],
         "burst": [4],
-        "ring": [{"block_size": 16384, "block_nr": 8, "frame_size": 16384}],
+        "ring": [{"slots": 8, "frame_size": 16384}],
         "qdisc": [{"kind": "pfifo", "limit": 50}],
     }
     with entered(host.netns_fd):

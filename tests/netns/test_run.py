@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import mmap
 import os
 import re
 import resource
@@ -42,7 +43,8 @@ anykernel = pytest.mark.anykernel
 CPUS = sorted(os.sched_getaffinity(0))
 KINDS = ["lo", "veth", "ifb"]
 METHODS = ["sendto", "send", "sendmsg", "sendmmsg", "tx_ring"]
-RING = {"version": 2, "block_size": 4096, "block_nr": 16, "frame_size": 2048}
+PAGE = mmap.PAGESIZE
+RING = {"version": 2, "block_size": PAGE, "block_nr": 16, "frame_size": 2048}
 needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="two threads need two CPUs")
 
 
@@ -68,7 +70,7 @@ def cells(run: Run, **axes: object) -> list[Cell]:
 
 
 def test_every_method_and_frame_size_over_every_interface(tmp_path: Path) -> None:
-    slots = {"block_size": 69632, "block_nr": 4, "frame_size": 69632}
+    slots = {"slots": 4, "frame_size": 69632}
     axes = {
         "interface": KINDS,
         "method": METHODS,
@@ -295,6 +297,7 @@ def test_frames_are_checked_that_are_copied_too(bench: Bench) -> None:
     assert list(run.failures) == [cell.id for cell in cells(run, fill="prefilled")]
 
 
+@pytest.mark.skipif(PAGE > 4096, reason="it has room for the table of any ring below 4 GiB")
 def test_a_ring_that_the_kernel_refuses_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     # The table of so many blocks is more than kmalloc gives: ENOMEM, before any block is asked for.
     refused = RING | {"block_nr": 700_000}
@@ -698,7 +701,7 @@ def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
     path = bench.matrix(
         {"interface": KINDS, "method": ["tx_ring"], "ring": rings, "burst": [8]}, rounds=4
     )
-    one_ring = 20 * 4096
+    one_ring = 20 * PAGE
     room = int(3.5 * one_ring / host.MEMORY_SHARE)
     monkeypatch.setattr(host, "available_memory", lambda: room)
     monkeypatch.setattr(worker.Worker, "close_cell", noted)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.guest import initramfs
+from tools.guest import foreign, initramfs
+from tools.guest.architecture import AMD64, ARM64
 from tools.guest.initramfs import Archive
 
 
@@ -95,7 +96,7 @@ def test_the_environments_python_is_a_link_to_one_that_is_there_with_its_library
     if not is_debians:
         monkeypatch.setattr(initramfs, "_debians", lambda: None)
     out = io.BytesIO()
-    initramfs.write_system(out)
+    initramfs.write_system(out, AMD64)
     found = {f"/{entry.name}": entry for entry in entries(out.getvalue())}
     link = found[sys.executable]
     assert stat.S_ISLNK(link.mode)
@@ -107,3 +108,38 @@ def test_the_environments_python_is_a_link_to_one_that_is_there_with_its_library
     (library,) = [name for name in found if name.endswith("/os.py")]
     assert Path(library).parent.name == python.name
     assert [name for name in found if name.startswith(f"{Path(library).parent}/lib-dynload/")]
+
+
+def test_of_a_foreign_system_only_what_a_machine_uses_is_in_it(tmp_path: Path) -> None:
+    library = "usr/lib/aarch64-linux-gnu"
+    for name in ("bin/dash", "bin/awk", f"{library}/libc.so.6", f"{library}/gconv/X.so"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "usr/share/doc").mkdir(parents=True)
+    (tmp_path / "usr/share/doc/text").touch()
+    (tmp_path / "bin/sh").symlink_to("dash")
+    names = {str(name) for _, name in foreign.files(tmp_path, ["sh", "ip"])}
+    assert names == {"/bin/dash", "/bin/sh", f"/{library}/libc.so.6"}
+
+
+def test_a_machine_of_another_architecture_has_nothing_that_was_compiled_for_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes from elsewhere is left out of it here."""
+    pinned: list[str] = []
+
+    def packages(_architecture: object, names: list[str], _place: object) -> Path:
+        pinned.extend(names)
+        return tmp_path
+
+    monkeypatch.setattr(foreign, "packages", packages)
+    monkeypatch.setattr(foreign, "system", lambda _: tmp_path)
+    monkeypatch.setattr(foreign, "core", lambda *_: b"arm")
+    out = io.BytesIO()
+    initramfs.write_system(out, ARM64)
+    found = {f"/{entry.name}": entry for entry in entries(out.getvalue())}
+    assert [name for name, entry in found.items() if entry.content.startswith(b"\x7fELF")] == []
+    assert [entry.content for name, entry in found.items() if name.endswith(".so")] == [b"arm"] * 2
+    assert {name.partition("==")[0] for name in pinned} >= {"cffi", "pydantic_core"}
+    assert [name for name in found if "/pydantic_core/" in name] == []
+    assert [name for name in found if name.endswith("/pytest/__init__.py")]

@@ -6,12 +6,14 @@ No archive is asked.
 from __future__ import annotations
 
 import lzma
+import re
 from pathlib import Path
 
 import pytest
 
 from bench.errors import BenchError, UsageError
-from tools.guest import archive, emulator, kernels
+from tools.guest import archive, emulator, foreign, kernels
+from tools.guest.architecture import AMD64, ARM64, Architecture
 
 OFFERED = [
     "linux-image-6.1.0-9-cloud-amd64",
@@ -19,6 +21,9 @@ OFFERED = [
     "linux-image-6.12.9+deb12-cloud-amd64",
     "linux-image-6.12.117+deb12-cloud-amd64",
     "linux-image-6.16.3+deb13-cloud-amd64",
+    "linux-image-6.1.0-56-cloud-arm64",
+    "linux-image-6.12.117+deb12-cloud-arm64",
+    "linux-image-6.12.117+deb12-arm64-16k",
 ]
 
 
@@ -29,6 +34,11 @@ OFFERED = [
         ("6.12", "6.12.117+deb12"),
         ("6.12.9", "6.12.9+deb12"),
         (kernels.NEWEST, "6.16.3+deb13"),
+        ("6.1-arm64", "6.1.0-56-arm64"),
+        ("arm64", "6.12.117+deb12-arm64"),
+        ("newest-arm64", "6.12.117+deb12-arm64"),
+        ("arm64-16k", "6.12.117+deb12-arm64-16k"),
+        ("6.12-arm64-16k", "6.12.117+deb12-arm64-16k"),
     ],
 )
 def test_the_latest_of_a_series_is_meant(version: str, release: str) -> None:
@@ -37,22 +47,30 @@ def test_the_latest_of_a_series_is_meant(version: str, release: str) -> None:
     assert kernels.Kernel(Path(package)).release == release
 
 
-@pytest.mark.parametrize("version", ["6.2", "5.10", "6.1.0-5"])
+@pytest.mark.parametrize("version", ["6.2", "5.10", "6.1.0-5", "6.1-arm64-16k", "6.16-arm64"])
 def test_another_series_is_not_meant(version: str) -> None:
     assert kernels._latest(version, OFFERED) is None
+
+
+architectures: set[str] = set()
+"""Those of the archive's lists that were asked for."""
 
 
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """A cache of its own, and an archive's commands that only note what was asked."""
     asked: list[tuple[str, ...]] = []
+    architectures.clear()
 
-    def run(*command: str, folder: Path | None = None, own: bool = True) -> str:
+    def run(*command: str, folder: Path | None = None, of: Architecture | None = None) -> str:
         asked.append(command)
+        if of is not None:
+            architectures.add(of.name)
         if command[:2] == ("apt-get", "indextargets"):
             return "http://a/debian/\nhttp://b/debian-security\nhttp://c/other/\n"
         if command[:2] == ("apt-cache", "search"):
-            names = [*OFFERED, "linux-image-6.12-cloud-amd64", "linux-image-cloud-amd64"]
+            metas = ["linux-image-6.12-cloud-amd64", "linux-image-cloud-amd64"]
+            names = [name for name in [*OFFERED, *metas] if re.search(command[3], name)]
             return "".join(f"{name} - Linux\n" for name in names)
         if command[:2] == ("apt-get", "download"):
             assert folder
@@ -139,10 +157,12 @@ def test_lists_that_could_not_be_had_are_asked_for_again(
 ) -> None:
     ours = archive.run
 
-    def no_network(*command: str, folder: Path | None = None, own: bool = True) -> str:
+    def no_network(
+        *command: str, folder: Path | None = None, of: Architecture | None = None
+    ) -> str:
         if command[1] == "update":
             raise BenchError("no network")
-        return ours(*command, folder=folder, own=own)
+        return ours(*command, folder=folder, of=of)
 
     with monkeypatch.context() as patch:
         patch.setattr(archive, "run", no_network)
@@ -154,22 +174,39 @@ def test_lists_that_could_not_be_had_are_asked_for_again(
 
     for _ in range(2):
         kernels.offered()
-        assert updates() == 1
+        assert updates() == 2, "one of each architecture"
     monkeypatch.setitem(archive.SUITES, "debian", "sid")
     kernels.offered()
-    assert updates() == 2, "they are of other suites"
+    assert updates() == 4, "they are of other suites"
 
 
 def test_qemu_comes_with_all_that_it_depends_on_once(
     asked: list[tuple[str, ...]], tmp_path: Path
 ) -> None:
-    command = emulator.fetch()
+    command = emulator.fetch(AMD64)
     (installed,) = (each for each in asked if each[:2] == ("apt-get", "install"))
     assert {"--download-only", "bookworm-backports", "qemu-system-x86"} <= set(installed)
     asked.clear()
-    assert emulator.fetch() == command
+    assert emulator.fetch(AMD64) == command
     assert asked == []
     assert all(part.startswith(str(tmp_path)) for part in command if part.startswith("/"))
+
+
+def test_what_is_of_arm64_comes_from_arm64s_lists_and_what_runs_here_does_not(
+    asked: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    kernel = kernels.fetch("6.1-arm64")
+    assert (kernel.release, kernel.architecture) == ("6.1.0-56-arm64", ARM64)
+    assert architectures == {"arm64"}
+    assert (tmp_path / "apt-arm64/sources.list").exists()
+    foreign.system(ARM64)
+    assert architectures == {"arm64"}
+    command = emulator.fetch(ARM64)
+    assert architectures == {"arm64", "amd64"}
+    assert str(tmp_path / "qemu-system-arm/usr/bin/qemu-system-aarch64") in command
+    architectures.clear()
+    assert str(tmp_path / "gcc-aarch64-linux-gnu") in foreign._compiler(ARM64)
+    assert architectures == {"amd64"}
 
 
 def test_a_machine_of_another_distribution_is_told_so(

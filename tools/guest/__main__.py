@@ -3,6 +3,7 @@
     tools/kernels.py 6.1                            the tests of what depends on the kernel
     tools/kernels.py 6.12 -- tests/netns -k veth    some of them: arguments of pytest
     tools/kernels.py newest --run 'ip -d link'      any command, in the checkout's folder
+    tools/kernels.py arm64-16k                      an ARM of 64 bits, with pages of 16 KiB
     tools/kernels.py --list                         the kernels that can be had
     tools/kernels.py --fetch                        QEMU and the kernels that KERNELS names
 
@@ -18,13 +19,13 @@ import sys
 from collections.abc import Sequence
 
 from bench.errors import BenchError, UsageError
-from tools.guest import emulator, kernels, machine
+from tools.guest import kernels, machine
 
 
 def execute(version: str, command: Sequence[str]) -> int:
     """Boot a kernel, run a command in the checkout with its output here; its exit code."""
     kernel = kernels.fetch(version)
-    with machine.system() as system:
+    with machine.system(kernel.architecture) as system:
         job = machine.Job(command, {"COLUMNS": os.environ.get("COLUMNS", "100")})
         with machine.booted(kernel, system, job) as port, port.makefile() as lines:
             last = lines.readlines()[-1:]
@@ -40,7 +41,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("version", nargs="?", help="a series such as 6.1, or newest")
+    parser.add_argument("version", nargs="?", help="6.1, newest, 6.1-arm64, arm64, ...")
     parser.add_argument("--run", metavar="COMMAND", help="a shell command instead of pytest")
     parser.add_argument("--list", action="store_true", help="show all kernels of the archive")
     parser.add_argument("--fetch", action="store_true", help="download what is not here, no more")
@@ -50,9 +51,8 @@ def main() -> int:
         print(*kernels.offered(), sep="\n")
         return 0
     if chosen.fetch:
-        emulator.fetch()
         for version in kernels.CHOSEN:
-            kernels.fetch(version)
+            machine.fetch(kernels.fetch(version).architecture)
         return 0
     if chosen.version is None:
         parser.error("which kernel? --list shows all")

@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from bench.errors import BenchError, UsageError
+from tools.guest.architecture import AMD64, Architecture
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("BENCH_KERNELS_CACHE", ROOT / ".kernels"))
@@ -24,11 +26,12 @@ SUITES = {
     "debian-security": "bookworm-security",
     "debian": "bookworm bookworm-backports trixie-backports",
 }
-"""The first has bookworm's 6.1 and its 6.12, the second what came after them, and QEMU."""
+"""The first has bookworm's 6.1 and its 6.12, the second what came after them, QEMU, and what else
+bookworm has."""
 
 
-def unpacked(name: str, download: Callable[[Path], None]) -> Path:
-    """The cache's folder of a name: all packages that ``download`` puts into a folder, unpacked.
+def kept(name: str, fill: Callable[[Path], None]) -> Path:
+    """The cache's folder of a name, which ``fill`` makes.
 
     What is in the cache stays until the cache is removed. Raises BenchError where it is not there
     and cannot be had.
@@ -39,43 +42,63 @@ def unpacked(name: str, download: Callable[[Path], None]) -> Path:
             return folder
         print(f"kernels: downloading {name}", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=CACHE) as temporary:
-            download(Path(temporary))
-            content = Path(temporary, "unpacked")
-            for package in sorted(Path(temporary).glob("*.deb")):
-                run("dpkg-deb", "-x", str(package), str(content))
+            content = Path(temporary, "content")
+            fill(content)
             content.rename(folder)
     return folder
 
 
-def download(package: str, folder: Path) -> None:
+def unpacked(name: str, download: Callable[[Path], None]) -> Path:
+    """The cache's folder of a name: all packages that ``download`` puts into a folder, unpacked."""
+    return kept(name, partial(unpack, download))
+
+
+def unpack(download: Callable[[Path], None], content: Path) -> None:
+    """Unpack all packages that ``download`` puts into a folder."""
+    packages = content.with_name("packages")
+    packages.mkdir()
+    download(packages)
+    for package in sorted(packages.glob("*.deb")):
+        run("dpkg-deb", "-x", str(package), str(content))
+
+
+def download(package: str, architecture: Architecture, folder: Path) -> None:
     """One package, without what it depends on."""
-    _update()
-    run("apt-get", "download", "-qq", package, folder=folder)
+    _update(architecture)
+    run("apt-get", "download", "-qq", package, folder=folder, of=architecture)
 
 
-def download_all(package: str, suite: str, folder: Path) -> None:
-    """A package of a release and all that it depends on, as if nothing were installed here."""
-    _update()
+def download_all(
+    packages: Sequence[str], suite: str, architecture: Architecture, folder: Path
+) -> None:
+    """Packages of a release and all that they depend on, as if nothing were installed here."""
+    _update(architecture)
     (folder / "partial").mkdir()
     (folder / "nothing").touch()
     run(
         *("apt-get", "install", "-qq", "--yes", "--download-only", "--no-install-recommends"),
         *("-t", suite, "-o", f"Dir::State::Status={folder}/nothing", "-o", "Debug::NoLocking=1"),
-        *("-o", f"Dir::Cache::Archives={folder}", package),
+        *("-o", f"Dir::Cache::Archives={folder}", *packages),
+        of=architecture,
     )
 
 
-def names(expression: str) -> list[str]:
+def names(expression: str, architecture: Architecture) -> list[str]:
     """The names of packages that match a POSIX regular expression."""
     with _locked():
-        _update()
-    shown = run("apt-cache", "search", "--names-only", expression)
+        _update(architecture)
+    shown = run("apt-cache", "search", "--names-only", expression, of=architecture)
     return [line.split()[0] for line in shown.splitlines()]
 
 
-def _update() -> None:
+def _state(architecture: Architecture) -> Path:
+    """The folder of apt's lists."""
+    return CACHE / ("apt" if architecture == AMD64 else f"apt-{architecture.name}")
+
+
+def _update(architecture: Architecture) -> None:
     """Lists of what the archive has, unless they are there."""
-    sources, lists = CACHE / "apt/sources.list", CACHE / "apt/lists"
+    sources, lists = (_state(architecture) / part for part in ("sources.list", "lists"))
     wanted = _sources()
     if sources.exists() and sources.read_text() == wanted:
         return
@@ -83,7 +106,8 @@ def _update() -> None:
     sources.write_text(wanted)
     try:
         # Of itself it is content with a part of them, or with none.
-        run("apt-get", "update", "-qq", "--error-on=any", "-o", "Acquire::Retries=2")
+        retrying = ("-o", "Acquire::Retries=2")
+        run("apt-get", "update", "-qq", "--error-on=any", *retrying, of=architecture)
     except BaseException:
         sources.unlink()
         raise
@@ -91,7 +115,7 @@ def _update() -> None:
 
 def _sources() -> str:
     """Lines for apt: SUITES, from where this machine has its Debian packages."""
-    shown = run("apt-get", "indextargets", "--format", "$(REPO_URI)", own=False)
+    shown = run("apt-get", "indextargets", "--format", "$(REPO_URI)")
     repositories = {uri.rstrip("/") for uri in shown.split()}
     found = []
     for name, suites in SUITES.items():
@@ -111,12 +135,14 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def run(*command: str, folder: Path | None = None, own: bool = True) -> str:
-    """The output of one of apt's or dpkg's commands, with lists of our own or the machine's."""
+def run(*command: str, folder: Path | None = None, of: Architecture | None = None) -> str:
+    """The output of one of apt's or dpkg's commands, with lists of our own of an architecture, or
+    with the machine's."""
     options = []
-    if command[0].startswith("apt-") and own:
-        apt = CACHE / "apt"
+    if of is not None:
+        apt = _state(of)
         options = [
+            *("-o", f"APT::Architecture={of.name}", "-o", f"APT::Architectures={of.name}"),
             *("-o", f"Dir::State::Lists={apt}/lists", "-o", f"Dir::Cache={apt}"),
             *("-o", f"Dir::Etc::SourceList={apt}/sources.list", "-o", "Dir::Etc::SourceParts=-"),
             *("-o", "APT::Sandbox::User="),  # root's cache may be closed to the user _apt

@@ -26,10 +26,10 @@ MOUNTS = {
     "/sys/fs/cgroup": "cgroup2",
     "/sys/kernel/tracing": "tracefs",
 }
-CONSOLE = "/dev/ttyS0"
-REPORTS = "/dev/ttyS1"
-FINIT_MODULE = 313
-"""arch/x86/entry/syscalls/syscall_64.tbl"""
+REPORTS = "/dev/reports"
+"""A link to the second serial port."""
+FINIT_MODULE = {"x86_64": 313, "aarch64": 273}[os.uname().machine]
+"""arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h"""
 RB_POWER_OFF = 0x4321FEDC
 """include/uapi/linux/reboot.h"""
 SIOCSIFFLAGS = 0x8914
@@ -49,9 +49,11 @@ def mount_all() -> None:
         checked(made, f"mount {target}")
 
 
-def open_ports() -> int:
+def open_ports(serial: str) -> int:
     """Raw, so that no line feed gets company; the console is standard input and output."""
-    console, reports = (os.open(name, os.O_RDWR | os.O_NOCTTY) for name in (CONSOLE, REPORTS))
+    Path(REPORTS).symlink_to(f"{serial}1")
+    names = (f"/dev/{serial}0", REPORTS)
+    console, reports = (os.open(name, os.O_RDWR | os.O_NOCTTY) for name in names)
     for port in (console, reports):
         tty.setraw(port, termios.TCSANOW)
     for standard in range(3):
@@ -82,8 +84,8 @@ def run(job: dict[str, Any]) -> int:
 
 def main() -> None:
     mount_all()
-    reports = open_ports()
     job = json.loads(Path("/job.json").read_text())
+    reports = open_ports(job["serial"])
     for path, parameters in job["modules"]:
         load(path, parameters)
     set_lo_up()

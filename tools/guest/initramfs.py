@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.errors import BenchError
+from tools.guest import foreign
+from tools.guest.architecture import Architecture
 from tools.guest.archive import ROOT
 
 _PROGRAMS = (
@@ -59,11 +61,20 @@ class Archive:
                 return
         if path.is_dir():
             self.folder(path)
-        elif path not in self._names:
-            info = path.stat()
-            mode = 0o755 if info.st_mode & 0o100 else 0o644
-            # The times tell Python whether its compiled files are those of their sources.
-            self._entry(path, stat.S_IFREG | mode, path.read_bytes(), int(info.st_mtime))
+        else:
+            self.place(path, path)
+
+    def place(self, path: Path, name: Path) -> None:
+        """A file or a link of this computer under another name."""
+        if name in self._names:
+            return
+        if path.is_symlink():
+            self.link(name, path.readlink())
+            return
+        info = path.stat()
+        mode = 0o755 if info.st_mode & 0o100 else 0o644
+        # The times tell Python whether its compiled files are those of their sources.
+        self._entry(name, stat.S_IFREG | mode, path.read_bytes(), int(info.st_mtime))
 
     def folder(self, path: Path, mode: int = 0o755) -> None:
         self._entry(path, stat.S_IFDIR | mode)
@@ -112,7 +123,7 @@ class Archive:
 # What is in it
 
 
-def write_system(out: BinaryIO) -> None:
+def write_system(out: BinaryIO, architecture: Architecture) -> None:
     """All that does not depend on the kernel and on what is to be done."""
     archive = Archive(out)
     archive.console()
@@ -126,9 +137,19 @@ def write_system(out: BinaryIO) -> None:
     # By a shell: in a line of #! the interpreter's path would end at its first space.
     start = f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS /init.py\n"
     archive.write(Path("/init"), start, 0o755)
+    if architecture.is_here:
+        _add_ours(archive)
+    else:
+        _add_foreign(archive, architecture)
+    archive.close()
+
+
+def _add_ours(archive: Archive) -> None:
+    """What runs here: this computer's programs, and Python with its packages."""
     with ThreadPoolExecutor() as pool:
         debians = pool.submit(_debians)  # takes as long as the rest
-        files = [*_packages(), *_checkout(), *_programs()]
+        packages = (path for each in _distributions() for path in _files(each))
+        files = [*packages, *_checkout(), *_cores(), *_programs()]
         for path in files:
             archive.add(path)
         python, libraries = debians.result() or _ours()
@@ -136,7 +157,38 @@ def write_system(out: BinaryIO) -> None:
     more = [python, *_library(libraries)]
     for path in [*more, *_libraries(path for path in [*files, *more] if _is_elf(path))]:
         archive.add(path)
-    archive.close()
+
+
+def _add_foreign(archive: Archive, architecture: Architecture) -> None:
+    """The same for another architecture; of here is what is not compiled, or compiled by Python."""
+    packages = (
+        path for each in _distributions() if not _is_compiled(each) for path in _files(each)
+    )
+    for path in [*packages, *_checkout()]:
+        archive.add(path)
+    place, wheels = Path(sysconfig.get_path("platlib")), _wheels(architecture)
+    for path in wheels.rglob("*"):
+        if path.is_file():
+            archive.place(path, place / path.relative_to(wheels))
+    for variant, path in zip(("", "test"), _cores(), strict=True):
+        archive.write(path, foreign.core(architecture, variant), 0o755)
+    for path, name in foreign.files(foreign.system(architecture), _PROGRAMS.split()):
+        archive.place(path, name)
+    _add_environment(archive, Path("/usr/bin", foreign.PYTHON))
+
+
+def fetch_parts(architecture: Architecture) -> None:
+    """Have in the cache what write_system() does not take from this computer."""
+    if not architecture.is_here:
+        foreign.fetch(architecture)
+        _wheels(architecture)
+
+
+def _wheels(architecture: Architecture) -> Path:
+    """The folder of the packages that are compiled, in the versions that are installed here."""
+    compiled = [each for each in _distributions() if _is_compiled(each)]
+    pinned = [f"{each.name}=={each.version}" for each in compiled]
+    return foreign.packages(architecture, pinned, Path(sysconfig.get_path("platlib")))
 
 
 def _add_environment(archive: Archive, python: Path) -> None:
@@ -187,7 +239,7 @@ print(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sep="\\n")
     return python, told.stdout.splitlines()
 
 
-def _packages() -> Iterator[Path]:
+def _distributions() -> Iterator[metadata.Distribution]:
     """What bench and its tests import, installed in the virtual environment."""
     wanted, found = ["bench", "pytest"], set(_NOT_PACKAGES)
     folders = sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")})
@@ -198,18 +250,31 @@ def _packages() -> Iterator[Path]:
         found.add(name)
         # None of one that is for another platform or Python.
         for distribution in metadata.distributions(name=name, path=folders):
-            for file in distribution.files or []:
-                path = Path(os.path.normpath(str(distribution.locate_file(file))))
-                if path.is_file():
-                    yield path
+            yield distribution
             for requirement in distribution.requires or []:
                 named = re.match(r"[\w.-]+", requirement)
                 if named and "extra ==" not in requirement:
                     wanted.append(named[0])
 
 
+def _files(distribution: metadata.Distribution) -> Iterator[Path]:
+    for file in distribution.files or []:
+        path = Path(os.path.normpath(str(distribution.locate_file(file))))
+        if path.is_file():
+            yield path
+
+
+def _is_compiled(distribution: metadata.Distribution) -> bool:
+    return any(path.suffix == ".so" for path in _files(distribution))
+
+
+def _cores() -> list[Path]:
+    """The compiled core, and that of tests."""
+    return [ROOT / "bench" / f"_core{variant}.abi3.so" for variant in ("", "_test")]
+
+
 def _checkout() -> Iterator[Path]:
-    """As it stands, the compiled core and compiled Python included."""
+    """As it stands, compiled Python included."""
     listed = subprocess.run(
         ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         check=False,
@@ -222,7 +287,6 @@ def _checkout() -> Iterator[Path]:
         path = ROOT / name
         if name and path.is_file() and not name.startswith("results/"):
             yield path
-    yield from (ROOT / "bench").glob("*.so")
     for name in ("bench", "tests", "tools"):
         yield from (ROOT / name).rglob("__pycache__/*.pyc")
 

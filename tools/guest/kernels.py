@@ -12,12 +12,22 @@ from pathlib import Path
 
 from bench.errors import BenchError, UsageError
 from tools.guest import archive
+from tools.guest.architecture import AMD64, ARM64, Architecture
 
 NEWEST = "newest"
 CHOSEN = (os.environ.get("KERNELS") or f"6.1 6.12 {NEWEST}").split()
 """Those whose tests are run."""
-_NAME = re.compile(r"linux-image-((\d[\d.]*).*)-cloud-amd64")
-"""Kernels for virtual machines: bonding and all qdiscs are modules, and little else is there."""
+FLAVOURS: Mapping[str, tuple[str, Architecture]] = {
+    "": ("cloud-amd64", AMD64),
+    "arm64": ("cloud-arm64", ARM64),
+    "arm64-16k": ("arm64-16k", ARM64),
+}
+"""What may follow a version, with a hyphen, or be asked for alone: Debian's flavour of the kernel.
+Those for clouds have bonding and all qdiscs as modules, and little else; none of them has pages of
+16 KiB."""
+_NAME = re.compile(
+    rf"linux-image-((\d[\d.]*).*)-({'|'.join(name for name, _ in FLAVOURS.values())})"
+)
 
 MODULES: Mapping[str, str] = {
     # Without these parameters bonding and ifb make interfaces of their own as they are loaded.
@@ -52,8 +62,12 @@ class Kernel:
 
     @property
     def release(self) -> str:
-        """As the package calls it, such as 6.1.0-56."""
+        """As the package calls it, such as 6.1.0-56, with what FLAVOURS add (6.1.0-56-arm64)."""
         return _release(self.folder.name)
+
+    @property
+    def architecture(self) -> Architecture:
+        return FLAVOURS[_suffix(self.folder.name)][1]
 
     @property
     def image(self) -> Path:
@@ -106,51 +120,76 @@ def _depends(content: bytes) -> list[str]:
 def fetch(version: str) -> Kernel:
     """The latest kernel of a series ("6.1"), or of all ("newest"), from the cache or the archive.
 
+    Of another flavour where its suffix follows ("6.1-arm64"); the suffix alone is the newest of it.
     A kernel that is in the cache stays the latest of its series until the cache is removed.
     Raises UsageError where the archive has none, BenchError where it cannot be had.
     """
+    series, suffix = _asked(version)
     here = [path.name for path in archive.CACHE.glob("linux-image-*")]
-    package = _latest(version, here) if version != NEWEST else None
-    package = package or _latest(version, _offered())
+    package = _latest(version, here) if series != NEWEST else None
+    package = package or _latest(version, _offered(suffix))
     if package is None:
         suites = ", ".join(" ".join(archive.SUITES.values()).split())
         raise UsageError(f"the archive has no kernel {version} ({suites})")
     return Kernel(archive.unpacked(package, partial(_download, package)))
 
 
+def _asked(version: str) -> tuple[str, str]:
+    """The series, and the suffix of FLAVOURS."""
+    suffix = next((s for s in FLAVOURS if s and f"-{version}".endswith(f"-{s}")), "")
+    return version.removesuffix(suffix).removesuffix("-") or NEWEST, suffix
+
+
 def _latest(version: str, packages: list[str]) -> str | None:
     """The highest version of a series among packages' names."""
-    series = "" if version == NEWEST else re.escape(version) + r"(?![\d])"
-    found = [name for name in packages if (m := _NAME.fullmatch(name)) and re.match(series, m[1])]
+    series, suffix = _asked(version)
+    start = "" if series == NEWEST else re.escape(series) + r"(?![\d])"
+    flavour = FLAVOURS[suffix][0]
+    names = (m for name in packages if (m := _NAME.fullmatch(name)) and m[3] == flavour)
+    found = [m[0] for m in names if re.match(start, m[1])]
     return max(found, key=_numbers, default=None)
 
 
+def _parts(package: str) -> re.Match[str]:
+    found = _NAME.fullmatch(package)
+    assert found
+    return found
+
+
+def _suffix(package: str) -> str:
+    flavour = _parts(package)[3]
+    return next(suffix for suffix, (name, _) in FLAVOURS.items() if name == flavour)
+
+
 def _numbers(package: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", _release(package))]
+    return [int(number) for number in re.findall(r"\d+", _parts(package)[1])]
 
 
 def _release(package: str) -> str:
-    found = _NAME.fullmatch(package)
-    assert found
-    return found[1]
+    return "-".join(filter(None, [_parts(package)[1], _suffix(package)]))
 
 
 def offered() -> list[str]:
-    """Releases of all kernels that the archive has, oldest first."""
-    return [_release(name) for name in sorted(_offered(), key=_numbers)]
+    """Releases of all kernels that the archive has, oldest first, flavour by flavour."""
+    return [
+        _release(name) for suffix in FLAVOURS for name in sorted(_offered(suffix), key=_numbers)
+    ]
 
 
-def _offered() -> list[str]:
+def _offered(suffix: str) -> list[str]:
     """Names of all packages with a kernel that can be booted (not -dbg, not a meta package)."""
+    flavour, architecture = FLAVOURS[suffix]
     # A meta package's version has no patch level.
-    names = archive.names("^linux-image-.*-cloud-amd64$")
-    return [name for name in names if (m := _NAME.fullmatch(name)) and m[2].count(".") == 2]
+    names = archive.names(f"^linux-image-.*-{flavour}$", architecture)
+    found = (m for name in names if (m := _NAME.fullmatch(name)) and m[3] == flavour)
+    return [m[0] for m in found if m[2].count(".") == 2]
 
 
 def _download(package: str, folder: Path) -> None:
-    archive.download(package, folder)
+    architecture = FLAVOURS[_suffix(package)][1]
+    archive.download(package, architecture, folder)
     (deb,) = folder.glob("*.deb")
     # From Debian 13's later kernels on, the image and the modules are packages of their own.
     depends = archive.run("dpkg-deb", "-f", str(deb), "Depends")
     for part in re.findall(r"linux-(?:base|binary|modules)-\d[^\s,|]+", depends):
-        archive.download(part, folder)
+        archive.download(part, architecture, folder)

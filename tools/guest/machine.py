@@ -19,8 +19,9 @@ from typing import BinaryIO
 from bench import native
 from bench.errors import BenchError
 from tools.guest import emulator
+from tools.guest.architecture import Architecture
 from tools.guest.archive import ROOT
-from tools.guest.initramfs import Archive, write_system
+from tools.guest.initramfs import Archive, fetch_parts, write_system
 from tools.guest.kernels import Kernel
 
 PYTHON = str(ROOT / ".venv/bin/python")
@@ -31,9 +32,7 @@ TESTS = os.environ.get(
 """What depends on the kernel, what takes longest first."""
 MEMORY = "1024M"
 COMMAND_LINE = (
-    "console=ttyS0 quiet panic=-1 random.trust_cpu=1 mitigations=off init_on_alloc=0 "
-    # The emulator's clock is not worth watching, and every other is a slow device.
-    "tsc=reliable "
+    "quiet panic=-1 random.trust_cpu=1 mitigations=off init_on_alloc=0 "
     # Each process has the same code at the same place: emulated code is translated once.
     "norandmaps nokaslr"
 )
@@ -47,8 +46,14 @@ ENVIRONMENT = {
 PR_SET_PDEATHSIG = 1
 
 
+def fetch(architecture: Architecture) -> None:
+    """Have in the cache what every machine of an architecture takes."""
+    emulator.fetch(architecture)
+    fetch_parts(architecture)
+
+
 @contextmanager
-def system() -> Iterator[BinaryIO]:
+def system(architecture: Architecture) -> Iterator[BinaryIO]:
     """What every machine of this checkout starts with, as its files are now.
 
     In memory, as all that a machine is made of: whatever ends this process, nothing is left.
@@ -59,7 +64,7 @@ def system() -> Iterator[BinaryIO]:
     _prepare([PYTHON, "-m", "compileall", "-q", "bench", "tests", "tools"], os.environ)
     _compile_tests()
     with _memory("system") as out:
-        write_system(out)
+        write_system(out, architecture)
         yield out
 
 
@@ -96,7 +101,7 @@ def booted(
     It is at its end when the machine is. ``console`` takes all that the machine prints; None is
     standard output.
     """
-    qemu = emulator.fetch()
+    qemu = emulator.fetch(kernel.architecture)
     with ExitStack() as stack:
         initramfs = stack.enter_context(_memory("initramfs"))
         system.seek(0)
@@ -134,6 +139,7 @@ def _add_job(out: BinaryIO, kernel: Kernel, job: Job) -> None:
         archive.write(path, module.content)
         modules.append((str(path), module.parameters))
     told = {
+        "serial": kernel.architecture.serial,
         "modules": modules,
         "command": list(job.command),
         "folder": str(ROOT),
@@ -144,10 +150,12 @@ def _add_job(out: BinaryIO, kernel: Kernel, job: Job) -> None:
 
 
 def _arguments(kernel: Kernel, initramfs: int, port: int) -> list[str]:
+    computer = kernel.architecture
+    options = f"console={computer.serial}0 {computer.command_line} {COMMAND_LINE}"
     return [
-        *("-accel", "tcg", "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", MEMORY),
+        *("-accel", "tcg", *computer.computer, "-smp", "2", "-m", MEMORY),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-kernel", str(kernel.image), "-initrd", f"/dev/fd/{initramfs}", "-append", COMMAND_LINE),
+        *("-kernel", str(kernel.image), "-initrd", f"/dev/fd/{initramfs}", "-append", options),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=port,fd={port}", "-serial", "chardev:port"),
     ]

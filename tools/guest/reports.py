@@ -22,7 +22,7 @@ import pytest
 
 from bench.topology.link import netlink
 
-PORT = "/dev/ttyS1"
+PORT = "/dev/reports"
 PROCESSES = 3
 """One more than the machine has CPUs: most tests wait now and then."""
 

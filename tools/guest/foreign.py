@@ -1,0 +1,127 @@
+"""What a machine of another architecture has in place of this computer's programs.
+
+Debian's programs and Python come from its archive, Python's packages that are compiled as wheels
+of the versions in the virtual environment, the core from Debian's cross compiler. Nothing of it is
+installed, and nothing here runs any of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from bench.errors import BenchError
+from tools.guest import archive
+from tools.guest.architecture import AMD64, Architecture
+from tools.guest.archive import ROOT
+
+SUITE = "bookworm"
+PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""Compiled Python, and the versions of packages, are for this one alone."""
+_PACKAGES = (
+    *("bash", "coreutils", "dash", "ethtool", "findutils", "grep", "iproute2", "iputils-ping"),
+    *("mount", "procps", "sed", "strace", "tcpdump", "util-linux", PYTHON),
+)
+_NEEDLESS = re.compile(r"(etc|var|usr/share|usr/lib/(.*/)?(gconv|perl|perl-base|dpkg|apt))(/|$)")
+"""Large, and of no use in a machine."""
+_BINARIES = re.compile(r"(usr/)?s?bin/")
+_GLIBC = (17, 24, 28, 31, 34)
+"""Those of wheels that bookworm's 2.36 runs: manylinux_2_17 and so on."""
+
+
+def fetch(architecture: Architecture) -> None:
+    """Have in the cache all of it that comes from Debian's archive."""
+    system(architecture)
+    _compiler(architecture)
+
+
+def system(architecture: Architecture) -> Path:
+    """The folder that has Debian's programs and Python, in it as in a root folder."""
+    return archive.kept(f"system-{architecture.name}", partial(_fill_system, architecture))
+
+
+def _fill_system(architecture: Architecture, content: Path) -> None:
+    archive.unpack(partial(archive.download_all, _PACKAGES, SUITE, architecture), content)
+    # Debian does that as it installs.
+    _compile(content / "usr/lib" / PYTHON, content, Path("/"))
+
+
+def _compile(folder: Path, start: Path, name: Path) -> None:
+    """Compile Python's files, for one of the same version in which the folder has another name."""
+    renamed = ("-s", str(start), "-p", str(name))
+    compiling = [sys.executable, "-m", "compileall", "-qq", *renamed, str(folder)]
+    subprocess.run(compiling, check=False)  # a file that is none of Python is no matter
+
+
+def files(folder: Path, programs: Iterable[str]) -> Iterator[tuple[Path, Path]]:
+    """Files and links of a system, each with its name in a machine, and of programs those named."""
+    wanted = {*programs, "dash", PYTHON}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if _NEEDLESS.match(str(name)) or (_BINARIES.match(str(name)) and path.name not in wanted):
+            continue
+        if path.is_symlink() or path.is_file():
+            yield path, Path("/", name)
+
+
+def packages(architecture: Architecture, pinned: Sequence[str], place: Path) -> Path:
+    """The folder with Python's packages of these versions ("cffi==2.1.1"), compiled for ``place``.
+
+    Raises BenchError where one has no wheel for the architecture.
+    """
+    digest = hashlib.sha256(" ".join(sorted(pinned)).encode()).hexdigest()[:10]
+    name = f"{PYTHON}-{architecture.name}-{digest}"
+    return archive.kept(name, partial(_fill_packages, architecture, pinned, place))
+
+
+def _fill_packages(
+    architecture: Architecture, pinned: Sequence[str], place: Path, content: Path
+) -> None:
+    platforms = [f"manylinux_2_{minor}_{architecture.machine}" for minor in _GLIBC]
+    platforms.append(f"manylinux2014_{architecture.machine}")
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--no-deps", "--no-compile", "--only-binary", ":all:", "--target", str(content)),
+        *("--implementation", "cp", "--python-version", PYTHON.removeprefix("python")),
+        *(word for each in platforms for word in ("--platform", each)),
+    ]
+    done = subprocess.run([*command, *pinned], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
+        raise BenchError(f"wheels for {architecture.name}: {(reason or ['pip failed'])[-1]}")
+    _compile(content, content, place)
+
+
+def core(architecture: Architecture, variant: str) -> bytes:
+    """The compiled core as its sources are now."""
+    with tempfile.TemporaryDirectory(prefix="bench-core-") as folder:
+        built = subprocess.run(
+            [sys.executable, str(ROOT / "csrc/ffi_build.py"), folder, variant],
+            env=os.environ | {"CC": _compiler(architecture)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if built.returncode != 0:
+            errors = [line for line in built.stderr.splitlines() if "error:" in line]
+            reason = (errors or built.stderr.splitlines()[-1:] or ["no output"])[0].strip()
+            raise BenchError(f"cannot build the core for {architecture.name}: {reason}")
+        return Path(folder, built.stdout.splitlines()[-1]).read_bytes()
+
+
+def _compiler(architecture: Architecture) -> str:
+    """The command of a cross compiler that runs here, with libraries of its own but for libc."""
+    name = f"gcc-{architecture.machine}-linux-gnu"
+    wanted = [name, f"libc6-dev-{architecture.name}-cross"]
+    folder = archive.unpacked(name, partial(archive.download_all, wanted, SUITE, AMD64))
+    libraries = folder / "usr/lib/x86_64-linux-gnu"
+    gcc = folder / f"usr/bin/{architecture.machine}-linux-gnu-gcc"
+    return shlex.join(["env", f"LD_LIBRARY_PATH={libraries}", str(gcc), f"--sysroot={folder}"])
