@@ -102,14 +102,6 @@ def test_root_s_run_leaves_no_bond_of_the_module_s_own_on_the_host(bench: Bench)
     assert "bond0" not in [name for _, name in socket.if_nameindex()]
 
 
-@pytest.mark.usefixtures("modprobe")
-def test_the_kernel_of_itself_loads_bonding_with_a_bond_of_its_own() -> None:
-    """Which is what the test before this one would see."""
-    with up("bond"):
-        pass
-    assert "bond0" in [name for _, name in socket.if_nameindex()]
-
-
 # Which slaves carry the frames
 
 FLOWS = 12
