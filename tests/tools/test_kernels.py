@@ -6,13 +6,14 @@ No archive is asked.
 from __future__ import annotations
 
 import lzma
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from bench.errors import BenchError, UsageError
-from tools.guest import archive, emulator, foreign, kernels
+from tools.guest import archive, emulator, foreign, initramfs, kernels
 from tools.guest.architecture import AMD64, ARM64, Architecture
 
 OFFERED = [
@@ -205,7 +206,9 @@ def test_what_is_of_arm64_comes_from_arm64s_lists_and_what_runs_here_does_not(
     assert architectures == {"arm64", "amd64"}
     assert str(tmp_path / "qemu-system-arm/usr/bin/qemu-system-aarch64") in command
     architectures.clear()
-    assert str(tmp_path / "gcc-aarch64-linux-gnu") in foreign._compiler(ARM64)
+    compiler = foreign.build_environment(ARM64)["CC"]
+    assert os.access(compiler, os.X_OK)
+    assert str(tmp_path) in compiler
     assert architectures == {"amd64"}
 
 
@@ -261,3 +264,21 @@ def test_a_module_that_a_kernel_lacks_is_no_reason_to_skip(tmp_path: Path) -> No
     tree(folder, {"veth": []})
     with pytest.raises(BenchError, match=r"^Linux 6\.1\.0-56 has no module bonding"):
         kernels.Kernel(folder).modules()
+
+
+def test_a_core_for_another_cpu_is_built_without_the_flags_for_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine has that environment too: by its hash a core is known to be the sources' own."""
+    monkeypatch.setenv("CC", "gcc")
+    monkeypatch.setenv("CFLAGS", "-march=native")
+    compiler = tmp_path / "cc"
+    compiler.write_text(f"#!/bin/sh\nenv >{tmp_path}/env\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setattr(foreign, "_compiler", lambda _: str(compiler))
+    with pytest.raises(BenchError, match="cannot build the core for arm64: "):
+        foreign.core(ARM64, "")
+    lines = (tmp_path / "env").read_text().splitlines()
+    told = dict(line.split("=", 1) for line in lines if line.startswith(("CC=", "CFLAGS=")))
+    assert told == initramfs.build_environment(ARM64) == {"CC": str(compiler)}
+    assert initramfs.build_environment(AMD64) == {"CC": "gcc", "CFLAGS": "-march=native"}

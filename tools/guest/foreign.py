@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from bench import native
 from bench.errors import BenchError
 from tools.guest import archive
 from tools.guest.architecture import AMD64, Architecture
@@ -100,12 +101,19 @@ def _fill_packages(
     _compile(content, content, place)
 
 
+def build_environment(architecture: Architecture) -> dict[str, str]:
+    """What of the environment the core is built with, and not the flags for this computer's."""
+    return {"CC": _compiler(architecture)}
+
+
 def core(architecture: Architecture, variant: str) -> bytes:
     """The compiled core as its sources are now."""
+    ours = native.build_environment()
+    others = {name: value for name, value in os.environ.items() if name not in ours}
     with tempfile.TemporaryDirectory(prefix="bench-core-") as folder:
         built = subprocess.run(
             [sys.executable, str(ROOT / "csrc/ffi_build.py"), folder, variant],
-            env=os.environ | {"CC": _compiler(architecture)},
+            env=others | build_environment(architecture),
             capture_output=True,
             text=True,
             check=False,
@@ -118,10 +126,22 @@ def core(architecture: Architecture, variant: str) -> bytes:
 
 
 def _compiler(architecture: Architecture) -> str:
-    """The command of a cross compiler that runs here, with libraries of its own but for libc."""
+    """The command of a cross compiler that runs here."""
+    name = f"gcc-{architecture.machine}-linux-gnu"
+    folder = archive.kept(f"cross-{architecture.name}", partial(_fill_compiler, architecture))
+    return shlex.quote(str(folder / name))
+
+
+def _fill_compiler(architecture: Architecture, content: Path) -> None:
     name = f"gcc-{architecture.machine}-linux-gnu"
     wanted = [name, f"libc6-dev-{architecture.name}-cross"]
-    folder = archive.unpacked(name, partial(archive.download_all, wanted, SUITE, AMD64))
-    libraries = folder / "usr/lib/x86_64-linux-gnu"
-    gcc = folder / f"usr/bin/{architecture.machine}-linux-gnu-gcc"
-    return shlex.join(["env", f"LD_LIBRARY_PATH={libraries}", str(gcc), f"--sysroot={folder}"])
+    archive.unpack(partial(archive.download_all, wanted, SUITE, AMD64), content)
+    # With libraries of its own but for libc, and with nothing of what is installed here.
+    (content / name).write_text(
+        f"""#!/bin/sh
+here=$(dirname "$0")
+export LD_LIBRARY_PATH="$here/usr/lib/x86_64-linux-gnu"
+exec "$here/usr/bin/{architecture.machine}-linux-gnu-gcc" --sysroot="$here" "$@"
+"""
+    )
+    (content / name).chmod(0o755)

@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
 
+from bench import native
 from bench.errors import BenchError
 from tools.guest import foreign
 from tools.guest.architecture import Architecture
@@ -182,6 +183,13 @@ def fetch_parts(architecture: Architecture) -> None:
     if not architecture.is_here:
         foreign.fetch(architecture)
         _wheels(architecture)
+
+
+def build_environment(architecture: Architecture) -> dict[str, str]:
+    """What of the environment the core of a machine has the hash of."""
+    if architecture.is_here:
+        return native.build_environment()
+    return foreign.build_environment(architecture)
 
 
 def _wheels(architecture: Architecture) -> Path:

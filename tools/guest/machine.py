@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from bench import native
 from bench.errors import BenchError
 from tools.guest import emulator
 from tools.guest.architecture import Architecture
 from tools.guest.archive import ROOT
-from tools.guest.initramfs import Archive, fetch_parts, write_system
+from tools.guest.initramfs import Archive, build_environment, fetch_parts, write_system
 from tools.guest.kernels import Kernel
 
 PYTHON = str(ROOT / ".venv/bin/python")
@@ -41,7 +40,6 @@ ENVIRONMENT = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
     "TERM": os.environ.get("TERM", "dumb") if sys.stdout.isatty() else "dumb",
-    **native.build_environment(),  # no machine has a compiler: the core it gets must be its own
 }
 PR_SET_PDEATHSIG = 1
 
@@ -143,7 +141,12 @@ def _add_job(out: BinaryIO, kernel: Kernel, job: Job) -> None:
         "modules": modules,
         "command": list(job.command),
         "folder": str(ROOT),
-        "environment": {**ENVIRONMENT, **job.environment},
+        "environment": {
+            **ENVIRONMENT,
+            # No machine has a compiler: the core it gets must be its own.
+            **build_environment(kernel.architecture),
+            **job.environment,
+        },
     }
     archive.write(Path("/job.json"), json.dumps(told))
     archive.close()
