@@ -17,8 +17,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def exiting() -> AbstractContextManager[None]:
-    """An interrupt ends the process, with EXIT_CODE and without a word."""
-    return _handled(lambda _number, _frame: os._exit(EXIT_CODE))
+    """An interrupt ends the process, with EXIT_CODE and without a word.
+
+    After the block it does nothing: the command is done, and Python takes some milliseconds more
+    to end, in which it takes its handlers back.
+    """
+    return _handled(lambda _number, _frame: os._exit(EXIT_CODE), afterwards=signal.SIG_IGN)
 
 
 def raising() -> AbstractContextManager[None]:
@@ -52,7 +56,11 @@ def held() -> Iterator[None]:
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+def _handled(
+    handler: Callable[[int, FrameType | None], object], afterwards: signal.Handlers | None = None
+) -> Iterator[None]:
+    """``afterwards`` is what they do after the block; None is what they did before it."""
+
     def handle(number: int, frame: FrameType | None) -> None:
         if _blocks:
             _late.append(number)
@@ -66,4 +74,4 @@ def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[Non
         yield
     finally:
         for number, handler_before in before.items():
-            signal.signal(number, handler_before)
+            signal.signal(number, handler_before if afterwards is None else afterwards)

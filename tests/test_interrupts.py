@@ -36,6 +36,20 @@ def test_where_nothing_is_set_up_an_interrupt_is_no_exception(number: signal.Sig
 
 
 @pytest.mark.parametrize("number", interrupts.SIGNALS)
+def test_what_comes_when_the_command_is_done_changes_nothing(number: signal.Signals) -> None:
+    """Python has still to end, which takes some milliseconds."""
+    script = (
+        "import atexit, os, sys\n"
+        "from bench.__main__ import main\n"
+        f"atexit.register(os.kill, os.getpid(), {number:d})\n"
+        "sys.argv = ['bench', 'show', 'not/there']\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
 def test_where_there_is_something_to_undo_it_is_raised(number: signal.Signals) -> None:
     before = handlers()
     raised = False
