@@ -36,6 +36,7 @@ CELLS = [
     ),
 ]
 HEADER = {
+    "id": "good",
     "started": "2026-11-22T19:49:58+00:00",
     "matrix": {"name": "m", "description": "d", "text": "", "baseline": {"method": "sendto"}},
     "measure": {
@@ -151,6 +152,7 @@ class Files:
         self.good, self._bad = folder / "good.jsonl", folder / "bad" / "bad.jsonl"
         self._bad.parent.mkdir()
         self.lines = write(self.good)
+        self.lines[0]["id"] = "edited"  # or it were a copy, which is not compared
         first_of_type = {line["type"]: n for n, line in reversed([*enumerate(self.lines)])}
         self.places = [(n, at) for n in first_of_type.values() for at in places(self.lines[n])]
 
@@ -306,8 +308,72 @@ def test_whatever_is_refused_is_named(files: Files) -> None:
     assert refused > 300
 
 
+EVIL = "\x1b]0;x\x07\x1b[2J \x9b31m \u202e \u2066 \x7f \u2028 \r \x08"
+"""A terminal that is given it has another title, is empty, red, and turns what follows around."""
+
+
+def is_safe(text: str) -> bool:
+    return all(c.isprintable() or c == "\n" for c in text)
+
+
+def evil(value: Any) -> Any:
+    """The same with more than it had in every text, but for what tells lines and axes apart."""
+    match value:
+        case str():
+            return value + EVIL
+        case list():
+            return [evil(inner) for inner in value]
+        case dict():
+            kept = ("type", "started", "cell", "id", "method", "privileges", "baselines", "kind")
+            return {key: v if key in kept else evil(v) for key, v in value.items()}
+    return value
+
+
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_lone_surrogate_is_written_as_a_question_mark(files: Files, form: str) -> None:
+def test_a_terminal_obeys_nothing_that_a_run_file_has_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    lines = [evil(line) for line in write(tmp_path / "run.jsonl")]
+    paths = [tmp_path / f"{name}{EVIL}.jsonl" for name in "ab"]
+    for number, path in enumerate(paths):
+        lines[0]["id"] = f"{number}"
+        lines[0]["matrix"]["name"] = "m" + EVIL * number
+        lines[0]["host"]["cpu"] = f"{number}" + EVIL
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines)[:-5])
+    a, b = map(str, paths)
+    commands = [["show", a], ["compare", a, b], ["show", a + "x"], ["show", a, "--filter", EVIL]]
+    lines[0]["matrix"]["name"] = "m"
+    paths[1].write_text("".join(json.dumps(line) + "\n" for line in lines))
+    commands += [["compare", a, b, "--force"], ["compare", a, b], ["compare", EVIL + ":x", b]]
+    written = ""
+    for command in commands:
+        assert cli.main([*command, "--format", form]) in (0, 2, 3, 4)
+        said = capsys.readouterr()
+        written += said.out + said.err
+        assert is_safe(said.out + said.err), command
+    assert "\\x1b" in written
+
+
+def test_nor_anything_that_a_matrix_has_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"m{EVIL}.yaml"
+    matrix = {"name": "m", "description": f"what {EVIL}", "measure": {"rounds": 2, "window": "1ms"}}
+    axes = [{"method": ["null"]}, {"method": ["null" + EVIL]}, {EVIL: [1]}]
+    for chosen in axes:
+        path.write_text(json.dumps(matrix | {"axes": chosen}))
+        commands = [["plan", "--cells"], ["run", "--results", str(tmp_path / "r")], ["doctor"]]
+        for command in [*commands, ["doctor", "--format", "json"]]:
+            assert cli.main([*command, str(path)]) == (0 if chosen is axes[0] else 2)
+            said = capsys.readouterr()
+            assert is_safe(said.out + said.err), command
+    (table,) = (tmp_path / "r").rglob("*.md")
+    assert "\\x1b" in table.read_text()
+    assert is_safe(table.read_text())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_lone_surrogate_is_written_as_its_escape(files: Files, form: str) -> None:
     bad = files.edited(0, ("host", "kernel"), "\ud800")
     odd = bad.with_name("\udcff.jsonl")  # as a name that is not UTF-8 is read
     odd.write_bytes(bad.read_bytes())
@@ -315,4 +381,4 @@ def test_a_lone_surrogate_is_written_as_a_question_mark(files: Files, form: str)
     for arguments in (["show", str(odd)], ["compare", str(files.good), str(odd)]):
         code, _ = said_of(*arguments, "--format", form, "--output", str(table))
         assert code in (0, 4)
-        assert table.read_text()
+        assert "\\ud" in table.read_text() or form == "csv"

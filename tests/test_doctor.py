@@ -1087,3 +1087,11 @@ def test_the_terminal_shows_why_and_what_mends_of_what_is_wrong() -> None:
     ]
     coloured = next(command.render(findings, None, {}, 60, colour=True))
     assert coloured == "\x1b[1;31mbad      \x1b[0mclock source     clock source is hpet"
+
+
+def test_a_terminal_obeys_nothing_that_was_found() -> None:
+    """A process gives itself any name."""
+    finding = Finding(Level.WARN, "company", "\x1b[2J is busy", "\x9b31m", "kill \u202e")
+    text = "\n".join(command.render([finding], None, {}, 60, colour=False))
+    assert text.replace("\n", "").isprintable()
+    assert "\\x1b[2J is busy" in text

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import options
+from bench.printable import printable
 from bench.stderr import say
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _check(
     """Refuse what is not comparable, unless forced. Raises UsageError."""
     from bench.errors import UsageError
 
-    names = {run.header["matrix"]["name"] for run in (*a, *b)}
+    names = {printable(run.header["matrix"]["name"]) for run in (*a, *b)}
     if len(names) > 1:
         raise UsageError(f"runs of different matrices: {', '.join(sorted(names))}")
     bad = [d for d in found if d.incomparable]

@@ -13,6 +13,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import options
+from bench.printable import printable
 
 if TYPE_CHECKING:
     from bench.doctor import Finding
@@ -66,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
         with interrupts.raising():  # a device that was borrowed has to be given back
             refused = trial.unrunnable(planned, options.allowed(args))
     if args.format == "json":
-        print(json.dumps(_document(findings, planned, refused), indent=2, ensure_ascii=False))
+        print(json.dumps(_document(findings, planned, refused), indent=2))
         return 0
     on_terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else options.TABLE_WIDTH
@@ -139,7 +140,7 @@ def _named(cells: Sequence[str]) -> str:
 
 def _wrapped(lead: str, text: str, width: int) -> str:
     return fill(
-        text,
+        printable(text),
         max(width, len(lead) + 40),
         initial_indent=lead,
         subsequent_indent=" " * len(lead),

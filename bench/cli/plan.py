@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from bench.cli import options
+from bench.printable import printable
 
 if TYPE_CHECKING:
     from bench.estimate import Estimate
@@ -47,9 +48,10 @@ def execute(args: argparse.Namespace) -> int:
     if devices := plan.named_devices(planned.cells):
         rows.append(("needs", " ".join(f"--allow-device {name}" for name in devices)))
     width = max(len(label) for label, _ in rows)
-    print(f"{matrix.name}: {matrix.description}".rstrip(": "))
+    description = " ".join(matrix.description.split())
+    print(printable(f"{matrix.name}: {description}".rstrip(": ")))
     for label, value in rows:
-        print(f"  {label:{width}}  {value}")
+        print(printable(f"  {label:{width}}  {value}"))
     if args.cells:
         for cell in planned.cells:
             named = [
@@ -57,7 +59,7 @@ def execute(args: argparse.Namespace) -> int:
                 for axis in AXES
                 if (value := cell.values[axis]) is not None and (axis, value) != ("replica", 1)
             ]
-            print(f"{cell.id}  {' '.join(named)}")
+            print(printable(f"{cell.id}  {' '.join(named)}"))
     return 0
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from bench.printable import printable
+
 if TYPE_CHECKING:
     from bench.model import Cell, Sample
     from bench.runner import Progress
@@ -31,7 +33,7 @@ class _Bar:
         self._bar = bar
 
     def stage(self, text: str) -> None:
-        self._bar.set_description_str(text)
+        self._bar.set_description_str(printable(text))
 
     def rounds(self, slices: int) -> None:
         self._bar.total = self._bar.n + slices
@@ -43,7 +45,7 @@ class _Bar:
         rate = f"{pps(sample) / 1e6:.3f} Mpps" if sample and is_usable(sample) else "no figure"
         interface = cell.values["interface"]
         where = f" on {interface['kind']}" if isinstance(interface, dict) else ""
-        self._bar.set_postfix_str(f"{cell.method}{where}: {rate}", refresh=False)
+        self._bar.set_postfix_str(printable(f"{cell.method}{where}: {rate}"), refresh=False)
         self._bar.update()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bench.compare import FIGURES, Comparison, Difference, Row, Verdict
 from bench.intervals import MIN_ROUNDS
 from bench.model import AXES, CellResult
-from bench.render import axes, markdown, text
+from bench.render import axes, csv_, markdown, text
 from bench.render.table import NONE, Column, Table, axis_columns
 
 FORMAT = 1
@@ -109,7 +109,8 @@ def _csv(result: Comparison) -> str:
     for row in result.rows:
         values = [row.cell.values.get(axis) for axis in AXES]
         shown = ["" if v is None else axes.full_text(v) for v in values]
-        writer.writerow([row.cell.id, *shown, row.verdict.value, row.threshold, *_numbers(row)])
+        record = [row.cell.id, *shown, row.verdict.value, row.threshold, *_numbers(row)]
+        writer.writerow(map(csv_.field_text, record))
     return text.getvalue()
 
 

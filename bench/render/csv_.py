@@ -6,6 +6,7 @@ import csv
 import io
 
 from bench.model import AXES, CellResult, Report, Value
+from bench.printable import printable
 from bench.render.axes import full_text
 from bench.render.records import FIGURES, Figure, figures
 
@@ -17,8 +18,13 @@ def render(report: Report, _width: int = 0, _colour: bool = False) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)
-    writer.writerows(_record(report.run, row) for row in report.rows)
+    writer.writerows(map(field_text, _record(report.run, row)) for row in report.rows)
     return text.getvalue()
+
+
+def field_text(field: object) -> str:
+    """As it is to be written: CSV has quotes for line feeds, and nothing for control characters."""
+    return "\n".join(map(printable, str(field).split("\n")))
 
 
 def _record(run: str, row: CellResult) -> list[str]:

@@ -23,7 +23,7 @@ def render(report: Report, _width: int = 0, _colour: bool = False) -> str:
         "cells": [_cell(row) for row in report.rows],
         "notes": list(report.notes),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def _cell(row: CellResult) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bench.model import Report
+from bench.printable import printable
 from bench.render.table import Table, tabulated
 
 _SPECIAL = re.compile(r"([\\|<*`])")
@@ -12,17 +13,19 @@ _SPECIAL = re.compile(r"([\\|<*`])")
 
 def render(report: Report, _width: int = 0, _colour: bool = False) -> str:
     """The report as GitHub Flavored Markdown; neither the width nor colour matters."""
-    heading = [f"## {_escaped(report.name)}", _escaped(" ".join(report.description.split()))]
+    description = _escaped(printable(" ".join(report.description.split())))
+    heading = [f"## {_escaped(printable(report.name))}", description]
     return "\n\n".join(filter(None, [*heading, piped(tabulated(report))]))
 
 
 def is_of(text: str, report: Report) -> bool:
     """Whether a text is a table of the run that a report is of, as far as that had got then."""
-    return f"- **run:** {_escaped(report.run)}\n" in text
+    return f"- **run:** {_escaped(printable(report.run))}\n" in text
 
 
 def piped(table: Table) -> str:
     """A table with its facts and notes."""
+    table = table.printable()
     blocks = [_facts(table), _pipes(table), _footnotes(table), *map(_escaped, table.notes)]
     return "\n\n".join(filter(None, blocks)) + "\n"
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from bench.model import CellResult, Estimate, Report
+from bench.printable import printable
 from bench.render import axes
 
 MOST_ALIKE = 8
@@ -42,6 +43,11 @@ class Column:
         cells = steps[min(brevity, len(self.briefer))]
         return replace(self, label=self.stacked or self.label, cells=cells)
 
+    def printable(self) -> Column:
+        """The same with cells as they are to be shown."""
+        briefer = tuple(tuple(map(printable, cells)) for cells in self.briefer)
+        return replace(self, cells=tuple(map(printable, self.cells)), briefer=briefer)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -59,6 +65,17 @@ class Table:
     bad: frozenset[int] = frozenset()
     best: frozenset[int] = frozenset()
     breaks: frozenset[int] = frozenset()
+
+    def printable(self) -> Table:
+        """The same, of whatever a run file had in it, for a terminal to show."""
+        return replace(
+            self,
+            title=printable(self.title),
+            facts=tuple((printable(label), printable(text)) for label, text in self.facts),
+            columns=tuple(column.printable() for column in self.columns),
+            footnotes=tuple(map(printable, self.footnotes)),
+            notes=tuple(map(printable, self.notes)),
+        )
 
 
 def tabulated(report: Report) -> Table:

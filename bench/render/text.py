@@ -19,6 +19,7 @@ def render(report: Report, width: int, colour: bool) -> str:
 
 def fitted(table: Table, width: int, colour: bool) -> str:
     """A table with its heading and notes, made to fit ``width`` columns; a row is never wrapped."""
+    table = table.printable()
     blocks = [_heading(table, width, colour), _body(table, width, colour)]
     blocks += [_footnotes(table, width, colour)] if table.footnotes or table.notes else []
     return "\n\n".join(filter(None, blocks)) + "\n"
