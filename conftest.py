@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import privileges
-from bench.errors import BenchError
-from bench.topology.netns import entered, private_netns
+from bench.base.errors import BenchError
+from bench.system import privileges
+from bench.system.netns import entered, private_netns
 
 
 def _gain() -> None:

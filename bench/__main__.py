@@ -2,12 +2,13 @@
 
 import sys
 
-from bench import interrupts
+from bench.base import signals
 
 
 def main() -> int:
-    with interrupts.exiting():  # a Ctrl-C may come while the rest is imported, a tenth of a second
-        from bench import cli, privileges
+    with signals.exiting():  # a Ctrl-C may come while the rest is imported, a tenth of a second
+        from bench import cli
+        from bench.system import privileges
 
         return cli.main(first=privileges.settle)
 

@@ -22,10 +22,15 @@ from pathlib import Path
 
 from common import heading, interval, met, table
 
-from bench import intervals, plan, runner, stats
+from bench.analysis import figures, intervals
 from bench.cli.options import vocabulary
-from bench.matrix import parse
-from bench.model import Cell, Estimate, Run, Sample
+from bench.matrix.load import parse
+from bench.measure import runner
+from bench.model.cells import Cell
+from bench.model.results import Estimate
+from bench.model.run import Run
+from bench.model.samples import Sample
+from bench.plan import plan
 
 MATRIX = """
 name: a_against_a
@@ -67,11 +72,11 @@ def run(folder: Path, args: argparse.Namespace, seed: int, **axes: str) -> Run:
 
 def costs(run: Run) -> list[tuple[float, float]]:
     """(ns/frame of the cell, of the baseline) for each round that has both."""
-    usable = stats.usable_by_cell(run)
+    usable = figures.usable_by_cell(run)
     (baseline,) = set(run.baselines.values())
     (other,) = set(usable) - {baseline}
-    base = {sample.round: stats.ns_per_frame(sample) for sample in usable[baseline]}
-    return [(stats.ns_per_frame(s), base[s.round]) for s in usable[other] if s.round in base]
+    base = {sample.round: figures.ns_per_frame(sample) for sample in usable[baseline]}
+    return [(figures.ns_per_frame(s), base[s.round]) for s in usable[other] if s.round in base]
 
 
 def ratio_of(pairs: Sequence[tuple[float, float]]) -> Estimate | None:

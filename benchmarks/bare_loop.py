@@ -38,10 +38,11 @@ from common import (
     table,
 )
 
-from bench import intervals
-from bench.capture import expected_frame
-from bench.counters import CounterReader, account, delta
-from bench.native import OpenCell, SlicePlan
+from bench.analysis import intervals
+from bench.engines.core import OpenCell, SlicePlan
+from bench.measure.accounting import account, delta
+from bench.measure.counters import CounterReader
+from bench.measure.frame_check import expected_frame
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 

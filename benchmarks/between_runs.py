@@ -25,9 +25,10 @@ from pathlib import Path
 
 from common import heading
 
-from bench import compare, stats, store
-from bench.compare import RunFigures, Verdict
-from bench.model import CellResult
+from bench.analysis import summary, verdicts
+from bench.analysis.verdicts import RunFigures, Verdict
+from bench.model.results import CellResult
+from bench.store import rates, reader
 
 ROOT = Path(__file__).resolve().parents[1]
 NIGHTLY = ROOT / "matrices" / "nightly.yaml"
@@ -85,15 +86,15 @@ def run(path: Path, results: Path) -> Path:
 
 
 def rows(path: Path) -> list[CellResult]:
-    return stats.summarise(store.read(path), 0.01)
+    return summary.summarise(reader.read(path), 0.01)
 
 
 def figures(path: Path) -> RunFigures:
     """As `bench compare` takes them where both sides have the same kernel."""
-    return compare.figures_of(store.read_rates(path), normalise=True)
+    return verdicts.figures_of(rates.read_rates(path), normalise=True)
 
 
-def flagged(result: compare.Comparison) -> int:
+def flagged(result: verdicts.Comparison) -> int:
     return sum(row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) for row in result.rows)
 
 
@@ -147,7 +148,7 @@ def false_alarms(results: Path, runs: int) -> None:
     cells = alarms = pairs_with = 0
     for number, (a, b) in enumerate(itertools.pairwise(read), 1):
         history = [other for other in read if other is not a and other is not b]
-        result = compare.compare([a], [b], history, {})
+        result = verdicts.compare([a], [b], history, {})
         count = flagged(result)
         spread = ", ".join(f"{sd:.1%}" for sd in result.spread.values())
         widest = max(abs(c.value) for row in result.rows for c in row.changes.values())
@@ -201,7 +202,7 @@ def between(folder: Path, pairs: int, rounds: int) -> None:
         told = total = 0
         changes = []
         for a, b, history in turns(sides[0], side):
-            result = compare.compare([a], [b], history, {})
+            result = verdicts.compare([a], [b], history, {})
             told += sum(row.verdict is Verdict.REGRESSED for row in result.rows)
             total += len(result.rows)
             changes += [row.changes["ns_per_frame"].value for row in result.rows]

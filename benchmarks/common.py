@@ -11,9 +11,11 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from bench import host, native
-from bench.model import DEFAULTS, Estimate, Value
-from bench.native import Endpoint, OpenCell
+from bench.engines import build
+from bench.engines.core import Endpoint, OpenCell
+from bench.model.axes import DEFAULTS, Value
+from bench.model.results import Estimate
+from bench.system import host
 from bench.topology import Topology, entered
 
 BUSY = 0.3
@@ -46,9 +48,9 @@ def compiled(source: Path) -> Iterator[Path]:
     """A single C file as a program, optimised as the core is."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         program = Path(folder, source.stem)
-        recipe = native.recipe()
+        recipe = build.recipe()
         if recipe is None:
-            raise SystemExit(f"{native.SOURCES}: the core's sources are needed")
+            raise SystemExit(f"{build.SOURCES}: the core's sources are needed")
         compiler = [*os.environ.get("CC", "gcc").split(), *recipe.CFLAGS, "-Werror"]
         subprocess.run([*compiler, "-o", str(program), str(source)], check=True)
         yield program

@@ -25,9 +25,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import intervals, stats, store
-from bench.model import Estimate, Run
-from bench.runner import PRECISION_CHECK_ROUNDS
+from bench.analysis import figures, intervals
+from bench.measure.session import PRECISION_CHECK_ROUNDS
+from bench.model.results import Estimate
+from bench.model.run import Run
+from bench.store import reader
 
 CELLS = 24
 """Cells of a simulated run: they share the correlation of their machine."""
@@ -228,9 +230,9 @@ def simulate_stopping(runs: int, seed: int, levels: bool) -> list[list[str]]:
 
 def real_ratios(run: Run) -> list[list[float]]:
     """The within-round ratios of each cell that has a baseline."""
-    usable = stats.usable_by_cell(run)
+    usable = figures.usable_by_cell(run)
     return [
-        stats.within_round_ratios(usable[cell], usable[base], "pps")
+        figures.within_round_ratios(usable[cell], usable[base], "pps")
         for cell, base in run.baselines.items()
         if cell != base
     ]
@@ -238,7 +240,7 @@ def real_ratios(run: Run) -> list[list[float]]:
 
 def real_levels(run: Run) -> list[list[float]]:
     """Frames per second of each cell: these share the machine's ups and downs."""
-    return [[stats.pps(s) for s in samples] for samples in stats.usable_by_cell(run).values()]
+    return [[figures.pps(s) for s in samples] for samples in figures.usable_by_cell(run).values()]
 
 
 def resampled(
@@ -290,7 +292,7 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=100, help="of each stored run (default 100)")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    runs = {path.stem: store.read(path) for path in args.runs}
+    runs = {path.stem: reader.read(path) for path in args.runs}
     print("coverage, width over the narrowest that holds, share of cells with an interval;")
     print(f"! where the goal is missed: coverage {GOAL:.0%}, width {WIDEST}")
     for levels, real in ((False, real_ratios), (True, real_levels)):

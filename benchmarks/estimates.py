@@ -19,11 +19,12 @@ from typing import Any
 import yaml
 from common import heading, met, table
 
-from bench import matrix, plan
+from bench.base.errors import UsageError
 from bench.cli.options import vocabulary
-from bench.errors import UsageError
-from bench.estimate import Estimate, estimate
-from bench.machine import Machine
+from bench.matrix import load
+from bench.measure.estimate import Estimate, estimate
+from bench.plan import plan
+from bench.system.procfs import Machine
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_GOAL, SMALL_GOAL = 1.15, 1.25
@@ -66,7 +67,7 @@ def within(least_s: float, most_s: float, needed_s: float, goal: float) -> bool:
 
 def told_of(path: Path) -> Estimate:
     words = vocabulary()
-    loaded = matrix.load(path, words)
+    loaded = load.load(path, words)
     return estimate(plan.make_plan(loaded, words), loaded, Machine())
 
 

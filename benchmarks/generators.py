@@ -44,11 +44,12 @@ from typing import Any, NamedTuple, Protocol
 
 from common import at_least, heading, interval, open_cell, pin_beside_sender, table
 
-from bench import intervals
-from bench.capture import expected_frame
-from bench.counters import CounterReader, delivered, delivered_bytes, delta
-from bench.model import value_text
-from bench.native import OpenCell, SlicePlan
+from bench.analysis import intervals
+from bench.engines.core import OpenCell, SlicePlan
+from bench.measure.accounting import delivered, delivered_bytes, delta
+from bench.measure.counters import CounterReader
+from bench.measure.frame_check import expected_frame
+from bench.model.axes import value_text
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 

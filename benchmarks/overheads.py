@@ -25,8 +25,8 @@ from typing import Any
 from common import heading, met, table
 
 from bench import doctor
-from bench.counters import CounterReader
-from bench.errors import BenchError
+from bench.base.errors import BenchError
+from bench.measure.counters import CounterReader
 from bench.topology.kinds import KINDS, up
 
 ROOT = Path(__file__).resolve().parent.parent

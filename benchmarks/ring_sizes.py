@@ -14,9 +14,10 @@ from contextlib import ExitStack
 
 from common import heading, interval, open_cell, pin_beside_sender, table
 
-from bench import intervals
-from bench.model import Estimate, Value
-from bench.native import OpenCell, SlicePlan
+from bench.analysis import intervals
+from bench.engines.core import OpenCell, SlicePlan
+from bench.model.axes import Value
+from bench.model.results import Estimate
 from bench.topology import Topology
 from bench.topology.kinds import up
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bench import interrupts, native, privileges
+from bench.base import signals
+from bench.engines import build
+from bench.system import privileges
 from tests.running import Bench, namespace_mounts, wait_for
 
 
 def pytest_configure() -> None:
     """A shell's background jobs ignore SIGINT, and so would every process of the tests."""
-    for number in interrupts.SIGNALS:
+    for number in signals.SIGNALS:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
 
@@ -22,7 +24,7 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def built_core() -> None:
     """So that no run of a test says that it builds it."""
-    native.ensure_built()
+    build.ensure_built()
 
 
 @pytest.fixture(autouse=True)

@@ -19,9 +19,15 @@ from typing import Any
 
 import pytest
 
-from bench import matrix, plan, privileges, runner, store
 from bench.cli.options import vocabulary
-from bench.model import Cell, Run, Sample
+from bench.matrix import load
+from bench.measure import runner, session
+from bench.model.cells import Cell
+from bench.model.run import Run
+from bench.model.samples import Sample
+from bench.plan import plan
+from bench.store import reader
+from bench.system import privileges
 from bench.topology.link import Allowed
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +93,7 @@ def measured(
     folder: Path,
     axes: dict[str, Any],
     *,
-    progress: runner.Progress | None = None,
+    progress: session.Progress | None = None,
     allowed: Allowed = Allowed(),  # noqa: B008 - a constant
     rounds: int = 2,
     window: str = "1ms",
@@ -97,7 +103,7 @@ def measured(
     measure = {"window": window, "rounds": rounds} | _cpus()
     text = json.dumps({"name": "m", "axes": axes, "measure": measure, **more})
     words = _words()
-    loaded = matrix.parse(text, "m.yaml", words)
+    loaded = load.parse(text, "m.yaml", words)
     target = runner.Target(folder / "run.jsonl")
     return runner.run(loaded, plan.make_plan(loaded, words), target, progress or Quiet(), allowed)
 
@@ -185,7 +191,7 @@ class Bench:
     def stored(self) -> Run:
         """The only run."""
         (path,) = self.files()
-        return store.read(path)
+        return reader.read(path)
 
     def samples(self) -> int:
         """How many samples are in the files so far."""
@@ -205,7 +211,7 @@ class Bench:
         return {pid: command for pid, command in found.items() if command}  # "": a zombie
 
     def worker(self) -> int:
-        (pid,) = [pid for pid, text in self.processes().items() if "bench.worker" in text]
+        (pid,) = [pid for pid, text in self.processes().items() if "bench.measure.worker" in text]
         return pid
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import native
+from bench.engines import build as engines_build
 from tests.running import ROOT
 
 CSRC = ROOT / "csrc"
@@ -55,7 +55,7 @@ def _kept(inputs: Iterable[Path], flags: list[str], build: Callable[[Path], None
 def program(main: Path, sanitizers: str, *more: str) -> Path:
     """A program of a C file and of the whole core beside it."""
     compiler = _compiler()
-    recipe = native.recipe()
+    recipe = engines_build.recipe()
     assert recipe is not None
     flags = [*recipe.CFLAGS, "-O1", "-Werror", *_flags(sanitizers), *more]
     macros = ['-DCORE_HASH="test"', '-DCORE_FLAGS="test"', f"-I{CSRC}"]

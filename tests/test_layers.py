@@ -1,4 +1,4 @@
-"""Imports run downward only, and what is heavy is imported where it is used."""
+"""Imports run downward only, folder by folder, and what is heavy is imported where it is used."""
 
 from __future__ import annotations
 
@@ -10,48 +10,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LAYERS = [
-    "errors",
-    "printable",
-    "stderr",
-    "interrupts",
-    "machine",
-    "hardware",
-    "cpus",
-    "privileges",
-    "units",
-    "complaints",
-    "model",
-    "yamltree",
-    "matrix_schema",
-    "matrix",
-    "plan",
-    "native",
-    "topology",
-    "counters",
-    "capture",
-    "host",
-    "estimate",
-    "trial",
-    "worker",
-    "intervals",
-    "stats",
-    "misfits",
-    "store",
-    "compare",
-    "runner",
-    "report",
-    "doctor",
-    "render",
-    "cli",
-    "__main__",
-]
-"""From the bottom up: a module imports only what stands before it."""
+LAYERS = {
+    "base": "errors, signals, units, files: they know nothing of benchmarks",
+    "model": "frozen values that all others pass to each other",
+    "matrix": "YAML text -> Matrix",
+    "system": "this machine",
+    "plan": "Matrix -> the cells that run; sets up nothing",
+    "engines": "the C core, built and bound",
+    "topology": "interfaces and qdiscs",
+    "analysis": "pure: samples -> figures and verdicts",
+    "store": "runs on disk",
+    "measure": "a run: topologies, worker, rounds",
+    "doctor": "what would spoil a measurement; knows no plan",
+    "render": "figures -> text",
+    "cli": "one file a verb",
+    "__main__": "the console script",
+}
+"""From the bottom up: a module imports only from its own folder and from those before it."""
 
 
 def layer_of(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else ""
+    return module.split(".")[1]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -71,24 +50,70 @@ def imports_of(path: Path) -> set[str]:
 MODULES = sorted((ROOT / "bench").rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_run_downward(path: Path) -> None:
-    own = layer_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    if own in ("", "__init__"):
-        return
-    allowed = {*LAYERS[: LAYERS.index(own) + 1], "_core", "_core_test"}
-    upward = {name for name in imports_of(path) if layer_of(name) not in allowed}
-    assert not upward
+def own_layer(path: Path) -> str:
+    return path.relative_to(ROOT / "bench").parts[0].removesuffix(".py")
 
 
-def test_every_module_has_its_layer() -> None:
-    names = {path.relative_to(ROOT / "bench").parts[0].removesuffix(".py") for path in MODULES}
-    assert names - {"__init__"} == set(LAYERS)
+def upward_imports() -> list[tuple[str, str]]:
+    """(file, module) wherever a file imports from a folder above its own."""
+    order = list(LAYERS)
+    found = []
+    for path in MODULES:
+        own = own_layer(path)
+        if own == "__init__":
+            continue
+        allowed = {*order[: order.index(own) + 1], "_core", "_core_test"}
+        upward = {name for name in imports_of(path) if layer_of(name) not in allowed}
+        found += [(str(path.relative_to(ROOT)), name) for name in sorted(upward)]
+    return found
 
 
-def test_only_native_imports_the_core() -> None:
+def test_imports_run_downward() -> None:
+    assert upward_imports() == []
+
+
+def test_every_folder_has_its_layer() -> None:
+    assert {own_layer(path) for path in MODULES} - {"__init__"} == set(LAYERS)
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """Neither directly nor by way of others, but for imports inside functions."""
+    names = {module_name(path): path for path in MODULES}
+    graph = {name: top_level_imports(path) & names.keys() for name, path in names.items()}
+    assert circles(graph) == []
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def top_level_imports(path: Path) -> set[str]:
+    """Modules that are imported as a file is; a name of a package may be a module of it.
+
+    The package around a file is there before it, and no import of its.
+    """
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    own = module_name(path)
+    return {name for name in found if not f"{own}.".startswith(f"{name}.")}
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """The modules that are left when those without imports are taken away, again and again."""
+    left = dict(graph)
+    while free := [name for name, wanted in left.items() if not wanted & left.keys()]:
+        for name in free:
+            del left[name]
+    return sorted(left)
+
+
+def test_only_engines_import_the_core() -> None:
     users = [path for path in MODULES if "bench._core" in path.read_text()]
-    assert [path.name for path in users] == ["native.py"]
+    assert {own_layer(path) for path in users} == {"engines"}
 
 
 HEAVY = {
@@ -129,7 +154,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert heavy_of_bench("--help") == set()
 
 
-@pytest.mark.parametrize("process", ["bench.worker", "bench.topology.reader"])
+@pytest.mark.parametrize("process", ["bench.measure.worker", "bench.topology.reader"])
 def test_processes_that_measure_import_nothing_heavy(process: str) -> None:
     assert heavy_of(f"import {process}") == set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.machine import Machine
+from bench.system.procfs import Machine
 
 Tree = Mapping[str, str | bytes | None]
 """Path below the root to content; None is a file that is not there."""

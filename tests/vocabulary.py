@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from bench.model import AXES, KindInfo, Limits, MethodInfo, Vocabulary
+from bench.model.axes import AXES
+from bench.model.results import Limits
+from bench.model.vocabulary import KindInfo, MethodInfo, Vocabulary
 
 
 class NoOptions(BaseModel):

@@ -12,10 +12,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import interrupts
+from bench.base import signals
+from bench.base.errors import BenchError, told, told_with_place
+from bench.base.stderr import say
 from bench.cli import compare, doctor, methods, plan, run, schema, show
-from bench.errors import BenchError, told, told_with_place
-from bench.stderr import say
 
 COMMANDS = {
     "run": run,
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None, first: Callable[[], object] = l
         say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        return interrupts.EXIT_CODE
+        return signals.EXIT_CODE
     except BrokenPipeError:
         _drop_output()  # the reader (head, less) has enough
         return 1

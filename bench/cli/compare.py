@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.base.printable import printable
+from bench.base.stderr import say
 from bench.cli import options
-from bench.printable import printable
-from bench.stderr import say
 
 if TYPE_CHECKING:
-    from bench.compare import Comparison, Difference, RunFigures
-    from bench.store import Rates
+    from bench.analysis.environments import Difference
+    from bench.analysis.verdicts import Comparison, RunFigures
+    from bench.model.run import Rates
 
 HELP = "compare two runs, or two sets of runs: a verdict per cell"
 REGRESSION, INCONCLUSIVE = 3, 4
@@ -63,9 +64,9 @@ def _fraction(text: str) -> float:
 def execute(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from bench import compare
-    from bench.compare import Verdict
-    from bench.errors import UsageError
+    from bench.analysis import environments, verdicts
+    from bench.analysis.verdicts import Verdict
+    from bench.base.errors import UsageError
     from bench.render.comparison import render
 
     sources_a, sources_b = _sources(args.a), _sources(args.b)
@@ -73,15 +74,15 @@ def execute(args: argparse.Namespace) -> int:
     rates_a, rates_b = _distinct(_read(sources_a)), _distinct(_read(sources_b))
     _refuse_overlap(rates_a, rates_b)
     sides = [*rates_a, *rates_b]
-    if args.normalise and (reason := compare.uncalibrated(sides)):
+    if args.normalise and (reason := verdicts.uncalibrated(sides)):
         raise UsageError(f"--normalise: {reason}")
-    why_not = compare.why_not_normalise(sides) if args.normalise is None else ""
+    why_not = verdicts.why_not_normalise(sides) if args.normalise is None else ""
     normalise = not why_not if args.normalise is None else args.normalise
-    a, b = ([compare.figures_of(r, normalise) for r in side] for side in (rates_a, rates_b))
-    found = compare.differences(a, b)
+    a, b = ([verdicts.figures_of(r, normalise) for r in side] for side in (rates_a, rates_b))
+    found = environments.differences(a, b)
     _check(a, b, found, args.force)
     history = _history(sides, normalise)
-    result = compare.compare(
+    result = verdicts.compare(
         a,
         b,
         history,
@@ -110,7 +111,7 @@ def _thresholds(runs: list[RunFigures], given: float | None) -> dict[str, float]
 
 
 def _exit_code(result: Comparison) -> int:
-    from bench.compare import Verdict
+    from bench.analysis.verdicts import Verdict
 
     verdicts = {row.verdict for row in result.rows}
     if Verdict.REGRESSED in verdicts:
@@ -122,7 +123,7 @@ def _check(
     a: list[RunFigures], b: list[RunFigures], found: tuple[Difference, ...], force: bool
 ) -> None:
     """Refuse what is not comparable, unless forced. Raises UsageError."""
-    from bench.errors import UsageError
+    from bench.base.errors import UsageError
 
     names = {printable(run.header["matrix"]["name"]) for run in (*a, *b)}
     if len(names) > 1:
@@ -145,7 +146,7 @@ Source = tuple[Path, bytes | None]
 
 def _sources(text: str) -> list[Source]:
     """The run files that an argument names. Raises UsageError if none."""
-    from bench.errors import UsageError
+    from bench.base.errors import UsageError
 
     revision = _at_revision(text)
     found: list[Source] = [(path, None) for path in _paths(text)] if not revision else [revision]
@@ -172,7 +173,7 @@ def _slices(run: Rates) -> int:
 
 def _refuse_overlap(a: list[Rates], b: list[Rates]) -> None:
     """Raise UsageError where a run is on both sides: it would be told to be as it is."""
-    from bench.errors import UsageError
+    from bench.base.errors import UsageError
 
     of_b = {run.identity: run.path for run in b}
     for run in a:
@@ -182,9 +183,9 @@ def _refuse_overlap(a: list[Rates], b: list[Rates]) -> None:
 
 
 def _read(sources: list[Source]) -> list[Rates]:
-    from bench import store
+    from bench.store.rates import read_rates
 
-    read = [store.read_rates(path, content) for path, content in sources]
+    read = [read_rates(path, content) for path, content in sources]
     for rates in read:
         for warning in rates.warnings:
             say(warning)
@@ -207,7 +208,7 @@ def _at_revision(text: str) -> Source | None:
     """``HEAD~1:results/x.jsonl`` as git has it; None where the argument is not of that form."""
     import subprocess
 
-    from bench.errors import UsageError
+    from bench.base.errors import UsageError
 
     revision, colon, name = text.partition(":")
     if not colon or not revision or Path(text).exists():
@@ -230,8 +231,9 @@ def _beside(path: Path) -> list[Path]:
 
 def _history(sides: list[Rates], normalise: bool) -> list[RunFigures]:
     """Other runs in the folder of A's that should agree with A's first, the latest of them."""
-    from bench import compare, store
-    from bench.errors import UsageError
+    from bench.analysis import environments, verdicts
+    from bench.base.errors import UsageError
+    from bench.store.rates import read_rates
 
     taken = {run.identity for run in sides}
     found: list[RunFigures] = []
@@ -239,12 +241,12 @@ def _history(sides: list[Rates], normalise: bool) -> list[RunFigures]:
         if len(found) == MOST_HISTORY:
             break
         try:
-            run = store.read_rates(path)
+            run = read_rates(path)
         except UsageError:
             continue
-        if run.identity in taken or (normalise and compare.uncalibrated([*sides, run])):
+        if run.identity in taken or (normalise and verdicts.uncalibrated([*sides, run])):
             continue
         taken.add(run.identity)
-        if compare.is_alike(run.header, sides[0].header):
-            found.append(compare.figures_of(run, normalise))
+        if environments.is_alike(run.header, sides[0].header):
+            found.append(verdicts.figures_of(run, normalise))
     return found

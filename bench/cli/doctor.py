@@ -12,12 +12,12 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from bench.base.printable import printable
 from bench.cli import options
-from bench.printable import printable
 
 if TYPE_CHECKING:
     from bench.doctor import Finding
-    from bench.plan import Plan
+    from bench.plan.plan import Plan
 
 HELP = "say what on this host would spoil a measurement, and how to mend it"
 SHOWN_CELLS = 6
@@ -45,9 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Findings are information: the exit code is 0 whatever they are."""
-    from bench import cpus, doctor, host, interrupts, privileges, trial
-    from bench.errors import UsageError
-    from bench.plan import needs_of
+    from bench import doctor
+    from bench.base import signals
+    from bench.base.errors import UsageError
+    from bench.measure import trial
+    from bench.plan.needs import needs_of
+    from bench.system import cpus, host, privileges
     from bench.topology import kinds
 
     if args.matrix is None and args.filter:
@@ -64,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
             host.raise_file_limit()
             kinds.load_modules(spec.interface for spec in planned.topologies)
             privileges.gain()  # not before: the host's own network is out of sight then
-        with interrupts.raising():  # a device that was borrowed has to be given back
+        with signals.raising():  # a device that was borrowed has to be given back
             refused = trial.unrunnable(planned, options.allowed(args))
     if args.format == "json":
         print(json.dumps(_document(findings, planned, refused), indent=2))

@@ -14,12 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(_args: argparse.Namespace) -> int:
     from tabulate import tabulate
 
-    from bench import native, privileges
+    from bench.engines import core
+    from bench.system import privileges
 
-    methods = native.methods()
+    methods = core.methods()
     privileges.gain()
     rows = [
-        (name, "no: " + reason if (reason := native.probe(name)) else "yes", method.path)
+        (name, "no: " + reason if (reason := core.probe(name)) else "yes", method.path)
         for name, method in methods.items()
     ]
     print(tabulate(rows, headers=("method", "offered here", "path through the kernel")))
@@ -28,7 +29,7 @@ def execute(_args: argparse.Namespace) -> int:
     print()
     marks = [
         (knob.name, *("x" if knob.name in m.knobs else "" for m in methods.values()), knob.help)
-        for knob in native.knobs()
+        for knob in core.knobs()
     ]
     print(tabulate(marks, headers=("knob", *methods, "meaning")))
     print()

@@ -11,14 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError
-from bench.model import LARGEST_INTEGER
+from bench.base.errors import UsageError
+from bench.base.stderr import say
+from bench.model.results import LARGEST_INTEGER
 from bench.render import FORMATS
-from bench.stderr import say
 
 if TYPE_CHECKING:
-    from bench.model import Matrix, Report, Vocabulary
-    from bench.plan import Plan
+    from bench.model.matrix import Matrix
+    from bench.model.results import Report
+    from bench.model.vocabulary import Vocabulary
+    from bench.plan.plan import Plan
     from bench.topology.link import Allowed
 
 TABLE_WIDTH = 120
@@ -93,16 +95,16 @@ def _seed(text: str) -> int:
 
 def vocabulary() -> Vocabulary:
     """What a matrix may name: methods from the core (built if stale), kinds from topology."""
-    from bench import native
-    from bench.model import Vocabulary
+    from bench.engines import core
+    from bench.model.vocabulary import Vocabulary
     from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame
 
     return Vocabulary(
-        methods=native.methods(),
+        methods=core.methods(),
         interfaces=INTERFACES,
         qdiscs=QDISC_KINDS,
-        limits=native.limits(),
-        ring_data_offset=native.ring_data_offset,
+        limits=core.limits(),
+        ring_data_offset=core.ring_data_offset,
         largest_frame=largest_frame,
         page_size=os.sysconf("SC_PAGE_SIZE"),
     )
@@ -110,16 +112,17 @@ def vocabulary() -> Vocabulary:
 
 def planned(args: argparse.Namespace) -> tuple[Matrix, Plan]:
     """The matrix and the plan of the cells that --filter keeps. Raises UsageError."""
-    from bench import matrix, plan
+    from bench.matrix import load
+    from bench.plan import plan, selection
 
-    filters = plan.parse_filters(args.filter)
+    filters = selection.parse_filters(args.filter)
     words = vocabulary()
-    loaded = matrix.load(args.matrix, words)
+    loaded = load.load(args.matrix, words)
     if args.seed is not None:
         loaded = replace(loaded, measure=replace(loaded.measure, seed=args.seed))
     made = plan.make_plan(loaded, words)
-    chosen = plan.select(made, filters) if filters else made
-    plan.check_devices(chosen, loaded)
+    chosen = selection.select(made, filters) if filters else made
+    selection.check_devices(chosen, loaded)
     return loaded, chosen
 
 
@@ -128,7 +131,8 @@ def check_output(args: argparse.Namespace) -> None:
 
     A table takes the place of no run, whichever it is, and of no matrix that the command reads.
     """
-    from bench.store import check_writable, is_run
+    from bench.base.files import check_writable
+    from bench.store.reader import is_run
 
     if args.output is None:
         return
@@ -148,7 +152,7 @@ def write_report(report: Report, args: argparse.Namespace) -> None:
 
 def write(render: Callable[[int, bool], str], args: argparse.Namespace) -> None:
     """What ``render(width, colour)`` gives, to --output or to stdout."""
-    from bench.store import write_text
+    from bench.base.files import write_text
 
     on_terminal = args.output is None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else TABLE_WIDTH

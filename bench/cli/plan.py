@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from bench.base.printable import printable
 from bench.cli import options
-from bench.printable import printable
 
 if TYPE_CHECKING:
-    from bench.estimate import Estimate
-    from bench.plan import Plan
+    from bench.measure.estimate import Estimate
+    from bench.plan.plan import Plan
 
 HELP = "show what a matrix would run and how long it would take"
 LONG_OPENING_NS = 5_000_000_000
@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from bench import plan
-    from bench.estimate import estimate
-    from bench.machine import Machine
-    from bench.model import AXES, value_text
+    from bench.measure.estimate import estimate
+    from bench.model.axes import AXES, value_text
+    from bench.plan.devices import named_devices
+    from bench.system.procfs import Machine
 
     matrix, planned = options.planned(args)
     told = estimate(planned, matrix, Machine())
@@ -45,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
         ("memory of rings and buffers", f"{told.memory / 2**20:.1f} MiB"),
         ("estimated time", time_text(told)),
     ]
-    if devices := plan.named_devices(planned.cells):
+    if devices := named_devices(planned.cells):
         rows.append(("needs", " ".join(f"--allow-device {name}" for name in devices)))
     width = max(len(label) for label, _ in rows)
     description = " ".join(matrix.description.split())

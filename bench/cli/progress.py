@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bench.printable import printable
+from bench.base.printable import printable
 
 if TYPE_CHECKING:
-    from bench.model import Cell, Sample
-    from bench.runner import Progress
+    from bench.measure.session import Progress
+    from bench.model.cells import Cell
+    from bench.model.samples import Sample
 
 
 class _Silent:
@@ -40,7 +41,7 @@ class _Bar:
         self._bar.set_description_str("measuring")
 
     def slice(self, cell: Cell, sample: Sample | None) -> None:
-        from bench.stats import is_usable, pps
+        from bench.analysis.figures import is_usable, pps
 
         rate = f"{pps(sample) / 1e6:.3f} Mpps" if sample and is_usable(sample) else "no figure"
         interface = cell.values["interface"]

@@ -8,12 +8,12 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from bench.base.errors import BenchError, UsageError
+from bench.base.stderr import say
 from bench.cli import options, progress
-from bench.errors import BenchError, UsageError
-from bench.stderr import say
 
 if TYPE_CHECKING:
-    from bench.model import Report
+    from bench.model.results import Report
 
 HELP = "run a matrix: set up, measure, store, print the table"
 DEFAULT_RESULTS = Path("results")
@@ -46,19 +46,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from bench import doctor, host, interrupts, privileges, report, runner, stats, store
-    from bench.plan import needs_of
+    from bench import doctor
+    from bench.analysis import calibration
+    from bench.base import signals
+    from bench.measure import runner
+    from bench.plan.needs import needs_of
+    from bench.render import report
+    from bench.store import folders, reader
+    from bench.system import host, privileges
     from bench.topology import kinds
 
     matrix, plan = options.planned(args)
-    folder = store.results_folder(args.results, args.machine or host.machine_name(), matrix.name)
+    folder = folders.results_folder(args.results, args.machine or host.machine_name(), matrix.name)
     if args.resume is None:
-        target = runner.Target(store.new_run_path(folder))
+        target = runner.Target(folders.new_run_path(folder))
     else:
-        path = store.latest_unfinished(folder) if args.resume == LATEST else args.resume
+        path = reader.latest_unfinished(folder) if args.resume == LATEST else args.resume
         if path.suffix != ".jsonl":
             raise UsageError(f"--resume {path}: its table could take its place; name a .jsonl file")
-        report.make_report(store.read(path))  # what cannot be shown is known before it is measured
+        report.make_report(reader.read(path))  # what cannot be shown is known before it is measured
         target = runner.Target(path, resume=True, seed=args.seed)
     options.check_output(args)
     options.give_devices_back()
@@ -68,17 +74,17 @@ def execute(args: argparse.Namespace) -> int:
         privileges.gain()
     else:
         privileges.shed(privileges.CONTROLLER)
-    with progress.shown(sys.stderr) as bar, interrupts.raising():
+    with progress.shown(sys.stderr) as bar, signals.raising():
         found = doctor.diagnosis(doctor.examine(doctor.Machine(), plan.cpus, needs_of(plan)))
         bar.stage(found["verdict"])
         run = runner.run(matrix, plan, target, bar, options.allowed(args), found)
     say(f"stored in {target.path}")
     made = report.make_report(run)
     _keep_table(made, target.path)
-    shown = report.make_report(stats.normalised(run)) if args.normalise else made
+    shown = report.make_report(calibration.normalised(run)) if args.normalise else made
     options.write_report(shown, args)
     if run.end == "interrupted":
-        return interrupts.EXIT_CODE
+        return signals.EXIT_CODE
     return 0 if report.is_complete(made, run) else INCOMPLETE
 
 
@@ -88,14 +94,14 @@ def _keep_table(made: Report, run: Path) -> None:
     Where that fails nothing is lost: the run is whole and the table can be made of it at any time.
     So it is said, and no failure of the command, which would have a run repeated.
     """
-    from bench import store
+    from bench.base import files
     from bench.render import markdown
 
     table = run.with_suffix(".md")
     try:
         if table.exists() and not markdown.is_of(table.read_text(errors="replace"), made):
             raise BenchError(f"{table} is no table of this run and stays as it is")
-        store.write_text(table, markdown.render(made))
+        files.write_text(table, markdown.render(made))
     except (BenchError, OSError) as error:
         again = f"bench show {quote(str(run))} --format markdown --output FILE"
         say(f"{error}; the run is complete, for its table: {again}")

@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(_args: argparse.Namespace) -> int:
     import json
 
-    from bench import matrix
     from bench.cli.options import vocabulary
+    from bench.matrix import load
 
-    print(json.dumps(matrix.json_schema(vocabulary()), indent=2))
+    print(json.dumps(load.json_schema(vocabulary()), indent=2))
     return 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.base.stderr import say
 from bench.cli import options
-from bench.stderr import say
 
 HELP = "print a stored run again, in any format"
 
@@ -20,16 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from bench import plan, report, stats, store
-    from bench.errors import UsageError
+    from bench.analysis import calibration
+    from bench.base.errors import UsageError
+    from bench.plan import selection
+    from bench.render import report
+    from bench.store import reader
 
     options.check_output(args)
-    filters = plan.parse_filters(args.filter)
-    run = store.read(args.run)
+    filters = selection.parse_filters(args.filter)
+    run = reader.read(args.run)
     for warning in run.warnings:
         say(warning)
-    made = report.make_report(stats.normalised(run) if args.normalise else run)
-    rows = tuple(row for row in made.rows if plan.passes(row.cell, filters))
+    made = report.make_report(calibration.normalised(run) if args.normalise else run)
+    rows = tuple(row for row in made.rows if selection.passes(row.cell, filters))
     if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
     options.write_report(replace(made, rows=rows), args)

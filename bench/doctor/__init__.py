@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.doctor import company, cpus, kernel, limits, network
+from bench.doctor import contention, cpus, kernel, limits, network
 from bench.doctor.finding import Check, Context, Finding, Found, Level
 from bench.doctor.readings import watch
-from bench.machine import Machine
-from bench.model import Needs
+from bench.model.needs import Needs
+from bench.system.procfs import Machine
 
 __all__ = [
     "CHECKS",
@@ -32,7 +32,7 @@ __all__ = [
 
 CHECKS: tuple[Check, ...] = (
     *cpus.CHECKS,
-    *company.CHECKS,
+    *contention.CHECKS,
     *kernel.CHECKS,
     *network.CHECKS,
     *limits.CHECKS,

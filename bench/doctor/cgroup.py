@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from bench.machine import Machine
+from bench.system.procfs import Machine
 
 _MOUNT = re.compile(r"^\S+ \S+ \S+ (\S+) (\S+) .*? - (\S+) \S+ (\S+)$", re.M)
 """A line of /proc/self/mountinfo: root, mount point, file system, its options (proc(5))."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.cpus import Layout, device, layout
 from bench.doctor.finding import Check, Context, Found, Level
-from bench.machine import CPU, Machine, cpu_list, cpu_words
+from bench.system.cpus import Layout, device, layout
+from bench.system.procfs import CPU, Machine, cpu_list, cpu_words
 
 SLOW_WAKE_US = 20
 """An idle state that takes longer to leave shows in what a sender waits for."""

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from bench.doctor.readings import Watched
-from bench.machine import Machine
-from bench.model import Needs
+from bench.model.needs import Needs
+from bench.system.procfs import Machine
 
 
 class Level(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.doctor.finding import Check, Context, Found, Level
-from bench.machine import CPU, Machine
+from bench.system.procfs import CPU, Machine
 
 # Debugging
 

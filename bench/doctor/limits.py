@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.doctor.finding import Check, Context, Found, Level
-from bench.host import MEMORY_SHARE
-from bench.machine import CAP_IPC_LOCK, Machine
-from bench.model import Needs
+from bench.model.needs import Needs
+from bench.system.host import MEMORY_SHARE
+from bench.system.procfs import CAP_IPC_LOCK, Machine
 
 
 def _size(count: int) -> str:

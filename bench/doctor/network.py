@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bench.doctor.finding import Check, Context, Found, Level
-from bench.machine import Machine, cpu_words, parse_mask
+from bench.system.procfs import Machine, cpu_words, parse_mask
 
 TAPS_PER_NAMESPACE = (6, 15)
 """Linux from which on a tap is on a list of its network namespace (commit c353e8983e0d)."""

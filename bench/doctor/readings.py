@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.cpus import stat_row
 from bench.doctor import cgroup
-from bench.machine import Machine, parse_cpus
+from bench.system.cpus import stat_row
+from bench.system.procfs import Machine, parse_cpus
 
 
 class Ticks(NamedTuple):

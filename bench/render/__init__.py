@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bench.model import Report
+from bench.model.results import Report
 from bench.render import csv_, json_, markdown, text
 
 FORMATS: Mapping[str, Callable[[Report, int, bool], str]] = {

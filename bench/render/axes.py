@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.model import AXES, CellResult, Value, value_text
+from bench.model.axes import AXES, Value, value_text
+from bench.model.results import CellResult
 
 Rows = Sequence[CellResult]
 

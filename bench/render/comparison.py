@@ -8,9 +8,11 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.compare import FIGURES, Comparison, Difference, Row, Verdict
-from bench.intervals import MIN_ROUNDS
-from bench.model import AXES, CellResult
+from bench.analysis.environments import Difference
+from bench.analysis.intervals import MIN_ROUNDS
+from bench.analysis.verdicts import FIGURES, Comparison, Row, Verdict
+from bench.model.axes import AXES
+from bench.model.results import CellResult
 from bench.render import axes, csv_, markdown, text
 from bench.render.table import NONE, Column, Table, axis_columns
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
-from bench.model import AXES, CellResult, Report, Value
-from bench.printable import printable
+from bench.base.printable import printable
+from bench.model.axes import AXES, Value
+from bench.model.results import CellResult, Report
 from bench.render.axes import full_text
 from bench.render.records import FIGURES, Figure, figures
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bench.model import CellResult, Report
+from bench.model.results import CellResult, Report
 from bench.render.records import figures
 
 FORMAT = 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from bench.model import Report
-from bench.printable import printable
+from bench.base.printable import printable
+from bench.model.results import Report
 from bench.render.table import Table, tabulated
 
 _SPECIAL = re.compile(r"([\\|<*`])")

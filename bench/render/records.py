@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bench.model import CellResult
+from bench.model.results import CellResult
 
 Figure = str | int | float | bool | None
 

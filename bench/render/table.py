@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from bench.model import CellResult, Estimate, Report
-from bench.printable import printable
+from bench.base.printable import printable
+from bench.model.results import CellResult, Estimate, Report
 from bench.render import axes
 
 MOST_ALIKE = 8

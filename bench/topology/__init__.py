@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench.topology.netns import entered
+from bench.system.netns import entered
 
 __all__ = ["NO_QDISC", "Delivery", "Port", "Topology", "entered"]
 

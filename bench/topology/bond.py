@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from bench.errors import BenchError
-from bench.model import KindInfo
-from bench.topology import Delivery, Port, link, netns, veth
+from bench.base.errors import BenchError
+from bench.model.vocabulary import KindInfo
+from bench.system import netns
+from bench.topology import Delivery, Port, link, veth
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute

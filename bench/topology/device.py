@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from bench import interrupts, privileges
-from bench.errors import BenchError, NotAllowed, UsageError
-from bench.model import DEVICE, KindInfo
-from bench.privileges import Standing
-from bench.topology import Delivery, Port, ethtool, journal, link, netns, rootqdisc, rtnetlink
+from bench.base import signals
+from bench.base.errors import BenchError, NotAllowed, UsageError
+from bench.model.vocabulary import DEVICE, KindInfo
+from bench.system import netns, privileges
+from bench.system.netlink import codec
+from bench.system.privileges import Standing
+from bench.topology import Delivery, Port, borrowed_qdisc, ethtool, journal, link
 from bench.topology.link import Allowed
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def borrow(options: DeviceOptions, mtu: int, qdisc: str | None, allowed: Allowed
             try:
                 yield
             finally:
-                with interrupts.held():
+                with signals.held():
                     _restore(port)
 
 
@@ -108,7 +110,7 @@ def _own(port: Port) -> Iterator[str]:
     Raises NotAllowed where another run has it.
     """
     with journal.locked(port):
-        with interrupts.held():
+        with signals.held():
             done = _restore(port)
         yield done
 
@@ -219,10 +221,10 @@ def _examined(port: Port, mtu: int, qdisc: str | None, allowed: Allowed) -> jour
             f"device {port.ifname}: is in use: {'; '.join(uses)}; take another one, or say "
             "--allow-device-in-use"
         )
-    root = rootqdisc.read(port)
+    root = borrowed_qdisc.read(port)
     if qdisc is not None:
         queues = int(found.get("num_tx_queues") or 1)
-        if reason := rootqdisc.why_not_restorable(port, root, queues):
+        if reason := borrowed_qdisc.why_not_restorable(port, root, queues):
             raise UsageError(
                 f"device {port.ifname}: its qdisc {root} could not be put back as it was: "
                 f"{reason}; remove it, or name no qdisc in the matrix"
@@ -289,10 +291,10 @@ def _routes(port: Port, family: int) -> Iterator[tuple[int, int]]:
     The kernel picks them: a router's table has a million others. (pyroute2 would pick once more,
     and drop those with several hops.)
     """
-    by_port = rtnetlink.attribute(_RTA_OIF, port.ifindex.to_bytes(4, sys.byteorder))
+    by_port = codec.attribute(_RTA_OIF, port.ifindex.to_bytes(4, sys.byteorder))
     body = _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0) + by_port
-    with rtnetlink.opened(port.netns_fd, strict=True) as asking:
-        for message in rtnetlink.ask(asking, _RTM_GETROUTE, rtnetlink.DUMP, body):
+    with codec.opened(port.netns_fd, strict=True) as asking:
+        for message in codec.ask(asking, _RTM_GETROUTE, codec.DUMP, body):
             _, length, _, _, _, _, _, kind, _ = _RTMSG.unpack_from(message)
             yield length, kind
 
@@ -344,14 +346,14 @@ def _restore_mtu(port: Port, entry: journal.Entry) -> list[str]:
 def _restore_qdisc(port: Port, entry: journal.Entry) -> list[str]:
     if entry.qdisc_set is None:
         return []
-    present = rootqdisc.read(port)
+    present = borrowed_qdisc.read(port)
     if present == entry.qdisc:
         return []
     if present.handle == entry.qdisc.handle == 0:
         return [f"qdisc {present}, which is the kernel's choice as {entry.qdisc} was"]
     if present.handle and present.kind != entry.qdisc_set:
         return [f"qdisc {present} left alone, which is not bench's"]
-    rootqdisc.put_back(port, entry.qdisc)
+    borrowed_qdisc.put_back(port, entry.qdisc)
     return [f"qdisc put back to {entry.qdisc}"]
 
 
@@ -399,7 +401,7 @@ def _described(port: Port) -> dict[str, Any]:
         "mtu": found.get("mtu"),
         "txqueuelen": found.get("txqlen"),
         "tx_queues": found.get("num_tx_queues"),
-        "qdisc": str(rootqdisc.read(port)),
+        "qdisc": str(borrowed_qdisc.read(port)),
         **ethtool.read(port.ifname),
         "in_use": bool(uses),
     }

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.model import KindInfo
-from bench.topology import link, netns
+from bench.model.vocabulary import KindInfo
+from bench.system import netns
+from bench.topology import link
 
 
 class IfbOptions(link.EthernetOptions):

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.errors import BenchError, NotAllowed
+from bench.base.errors import BenchError, NotAllowed
+from bench.base.units import show
+from bench.system.netns import entered
 from bench.topology import Port
-from bench.topology.netns import entered
-from bench.topology.rootqdisc import U32, RootQdisc
-from bench.units import show
+from bench.topology.borrowed_qdisc import U32, RootQdisc
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -12,9 +12,10 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from bench.complaints import complaint
-from bench.errors import UsageError
-from bench.model import KindInfo, Value
+from bench.base.errors import UsageError
+from bench.matrix.complaints import complaint
+from bench.model.axes import Value
+from bench.model.vocabulary import KindInfo
 from bench.topology import NO_QDISC, Topology, bond, device, ifb, link, lo, qdisc, veth
 from bench.topology.link import Allowed, Kind, Options
 from bench.topology.qdisc import QDISCS, Shaper

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from bench import interrupts, privileges
-from bench.errors import BenchError, UsageError
-from bench.model import KindInfo
-from bench.topology import Delivery, Port, rtnetlink
-from bench.topology.netns import entered
+from bench.base import signals
+from bench.base.errors import BenchError, UsageError
+from bench.model.vocabulary import KindInfo
+from bench.system import privileges
+from bench.system.netlink import codec
+from bench.system.netns import entered
+from bench.topology import Delivery, Port
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
@@ -153,9 +155,9 @@ def mtu_of(options: EthernetOptions, needed: int) -> int:
 @functools.cache
 def netlink() -> ModuleType:
     """The module of what is pyroute2's, which only a process that speaks netlink imports."""
-    with interrupts.held():  # thrown into an import, one would be swallowed
-        from bench.topology import netlink
-    return netlink
+    with signals.held():  # thrown into an import, one would be swallowed
+        from bench.system.netlink import pyroute
+    return pyroute
 
 
 @contextmanager
@@ -179,7 +181,7 @@ def refusals(doing: str, unknown: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except rtnetlink.Refused as error:
+    except codec.Refused as error:
         raise _refusal(doing, unknown, error.code, os.strerror(error.code)) from error
     except netlink().NetlinkError as error:
         raise _refusal(doing, unknown, *error.args) from error
@@ -255,21 +257,21 @@ def set_up(netns_fd: int, ifname: str) -> Port:
     """Set an interface up, without waiting for its carrier."""
     port = port_of(netns_fd, ifname)
     setting = refusals(f"interface {ifname}: cannot set it up")
-    with rtnetlink.opened(netns_fd) as asking, setting:
+    with codec.opened(netns_fd) as asking, setting:
         _keep_quiet(asking, port.ifindex)
         up = _IFINFOMSG.pack(0, 0, port.ifindex, _IFF_UP, _IFF_UP)
-        rtnetlink.ask(asking, _RTM_SETLINK, 0, up)
+        codec.ask(asking, _RTM_SETLINK, 0, up)
     return port
 
 
 def _keep_quiet(asking: socket.socket, ifindex: int) -> None:
     """No IPv6 address of its own when it comes up, hence nothing to announce (addrconf.c)."""
-    mode = rtnetlink.attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_MODE_NONE]))
-    inet6 = rtnetlink.attribute(socket.AF_INET6, mode)
-    body = _IFINFOMSG.pack(0, 0, ifindex, 0, 0) + rtnetlink.attribute(_IFLA_AF_SPEC, inet6)
+    mode = codec.attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_MODE_NONE]))
+    inet6 = codec.attribute(socket.AF_INET6, mode)
+    body = _IFINFOMSG.pack(0, 0, ifindex, 0, 0) + codec.attribute(_IFLA_AF_SPEC, inet6)
     try:
-        rtnetlink.ask(asking, _RTM_SETLINK, 0, body)
-    except rtnetlink.Refused as error:
+        codec.ask(asking, _RTM_SETLINK, 0, body)
+    except codec.Refused as error:
         if error.code != errno.EAFNOSUPPORT:  # there is no IPv6, or not at so small an MTU
             raise
 
@@ -283,7 +285,7 @@ def wait_until_up(port: Port, timeout_s: float | None = None) -> None:
     timeout_s = CARRIER_TIMEOUT_S if timeout_s is None else timeout_s
     deadline, nap_s = time.monotonic() + timeout_s, 0.0005
     wanted = _IFF_UP | _IFF_LOWER_UP
-    with rtnetlink.opened(port.netns_fd) as asking:
+    with codec.opened(port.netns_fd) as asking:
         while True:
             flags, state = _condition(asking, port)
             if flags & wanted == wanted and state in _UP_STATES:
@@ -300,11 +302,11 @@ def wait_until_up(port: Port, timeout_s: float | None = None) -> None:
 def _condition(asking: socket.socket, port: Port) -> tuple[int, str]:
     """The flags and the operational state of an interface."""
     body = _IFINFOMSG.pack(0, 0, port.ifindex, 0, 0)
-    body += rtnetlink.attribute(_IFLA_EXT_MASK, struct.pack("=I", _RTEXT_FILTER_SKIP_STATS))
+    body += codec.attribute(_IFLA_EXT_MASK, struct.pack("=I", _RTEXT_FILTER_SKIP_STATS))
     try:
-        (message,) = rtnetlink.ask(asking, _RTM_GETLINK, 0, body)
+        (message,) = codec.ask(asking, _RTM_GETLINK, 0, body)
     except BenchError as error:
         raise BenchError(f"interface {port.ifname}: {error}") from error
     _, _, _, flags, _ = _IFINFOMSG.unpack_from(message)
-    told = dict(rtnetlink.attributes(message[_IFINFOMSG.size :]))
+    told = dict(codec.attributes(message[_IFINFOMSG.size :]))
     return flags, _STATES[told[_IFLA_OPERSTATE][0]]

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.model import KindInfo
-from bench.topology import Delivery, link, netns
+from bench.model.vocabulary import KindInfo
+from bench.system import netns
+from bench.topology import Delivery, link
 
 
 class LoOptions(link.Options):

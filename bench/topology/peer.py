@@ -16,13 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import privileges
-from bench.errors import BenchError, UsageError
-from bench.machine import Machine
+from bench.base.errors import BenchError, UsageError
+from bench.base.units import parse_cpu_list
+from bench.system import privileges
+from bench.system.netns import entered
+from bench.system.procfs import Machine
 from bench.topology import Port
 from bench.topology.link import lacking, refusals, rtnl
-from bench.topology.netns import entered
-from bench.units import parse_cpu_list
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

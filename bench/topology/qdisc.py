@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bench.errors import BenchError
-from bench.model import KindInfo
+from bench.base.errors import BenchError
+from bench.base.units import BitRate, Bytes
+from bench.model.vocabulary import KindInfo
 from bench.topology import Port
 from bench.topology.link import (
     ETHERNET_HEADER,
@@ -25,7 +26,6 @@ from bench.topology.link import (
     refusals,
     rtnl,
 )
-from bench.units import BitRate, Bytes
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute

@@ -15,8 +15,8 @@ import socket
 import struct
 import sys
 
-from bench import privileges
-from bench.topology.netns import entered
+from bench.system import privileges
+from bench.system.netns import entered
 
 SOL_PACKET = 263
 PACKET_RX_RING, PACKET_VERSION, PACKET_IGNORE_OUTGOING = 5, 10, 23

@@ -17,9 +17,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from bench.model import KindInfo
-from bench.topology import Delivery, link, netns, peer
-from bench.units import parse_cpu_list
+from bench.base.units import parse_cpu_list
+from bench.model.vocabulary import KindInfo
+from bench.system import netns
+from bench.topology import Delivery, link, peer
 
 
 def _rps(text: str) -> str:

@@ -7,13 +7,15 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from bench import matrix, plan
+from bench.base.errors import UsageError
 from bench.cli.options import vocabulary
 from bench.cli.plan import time_text
-from bench.errors import UsageError
-from bench.estimate import estimate
-from bench.machine import Machine
-from bench.model import AXES, DEFAULTS, Vocabulary, value_text
+from bench.matrix import load
+from bench.measure.estimate import estimate
+from bench.model.axes import AXES, DEFAULTS, value_text
+from bench.model.vocabulary import Vocabulary
+from bench.plan import plan, selection, space
+from bench.system.procfs import Machine
 
 words = functools.cache(vocabulary)
 MOST_COMBINATIONS = 500
@@ -53,16 +55,16 @@ def feed(data: bytes) -> None:
 
 
 def _plan(path: Path) -> None:
-    loaded = matrix.load(path, words())
-    with patch.object(plan, "MOST_COMBINATIONS", MOST_COMBINATIONS):
+    loaded = load.load(path, words())
+    with patch.object(space, "MOST_COMBINATIONS", MOST_COMBINATIONS):
         made = plan.make_plan(loaded, words())
     for cell in made.cells:
         assert all(value_text(cell.values[axis]) for axis in AXES)
     last = made.runnable[-1]
-    kept = plan.select(made, {"method": [last.method]})
+    kept = selection.select(made, {"method": [last.method]})
     assert last in kept.cells
     assert {*kept.baselines} | {*kept.baselines.values()} <= {cell.id for cell in kept.cells}
-    plan.check_devices(made, loaded)
+    selection.check_devices(made, loaded)
     told = estimate(made, loaded, Machine())
     assert 0 < told.least_ns <= told.most_ns
     assert time_text(told)

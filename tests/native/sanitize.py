@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import native
+from bench.engines import core
 from tests import sanitized
 from tests.running import Bench
 
@@ -41,7 +41,7 @@ def test_a_run_of_every_method_is_clean_under(
         check=True,
     )
     assert Path(loaded.stdout.strip()).is_relative_to(sanitized.KEPT)
-    outcome = bench("run", bench.matrix(AXES | {"method": [*native.methods()]}))
+    outcome = bench("run", bench.matrix(AXES | {"method": [*core.methods()]}))
     found = sorted(tmp_path.glob("finding*"))
     assert not found, f"{len(found)}, the first of which: {found[0].read_text()}"
     assert outcome.code == 0, outcome.err

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import native
-from bench.errors import CoreError
-from bench.model import AXES, Value
+from bench.base.errors import CoreError
+from bench.engines import build, core
+from bench.model.axes import AXES, Value
 from tests.vocabulary import WORDS
 
-PLAN = native.SlicePlan(window_ns=5_000_000, warmup_ns=200_000, drain_ns=100_000_000)
+PLAN = core.SlicePlan(window_ns=5_000_000, warmup_ns=200_000, drain_ns=100_000_000)
 CPU = max(os.sched_getaffinity(0))
 INVALID = os.strerror(errno.EINVAL)
 
@@ -25,22 +25,22 @@ def values(**axes: Value) -> dict[str, Value | None]:
     return base | {"method": "null", "frame_size": 64, "threads": 1, "burst": 8} | axes
 
 
-def one_slice(**axes: Value) -> native.Slice:
-    with native.OpenCell(values(**axes), None, [CPU]) as cell:
+def one_slice(**axes: Value) -> core.Slice:
+    with core.OpenCell(values(**axes), None, [CPU]) as cell:
         return cell.slice(PLAN)
 
 
 def test_the_core_bears_the_hash_of_its_sources() -> None:
-    recipe = native.recipe()
+    recipe = build.recipe()
     assert recipe is not None
-    assert native.info().hash == recipe.source_hash(native.variant())
+    assert core.info().hash == recipe.source_hash(build.variant())
 
 
 @pytest.mark.parametrize("name", ["CC", "CPPFLAGS", "CFLAGS", "LDFLAGS"])
 def test_a_core_that_the_environment_would_build_otherwise_is_another(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = native.recipe()
+    recipe = build.recipe()
     assert recipe is not None
     monkeypatch.setenv(name, "one")
     before = recipe.source_hash()
@@ -60,18 +60,18 @@ def test_a_core_bears_the_flags_of_the_environment_and_the_name_that_its_python_
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("CFLAGS", "-O1 -DSAID='\"so\"'")
-    monkeypatch.setattr(native, "PACKAGE", tmp_path)
-    native._compile("bench._core", "")
+    monkeypatch.setattr(build, "PACKAGE", tmp_path)
+    build._compile("bench._core", "")
     (core,) = tmp_path.glob("*.so")
     assert core.name == f"_core{EXTENSION_SUFFIXES[0]}"
-    recipe = native.recipe()
+    recipe = build.recipe()
     assert recipe is not None
     assert recipe.source_hash().encode() in core.read_bytes()
     assert b"""-O1 -DSAID='"so"' -std=gnu11""" in core.read_bytes()
 
 
 def test_every_method_says_what_it_is_and_has_known_knobs() -> None:
-    methods, knobs = native.methods(), {knob.name for knob in native.knobs()}
+    methods, knobs = core.methods(), {knob.name for knob in core.knobs()}
     names = ["null", "syscall", "sendto", "send", "sendmsg", "sendmmsg", "tx_ring"]
     assert list(methods)[:7] == names
     assert knobs <= set(AXES)
@@ -82,7 +82,7 @@ def test_every_method_says_what_it_is_and_has_known_knobs() -> None:
 
 
 def test_null_ignores_interface_and_ring() -> None:
-    knobs = native.methods()["null"].knobs
+    knobs = core.methods()["null"].knobs
     assert not knobs & {"interface", "qdisc", "ring", "sndbuf", "qdisc_bypass"}
 
 
@@ -109,7 +109,7 @@ def test_the_window_closes_after_its_length_and_all_is_completed() -> None:
 )
 def test_a_config_that_makes_no_sense_is_refused(axes: dict[str, Value], message: str) -> None:
     with pytest.raises(CoreError, match=f"^{message}: {INVALID}$"):
-        native.OpenCell(values(**axes), None, [CPU])
+        core.OpenCell(values(**axes), None, [CPU])
 
 
 @pytest.mark.parametrize("cpu", [1000, 1024, 5000, 8191])
@@ -117,7 +117,7 @@ def test_a_config_that_makes_no_sense_is_refused(axes: dict[str, Value], message
 def test_a_cpu_that_is_not_there_is_an_error_not_a_crash(cpu: int, threads: int) -> None:
     """A cpu_set_t ends at 1024, a kernel may have 8192."""
     message = f"thread {threads - 1} on CPU {cpu}: {INVALID}"
-    with native.OpenCell(values(threads=threads), None, [CPU, cpu][-threads:]) as cell:
+    with core.OpenCell(values(threads=threads), None, [CPU, cpu][-threads:]) as cell:
         for _ in range(2):
             with pytest.raises(CoreError, match=message):
                 cell.slice(PLAN)
@@ -128,7 +128,7 @@ def test_a_thread_that_is_not_pinned_runs_where_its_starter_may() -> None:
     os.sched_setaffinity(0, {CPU})
     try:
         # Pinned to what would be refused, were it pinned.
-        with native.OpenCell(values(affinity="free"), None, [1000]) as cell:
+        with core.OpenCell(values(affinity="free"), None, [1000]) as cell:
             (thread,) = cell.slice(PLAN).threads
     finally:
         os.sched_setaffinity(0, before)
@@ -137,8 +137,8 @@ def test_a_thread_that_is_not_pinned_runs_where_its_starter_may() -> None:
 
 
 def test_the_words_of_the_tests_have_the_limits_of_the_core() -> None:
-    assert native.limits() == WORDS.limits
+    assert core.limits() == WORDS.limits
 
 
 def test_ring_frames_begin_after_the_aligned_header() -> None:
-    assert [native.ring_data_offset(version) for version in (1, 2, 3, 4)] == [32, 32, 48, 0]
+    assert [core.ring_data_offset(version) for version in (1, 2, 3, 4)] == [32, 32, 48, 0]

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from bench.errors import BenchError
+from bench.base.errors import BenchError
 from bench.topology.kinds import up
 
 bonds = pytest.mark.together("bonds")

@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
-from bench import runner, stats
-from bench.model import Run
+from bench.analysis import summary
+from bench.measure import runner
+from bench.model.run import Run
 from bench.topology import Port, Topology, bond
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
@@ -273,7 +274,7 @@ def test_frames_lost_in_a_failover_are_counted_and_explained(
     assert {sample.carrier_lost for sample in mine if sample.lost} <= {"slave0"}
     assert [count > 0 for count in mine[0].per_sink] == [True, False]
     assert [count > 0 for count in mine[-1].per_sink] == [False, True]
-    for result in stats.summarise(run, 0.01):
+    for result in summary.summarise(run, 0.01):
         mine = [sample for sample in run.samples if sample.cell == result.cell.id]
         noted = any(note.startswith("failover: slave0") for note in result.notes)
         assert noted == any(sample.carrier_lost for sample in mine)

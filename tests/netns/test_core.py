@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from bench import capture, native
-from bench.counters import CounterReader
-from bench.model import AXES, Cell, Value
+from bench.engines import core
+from bench.measure import frame_check
+from bench.measure.counters import CounterReader
+from bench.model.axes import AXES, Value
+from bench.model.cells import Cell
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
@@ -27,19 +29,19 @@ SLOW = {"kind": "tbf", "rate": "1mbit", "burst": 2000, "limit": 100_000}
 
 
 @contextmanager
-def opened(topology: Topology, **axes: Value) -> Iterator[native.OpenCell]:
+def opened(topology: Topology, **axes: Value) -> Iterator[core.OpenCell]:
     base: dict[str, Value | None] = dict.fromkeys(AXES)
     values = base | {"frame_size": 64, "threads": 1, "fill": "prefilled", "flows": 1} | axes
-    endpoint = native.Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
+    endpoint = core.Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
     with entered(topology.tx.netns_fd):
-        cell = native.OpenCell(values, endpoint, [CPU])
+        cell = core.OpenCell(values, endpoint, [CPU])
     with cell:
         yield cell
 
 
 def test_a_sender_sleeps_while_a_queue_drains() -> None:
     """That its looks at the queue are no cost of sending, tests/native/counts.c holds."""
-    plan = native.SlicePlan(window_ns=20_000_000, warmup_ns=0, drain_ns=20_000_000_000)
+    plan = core.SlicePlan(window_ns=20_000_000, warmup_ns=0, drain_ns=20_000_000_000)
     slower = SLOW | {"rate": "250kbit"}
     with up("veth", slower) as topology, opened(topology, method="send") as cell:
         cell.slice(plan)
@@ -50,7 +52,7 @@ def test_a_sender_sleeps_while_a_queue_drains() -> None:
 
 
 def test_frames_of_the_warm_up_that_stay_behind_spoil_the_slice() -> None:
-    plan = native.SlicePlan(window_ns=300_000_000, warmup_ns=0, drain_ns=20_000_000)
+    plan = core.SlicePlan(window_ns=300_000_000, warmup_ns=0, drain_ns=20_000_000)
     with up("veth", SLOW) as topology, opened(topology, method="send") as cell:
         assert cell.slice(plan).undrained > 0
 
@@ -62,7 +64,7 @@ def test_a_short_count_hides_a_drop_where_nothing_else_ends_a_call(dontwait: boo
     It passes 195 frames a second: no sender is so slow that it does not fill it in the window.
     """
     short = {"kind": "tbf", "rate": "100kbit", "burst": 2000, "limit": 3000}
-    plan = native.SlicePlan(window_ns=200_000_000, warmup_ns=0, drain_ns=5_000_000_000)
+    plan = core.SlicePlan(window_ns=200_000_000, warmup_ns=0, drain_ns=5_000_000_000)
     with (
         up("veth", short) as topology,
         opened(topology, method="sendmmsg", burst=32, msg_dontwait=dontwait) as cell,
@@ -136,11 +138,11 @@ def test_small_bursts_of_a_ring_are_checked_several_at_a_time(
             changes += 1
             return super().submit(*call, **keywords)
 
-    monkeypatch.setattr(capture, "ThreadPoolExecutor", Counting)
+    monkeypatch.setattr(frame_check, "ThreadPoolExecutor", Counting)
     axes: dict[str, Value] = {"method": "tx_ring", "ring": RING, "burst": 1, "socket": "own"}
     values = dict.fromkeys(AXES) | {"frame_size": 64, "threads": 1, "flows": 1} | axes
     with up("veth") as topology, opened(topology, **axes) as cell:
-        with closing(capture.FrameCheck(topology)) as checking:
+        with closing(frame_check.FrameCheck(topology)) as checking:
             checking.check(Cell("cell", values), cell)
         assert 0 < changes <= 512 // 8
         assert cell.facts().ring_frames == 512

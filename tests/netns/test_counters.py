@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from bench.counters import Accounting, CounterReader, Delta, account, delivered_bytes, delta
-from bench.errors import BenchError
-from bench.topology import Port, Topology, entered, netns
+from bench.base.errors import BenchError
+from bench.measure.accounting import Accounting, Delta, account, delivered_bytes, delta
+from bench.measure.counters import CounterReader
+from bench.system import netns
+from bench.topology import Port, Topology, entered
 from bench.topology import link as link_module
 from bench.topology.kinds import largest_frame, up
 from bench.topology.link import rtnl

@@ -19,15 +19,16 @@ from typing import Any
 
 import pytest
 
-from bench import interrupts, plan
+from bench.base import signals
+from bench.base.errors import BenchError, NotAllowed, UsageError
 from bench.cli.options import vocabulary
-from bench.errors import BenchError, NotAllowed, UsageError
-from bench.model import Run
-from bench.topology import Port, device, ethtool, journal, link, rootqdisc
+from bench.model.run import Run
+from bench.plan import needs, plan
+from bench.system.netns import entered, private_netns
+from bench.topology import Port, borrowed_qdisc, device, ethtool, journal, link
 from bench.topology.device import describe, restore_all
 from bench.topology.kinds import QDISC_KINDS, up
 from bench.topology.link import Allowed
-from bench.topology.netns import entered, private_netns
 from tests.running import (
     UNPRIVILEGED,
     Bench,
@@ -681,7 +682,7 @@ def test_a_run_that_is_resumed_finds_the_device_as_it_was(on_host: Bench, host: 
 def left_by_a_killed_run(host: Host, **changed: Any) -> None:
     """As if a run had been killed; its lock is gone with it."""
     port = host.port
-    found = {"name": "eth1", "mtu": 1500, "qdisc": rootqdisc.read(port)}
+    found = {"name": "eth1", "mtu": 1500, "qdisc": borrowed_qdisc.read(port)}
     entry: dict[str, Any] = found | {"mtu_set": None, "qdisc_set": None} | changed
     journal.write(port, journal.Entry(**entry))
 
@@ -745,7 +746,9 @@ def test_the_next_run_on_the_device_takes_what_was_found_first_for_its_own(host:
 
 
 def test_what_cannot_be_put_back_is_said_and_kept(host: Host, state: Path) -> None:
-    left_by_a_killed_run(host, qdisc=rootqdisc.RootQdisc("nosuch", 0x10000, ""), qdisc_set="pfifo")
+    left_by_a_killed_run(
+        host, qdisc=borrowed_qdisc.RootQdisc("nosuch", 0x10000, ""), qdisc_set="pfifo"
+    )
     for _ in range(2):
         (line,) = restored(host)
         (path,) = state.iterdir()
@@ -774,7 +777,7 @@ def test_where_the_mtu_cannot_be_put_back_the_qdisc_is_all_the_same(
 
 
 def test_all_that_cannot_be_put_back_is_said(host: Host, state: Path) -> None:
-    nosuch = rootqdisc.RootQdisc("nosuch", 0x10000, "")
+    nosuch = borrowed_qdisc.RootQdisc("nosuch", 0x10000, "")
     left_by_a_killed_run(host, mtu=60, mtu_set=1500, qdisc=nosuch, qdisc_set="pfifo")
     (line,) = restored(host)
     no_such_kind = os.strerror(errno.ENOENT)
@@ -862,17 +865,17 @@ def test_where_the_folder_is_full_nothing_is_left_in_it(host: Host) -> None:
 def test_an_interrupt_while_it_is_given_back_comes_afterwards(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_back = rootqdisc.put_back
+    put_back = borrowed_qdisc.put_back
 
     def interrupted(*arguments: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         put_back(*arguments)
 
-    monkeypatch.setattr(rootqdisc, "put_back", interrupted)
+    monkeypatch.setattr(borrowed_qdisc, "put_back", interrupted)
     with (
         pytest.raises(KeyboardInterrupt),
         entered(host.netns_fd),
-        interrupts.raising(),
+        signals.raising(),
         up(DEVICE, "pfifo", 0, ETH1),
     ):
         pass
@@ -899,11 +902,11 @@ def test_the_doctor_tries_a_device_that_is_allowed(on_host: Bench, host: Host) -
 
 @pytest.mark.anykernel
 def test_the_doctor_knows_the_devices_of_a_matrix(bench: Bench) -> None:
-    from bench import matrix
+    from bench.matrix import load
 
-    loaded = matrix.load(device_matrix(bench, interface=["lo", DEVICE]), vocabulary())
+    loaded = load.load(device_matrix(bench, interface=["lo", DEVICE]), vocabulary())
     planned = plan.make_plan(loaded, vocabulary())
-    assert plan.needs_of(planned).devices == ("eth1",)
+    assert needs.needs_of(planned).devices == ("eth1",)
 
 
 # What it is

@@ -17,11 +17,18 @@ from typing import Any
 
 import pytest
 
-from bench import host, matrix, native, plan, privileges, runner, store, worker
+from bench.base.errors import BenchError
 from bench.cli import main
 from bench.cli.options import vocabulary
-from bench.errors import BenchError
-from bench.model import Cell, Run, Sample
+from bench.engines import core
+from bench.matrix import load
+from bench.measure import runner, supervisor
+from bench.model.cells import Cell
+from bench.model.run import Run
+from bench.model.samples import Sample
+from bench.plan import calibration, plan
+from bench.store import reader
+from bench.system import host, privileges
 from bench.topology import qdisc
 from tests.netns.conftest import bonds, why_no_bond
 from tests.running import (
@@ -239,7 +246,7 @@ def test_two_runs_at_the_same_time(bench: Bench) -> None:
     both = [ended(p) for p in [bench.start("run", matrix, prefix=p) for p in prefixes]]
     assert [outcome.code for outcome in both] == [0, 0], both
     for path in bench.files():
-        assert_sound(store.read(path), rounds=5)
+        assert_sound(reader.read(path), rounds=5)
 
 
 # Methods that crash, lie and fail
@@ -532,7 +539,7 @@ def test_a_machine_s_settings_are_seen_from_a_user_namespace_too(bench: Bench) -
     prefixes = [[], UNPRIVILEGED]
     for prefix in prefixes:
         assert bench("run", matrix, prefix=prefix).code == 0
-    hosts = [store.read(path).header["host"] for path in bench.files()]
+    hosts = [reader.read(path).header["host"] for path in bench.files()]
     assert hosts[0] == hosts[1]
 
 
@@ -649,7 +656,7 @@ def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
     assert len(outcome.complaints) == 1
     assert ": No space left on device; make room or choose" in outcome.err
     (path,) = kept.rglob("*.jsonl")
-    assert store.read(path).samples
+    assert reader.read(path).samples
     assert bench("show", path).code == 0
 
 
@@ -681,7 +688,7 @@ class Quiet:
 
 def run_here(bench: Bench, path: Path) -> Run:
     words = vocabulary()
-    loaded = matrix.load(path, words)
+    loaded = load.load(path, words)
     target = runner.Target(bench.results / "run.jsonl")
     return runner.run(loaded, plan.make_plan(loaded, words), target, Quiet())
 
@@ -691,9 +698,9 @@ def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[str] = []
-    close = worker.Worker.close_cell
+    close = supervisor.Worker.close_cell
 
-    def noted(self: worker.Worker, cell: str) -> None:
+    def noted(self: supervisor.Worker, cell: str) -> None:
         closed.append(cell)
         close(self, cell)
 
@@ -704,12 +711,12 @@ def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
     one_ring = 20 * PAGE
     room = int(3.5 * one_ring / host.MEMORY_SHARE)
     monkeypatch.setattr(host, "available_memory", lambda: room)
-    monkeypatch.setattr(worker.Worker, "close_cell", noted)
+    monkeypatch.setattr(supervisor.Worker, "close_cell", noted)
     run = run_here(bench, path)
     assert len(run.cells) == 12
     assert_sound(run, rounds=4)
     # Three fit; at random two slices in a row find theirs open now and then.
-    assert 12 < len(closed) <= (12 + len(plan.CALIBRATION)) * 5
+    assert 12 < len(closed) <= (12 + len(calibration.CALIBRATION)) * 5
 
 
 @anykernel
@@ -717,9 +724,9 @@ def test_a_bug_in_the_worker_is_the_cell_s_and_not_the_run_s(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        worker,
+        supervisor,
         "CHILD",
-        "import bench.worker as w\n"
+        "import bench.measure.worker as w\n"
         "run = w._Cells.run\n"
         "def buggy(self, request):\n"
         "    if self._open[request.cell][0].method == 'sendto': return {}['no such key']\n"
@@ -741,7 +748,7 @@ def test_a_bug_in_the_worker_is_the_cell_s_and_not_the_run_s(
     [
         ("raise SystemExit(3)", r"the worker exited with code 3"),
         (
-            "import bench.worker as w\n"
+            "import bench.measure.worker as w\n"
             "def broken(*_): raise RuntimeError('no such luck')\n"
             "w._Cells.__init__ = broken\n"
             "w.main()\n",
@@ -757,14 +764,14 @@ def test_a_worker_that_cannot_start_ends_the_run_in_one_line(
     said: str,
 ) -> None:
     started: list[object] = []
-    start = worker.Worker.start
+    start = supervisor.Worker.start
 
-    def counted(self: worker.Worker) -> None:
+    def counted(self: supervisor.Worker) -> None:
         started.append(self)
         start(self)
 
-    monkeypatch.setattr(worker.Worker, "start", counted)
-    monkeypatch.setattr(worker, "CHILD", child)
+    monkeypatch.setattr(supervisor.Worker, "start", counted)
+    monkeypatch.setattr(supervisor, "CHILD", child)
     assert main(["run", str(bench.matrix()), "--results", str(bench.results)]) == 1
     (complaint,) = Outcome(1, *capsys.readouterr()).complaints
     assert re.fullmatch(said, complaint)
@@ -777,7 +784,7 @@ def test_a_core_that_changes_in_mid_run_is_not_measured(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that takes another's place would load the new one."""
-    monkeypatch.setattr(native, "info", lambda: native.CoreInfo("another", ""))
+    monkeypatch.setattr(core, "info", lambda: core.CoreInfo("another", ""))
     with pytest.raises(BenchError, match="the core's sources changed since the run began"):
         run_here(bench, bench.matrix())
 

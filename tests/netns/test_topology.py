@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from bench.errors import BenchError
-from bench.machine import Machine
-from bench.model import DEVICE
+from bench.base.errors import BenchError
+from bench.model.vocabulary import DEVICE
+from bench.system.netns import entered, private_netns
+from bench.system.procfs import Machine
 from bench.topology import Port, link, qdisc, veth
 from bench.topology.kinds import KINDS, up
-from bench.topology.netns import entered, private_netns
 from bench.topology.qdisc import QDISCS
 from tests.netns.conftest import bonds
 from tests.running import needs_root, wait_for
@@ -134,7 +134,7 @@ def test_where_the_way_back_is_barred_nobody_leaves() -> None:
     if "unshare" in ran.stderr:
         pytest.skip(ran.stderr.strip())
     assert ran.stderr.splitlines()[-1].startswith(
-        "bench.errors.UsageError: could not come back to the present network namespace"
+        "bench.base.errors.UsageError: could not come back to the present network namespace"
     )
 
 

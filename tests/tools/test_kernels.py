@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BenchError, UsageError
+from bench.base.errors import BenchError, UsageError
 from tools.guest import archive, emulator, foreign, initramfs, kernels
 from tools.guest.architecture import AMD64, ARM64, Architecture
 

@@ -18,7 +18,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bench.errors import BenchError, UsageError
+from bench.base.errors import BenchError, UsageError
 from tools.guest import kernels, machine
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from bench.errors import BenchError, UsageError
+from bench.base.errors import BenchError, UsageError
 from tools.guest.architecture import AMD64, Architecture
 
 ROOT = Path(__file__).resolve().parents[2]

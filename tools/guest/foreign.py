@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import native
-from bench.errors import BenchError
+from bench.base.errors import BenchError
+from bench.engines import core as engines_core
 from tools.guest import archive
 from tools.guest.architecture import AMD64, Architecture
 from tools.guest.archive import ROOT
@@ -108,7 +108,7 @@ def build_environment(architecture: Architecture) -> dict[str, str]:
 
 def core(architecture: Architecture, variant: str) -> bytes:
     """The compiled core as its sources are now."""
-    ours = native.build_environment()
+    ours = engines_core.build_environment()
     others = {name: value for name, value in os.environ.items() if name not in ours}
     with tempfile.TemporaryDirectory(prefix="bench-core-") as folder:
         built = subprocess.run(

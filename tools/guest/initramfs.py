@@ -19,8 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
 
-from bench import native
-from bench.errors import BenchError
+from bench.base.errors import BenchError
+from bench.engines import core
 from tools.guest import foreign
 from tools.guest.architecture import Architecture
 from tools.guest.archive import ROOT
@@ -188,7 +188,7 @@ def fetch_parts(architecture: Architecture) -> None:
 def build_environment(architecture: Architecture) -> dict[str, str]:
     """What of the environment the core of a machine has the hash of."""
     if architecture.is_here:
-        return native.build_environment()
+        return core.build_environment()
     return foreign.build_environment(architecture)
 
 

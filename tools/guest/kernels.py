@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.errors import BenchError, UsageError
+from bench.base.errors import BenchError, UsageError
 from tools.guest import archive
 from tools.guest.architecture import AMD64, ARM64, Architecture
 

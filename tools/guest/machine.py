@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.errors import BenchError
+from bench.base.errors import BenchError
 from tools.guest import emulator
 from tools.guest.architecture import Architecture
 from tools.guest.archive import ROOT

@@ -1,0 +1,1 @@
+"""Pure functions over samples: one run, and several against each other."""

@@ -1,0 +1,102 @@
+"""What must agree between two runs, and in what they differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.analysis.verdicts import RunFigures
+
+# The environments
+
+MUST_AGREE = (
+    ("host", "cpu"),
+    ("host", "arch"),
+    ("host", "virtualisation"),
+    ("core", "hash"),
+    ("core", "compiler"),
+    ("measure", "window_ns"),
+    ("measure", "warmup_ns"),
+    ("measure", "cpus"),
+)
+"""What makes figures incomparable: another machine, another instrument, another setting of it."""
+
+
+MAY_DIFFER = (
+    *(
+        ("host", key)
+        for key in (
+            "hostname",
+            "kernel",
+            "kernel_version",
+            "cmdline",
+            "mitigations",
+            "sysctls",
+            "cpus_allowed",
+            "governor",
+            "clocksource",
+            "python",
+        )
+    ),
+    ("measure", "privileges"),
+)
+"""What one compares on purpose, or should know of."""
+
+
+ALIKE = (("host", "kernel"), ("host", "kernel_version"), ("measure", "privileges"))
+"""What else is the same in runs that should agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something about the environments of A and B that is not the same."""
+
+    what: str
+    a: str
+    b: str
+    incomparable: bool
+
+
+def differences(a: Sequence[RunFigures], b: Sequence[RunFigures]) -> tuple[Difference, ...]:
+    """In what the runs of the two sides differ, the incomparable first."""
+    found = []
+    for section, key in (*MUST_AGREE, *MAY_DIFFER):
+        of_a, of_b = (_values(side, section, key) for side in (a, b))
+        if of_a != of_b or len(of_a) > 1:
+            incomparable = (section, key) in MUST_AGREE
+            texts = " or ".join(of_a), " or ".join(of_b)
+            found.append(Difference(f"{section} {key}", *texts, incomparable))
+    for device, fact in _device_facts([*a, *b]):
+        of_a, of_b = (_values(side, "devices", device, fact) for side in (a, b))
+        if of_a != of_b or len(of_a) > 1:
+            texts = " or ".join(of_a), " or ".join(of_b)
+            found.append(Difference(f"device {device} {fact}", *texts, incomparable=False))
+    return tuple(found)
+
+
+def _device_facts(runs: Sequence[RunFigures]) -> list[tuple[str, str]]:
+    devices = [item for run in runs for item in run.header.get("devices", {}).items()]
+    return sorted({(device, fact) for device, facts in devices for fact in facts})
+
+
+def _values(runs: Sequence[RunFigures], *path: str) -> list[str]:
+    """What the headers of runs have at a path, as texts."""
+    found = set()
+    for run in runs:
+        value: Any = run.header
+        for key in path:
+            value = (value or {}).get(key)
+        found.add(json.dumps(value, sort_keys=True))
+    return sorted(text.strip('"') for text in found)
+
+
+def is_alike(header: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two runs should agree: the same matrix, machine, kernel, instrument, privileges."""
+    if header["matrix"]["name"] != other["matrix"]["name"]:
+        return False
+    return all(
+        header.get(section, {}).get(key) == other.get(section, {}).get(key)
+        for section, key in (*MUST_AGREE, *ALIKE)
+    )

@@ -1,0 +1,87 @@
+"""The figures of one sample, and which samples are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from bench.model.run import Run
+from bench.model.samples import Sample
+
+MIN_SHARE = 0.95
+"""A sender that got less of its CPU than this is marked as starved."""
+
+
+DISTURBED_DELAY = 0.05
+"""A sample is disturbed when a sender was runnable but not running for more of its window."""
+
+
+MOST_DISTURBED = 0.10
+"""Disturbed samples are left out while they are at most so many. If they are more, the cell does
+it to itself (ksoftirqd takes over its receive side, say): leaving them out would flatter it."""
+
+
+# Figures of one sample
+
+
+def pps(sample: Sample) -> float:
+    """Completed frames per second of the window."""
+    return sample.total("completed") * 1e9 / sample.wall_ns
+
+
+def ns_per_frame(sample: Sample) -> float:
+    """CPU nanoseconds of the sending threads per completed frame."""
+    return sample.total("cpu_ns") / sample.total("completed")
+
+
+def share(sample: Sample) -> float:
+    """CPU time over the time that the threads were not blocked, at most 1."""
+    wanted = sample.total("wall_ns") - sample.total("blocked_ns")
+    return min(1.0, sample.total("cpu_ns") / wanted) if wanted > 0 else 1.0
+
+
+def is_usable(sample: Sample) -> bool:
+    return not sample.problem and sample.wall_ns > 0 and sample.total("completed") > 0
+
+
+def is_disturbed(sample: Sample) -> bool:
+    """Whether others had the sender's CPU for a while: says nothing of how fast it was."""
+    return any(t.run_delay_ns > DISTURBED_DELAY * t.wall_ns for t in sample.threads)
+
+
+T = TypeVar("T")
+
+
+def undisturbed(samples: Sequence[T], disturbed: Callable[[T], bool]) -> list[T]:
+    """The samples that estimates are made of; all of them where too many are disturbed."""
+    calm = [sample for sample in samples if not disturbed(sample)]
+    return calm if len(samples) - len(calm) <= MOST_DISTURBED * len(samples) else list(samples)
+
+
+# Figures of a cell
+
+FIGURES: Mapping[str, Callable[[Sample], float]] = {"pps": pps, "ns_per_frame": ns_per_frame}
+
+
+def within_round_ratios(
+    samples: Sequence[Sample], base: Sequence[Sample], figure: str
+) -> list[float]:
+    """figure(cell) / figure(baseline) for every round that has both, in round order."""
+    of = FIGURES[figure]
+    known = {sample.round: of(sample) for sample in base}
+    return [of(s) / known[s.round] for s in samples if known.get(s.round)]
+
+
+def usable_by_cell(run: Run) -> dict[str, list[Sample]]:
+    """The samples of each cell that estimates are made of, in round order."""
+    found: dict[str, list[Sample]] = {cell.id: [] for cell in run.cells}
+    for sample in sorted(run.samples, key=lambda s: (s.round, s.at_ns)):
+        if sample.cell in found and is_usable(sample):
+            found[sample.cell].append(sample)
+    return {cell: undisturbed(samples, is_disturbed) for cell, samples in found.items()}
+
+
+def share_of_cpus(samples: Sequence[Sample], part: str) -> float | None:
+    """Of the time of the cell's CPUs over the slices; None where it was not read."""
+    whole = sum(sample.cpus_ns for sample in samples)
+    return sum(getattr(sample, part) for sample in samples) / whole if whole else None

@@ -1,0 +1,223 @@
+"""Medians over rounds with intervals that know of autocorrelation.
+
+The estimate is the median over rounds. Its interval is a pair of order statistics (Conover,
+Practical Nonparametric Statistics, 3.2), widened where rounds that follow each other are alike:
+then the number of samples below the median varies more than a binomial's. How many times more is
+the long-run variance of "above or below" (1 for independent samples), and that is the mean square
+of its first few cosine coefficients: what varies slowly, over a run's length or a good part of it
+(Müller, J. Econometrics 141, 2007; Lazarus, Lewis, Stock and Watson, J. Business & Economic
+Statistics 36(4), 2018). No shape of the correlation is assumed. The quantile is Student's, with as
+many degrees of freedom as there are coefficients.
+
+One short series has few coefficients that are slow enough. But what makes neighbouring slices
+alike is the machine, and a run has many cells: the mean is over all of them, and the more cells
+there are, the fewer and slower the coefficients that do. Cells that go up and down together count
+as few. The mean is taken half a standard error upwards, as too narrow is worse than too wide; a
+cell whose own is higher by more than its error has its own.
+
+Ratios within the round hardly wander, and a linear drift that the other cells show as well is taken
+off before: it moves a median, but does not make it less certain. Levels (frames per second,
+ns/frame) go with the machine, which is faster in one part of a run than in another: a short stretch
+does not show that, so they have an interval from many more rounds on, from the slowest
+coefficients alone, and none where all cells drift one way. benchmarks/coverage.py shows what both
+hold.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import operator
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.model.results import Estimate
+
+MIN_ROUNDS = 20
+"""Fewer ratios give no 95 % interval. From six on their whole range would cover enough if they
+were independent, but so few cannot tell whether they are."""
+
+
+FEW_ROUNDS, FEW_INFLATION = 40, 2.65
+"""Fewer rounds than these give one only where the variance is not inflated by more: where it is,
+some of what makes rounds alike lasts as long as they do, and does not show."""
+
+
+MIN_FREEDOM = 10
+"""The inflation is known from so many degrees of freedom on; one series of 100 has them."""
+
+
+ENOUGH_FREEDOM, MIN_COSINES = 20, 2
+"""More cosines are faster ones, which tell less of what is slow: no more than are needed."""
+
+
+MIN_LEVEL_ROUNDS, LEVEL_COSINES = 300, 4
+"""Of a level: with fewer rounds, and with faster cosines, machines that were faster for a minute
+were told too little of (benchmarks/coverage.py on stored runs)."""
+
+
+DRIFTS = 10.0
+"""Levels drift whose slowest cosine has so many times the mean square of the next ones: one run in
+twenty has it by chance if all cells go together (F with 1 and 3 degrees of freedom)."""
+
+
+Z95 = 1.959964
+
+
+Z_STOPPING = 2.170090
+"""Of 97 %: who looks again and again until an interval is narrow picks narrow moments, and it then
+holds some 2 % less often than it says (benchmarks/coverage.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inflation:
+    """How many times a binomial's the variance of the count below the median is, and how well
+    that is known: in degrees of freedom."""
+
+    value: float
+    freedom: float
+
+
+def estimates(
+    series: Sequence[Sequence[float]], z: float = Z95, *, levels: bool = False
+) -> list[Estimate | None]:
+    """The estimate of each of these series, which one machine gave side by side.
+
+    They are ratios within the round, or ``levels``, which wander with the machine.
+    """
+    known = level_inflations(series) if levels else inflations(series)
+    return [estimate(values, each, z) for values, each in zip(series, known, strict=True)]
+
+
+def estimate(
+    values: Sequence[float], inflation: Inflation | None, z: float = Z95
+) -> Estimate | None:
+    """The median of values in the order in which they were measured, with its 95 % interval.
+
+    ``z`` is Z_STOPPING where precision decided how many values there are. None without values.
+    There is no interval where none would hold: below MIN_ROUNDS, where the inflation is not known
+    (None), or where it leaves too few independent values.
+    """
+    if not values:
+        return None
+    median, n = statistics.median(values), len(values)
+    without = Estimate(median, None, None, n)
+    if n < MIN_ROUNDS or inflation is None:
+        return without
+    if n < FEW_ROUNDS and inflation.value > FEW_INFLATION:
+        return without
+    spread = _student(z, inflation.freedom) * math.sqrt(n * inflation.value) / 2
+    lower = math.floor(n / 2 - spread)
+    if lower < 0:
+        return without
+    ordered = sorted(values)
+    return Estimate(median, ordered[lower], ordered[n - 1 - lower], n)
+
+
+def _student(z: float, freedom: float) -> float:
+    """Student's quantile from the normal one (Abramowitz and Stegun, 26.7.5)."""
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return z + first / freedom + second / freedom**2
+
+
+def inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
+    """The inflation of each series of ratios, most of which it has in common with the others.
+
+    None for series that are too short, and for all where too little is known.
+    """
+    long = [values for values in series if len(values) >= MIN_ROUNDS]
+    if not long:
+        return [None] * len(series)
+    sides = _without_common_trend([_sides(values) for values in long])
+    independent = _independent(sides)
+    slow = max(MIN_COSINES, math.ceil(ENOUGH_FREEDOM / independent))
+    powers = [_powers(side) for side in sides]
+    freedom = independent * statistics.mean(min(slow, len(each)) for each in powers)
+    if freedom < MIN_FREEDOM:
+        return [None] * len(series)
+    found = iter(_shared(powers, slow, freedom))
+    return [next(found) if len(values) >= MIN_ROUNDS else None for values in series]
+
+
+def level_inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
+    """The inflation of each level; None for those that are too short, and for all if they drift."""
+    long = [values for values in series if len(values) >= MIN_LEVEL_ROUNDS]
+    if not long:
+        return [None] * len(series)
+    sides = [_sides(values) for values in long]
+    powers = [_powers(side) for side in sides]
+    slowest, *others = (statistics.fmean(each[k] for each in powers) for k in range(LEVEL_COSINES))
+    if slowest > DRIFTS * statistics.fmean(others):
+        return [None] * len(series)
+    found = iter(_shared(powers, LEVEL_COSINES, _independent(sides) * LEVEL_COSINES))
+    return [next(found) if len(values) >= MIN_LEVEL_ROUNDS else None for values in series]
+
+
+def _shared(powers: Sequence[Sequence[float]], slow: int, freedom: float) -> list[Inflation]:
+    """From so many of the slowest coefficients of all series; or its own, from all of them."""
+    mean = statistics.fmean(statistics.fmean(each[:slow]) for each in powers)
+    common = mean * (1 + _error(freedom) / 2)
+    own = (statistics.fmean(each) / (1 + _error(len(each))) for each in powers)
+    return [Inflation(max(1.0, common, each), freedom) for each in own]
+
+
+def _error(freedom: float) -> float:
+    """The standard error of a mean square, relative to it."""
+    return math.sqrt(2 / freedom)
+
+
+def _sides(values: Sequence[float]) -> list[float]:
+    """1 for a value above the median, -1 for one below; those that equal it take turns."""
+    median, turn = statistics.median(values), itertools.cycle((1.0, -1.0))
+    return [1.0 if v > median else -1.0 if v < median else next(turn) for v in values]
+
+
+def _without_common_trend(series: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Each series less the linear trend of the *others*: its own may be chance, theirs is not."""
+    times = [[i - (len(values) - 1) / 2 for i in range(len(values))] for values in series]
+    along = [_product(values, time) for values, time in zip(series, times, strict=True)]
+    squares = [_product(time, time) for time in times]
+    others = [(sum(along) - a, sum(squares) - b) for a, b in zip(along, squares, strict=True)]
+    slopes = [above / below if below else 0.0 for above, below in others]
+    return [
+        [value - slope * at for value, at in zip(values, time, strict=True)]
+        for values, time, slope in zip(series, times, slopes, strict=True)
+    ]
+
+
+def _independent(series: Sequence[Sequence[float]]) -> float:
+    """As how many series these count, of which some go up and down together."""
+    return len(series) / (1 + (len(series) - 1) * _likeness(series))
+
+
+def _likeness(series: Sequence[Sequence[float]]) -> float:
+    """The mean correlation of two different series in the same round, at least 0."""
+    rounds = list(itertools.zip_longest(*series))
+    present = [[value for value in values if value is not None] for values in rounds]
+    pairs = sum(len(values) * (len(values) - 1) for values in present)
+    power = math.fsum(_product(values, values) for values in series)
+    if not pairs or not power:
+        return 0.0
+    products = math.fsum(sum(values) ** 2 for values in present) - power
+    return min(1.0, max(0.0, products / pairs / power * sum(map(len, series))))
+
+
+def _powers(values: Sequence[float]) -> list[float]:
+    """The squares of the first cosine coefficients; of independent values of variance 1, 1."""
+    return [_product(values, cosine) ** 2 for cosine in _cosines(len(values))]
+
+
+@functools.lru_cache(maxsize=128)
+def _cosines(n: int) -> tuple[tuple[float, ...], ...]:
+    """So many as are slow beside n (Lazarus et al. recommend 0.4 n^(2/3)), of length 1 each."""
+    scale = math.sqrt(2 / n)
+    return tuple(
+        tuple(scale * math.cos(math.pi * k * (i + 0.5) / n) for i in range(n))
+        for k in range(1, 1 + round(0.45 * n ** (2 / 3)))
+    )
+
+
+def _product(a: Sequence[float], b: Sequence[float]) -> float:
+    return math.fsum(map(operator.mul, a, b))

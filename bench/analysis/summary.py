@@ -1,0 +1,294 @@
+"""A row per cell from the samples of a run."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.analysis.figures import (
+    DISTURBED_DELAY,
+    FIGURES,
+    MIN_SHARE,
+    is_usable,
+    pps,
+    share,
+    share_of_cpus,
+    usable_by_cell,
+    within_round_ratios,
+)
+from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, Z95, Z_STOPPING, estimates
+from bench.model.cells import Cell
+from bench.model.results import CellResult, Estimate
+from bench.model.run import Run
+from bench.model.samples import Sample
+from bench.system.cpus import TICK_NS
+
+STOLEN, FEW_TICKS = 0.01, 4
+"""Above this share of a cell's CPUs steal is noted, unless fewer ticks of 10 ms than these say it:
+they may be chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimates:
+    """A figure of every cell, and its ratio to the baseline where there is one."""
+
+    figure: dict[str, Estimate | None]
+    ratio: dict[str, Estimate | None]
+
+
+def _estimates(run: Run, usable: Mapping[str, Sequence[Sample]], figure: str) -> _Estimates:
+    of = FIGURES[figure]
+    plain = {cell: [of(sample) for sample in samples] for cell, samples in usable.items()}
+    ratios = {
+        cell: within_round_ratios(samples, usable.get(base, ()), figure)
+        for cell, samples in usable.items()
+        if (base := run.baselines.get(cell)) and base != cell
+    }
+    z = _quantile(run)
+    return _Estimates(_by_cell(plain, z, levels=True), _by_cell(ratios, z, levels=False))
+
+
+def _quantile(run: Run) -> float:
+    """Wider where precision decided how many rounds there are."""
+    rounds = run.header.get("measure", {}).get("rounds", {})
+    return Z_STOPPING if rounds.get("min", 0) < rounds.get("max", 0) else Z95
+
+
+def _by_cell(
+    series: Mapping[str, Sequence[float]], z: float, *, levels: bool
+) -> dict[str, Estimate | None]:
+    return dict(zip(series, estimates(list(series.values()), z, levels=levels), strict=True))
+
+
+def summarise(run: Run, precision: float) -> list[CellResult]:
+    """A row per cell, in the order of the plan; ``precision`` as in Measure."""
+    usable = usable_by_cell(run)
+    rates = _estimates(run, usable, "pps")
+    costs = _estimates(run, usable, "ns_per_frame")
+    fastest = _fastest(run, usable)
+    measured = Counter(sample.cell for sample in run.samples)
+    foreign: Counter[str] = Counter()
+    problems: dict[str, list[str]] = {cell.id: [] for cell in run.cells}
+    for sample in run.samples:
+        foreign[sample.cell] += sample.foreign
+        if sample.cell in problems and not is_usable(sample):
+            problems[sample.cell].append(sample.problem or "no frame completed in the window")
+    return [
+        _result(
+            run,
+            cell,
+            usable[cell.id],
+            rates,
+            costs,
+            problems[cell.id],
+            measured[cell.id],
+            foreign[cell.id],
+            cell.id in fastest,
+            precision,
+        )
+        for cell in run.cells
+    ]
+
+
+def _result(
+    run: Run,
+    cell: Cell,
+    samples: Sequence[Sample],
+    rates: _Estimates,
+    costs: _Estimates,
+    problems: Sequence[str],
+    measured: int,
+    foreign: int,
+    is_fastest: bool,
+    precision: float,
+) -> CellResult:
+    rate, ratio = rates.figure[cell.id], rates.ratio.get(cell.id)
+    shares = [share(sample) for sample in samples]
+    is_baseline = run.baselines.get(cell.id) == cell.id
+    disturbed = measured - len(problems) - len(samples)
+    return CellResult(
+        cell=cell,
+        failure=run.failures.get(cell.id, ""),
+        is_baseline=is_baseline,
+        is_fastest=is_fastest,
+        rounds=len(samples),
+        invalid=len(problems),
+        invalid_reason=statistics.mode(problems) if problems else "",
+        disturbed=disturbed,
+        moved=_moved(samples),
+        pps=rate,
+        gbps=_scaled(rate, cell.frame_size * 8 / 1e9),
+        ns_per_frame=costs.figure[cell.id],
+        ratio=ratio,
+        ratio_ns=costs.ratio.get(cell.id),
+        frames_per_call=_quotient(samples, "completed", "calls"),
+        share=statistics.median(shares) if shares else None,
+        user_share=_quotient(samples, "user_ns", "cpu_ns"),
+        steal_share=share_of_cpus(samples, "steal_ns"),
+        softirq_share=share_of_cpus(samples, "softirq_ns"),
+        interrupts=sum(sample.interrupts for sample in samples),
+        involuntary=_sum(samples, "involuntary"),
+        foreign=foreign,
+        completed=_sum(samples, "completed"),
+        lost=sum(sample.lost for sample in samples),
+        drops=sum(s.qdisc_drops + s.device_drops + s.softnet_drops for s in samples),
+        eagain=_sum(samples, "eagain"),
+        enobufs=_sum(samples, "enobufs"),
+        full_waits=_sum(samples, "full_waits"),
+        short_counts=_sum(samples, "short_counts"),
+        wmem_high=max((t.wmem_high for s in samples for t in s.threads), default=0),
+        sndbuf=int(run.facts.get(cell.id, {}).get("sndbuf", 0)),
+        slaves=_slave_shares(samples),
+        notes=tuple(
+            _notes(
+                run,
+                cell,
+                None if is_baseline else ratio or rate,
+                ratio is None,
+                samples,
+                shares,
+                disturbed,
+                precision,
+            )
+        ),
+    )
+
+
+_RIVALS_SHARE = ("interface", "qdisc", "frame_size", "threads")
+
+
+_SENDS_NOTHING = "null"
+
+
+def _fastest(run: Run, usable: Mapping[str, Sequence[Sample]]) -> set[str]:
+    """Of each group of rivals the cell that was faster than every other, where there is one.
+
+    That is the one with the highest median pps, if all its ratios to the others, taken within
+    rounds, have intervals above 1. None in a run with replicas: there a cell also races against
+    itself, to show the noise.
+    """
+    if len({cell.values.get("replica") for cell in run.cells}) > 1:
+        return set()
+    groups: dict[str, dict[str, float]] = {}
+    for cell in run.cells:
+        if usable[cell.id] and cell.method != _SENDS_NOTHING:
+            rivals = repr([cell.values.get(axis) for axis in _RIVALS_SHARE])
+            groups.setdefault(rivals, {})[cell.id] = statistics.median(map(pps, usable[cell.id]))
+    pairs = []
+    for medians in groups.values():
+        first, *others = sorted(medians, key=medians.__getitem__, reverse=True)
+        pairs += [(first, other) for other in others]
+    ratios = [within_round_ratios(usable[a], usable[b], "pps") for a, b in pairs]
+    found = zip(pairs, estimates(ratios, _quantile(run)), strict=True)
+    leads = {pair: ratio is not None and (ratio.low or 0.0) > 1.0 for pair, ratio in found}
+    return {first for first, _ in pairs} - {
+        first for (first, _), ahead in leads.items() if not ahead
+    }
+
+
+def _slave_shares(samples: Sequence[Sample]) -> tuple[float, ...]:
+    """What fraction of the frames each slave of a bond carried; empty without a bond."""
+    carried = [sum(counts) for counts in zip(*(s.per_sink for s in samples), strict=True)]
+    return tuple(count / sum(carried) for count in carried) if any(carried) else ()
+
+
+def _notes(
+    run: Run,
+    cell: Cell,
+    figure: Estimate | None,
+    is_level: bool,
+    samples: Sequence[Sample],
+    shares: Sequence[float],
+    disturbed: int,
+    precision: float,
+) -> list[str]:
+    """``word: explanation`` for what a reader must know; alike texts share a footnote.
+
+    ``figure`` is what ``precision`` is asked of, the ratio or else the level (pps): None for a
+    baseline, which others are held to.
+    """
+    notes = []
+    if figure and figure.half_width is None:
+        fewest = MIN_LEVEL_ROUNDS if is_level else MIN_ROUNDS
+        notes.append(
+            f"imprecise: no interval would hold from fewer than {fewest} rounds"
+            if figure.n < fewest
+            else "imprecise: it varies too slowly for an interval from so many rounds"
+        )
+    elif figure and figure.half_width and figure.half_width > precision:
+        notes.append(f"imprecise: the 95 % interval is wider than ±{precision * 100:g} %")
+    if shares and statistics.median(shares) < MIN_SHARE:
+        notes.append(f"starved: the sender got less than {MIN_SHARE * 100:g} % of its CPU")
+    if _is_stolen(samples):
+        notes.append(
+            f"stolen: the hypervisor had more than {STOLEN * 100:g} % of the senders' CPUs (steal)"
+        )
+    if disturbed:
+        notes.append(
+            f"{disturbed} disturbed: samples left out in which the sender waited for its CPU for "
+            f"more than {DISTURBED_DELAY * 100:g} % of the window"
+        )
+    if lost_carriers := sorted({s.carrier_lost for s in samples if s.carrier_lost}):
+        notes.append(
+            f"failover: {', '.join(lost_carriers)} lost its carrier; frames sent to it before the "
+            "bond saw that are lost"
+        )
+    if moved := _moved(samples):
+        notes.append(
+            f"{moved} moved: samples in which a thread ended on another CPU than it began on"
+        )
+    if any(sample.lost for sample in samples):
+        notes.append("lossy: frames were completed and then dropped: its pps did not all arrive")
+    if any(sample.foreign for sample in samples):
+        notes.append("shared: others sent by the same device meanwhile, at most 1 % of the frames")
+    if run.facts.get(cell.id, {}).get("mmap_unlocked"):
+        notes.append("unlocked: MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead")
+    return notes
+
+
+def _moved(samples: Sequence[Sample]) -> int:
+    return sum(1 for sample in samples if sample.total("moved"))
+
+
+def _is_stolen(samples: Sequence[Sample]) -> bool:
+    share = share_of_cpus(samples, "steal_ns")
+    ticks = sum(sample.steal_ns for sample in samples) // TICK_NS
+    return share is not None and share > STOLEN and ticks >= FEW_TICKS
+
+
+def _sum(samples: Sequence[Sample], counter: str) -> int:
+    return sum(sample.total(counter) for sample in samples)
+
+
+def _quotient(samples: Sequence[Sample], above: str, below: str) -> float | None:
+    divisor = _sum(samples, below)
+    return _sum(samples, above) / divisor if divisor else None
+
+
+def _scaled(figure: Estimate | None, factor: float) -> Estimate | None:
+    if figure is None:
+        return None
+    low, high = (None if x is None else x * factor for x in (figure.low, figure.high))
+    return Estimate(figure.value * factor, low, high, figure.n)
+
+
+# When to stop
+
+
+def unprecise(run: Run, precision: float) -> set[str]:
+    """Cells whose figure (the ratio, or pps without a baseline) needs more rounds.
+
+    A baseline itself needs none beyond those of the cells that are compared with it.
+    """
+    usable = usable_by_cell(run)
+    rates = _estimates(run, usable, "pps")
+    found = set()
+    for cell, samples in usable.items():
+        if cell in run.failures or run.baselines.get(cell) == cell or not samples:
+            continue
+        figure = rates.ratio.get(cell) or rates.figure[cell]
+        if figure is None or figure.half_width is None or figure.half_width > precision:
+            found.add(cell)
+    return found

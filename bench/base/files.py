@@ -1,0 +1,61 @@
+"""Whole text files, written at once or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bench.base import signals
+from bench.base.errors import BenchError, told
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none: to a name beside it first. Raises BenchError.
+
+    What is there and is no regular file (/dev/stdout, a pipe) is written to, never replaced.
+    """
+    try:
+        if _is_special(path):
+            path.write_text(text, encoding="utf-8", errors="replace")
+        else:
+            _replace(path, text)
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {told(error)}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise BenchError where ``write_text`` would, as far as it can be seen before."""
+    try:
+        if not _is_special(path):  # to open a pipe would be to write to it
+            with _beside(path) as temporary:
+                temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {told(error)}") from error
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _replace(path: Path, text: str) -> None:
+    with _beside(path) as temporary:
+        with open(temporary, "x", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        temporary.replace(os.path.realpath(path))  # a link keeps pointing to its file
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A name in the folder of a file, or of what a link points to; nothing is left under it."""
+    target = Path(os.path.realpath(path))
+    # Not to be guessed, or somebody could put a link there to what is not his.
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    with signals.held():
+        try:
+            yield temporary
+        finally:
+            with suppress(OSError):
+                temporary.unlink()

@@ -1,0 +1,81 @@
+"""What Ctrl-C, SIGTERM and SIGHUP do: exit at once, or raise where there is something to undo.
+
+A KeyboardInterrupt that is thrown into an import is swallowed, and pydantic makes another error of
+it; so none is thrown while nothing is set up yet.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import FrameType
+
+EXIT_CODE = 130
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def exiting() -> AbstractContextManager[None]:
+    """An interrupt ends the process, with EXIT_CODE and without a word.
+
+    After the block it does nothing: the command is done, and Python takes some milliseconds more
+    to end, in which it takes its handlers back.
+    """
+    return _handled(lambda _number, _frame: os._exit(EXIT_CODE), afterwards=signal.SIG_IGN)
+
+
+def raising() -> AbstractContextManager[None]:
+    """An interrupt raises KeyboardInterrupt."""
+    return _handled(signal.default_int_handler)
+
+
+_blocks = 0
+
+
+_late: list[int] = []
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """An interrupt comes when the block has ended. For the main thread.
+
+    Blocking signals is not enough: the kernel gives one to any other thread that takes it (tqdm has
+    one, a BLAS library many), and Python runs the handler in the main thread all the same.
+    """
+    global _blocks
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    _blocks += 1
+    try:
+        yield
+    finally:
+        _blocks -= 1
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if _late and not _blocks:
+            number = _late[0]
+            _late.clear()
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _handled(
+    handler: Callable[[int, FrameType | None], object], afterwards: signal.Handlers | None = None
+) -> Iterator[None]:
+    """``afterwards`` is what they do after the block; None is what they did before it."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if _blocks:
+            _late.append(number)
+        else:
+            handler(number, frame)
+
+    # What is ignored stays ignored: that is how nohup asks to be left alone.
+    caught = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before if afterwards is None else afterwards)

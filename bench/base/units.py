@@ -1,0 +1,174 @@
+"""Sizes, rates and durations as people write them: ``64KiB``, ``1gbit``, ``10ms``.
+
+The parsers raise ValueError with a message that names the value and the allowed form. The
+annotated types are for pydantic models; their JSON Schema describes what users may write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    """What is measured: its name, its unit in words, and the factor of each written unit."""
+
+    name: str
+    counted: str
+    units: Mapping[str, int]
+    example: str
+    plain: bool
+    """Whether a whole number without a unit may be written."""
+
+    @property
+    def pattern(self) -> str:
+        # Bounded, so that no text makes a huge integer.
+        return rf"([0-9]{{1,18}}(?:\.[0-9]{{1,18}})?) ?({'|'.join(self.units)})"
+
+    @property
+    def form(self) -> str:
+        plain = f"a whole number of {self.counted}, or " if self.plain else ""
+        return f'{plain}a number with {", ".join(self.units)} ("{self.example}")'
+
+    def parse(self, value: object) -> int:
+        # A bool is an int to Python, but no number to whoever wrote "true".
+        if self.plain and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        match = re.fullmatch(self.pattern, value) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError(f"{show(value)} is not {self.name}; write {self.form}")
+        amount = Fraction(match[1]) * self.units[match[2]]
+        if amount.denominator != 1:
+            raise ValueError(
+                f"{show(value)} is not a whole number of {self.counted}; write {self.form}"
+            )
+        return amount.numerator
+
+
+_SIZE = _Quantity(
+    name="a size",
+    counted="bytes",
+    units={
+        "B": 1,
+        "kB": 1000,
+        "KiB": 1 << 10,
+        "MB": 1000**2,
+        "MiB": 1 << 20,
+        "GB": 1000**3,
+        "GiB": 1 << 30,
+    },
+    example="64KiB",
+    plain=True,
+)
+
+
+_RATE = _Quantity(
+    name="a rate",
+    counted="bits per second",
+    units={"bit": 1, "kbit": 1000, "mbit": 1000**2, "gbit": 1000**3, "tbit": 1000**4},
+    example="1gbit",
+    plain=True,
+)
+
+
+_DURATION = _Quantity(
+    name="a duration",
+    counted="nanoseconds",
+    units={"ns": 1, "us": 1000, "ms": 1000**2, "s": 1000**3},
+    example="10ms",
+    plain=False,
+)
+
+
+def parse_bytes(value: object) -> int:
+    """Bytes of ``9000``, ``"9000B"`` or ``"64KiB"``; ValueError for anything else."""
+    return _SIZE.parse(value)
+
+
+def parse_rate(value: object) -> int:
+    """Bits per second of ``1000000`` or ``"1gbit"``; ValueError for anything else."""
+    return _RATE.parse(value)
+
+
+def parse_duration(value: object) -> int:
+    """Nanoseconds of ``"10ms"``; ValueError for anything else, a number without unit too."""
+    return _DURATION.parse(value)
+
+
+MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows
+
+
+def parse_cpu_list(text: str) -> tuple[int, ...]:
+    """CPUs of ``"0,2-3"``, in their order; ValueError for anything else."""
+    if re.fullmatch(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*", text):
+        spans = [[int(end) for end in span.split("-")] for span in text.split(",")]
+        cpus = {cpu for span in spans for cpu in range(span[0], span[-1] + 1)}
+        if all(span[0] <= span[-1] for span in spans) and max(cpus) < MOST_CPUS:
+            return tuple(sorted(cpus))
+    raise ValueError(f"{show(text)} is not allowed; write none, all or a list of CPUs (0,2-3)")
+
+
+def show(value: object) -> str:
+    """A value as a message shows it: much as YAML writes it, on one line of 60 characters."""
+    text = _flow(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _flow(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case str():
+            return repr(value)
+        case list():
+            return f"[{', '.join(map(_flow, value))}]"
+        case dict():
+            return (
+                f"{{{', '.join(f'{_key(key)}: {_flow(entry)}' for key, entry in value.items())}}}"
+            )
+        case _:
+            return str(value)
+
+
+def _key(key: object) -> str:
+    return str(key) if str(key).isidentifier() else repr(key)
+
+
+def _written(quantity: _Quantity, low: int = 0, high: int | None = None) -> Any:
+    """The type, for a JSON Schema, of what users may write for a quantity."""
+    text = Annotated[str, Field(pattern=f"^{quantity.pattern}$")]
+    return Annotated[int, Field(ge=low, le=high)] | text if quantity.plain else text
+
+
+def bytes_between(low: int, high: int) -> BeforeValidator:
+    """What makes an int of a model bytes from low to high, written as in parse_bytes."""
+
+    def parse(value: object) -> int:
+        size = parse_bytes(value)
+        if not low <= size <= high:
+            raise ValueError(f"{show(value)} is out of range; write {low} to {high} bytes")
+        return size
+
+    return BeforeValidator(parse, json_schema_input_type=_written(_SIZE, low, high))
+
+
+Bytes = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=_written(_SIZE))]
+"""Bytes, written as in parse_bytes."""
+
+
+BitRate = Annotated[int, BeforeValidator(parse_rate, json_schema_input_type=_written(_RATE))]
+"""Bits per second, written as in parse_rate."""
+
+
+DurationNs = Annotated[
+    int, BeforeValidator(parse_duration, json_schema_input_type=_written(_DURATION))
+]
+"""Nanoseconds, written as in parse_duration."""

@@ -1,0 +1,1 @@
+"""The C core: built when it is stale, and bound to Python."""

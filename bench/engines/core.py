@@ -1,0 +1,299 @@
+"""The only importer of the compiled core; keeps cdata to itself."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.base.errors import BenchError, CoreError
+from bench.engines.build import ensure_built, recipe, variant
+from bench.model.axes import Value
+from bench.model.results import Limits
+from bench.model.samples import ThreadSample
+from bench.model.vocabulary import KnobInfo, MethodInfo
+
+
+def build_environment() -> dict[str, str]:
+    """The variables of the environment that this core is built with; a core has their hash."""
+    building = recipe()
+    names: Sequence[str] = building.ENVIRONMENT if building else ()
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+@functools.cache
+def _core() -> Any:
+    ensure_built()
+    name = "bench._core_test" if variant() == "test" else "bench._core"
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise BenchError(f"cannot load the core: {error}") from error
+
+
+def _text(pointer: Any) -> str:
+    return str(_core().ffi.string(pointer).decode())
+
+
+def _raise(error: Any) -> None:
+    raise CoreError(-error.code, _text(error.text))
+
+
+# What the core offers
+
+
+@dataclass(frozen=True, slots=True)
+class CoreInfo:
+    """The SHA-256 of the sources, and the compiler with its flags."""
+
+    hash: str
+    compiler: str
+
+
+def info() -> CoreInfo:
+    lib = _core().lib
+    return CoreInfo(_text(lib.core_hash()), _text(lib.core_compiler()))
+
+
+def _knob_bits() -> dict[str, int]:
+    lib = _core().lib
+    rows = [lib.core_knob(i) for i in range(lib.core_knob_count())]
+    return {_text(row.name): int(row.bits) for row in rows}
+
+
+def knobs() -> list[KnobInfo]:
+    """Every knob, in the order of the core's table."""
+    lib = _core().lib
+    rows = [lib.core_knob(i) for i in range(lib.core_knob_count())]
+    return [KnobInfo(_text(row.name), _text(row.help)) for row in rows]
+
+
+def methods() -> dict[str, MethodInfo]:
+    """Every transmit method by name, in the order of the core's table."""
+    lib, bits = _core().lib, _knob_bits()
+    rows = [lib.core_method(i) for i in range(lib.core_method_count())]
+    return {
+        _text(row.name): MethodInfo(
+            name=_text(row.name),
+            help=_text(row.help),
+            path=_text(row.path),
+            knobs=frozenset(knob for knob, bit in bits.items() if row.knobs & bit),
+            max_burst=int(row.max_burst),
+        )
+        for row in rows
+    }
+
+
+def probe(method: str) -> str:
+    """Why this kernel (or this user) cannot use a method; "" if it can."""
+    core = _core()
+    error = core.ffi.new("struct core_error *")
+    index = list(methods()).index(method)
+    return _text(error.text) if core.lib.core_method_probe(index, error) else ""
+
+
+def limits() -> Limits:
+    lib = _core().lib
+    return Limits(
+        max_threads=lib.CORE_MAX_THREADS,
+        max_flows=lib.CORE_MAX_FLOWS,
+        min_frame=lib.CORE_MIN_FRAME,
+        max_frame=lib.CORE_MAX_FRAME,
+        min_flow_frame=lib.CORE_MIN_FLOW_FRAME,
+        vnet_hdr=lib.VNET_HDR_SIZE,
+        ring_alignment=lib.RING_ALIGNMENT,
+        ring_slot_rest=lib.RING_SLOT_REST,
+    )
+
+
+def ring_data_offset(version: int) -> int:
+    """Bytes from the start of a ring slot to its frame, for TPACKET version 1, 2 or 3."""
+    return int(_core().lib.core_ring_data_offset(version))
+
+
+# Cells
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a cell sends: interface index and the frames' addresses (6 bytes each)."""
+
+    ifindex: int
+    dst: bytes
+    src: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePlan:
+    """Nanoseconds of warm-up and window, and the longest wait for the last frames."""
+
+    window_ns: int
+    warmup_ns: int
+    drain_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was really set up, read back from the kernel; sizes in bytes."""
+
+    sndbuf: int
+    mmap_unlocked: bool
+    ring_frames: int
+    number_period: int
+    streams: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What the core measured in one slice; ``slice_*`` include warm-up and drain."""
+
+    wall_ns: int
+    threads: tuple[ThreadSample, ...]
+    slice_completed: int
+    slice_refused: int
+    """Frames that the sender knows were dropped: ENOBUFS, also where a short count hides it."""
+    undrained: int
+
+
+class OpenCell:
+    """A cell's sockets, rings and buffers, opened in the calling thread's network namespace.
+
+    Raises CoreError when something cannot be set up. Close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Value | None],
+        endpoint: Endpoint | None,
+        cpus: Sequence[int],
+    ) -> None:
+        core = _core()
+        self._ffi, self._lib = core.ffi, core.lib
+        self._error = self._ffi.new("struct core_error *")
+        self._slice = self._ffi.new("struct tx_slice *")
+        self._plan = self._ffi.new("struct tx_slice_plan *")
+        method = self._ffi.new("char[]", str(values["method"]).encode())
+        config = self._ffi.new("struct tx_config *", _config(values, endpoint, cpus))
+        config.method = method
+        self._cell = self._lib.tx_cell_open(config, self._error)
+        if not self._cell:
+            _raise(self._error)
+
+    def facts(self) -> Facts:
+        facts = self._ffi.new("struct tx_facts *")
+        self._lib.tx_cell_facts(self._cell, facts)
+        return Facts(
+            sndbuf=facts.sndbuf,
+            mmap_unlocked=bool(facts.mmap_unlocked),
+            ring_frames=facts.ring_frames,
+            number_period=facts.number_period,
+            streams=facts.streams,
+            memory=facts.memory,
+        )
+
+    def slice(self, plan: SlicePlan) -> Slice:
+        """Run one slice. Raises CoreError when a send fails."""
+        self._plan.warmup_ns = plan.warmup_ns
+        self._plan.window_ns = plan.window_ns
+        self._plan.drain_ns = plan.drain_ns
+        if self._lib.tx_cell_slice(self._cell, self._plan, self._slice, self._error) < 0:
+            _raise(self._error)
+        raw = self._slice
+        threads = [raw.thread[i] for i in range(raw.threads)]
+        return Slice(
+            wall_ns=raw.wall_ns,
+            threads=tuple(_thread_sample(thread) for thread in threads),
+            slice_completed=sum(thread.slice.completed for thread in threads),
+            slice_refused=sum(thread.refused for thread in threads),
+            undrained=sum(thread.undrained for thread in threads),
+        )
+
+    def burst(self, thread: int, deadline_ns: int) -> int:
+        """Send one burst of one thread and drain it: frames completed. Raises CoreError."""
+        sent = self._lib.tx_cell_burst(self._cell, thread, deadline_ns, self._error)
+        if sent < 0:
+            _raise(self._error)
+        return int(sent)
+
+    def close(self) -> None:
+        if self._cell:
+            self._lib.tx_cell_close(self._cell)
+            self._cell = None
+
+    def __enter__(self) -> OpenCell:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _config(
+    values: Mapping[str, Value | None], endpoint: Endpoint | None, cpus: Sequence[int]
+) -> dict[str, Any]:
+    """The fields of struct tx_config, without the method; None is what a method ignores."""
+    ring: Any = values.get("ring") or {}
+    sndbuf: Any = values.get("sndbuf")
+    sndbuf = sndbuf if isinstance(sndbuf, dict) else {"bytes": 0, "force": False}
+    lib = _core().lib
+    ring_waits = {
+        "block": lib.RING_WAIT_BLOCK,
+        "poll": lib.RING_WAIT_POLL,
+        "spin": lib.RING_WAIT_SPIN,
+    }
+    pinned_to = [] if values.get("affinity") == "free" else cpus
+    return {
+        "ifindex": endpoint.ifindex if endpoint else 0,
+        "dst": endpoint.dst if endpoint else bytes(6),
+        "src": endpoint.src if endpoint else bytes(6),
+        "frame_size": values["frame_size"],
+        "threads": values["threads"],
+        "socket_shared": values.get("socket") == "shared",
+        "burst": values.get("burst") or 1,
+        "prefilled": values.get("fill") == "prefilled",
+        "ring_version": ring.get("version", 0),
+        "ring_block_size": ring.get("block_size", 0),
+        "ring_block_nr": ring.get("block_nr", 0),
+        "ring_frame_size": ring.get("frame_size", 0),
+        "ring_wait": ring_waits[str(values.get("ring_wait") or "block")],
+        "sndbuf_bytes": sndbuf["bytes"],
+        "sndbuf_force": bool(sndbuf["force"]),
+        "msg_dontwait": bool(values.get("msg_dontwait")),
+        "qdisc_bypass": bool(values.get("qdisc_bypass")),
+        "packet_loss": bool(values.get("packet_loss")),
+        "mmap_locked": bool(values.get("mmap_locked")),
+        "vnet_hdr": bool(values.get("vnet_hdr")),
+        "flows": values.get("flows") or 1,
+        "cpus": [*pinned_to, *[-1] * (lib.CORE_MAX_THREADS - len(pinned_to))],
+    }
+
+
+def _thread_sample(raw: Any) -> ThreadSample:
+    wall_ns = raw.close_ns - raw.open_ns
+    # A thread that never slept was never blocked: what it did not get, others had (or steal).
+    blocked_ns = wall_ns - raw.cpu_ns - raw.run_delay_ns if raw.voluntary else 0
+    return ThreadSample(
+        cpu=raw.cpu,
+        wall_ns=wall_ns,
+        cpu_ns=raw.cpu_ns,
+        user_ns=raw.user_ns,
+        system_ns=raw.system_ns,
+        blocked_ns=max(0, blocked_ns),
+        run_delay_ns=raw.run_delay_ns,
+        requested=raw.window.requested,
+        submitted=raw.window.submitted,
+        completed=raw.window.completed,
+        calls=raw.window.calls,
+        short_counts=raw.window.short_counts,
+        eagain=raw.window.eagain,
+        enobufs=raw.window.enobufs,
+        full_waits=raw.window.full_waits,
+        voluntary=raw.voluntary,
+        involuntary=raw.involuntary,
+        wmem_high=raw.wmem_high,
+        moved=raw.moved,
+    )

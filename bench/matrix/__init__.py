@@ -1,0 +1,1 @@
+"""From YAML text to a Matrix, or to every problem that the text has."""

@@ -1,0 +1,88 @@
+"""What is wrong with a value, and what is allowed: pydantic's errors in our words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from bench.base.units import show
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+def choice(value: object, allowed: Sequence[str]) -> str:
+    """The allowed names, and the one that may have been meant."""
+    if not allowed:
+        return "leave it out"
+    if value is None and "null" in allowed:
+        return f"write {_either(allowed)} (the name null needs quotes)"
+    near = get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
+    return f"write {_either(allowed)}" + (f" (did you mean {near[0]}?)" if near else "")
+
+
+def _either(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+_WANTED = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "finite_number": "a number",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "string_type": "text",
+}
+
+
+_BOUNDS = {
+    "greater_than": "is too small; write more than {gt}",
+    "greater_than_equal": "is too small; write {ge} or more",
+    "less_than": "is too large; write less than {lt}",
+    "less_than_equal": "is too large; write {le} or less",
+    "string_pattern_mismatch": "is not allowed; write text that matches {pattern}",
+    "string_too_long": "is too long; the most is {max_length} characters",
+    "string_too_short": "is too short; the least is {min_length} characters",
+    "too_long": "has too many values; the most is {max_length}",
+    "too_short": "has too few values; the least is {min_length}",
+}
+
+
+def complaint(detail: ErrorDetails) -> str:
+    """What is wrong with a value, and what is allowed."""
+    value, context = detail["input"], detail.get("ctx", {})
+    match detail["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            allowed = [name.strip("'") for name in re.split(", | or ", context["expected"])]
+            return f"{show(value)} is unknown; {choice(value, allowed)}"
+        case kind if kind in _WANTED:
+            return f"{show(value)} is {_kind_of(value)}; write {_WANTED[kind]}"
+        case kind if kind in _BOUNDS:
+            return f"{show(value)} {_BOUNDS[kind].format(**context)}"
+        case _:  # a type that only an option of some kind brings with it
+            return f"{show(value)} is not allowed; `bench schema` has what is"
+
+
+def _kind_of(value: object) -> str:
+    match value:
+        case None:
+            return "no value"
+        case bool():
+            return "a boolean"
+        case float():
+            return "a number with a point"
+        case int():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"

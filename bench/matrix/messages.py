@@ -1,0 +1,59 @@
+"""pydantic's errors in words of our own, each with its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from bench.base.units import show
+from bench.matrix import yamltree
+from bench.matrix.complaints import choice, complaint
+from bench.matrix.schema import Context
+from bench.matrix.yamltree import Problem, Tree
+from bench.model.axes import AXES
+
+# Errors
+
+
+def line_of(file: str, problem: Problem) -> str:
+    return f"{file}:{problem.mark.line}:{problem.mark.column}: {problem.message}"
+
+
+def not_a_mapping(tree: Tree) -> Problem:
+    what = {list: "a YAML file that is a list", type(None): "an empty file"}
+    found = what.get(type(tree.data), "a YAML file that is a single value")
+    return Problem(tree.mark(()), f"{found}; a matrix file has at least the keys name and axes")
+
+
+def problem_of(detail: ErrorDetails, tree: Tree, context: Context) -> Problem:
+    """A pydantic error in our words, at its place."""
+    path = detail["loc"]
+    match detail["type"]:
+        case "extra_forbidden":
+            message = f"{_label(path[:-1])}{_unknown_key(path, tree, context)}"
+            return Problem(tree.keys.get(path, tree.mark(path)), message)
+        case "missing":
+            message = f"{_label(path[:-1])}{_missing(path[-1], detail['input'])}"
+        case _:
+            message = f"{_label(path)}{complaint(detail)}"
+    return Problem(tree.mark(path), message)
+
+
+def _label(path: yamltree.Path) -> str:
+    """What is spoken of: ``ring block_size: ``, ``rounds min: ``; nothing at the top."""
+    section, *names = [part for part in path if isinstance(part, str)] or [""]
+    label = " ".join(names) or section
+    return f"{label}: " if label else ""
+
+
+def _unknown_key(path: yamltree.Path, tree: Tree, context: Context) -> str:
+    known = context.known.get(id(tree.value(path[:-1])), ())
+    what = "axis" if known == AXES else "key"
+    return f"unknown {what} {show(path[-1])}; {choice(path[-1], known)}"
+
+
+def _missing(key: object, mapping: Any) -> str:
+    # Whoever wrote a bare kind has to learn the form that takes options.
+    example = f"write {show(mapping | {key: '...'})}" if "kind" in mapping else "it has to be given"
+    return f"{show(key)} is missing; {example}"

@@ -1,0 +1,522 @@
+"""What a matrix file may say: pydantic models, made from what there is to choose from.
+
+Each type takes what users write and gives the canonical form (model.Value). The messages of
+ValueErrors are for users; matrix puts pydantic's own into words.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from textwrap import dedent
+from typing import Annotated, Any, Literal, Self, Union
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
+
+from bench.base.units import MOST_CPUS, DurationNs, bytes_between, parse_bytes, show
+from bench.model.axes import AXES, Value
+from bench.model.matrix import Measure, Rounds
+from bench.model.results import LARGEST_INTEGER, defaults, ring_of_slots
+from bench.model.vocabulary import KindInfo, Vocabulary
+
+_INT_MAX = 2**31 - 1  # tp_block_size, tp_block_nr, SO_SNDBUF: the kernel takes a positive int
+
+
+_MOST_ROUNDS = 100_000
+
+
+_MOST_SHOWN = 8  # values of an axis in a message
+
+
+# The models of a vocabulary
+
+
+@dataclass(slots=True)
+class Context:
+    """What a validation knows beyond the value at hand; give it to every ``model_validate``.
+
+    ``taken`` has the values of every axis, but for those in which the file has errors;
+    ``lengths`` the number of values of the axes that the file names. ``known`` is filled on the
+    way: the keys that a mapping may have, by its id().
+    """
+
+    taken: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    known: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The model of the whole file, and that of its ``axes`` alone; what these are if not named."""
+
+    file: type[BaseModel]
+    axes: type[Axes]
+    defaults: Mapping[str, Value]
+
+
+@functools.lru_cache(maxsize=1)
+def models_of(vocabulary: Vocabulary) -> Models:
+    """The models in which methods, interface kinds and qdiscs are those of a vocabulary."""
+    types = _types(vocabulary, partial=False)
+    rule_types = _types(vocabulary, partial=True)
+    axes = _axes("Axes", {axis: _several(types[axis]) for axis in AXES})
+    rule: Any = _axes("Rule", {axis: _several(_taken(axis, rule_types[axis])) for axis in AXES})
+    row: Any = _axes("Row", types)
+    threshold: Any = create_model("Threshold", __base__=rule, min_effect=Percent)
+    fields: dict[str, Any] = {
+        "name": Annotated[str, _NAME],
+        "description": (str, ""),
+        "axes": axes,
+        "zip": (_groups_of(_one_of(AXES)), []),
+        "exclude": (list[rule], []),
+        "include": (list[row], []),
+        "measure": (_Measure, _as_written({})),
+        "baseline": (row, _absent()),
+        "thresholds": (list[threshold], []),
+    }
+    file = create_model("MatrixFile", __base__=_Strict, **fields)
+    return Models(file, axes, defaults(vocabulary.page_size))
+
+
+def documented(options: type[BaseModel]) -> type[BaseModel]:
+    """The same model: what is written below its fields is their description from now on.
+
+    (``use_attribute_docstrings`` would read the sources in every process, and takes longer than
+    all else about the models.)
+    """
+    for model in reversed(options.__mro__):
+        if not issubclass(model, BaseModel) or model is BaseModel:
+            continue
+        (definition,) = ast.parse(dedent(inspect.getsource(model))).body
+        assert isinstance(definition, ast.ClassDef)
+        for pair in pairwise(definition.body):
+            match pair:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(ast.Constant(str(text))):
+                    options.model_fields[name].description = inspect.cleandoc(text)
+    return options
+
+
+def _types(vocabulary: Vocabulary, *, partial: bool) -> dict[str, Any]:
+    """The type of one value of every axis; partial for the rules of ``exclude``."""
+    limits = vocabulary.limits
+    return {
+        "interface": _kind(vocabulary.interfaces, partial=partial),
+        "qdisc": _kind(vocabulary.qdiscs, partial=partial),
+        "method": _one_of(vocabulary.methods),
+        "frame_size": Annotated[int, bytes_between(limits.min_frame, limits.max_frame)],
+        "threads": Annotated[int, _whole(1, limits.max_threads)],
+        "affinity": _one_of(["pinned", "free"]),
+        "socket": _one_of(["own", "shared"]),
+        "burst": Annotated[int, _whole(1, 65536)],
+        "fill": _one_of(["copy", "prefilled"]),
+        "ring": _ring(vocabulary.page_size, partial=partial),
+        "ring_wait": _one_of(["block", "poll", "spin"]),
+        "sndbuf": _sndbuf(partial=partial),
+        "msg_dontwait": bool,
+        "qdisc_bypass": bool,
+        "packet_loss": bool,
+        "mmap_locked": bool,
+        "vnet_hdr": bool,
+        "flows": Annotated[int, _whole(1, limits.max_flows)],
+        "replica": Annotated[int, _whole(1, 64)],
+    }
+
+
+def _one_of(names: Iterable[str]) -> Any:
+    literal: Any = Literal
+    return literal[tuple(names)]
+
+
+def _any_of(*types: Any) -> Any:
+    union: Any = Union
+    return union[types]
+
+
+def _located(problems: Mapping[tuple[int, ...], str]) -> ValidationError:
+    """The error of a validator that has something to say about parts of its value."""
+    return ValidationError.from_exception_data(
+        "matrix",
+        [
+            InitErrorDetails(
+                type="value_error", loc=path, input=None, ctx={"error": ValueError(message)}
+            )
+            for path, message in problems.items()
+        ],
+    )
+
+
+# Numbers and lists
+
+
+def _whole(low: int, high: int) -> PlainValidator:
+    """A whole number, and neither text nor true."""
+    return PlainValidator(
+        lambda value: _in_range(value, low, high),
+        json_schema_input_type=Annotated[int, Field(ge=low, le=high)],
+    )
+
+
+def _in_range(value: object, low: int, high: int, otherwise: str = "") -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    raise ValueError(
+        f"{show(value)} is not allowed; write a whole number from {low} to {high}{otherwise}"
+    )
+
+
+def _several(element: Any) -> Any:
+    """A list of distinct values; in the file a single one may stand bare."""
+    values = Annotated[list[element], Field(min_length=1)]
+    written = _any_of(element, values)
+    return Annotated[values, WrapValidator(_distinct, json_schema_input_type=written)]
+
+
+def _distinct(written: Any, validate: ValidatorFunctionWrapHandler) -> list[Any]:
+    values: list[Any] = validate(written)
+    first: dict[str, int] = {}
+    repeated: dict[tuple[int, ...], str] = {}
+    for index, value in enumerate(values):
+        earlier = first.setdefault(json.dumps(value, sort_keys=True), index)
+        if earlier != index:
+            repeated[(index,)] = (
+                f"{show(written[index])} repeats {show(written[earlier])}; write each value once"
+            )
+    if repeated:
+        raise _located(repeated)
+    return values
+
+
+# Mappings
+
+
+class _Strict(BaseModel):
+    """What all mappings of a matrix file have in common."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _remember_known_keys(cls, data: Any, info: ValidationInfo[Context]) -> Any:
+        # An error about an unknown key does not tell which ones the model knows.
+        info.context.known[id(data)] = tuple(cls.model_fields)
+        return data
+
+
+def _strict(name: str, model: type[BaseModel], *, partial: bool, **more: Any) -> type[BaseModel]:
+    """A strict model of the given name with the fields of another, and some more.
+
+    With ``partial`` each of the other's fields may be missing, and what it validates across
+    fields is left out.
+    """
+    if not partial:
+        return create_model(name, __base__=(_Strict, model), **more)
+    optional: dict[str, Any] = {
+        key: (Annotated[info.annotation, *info.metadata, Field()], _absent())
+        for key, info in model.model_fields.items()
+    }
+    return create_model(f"{name}_rule", __base__=_Strict, **more, **optional)
+
+
+def _absent() -> Any:
+    """A field that may be missing; not null, though that is what pydantic calls its default."""
+
+    def drop_default(schema: dict[str, Any]) -> None:
+        del schema["default"]
+
+    return Field(default=None, json_schema_extra=drop_default)
+
+
+def _kind(kinds: Mapping[str, KindInfo], *, partial: bool) -> Any:
+    """A name, or a mapping of ``kind`` and its options; canonical is the mapping."""
+    known = create_model("Kind", kind=(_one_of(kinds), ...))
+    models = {
+        name: _strict(name, info.options, partial=partial, kind=(_one_of([name]), ...))
+        for name, info in kinds.items()
+    }
+
+    def canonical(value: object, info: ValidationInfo[Context]) -> Value:
+        written = value if isinstance(value, dict) else {"kind": value}
+        kind = known.model_validate(written).model_dump()["kind"]
+        model = models[kind].model_validate(written, context=info.context)
+        return {"kind": kind} | model.model_dump(mode="json", exclude_unset=partial)
+
+    bare = [name for name, info in kinds.items() if partial or not _required(info.options)]
+    written = _any_of(_one_of(bare), *models.values())
+    return Annotated[Any, PlainValidator(canonical, json_schema_input_type=written)]
+
+
+def _required(options: type[BaseModel]) -> list[str]:
+    return [name for name, info in options.model_fields.items() if info.is_required()]
+
+
+_KernelBytes = Annotated[int, bytes_between(1, _INT_MAX)]
+
+
+class _Ring(BaseModel):
+    """Blocks as they are to be: a kernel with larger pages than block_size refuses them."""
+
+    version: Annotated[int, _whole(1, 3)] = 2
+    block_size: Annotated[
+        _KernelBytes, Field(description="Bytes: whole pages of the kernel, and whole slots.")
+    ]
+    block_nr: Annotated[int, _whole(1, _INT_MAX)]
+    frame_size: _KernelBytes
+
+
+class _RingOfSlots(BaseModel):
+    """At least so many slots in the smallest blocks that fit the pages of any kernel."""
+
+    version: Annotated[int, _whole(1, 3)] = 2
+    slots: Annotated[
+        int,
+        _whole(1, _INT_MAX),
+        Field(
+            description="At least so many, in the smallest blocks of whole pages, on any kernel."
+        ),
+    ]
+    frame_size: _KernelBytes
+
+
+def _ring(page_size: int, *, partial: bool) -> Any:
+    """A ring in blocks or in slots; canonical are blocks, of which a rule may name a part."""
+    blocks = _strict("ring", _Ring, partial=partial)
+    slots = _strict("ring_of_slots", _RingOfSlots, partial=False)
+
+    def canonical(value: object, info: ValidationInfo[Context]) -> Value:
+        is_in_blocks = isinstance(value, dict) and {"block_size", "block_nr"} & value.keys()
+        if is_in_blocks or (partial and not (isinstance(value, dict) and "slots" in value)):
+            ring = blocks.model_validate(value, context=info.context)
+            return ring.model_dump(exclude_unset=partial)
+        ring = slots.model_validate(value, context=info.context)
+        made = ring_of_slots(**ring.model_dump(), page_size=page_size)
+        if made["block_size"] > _INT_MAX:
+            raise ValueError(
+                f"slots of {made['frame_size']} bytes fill blocks of {made['block_size']} bytes, "
+                f"and no smaller ones; at most {_INT_MAX}: write a frame_size such as 2048"
+            )
+        if partial and "version" not in ring.model_fields_set:
+            del made["version"]
+        return made
+
+    return Annotated[Any, PlainValidator(canonical, json_schema_input_type=_any_of(slots, blocks))]
+
+
+class _SndBuf(BaseModel):
+    bytes: _KernelBytes
+    force: bool = False
+
+
+def _sndbuf(*, partial: bool) -> Any:
+    mapping = _strict("sndbuf", _SndBuf, partial=partial)
+
+    def canonical(value: object, info: ValidationInfo[Context]) -> Value:
+        if value == "default":
+            return "default"
+        written = value if isinstance(value, dict) else {"bytes": _bare_sndbuf(value)}
+        model = mapping.model_validate(written, context=info.context)
+        return model.model_dump(exclude_unset=partial)
+
+    written = _any_of(_one_of(["default"]), _KernelBytes, mapping)
+    return Annotated[Any, PlainValidator(canonical, json_schema_input_type=written)]
+
+
+def _bare_sndbuf(value: object) -> int:
+    with suppress(ValueError):
+        return parse_bytes(value)
+    raise ValueError(
+        f"{show(value)} is not allowed; "
+        "write default, a size (8MiB) or {bytes: 8MiB, force: true}"
+    )
+
+
+# Sections of the file
+
+
+class Axes(_Strict):
+    """Any of the axes, but at least one."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("nothing is named; name at least one axis")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """What the file names, in the order of AXES."""
+        return {axis: getattr(self, axis) for axis in AXES if axis in self.model_fields_set}
+
+
+def _axes(name: str, types: Mapping[str, Any]) -> type[Axes]:
+    fields: dict[str, Any] = {axis: (types[axis], _absent()) for axis in AXES}
+    return create_model(name, __base__=Axes, **fields)
+
+
+def _taken(axis: str, rule_type: Any) -> Any:
+    """The type of a rule's value, which some value of the axis has to match."""
+
+    def check(rule: Value, info: ValidationInfo[Context]) -> Value:
+        taken = info.context.taken.get(axis)
+        if taken is None or any(map(_covers(rule), taken)):
+            return rule
+        values = ", ".join(map(show, taken[:_MOST_SHOWN]))
+        more = ", ..." if len(taken) > _MOST_SHOWN else ""
+        raise ValueError(f"{show(rule)} matches nothing; the axis has {values}{more}")
+
+    return Annotated[rule_type, AfterValidator(check)]
+
+
+def _covers(rule: Value) -> Callable[[Value], bool]:
+    """Whether a value is meant by a rule's, of which a dict may be partial."""
+    if isinstance(rule, dict):
+        return lambda value: isinstance(value, dict) and rule.items() <= value.items()
+    return lambda value: value == rule
+
+
+def _groups_of(axis: Any) -> Any:
+    group = Annotated[list[axis], Field(min_length=2)]
+    return Annotated[list[group], AfterValidator(_zipped)]
+
+
+def _zipped(groups: list[list[str]], info: ValidationInfo[Context]) -> list[list[str]]:
+    lengths = info.context.lengths
+    problems: dict[tuple[int, ...], str] = {}
+    seen: set[str] = set()
+    for number, group in enumerate(groups):
+        for index, axis in enumerate(group):
+            if axis in seen:
+                problems[number, index] = f"{axis} is there twice; zip each axis once"
+            elif axis not in lengths:
+                problems[number, index] = f"{axis} is not in axes; give it values there"
+            seen.add(axis)
+        known = [axis for axis in group if axis in lengths]
+        if len({lengths[axis] for axis in known}) > 1:
+            counts = ", ".join(f"{axis} has {lengths[axis]}" for axis in known)
+            problems[(number,)] = f"{counts} values; zipped axes need equally many"
+    if problems:
+        raise _located(problems)
+    return groups
+
+
+_NAME_PATTERN = r"[a-z0-9][a-z0-9_.-]{0,63}"  # it becomes the name of a folder
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(_NAME_PATTERN, value):
+        return value
+    raise ValueError(
+        f"{show(value)} is not allowed; write at most 64 of a-z, 0-9, _, . and -, "
+        "and a letter or a digit first"
+    )
+
+
+_NAME = PlainValidator(
+    _name, json_schema_input_type=Annotated[str, Field(pattern=f"^{_NAME_PATTERN}$")]
+)
+
+
+class _Rounds(_Strict):
+    min: Annotated[int, _whole(1, _MOST_ROUNDS)] = 40
+    max: Annotated[int, _whole(1, _MOST_ROUNDS)] = 400
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}; write min <= max")
+        return self
+
+
+def _rounds(value: object, info: ValidationInfo[Context]) -> Rounds:
+    if isinstance(value, dict):
+        rounds = _Rounds.model_validate(value, context=info.context)
+        return Rounds(rounds.min, rounds.max)
+    count = _in_range(value, 1, _MOST_ROUNDS, " or {min: 40, max: 400}")
+    return Rounds(count, count)
+
+
+def _window(window_ns: int) -> int:
+    if not 100_000 <= window_ns <= 10_000_000_000:
+        raise ValueError(f"{window_ns} ns is out of range; write 100us to 10s")
+    return window_ns
+
+
+_PERCENT = r"([0-9]{1,2}(?:\.[0-9]{1,9})?) ?%"
+
+
+def _fraction(value: object) -> float:
+    percent = re.fullmatch(_PERCENT, value) if isinstance(value, str) else None
+    fraction = float(percent[1]) / 100 if percent else value
+    if isinstance(fraction, float) and 0 < fraction < 1:
+        return fraction
+    raise ValueError(
+        f"{show(value)} is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"
+    )
+
+
+Percent = Annotated[
+    float,
+    PlainValidator(
+        _fraction,
+        json_schema_input_type=Annotated[float, Field(gt=0, lt=1)]
+        | Annotated[str, Field(pattern=f"^{_PERCENT}$")],
+    ),
+]
+"""A share: "3%" or 0.03."""
+
+
+_CpuNumber = Annotated[int, _whole(0, MOST_CPUS - 1)]
+
+
+def _cpus(value: object) -> tuple[int, ...] | None:
+    if value == "auto":
+        return None
+    if isinstance(value, list):
+        return tuple(TypeAdapter(_several(_CpuNumber)).validate_python(value))
+    raise ValueError(f"{show(value)} is not allowed; write auto or a list ([1, 2])")
+
+
+def _as_written(default: Any) -> Any:
+    """A default in the form that users write, which is what the JSON Schema shows."""
+    return Field(default=default, validate_default=True)
+
+
+class _Measure(_Strict):
+    window: Annotated[DurationNs, AfterValidator(_window)] = _as_written("10ms")
+    rounds: Annotated[
+        Rounds,
+        PlainValidator(
+            _rounds,
+            json_schema_input_type=Annotated[int, Field(ge=1, le=_MOST_ROUNDS)] | _Rounds,
+        ),
+    ] = _as_written({"min": 40, "max": 400})
+    precision: Percent = _as_written("1%")
+    seed: Annotated[int, _whole(0, LARGEST_INTEGER)] = 1
+    cpus: Annotated[
+        tuple[int, ...] | None,
+        PlainValidator(_cpus, json_schema_input_type=Literal["auto"] | list[_CpuNumber]),
+    ] = _as_written("auto")
+
+    def values(self) -> Measure:
+        return Measure(self.window, self.rounds, self.precision, self.seed, self.cpus)

@@ -1,0 +1,1 @@
+"""Topologies up, a worker in them, rounds of slices, samples to the disk."""

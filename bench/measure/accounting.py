@@ -1,0 +1,217 @@
+"""What became of a slice's frames, by the kernel's own counters: the rule, without the reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bench.topology import Delivery
+
+ETH_ZLEN, ETH_FCS_LEN = 60, 4
+"""include/uapi/linux/if_ether.h"""
+
+
+FOREIGN_SHARE = 0.01
+"""Of the completed frames: what others may send by a real device beside them. It could hide as
+many that were lost, so it is less than the least difference that a comparison calls one (3 %)."""
+
+
+# What is read
+
+
+class LinkStats(NamedTuple):
+    """Of an interface's counters (struct rtnl_link_stats64) those that are asked."""
+
+    rx_packets: int
+    tx_packets: int
+    rx_bytes: int
+    tx_bytes: int
+    tx_dropped: int
+
+
+class QdiscStats(NamedTuple):
+    """A root qdisc's counters, of what left it (packets, bytes) and of what did not."""
+
+    bytes: int
+    packets: int
+    drops: int
+
+
+class Softirqs(NamedTuple):
+    """How often the softirqs NET_TX and NET_RX ran: of the whole machine, over all CPUs."""
+
+    net_tx: int
+    net_rx: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """One reading.
+
+    ``tx`` is the sending interface, ``sinks`` are those that count delivered frames. ``qdisc`` and
+    ``queued`` (frames) are sums over the interface's qdiscs, zeros where there is none.
+    ``softnet_drops`` are those at the backlogs of the whole machine.
+    """
+
+    tx: LinkStats
+    sinks: tuple[LinkStats, ...]
+    qdisc: QdiscStats
+    queued: int
+    softnet_drops: int
+    softirqs: Softirqs
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """By how much the counters rose between two readings, and how much was queued at each."""
+
+    tx: LinkStats
+    sinks: tuple[LinkStats, ...]
+    qdisc: QdiscStats
+    softnet_drops: int
+    softirqs: Softirqs
+    queued_before: int
+    queued_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """What became of a slice's frames, by the kernel's counters; all in frames.
+
+    ``lost`` frames were completed but not delivered, and drops explain it. The drops are as
+    counted, those of refused frames included, and each is counted once: ``softnet_drops`` are what
+    a full backlog dropped where the device does not tell (``hidden_backlog``), at most the missing
+    frames, as softnet's counter is the whole machine's. ``foreign`` frames were delivered but not
+    sent by us; a few of them explain themselves on a real device. ``problem`` is empty if all adds
+    up, else what does not. ``per_sink`` is what each of several sinks counted. ``carrier_lost``
+    names the ports that lost their carrier, if it explains lost frames.
+    """
+
+    delivered: int
+    lost: int
+    qdisc_drops: int
+    device_drops: int
+    softnet_drops: int
+    foreign: int
+    problem: str
+    per_sink: tuple[int, ...] = ()
+    carrier_lost: str = ""
+
+
+# What a reading means
+
+
+def delta(before: Counters, after: Counters) -> Delta:
+    """The difference of two readings, also across a counter's wrap."""
+    u32, u64 = 1 << 32, 1 << 64
+    return Delta(
+        tx=LinkStats(*_risen(before.tx, after.tx, u64)),
+        sinks=tuple(
+            LinkStats(*_risen(old, new, u64))
+            for old, new in zip(before.sinks, after.sinks, strict=True)
+        ),
+        # Its bytes have 64 bits, the others 32: include/uapi/linux/gen_stats.h
+        qdisc=QdiscStats(
+            *_risen(before.qdisc[:1], after.qdisc[:1], u64),
+            *_risen(before.qdisc[1:], after.qdisc[1:], u32),
+        ),
+        softnet_drops=(after.softnet_drops - before.softnet_drops) % u32,
+        softirqs=Softirqs(*_risen(before.softirqs, after.softirqs, u32)),
+        queued_before=before.queued,
+        queued_after=after.queued,
+    )
+
+
+def arrivals(change: Delta, delivery: Delivery) -> tuple[int, ...]:
+    """Frames that each sink counted."""
+    rx = delivery.direction == "rx"
+    return tuple(sink.rx_packets if rx else sink.tx_packets for sink in change.sinks)
+
+
+def delivered(change: Delta, delivery: Delivery) -> int:
+    """Frames delivered, as the sinks' interface counters have it."""
+    return sum(arrivals(change, delivery)) // delivery.copies
+
+
+def delivered_bytes(change: Delta, delivery: Delivery) -> int:
+    """Bytes of the frames that the sinks counted from destination MAC to end of payload."""
+    rx = delivery.direction == "rx"
+    counted = sum(sink.rx_bytes if rx else sink.tx_bytes for sink in change.sinks)
+    return counted + sum(arrivals(change, delivery)) * delivery.header_left_out
+
+
+def account(
+    change: Delta,
+    delivery: Delivery,
+    *,
+    frame_size: int,
+    completed: int,
+    refused: int = 0,
+    carrier_lost: str = "",
+) -> Accounting:
+    """Set the frames that the sender counted against those that the kernel counted.
+
+    ``completed`` frames were given back by the kernel as sent; ``refused`` is how often the
+    sender was told that a frame was dropped (ENOBUFS): those are among the drops, and not
+    missing. Further drops explain completed frames that were not delivered. Frames of
+    ``frame_size`` bytes are checked through the byte counters. ``carrier_lost`` names ports that
+    lost their carrier meanwhile: what is sent to one ends in its noop qdisc, which on most kernels
+    counts nothing (net/sched/sch_generic.c, ``noop_enqueue``).
+    """
+    arrived = delivered(change, delivery)
+    drops = change.qdisc.drops + change.tx.tx_dropped
+    if delivery.hidden_backlog:
+        drops += change.softnet_drops
+    foreign = max(0, arrived - completed)
+    still_queued = change.queued_after
+    missing = max(0, completed - arrived - still_queued)
+    lost = missing if carrier_lost else min(missing, max(0, drops - refused))
+    unexplained = missing - lost
+    problems = [
+        _queued_before(change.queued_before),
+        f"{_frames(still_queued)} still in the qdisc" if still_queued else "",
+        "" if delivery.is_real and foreign <= FOREIGN_SHARE * completed else _foreign(foreign),
+        f"delivered {arrived} of {completed} completed, {unexplained} unexplained"
+        if unexplained
+        else "",
+        "" if foreign else _wrong_length(change, delivery, frame_size),
+    ]
+    return Accounting(
+        delivered=arrived,
+        lost=lost,
+        qdisc_drops=change.qdisc.drops,
+        device_drops=change.tx.tx_dropped,
+        softnet_drops=min(missing, change.softnet_drops) if delivery.hidden_backlog else 0,
+        foreign=foreign,
+        problem="; ".join(filter(None, problems)),
+        per_sink=arrivals(change, delivery) if len(change.sinks) > 1 else (),
+        carrier_lost=carrier_lost if lost else "",
+    )
+
+
+def _risen(before: Sequence[int], after: Sequence[int], wrap: int) -> list[int]:
+    return [(new - old) % wrap for old, new in zip(before, after, strict=True)]
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'' if count == 1 else 's'}"
+
+
+def _queued_before(count: int) -> str:
+    return f"{_frames(count)} in the qdisc before the slice" if count else ""
+
+
+def _foreign(count: int) -> str:
+    return f"{count} foreign frame{'' if count == 1 else 's'}" if count else ""
+
+
+def _wrong_length(change: Delta, delivery: Delivery, frame_size: int) -> str:
+    arrived, arrived_bytes = sum(arrivals(change, delivery)), delivered_bytes(change, delivery)
+    lengths = [frame_size]
+    if delivery.is_real:  # some drivers count before padding, some after it, some with the FCS
+        padded = max(frame_size, ETH_ZLEN)
+        lengths += [padded, padded + ETH_FCS_LEN]
+    if not arrived or arrived_bytes in [arrived * length for length in lengths]:
+        return ""
+    return f"wrong length: {arrived_bytes / arrived:.10g} bytes per frame, {frame_size} meant"

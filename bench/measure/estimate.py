@@ -1,0 +1,301 @@
+"""How long a plan takes, from what its cells do in it.
+
+The constants are of a virtual machine of two CPUs (AMD EPYC, Linux 6.1) with nothing else to do;
+``benchmarks/estimates.py`` sets what is told against what is needed. What a shaper makes of a cell
+is computed: its queue leaves at the shaper's rate, twice in each slice and at each burst of the
+frame check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from bench.model.axes import Value
+from bench.model.cells import Cell
+from bench.model.matrix import Matrix
+from bench.model.vocabulary import DEVICE
+from bench.plan.calibration import CALIBRATION
+from bench.plan.plan import Plan
+from bench.plan.schedule import DRAIN_NS, WARMUP_NS, memory_of
+from bench.system.host import MEMORY_SHARE
+from bench.system.procfs import Machine
+from bench.topology.kinds import shaper
+
+START_NS = 850_000_000
+"""From the shell to the first cell and from the last one back, without interfaces: most of it are
+imports in two processes, and a look at the machine for disturbance."""
+
+
+FIRST_TOPOLOGY_NS = 130_000_000
+"""Beside what each takes: importing pyroute2."""
+
+
+TOPOLOGY_NS = 30_000_000
+"""One that is set up and taken away."""
+
+
+CELL_NS = 2_500_000
+"""Closing a cell at the end, and its lines of the tables."""
+
+
+OPEN_NS = 500_000
+
+
+MAPPED_NS = 1.0
+"""Making, filling and giving back a byte of rings and buffers."""
+
+
+SLICE_NS = 1_100_000
+"""Threads, counters, questions and answers, the way to the disk, a nap's slack."""
+
+
+CROWDED_NS = 800_000
+"""Where every CPU sends: the clock that ends the window has to wait for one."""
+
+
+COUNTED_NS = 150_000
+"""The counters of an interface around a slice."""
+
+
+SAMPLE_NS = 85_000
+"""Reading a sample of the stored run and making figures of it, at the end."""
+
+
+PRECISION_NS, PRECISION_ROUNDS = 9_000, 10
+"""Looking at a sample again for who needs more rounds, and after how many rounds that is done."""
+
+
+SEND_NS, SEND_BYTE_NS, NULL_NS = 1_100, 0.1, 50
+"""Handing a frame over, and each of its bytes; one that goes nowhere."""
+
+
+CHECKED_TURN_NS = 4_000
+
+
+CAPTURED_TURN_NS, CAPTURED_NS, SENT_TOGETHER = 60_000, 8_000, 16
+"""Of the check: beside its frames, what a turn takes; where they are captured, what it takes more,
+and a frame, from the capturing socket to the comparison. Of a ring, turns of fewer frames than that
+are sent together."""
+
+
+UNCAPTURED = frozenset({"ifb", DEVICE})
+"""Interfaces whose frames are checked by counters alone."""
+
+
+SINGLE_TURN = 16
+"""FRAMES_PER_TURN: methods of one frame a call send so many between two looks at the clock."""
+
+
+WMEM = 212_992
+"""net.core.wmem_default and wmem_max where they cannot be read."""
+
+
+PAGE = 4096
+
+
+SKB, SKB_SHARED, SKB_HEAD = 256, 352, 512
+"""What the kernel charges for a frame beside its data: struct sk_buff; struct skb_shared_info and
+room before the frame, allocated together with it; those alone where it lies in pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Nanoseconds with the least and with the most rounds, and bytes of rings and buffers.
+
+    ``opening_ns`` is the part in which cells are opened and their frames checked.
+    """
+
+    least_ns: int
+    most_ns: int
+    opening_ns: int
+    memory: int
+
+
+def estimate(planned: Plan, matrix: Matrix, machine: Machine) -> Estimate:
+    """What a run of a plan will take on a machine that has nothing else to do."""
+    cells = (*planned.runnable, *CALIBRATION)
+    senders = [_sender(cell, len(planned.cpus), machine) for cell in cells]
+    window_ns, rounds = matrix.measure.window_ns, matrix.measure.rounds
+    memory = sum(sender.memory for sender in senders)
+    start_ns = START_NS + len(planned.topologies) * TOPOLOGY_NS
+    start_ns += FIRST_TOPOLOGY_NS if planned.topologies else 0
+    start_ns += len(senders) * CELL_NS
+    opening_ns = sum(sender.open_ns() + sender.check_ns() for sender in senders)
+    round_ns = sum(sender.slice_ns(window_ns) + SAMPLE_NS for sender in senders)
+    round_ns += _reopening_share(memory, machine) * sum(sender.open_ns() for sender in senders)
+
+    def until(count: int) -> int:
+        looks = range(rounds.min, count, PRECISION_ROUNDS)
+        looking_ns = PRECISION_NS * len(planned.runnable) * sum(looks)
+        return round(start_ns + opening_ns + count * round_ns + looking_ns)
+
+    return Estimate(until(rounds.min), until(rounds.max), round(opening_ns), memory)
+
+
+def _reopening_share(memory: int, machine: Machine) -> float:
+    """Of the cells, those that are closed when their turn comes, as not all have room."""
+    available = machine.memory_available()
+    budget = memory if available is None else available * MEMORY_SHARE
+    return max(0.0, 1 - budget / memory) if memory else 0.0
+
+
+# A cell as far as it takes time
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """Behind a shaper: a frame leaves every ``frame_ns``, but for the first ``free`` ones after a
+    pause. Of all threads.
+
+    ``room`` frames are queued when time is up, and what blocks meanwhile adds ``blocked`` more on
+    average. ``awaited`` are those of a call that returns when all of them have left, or 0.
+    """
+
+    frame_ns: float
+    free: float
+    room: float
+    blocked: float
+    awaited: int
+
+    def left_ns(self, planned_ns: int, offered: float, least: int, free: float) -> float:
+        """When the last frame has left, after sending for so long."""
+        if self.awaited:
+            calls = ceil((planned_ns / self.frame_ns + free) / self.awaited)
+            taken = float(calls * self.awaited)
+        else:
+            taken = planned_ns / self.frame_ns + free + self.room + self.blocked
+        return (max(least, min(offered, taken)) - free) * self.frame_ns
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Of each thread: a turn is what it sends between two looks at the clock, a call what it sends
+    between two looks at the stop flag, ``checked`` the frames of the frame check, of which at least
+    ``together`` are sent before the receiver looks."""
+
+    threads: int
+    turn: int
+    call: int
+    send_ns: float
+    overhead_ns: int
+    checked: int
+    is_captured: bool
+    together: int
+    memory: int
+    queue: _Queue | None
+
+    def open_ns(self) -> float:
+        return OPEN_NS + self.memory * MAPPED_NS
+
+    def check_ns(self) -> float:
+        """Turn by turn, and each one leaves before the next."""
+        turns = ceil(self.checked / self.turn) * self.threads
+        frames = turns * self.turn
+        leaving_ns = frames * self.send_ns
+        if self.queue:
+            leaving_ns = max(leaving_ns, (frames - self.queue.free) * self.queue.frame_ns)
+        checking_ns = turns * CHECKED_TURN_NS + leaving_ns
+        if self.is_captured:
+            captures = frames / max(self.turn, self.together)
+            checking_ns += captures * CAPTURED_TURN_NS + frames * CAPTURED_NS
+        return checking_ns
+
+    def slice_ns(self, window_ns: int) -> float:
+        warmup_ns = self._phase_ns(WARMUP_NS, 2 * self.turn, self.turn, is_first=True)
+        return self.overhead_ns + warmup_ns + self._phase_ns(window_ns, self.call, self.call)
+
+    def _phase_ns(self, planned_ns: int, least: int, step: int, is_first: bool = False) -> float:
+        """Sending for so long, and at least so many frames, until the last one has left.
+
+        Time is up in the middle of a step, on average, which is then brought to its end.
+        """
+        sending_ns = max(planned_ns + step * self.send_ns / 2, least * self.send_ns)
+        if not self.queue:
+            return sending_ns
+        offered = max(least, sending_ns / self.send_ns) * self.threads
+        free = self.queue.free if is_first else 0
+        left_ns = self.queue.left_ns(planned_ns, offered, least * self.threads, free)
+        return max(sending_ns, min(left_ns, sending_ns + DRAIN_NS))
+
+
+def _sender(cell: Cell, cpus: int, machine: Machine) -> _Sender:
+    values, interface, ring = cell.values, cell.values["interface"], _mapping(cell.values["ring"])
+    burst, flows = int(values["burst"] or 1), int(values["flows"] or 1)  # type: ignore[arg-type]
+    slots = ring["block_size"] // ring["frame_size"] * ring["block_nr"] if ring else 0
+    is_captured = interface is not None and _mapping(interface)["kind"] not in UNCAPTURED
+    return _Sender(
+        threads=cell.threads,
+        turn=burst if values["burst"] else SINGLE_TURN,
+        call=burst,
+        send_ns=SEND_NS + SEND_BYTE_NS * cell.frame_size if interface else NULL_NS,
+        overhead_ns=SLICE_NS
+        + (COUNTED_NS if interface else 0)
+        + (CROWDED_NS if 1 < cpus <= cell.threads else 0),
+        checked=max(slots, flows) + 2 * burst if interface else 0,
+        is_captured=is_captured,
+        together=min(slots, SENT_TOGETHER),
+        memory=memory_of(cell),
+        queue=_queue(cell, slots, flows, machine),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _queue(cell: Cell, slots: int, flows: int, machine: Machine) -> _Queue | None:
+    values = cell.values
+    qdisc = None if values["qdisc_bypass"] else values["qdisc"]
+    shaped = shaper(qdisc, cell.frame_size) if qdisc else None
+    if shaped is None:
+        return None
+    ways, sockets = _ways(_mapping(values["interface"]), flows), _sockets(cell)
+    waits, burst = not values["msg_dontwait"], int(values["burst"] or 1)  # type: ignore[arg-type]
+    sndbuf = _sndbuf(values["sndbuf"], machine) / _charge(cell.frame_size, slots > 0) * sockets
+    limit = shaped.room * ways
+    # Who waits is woken when half of the send buffer is free (``sock_writeable``).
+    room = min(0.75 * sndbuf if waits else sndbuf, limit)
+    in_call = (burst if waits else slots) * cell.threads
+    if slots:  # refused frames stay in it and are sent again
+        room = slots * sockets
+    return _Queue(
+        frame_ns=cell.frame_size * 8e9 / (shaped.rate * ways),
+        free=shaped.burst * ways / cell.frame_size,
+        room=room,
+        blocked=burst * cell.threads / 2 if waits and room < limit else 0,
+        awaited=in_call if slots and min(in_call, sndbuf) <= limit else 0,
+    )
+
+
+def _sockets(cell: Cell) -> int:
+    return 1 if cell.values["socket"] == "shared" else cell.threads
+
+
+def _ways(interface: Mapping[str, Any], flows: int) -> int:
+    """Slaves of a bond, each with a shaper of its own, that share the frames of a cell."""
+    slaves, mode = int(interface.get("slaves", 1)), interface.get("mode")
+    if mode in ("active-backup", "broadcast"):
+        return 1
+    return slaves if mode == "balance-rr" else min(slaves, flows)
+
+
+def _sndbuf(sndbuf: Value | None, machine: Machine) -> int:
+    """Bytes that a socket may have under way: SO_SNDBUF doubles what it is given."""
+    asked = _mapping(sndbuf)
+    name = "wmem_max" if asked else "wmem_default"
+    known = machine.number(f"proc/sys/net/core/{name}") or WMEM
+    if not asked:
+        return known
+    return 2 * int(asked["bytes"] if asked["force"] else min(asked["bytes"], known))
+
+
+def _charge(frame_size: int, in_ring: bool) -> int:
+    """Bytes of the send buffer that a frame takes: its skb's truesize."""
+    if in_ring:
+        return SKB + SKB_HEAD + frame_size
+    if frame_size < PAGE:
+        return SKB + (1 << (frame_size + SKB_SHARED - 1).bit_length())
+    return SKB + SKB_HEAD + ceil(frame_size / PAGE) * PAGE

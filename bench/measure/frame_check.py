@@ -1,0 +1,387 @@
+"""Are the frames on the receiving side the frames that were meant?
+
+What is meant is built here once more, apart from the core's own ``frame.c``, and compared byte by
+byte. A capturing socket changes what the receive side costs (every frame then has a taker), so it
+is closed before the first window.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+from bench.base.errors import BenchError
+from bench.engines.core import Facts, OpenCell
+from bench.measure.accounting import account
+from bench.measure.counters import CounterReader, settle
+from bench.model.cells import Cell
+from bench.topology import Port, Topology, entered
+
+# What a frame is made of stands here a second time on purpose: were it asked of the core, a wrong
+# number there would be a right one here.
+ETHERTYPE = 0x88B5
+"""IEEE 802 local experimental EtherType 1."""
+
+
+HEADER = 14
+
+
+FLOW_HEADERS = 42
+"""Ethernet, IPv4, UDP."""
+
+
+NUMBER = 8
+
+
+_LINK_PARTS = ((6, "destination MAC"), (12, "source MAC"), (HEADER, "EtherType"))
+
+
+_FLOW_PARTS = ((34, "IPv4 header"), (FLOW_HEADERS, "UDP header"))
+"""Where each part of a frame ends, and its name."""
+
+
+SLOW_PROTOCOLS = b"\x88\x09"
+
+
+ETH_P_ALL = 3
+
+
+SOL_PACKET = 263
+
+
+PACKET_IGNORE_OUTGOING = 23
+
+
+SO_RCVBUFFORCE = 33
+
+
+RCVBUF_MAX = 2**30 - 1
+"""The kernel doubles it, in an int (net/core/sock.c, ``__sock_set_rcvbuf``)."""
+
+
+SKB_OVERHEAD = 4096
+"""More than the kernel charges a receive buffer beside a frame's own bytes."""
+
+
+_PATTERN = bytes(range(251)) * 262
+
+
+DEADLINE_NS = 5_000_000_000
+
+
+ARRIVAL_MS = 1000
+"""A drained frame has been handed to the receiver; ksoftirqd may still hold it for a while."""
+
+
+def expected_frame(
+    size: int, dst: bytes, src: bytes, thread: int, number: int, flows: int = 1
+) -> bytes:
+    """The test frame: ``size`` bytes from destination MAC to end of payload.
+
+    The source's last byte is the thread's index, the payload the number (64 bits, little endian)
+    and then each byte its own offset modulo 251; a short frame has the low bytes of the number.
+    Of several flows, a frame belongs to number modulo flows and has headers before its payload.
+    """
+    if flows == 1:
+        head = dst + src[:5] + bytes([thread]) + ETHERTYPE.to_bytes(2, "big")
+    else:
+        head = _flow_headers(size, dst, src, thread, number % flows)
+    frame = head + number.to_bytes(NUMBER, "little")
+    return (frame + _PATTERN[len(frame) : size])[:size]
+
+
+def _flow_headers(size: int, dst: bytes, src: bytes, thread: int, flow: int) -> bytes:
+    """Ethernet, IPv4 and UDP of one flow (csrc/frame.c says why): its number is in the low bytes
+    of the destination MAC (xor; the lowest bit of the fourth is turned), twice in the destination
+    address 198.19.0.0 and four times in the source port 32768."""
+    mac = dst[:3] + (int.from_bytes(dst[3:]) ^ 0x10000 ^ flow).to_bytes(3)
+    source, target = bytes([198, 18, 0, thread]), bytes([198, 19]) + (2 * flow).to_bytes(2)
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size - HEADER, 0, 0, 64, 17, 0, source, target)
+    # RFC 1071: the complement of the sum of 16-bit words, carries added back
+    checksum = 0xFFFF - (sum(struct.unpack("!10H", ip)) % 0xFFFF or 0xFFFF)
+    udp = struct.pack("!HHHH", 32768 + 4 * flow, 9, size - HEADER - len(ip), 0)
+    return (
+        mac
+        + src[:5]
+        + bytes([thread])
+        + b"\x08\x00"
+        + ip[:10]
+        + checksum.to_bytes(2)
+        + ip[12:]
+        + udp
+    )
+
+
+class FrameCheck:
+    """Checks the frames of one topology's cells, one cell after the other.
+
+    The capturing sockets stay open from one cell to the next, as closing one waits for an RCU
+    grace period (``packet_release``); ``close`` them before the first window.
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._receivers: list[socket.socket] = []
+
+    def check(self, cell: Cell, opened: OpenCell) -> None:
+        """Send enough bursts to go once around every ring, and look at each frame that arrives.
+
+        Where nothing can be captured (ifb, device), the kernel's counters must have as many
+        frames, and as many bytes, as were sent. Raises BenchError, naming the first thing that is
+        wrong.
+        """
+        facts = opened.facts()
+        if not self._topology.rx:
+            _check_counters(cell, opened, self._topology, facts)
+            return
+        if not self._receivers:
+            self._receivers = [_capture(port) for port in self._topology.rx]
+        room = min(_make_room(receiver, cell) for receiver in self._receivers)
+        position = 0
+        try:
+            for thread in range(cell.threads):
+                if not _goes_on(cell, facts):
+                    position = 0
+                check = _Check(cell, self._topology, facts, self._receivers, room, thread)
+                position = check.bursts(opened, position)
+        except BaseException:
+            self.close()  # with what may still arrive of this cell
+            raise
+
+    def close(self) -> None:
+        for receiver in self._receivers:
+            receiver.close()
+        self._receivers = []
+
+
+def _bursts(
+    cell: Cell, facts: Facts, send: Callable[[], tuple[int, list[bytes]]]
+) -> Iterator[tuple[int, list[bytes]]]:
+    """Bursts of one thread until its ring has been gone around.
+
+    ``send`` sends one: the number of its frames, and those that were captured.
+    """
+    burst = int(cell.values["burst"] or 1)  # type: ignore[arg-type]
+    left = max(facts.ring_frames, _flows(cell)) + 2 * burst
+    idle = 0
+    while left > 0:
+        sent, frames = send()
+        idle = 0 if sent else idle + 1
+        if idle > 1000:
+            raise BenchError("no frame was accepted in 1000 tries")
+        left -= sent
+        yield sent, frames
+
+
+def _flows(cell: Cell) -> int:
+    return int(cell.values.get("flows") or 1)  # type: ignore[arg-type]
+
+
+def _capture(port: Port) -> socket.socket:
+    with entered(port.netns_fd):
+        receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        with suppress(OSError):  # before Linux 4.20 they are left out as they are read
+            receiver.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        try:
+            # Of any EtherType: a wrong one is to be named, not to be missed.
+            receiver.bind((port.ifname, ETH_P_ALL))
+        except OSError:
+            receiver.close()
+            raise
+    return receiver
+
+
+def _room_for(cell: Cell) -> int:
+    """Bytes of two bursts, as the kernel charges them to a receive buffer."""
+    burst = max(16, int(cell.values["burst"] or 1))  # type: ignore[arg-type]
+    return min(2 * burst * (cell.frame_size + SKB_OVERHEAD), RCVBUF_MAX)
+
+
+def _make_room(receiver: socket.socket, cell: Cell) -> int:
+    """Bytes that its buffer has then: without CAP_NET_ADMIN not more than net.core.rmem_max."""
+    room = _room_for(cell)
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
+    except PermissionError:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    return receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # socket(7): doubled
+
+
+class _Receivers:
+    """Sockets that are read while bursts are under way.
+
+    From Linux 7 on a ring's slot on lo comes back, and the burst ends, only when the receiver has
+    let go of the frame.
+    """
+
+    def __init__(self, receivers: Sequence[socket.socket], copies: int) -> None:
+        self._receivers = {receiver.fileno(): receiver for receiver in receivers}
+        self._copies = copies
+        self._buffer = memoryview(bytearray(1 << 17))
+        self._ended = os.eventfd(0, os.EFD_CLOEXEC)
+        self._ready = select.poll()  # select() takes no descriptor above 1023
+        for descriptor in (self._ended, *self._receivers):
+            self._ready.register(descriptor, select.POLLIN)
+
+    def during(self, sending: Future[int]) -> tuple[int, list[bytes]]:
+        """The number of frames sent, and those that arrived: some more if there are too many."""
+        sending.add_done_callback(lambda _: os.eventfd_write(self._ended, 1))
+        frames: list[bytes] = []
+        while not sending.done():
+            self._read(frames, None)
+        wanted = sending.result() * self._copies
+        while len(frames) <= wanted and self._read(
+            frames, ARRIVAL_MS if len(frames) < wanted else 0
+        ):
+            pass
+        return sending.result(), frames
+
+    def _read(self, frames: list[bytes], patience_ms: int | None) -> bool:
+        """Take the frames that have arrived; false if nothing happens meanwhile."""
+        ready = self._ready.poll(patience_ms)
+        for descriptor, _ in ready:
+            if descriptor == self._ended:
+                os.eventfd_read(self._ended)
+            else:
+                frames += self._waiting(self._receivers[descriptor])
+        return bool(ready)
+
+    def _waiting(self, receiver: socket.socket) -> Iterator[bytes]:
+        with suppress(BlockingIOError):
+            while True:
+                length, address = receiver.recvfrom_into(self._buffer, 0, socket.MSG_DONTWAIT)
+                frame = bytes(self._buffer[:length])
+                if address[2] != socket.PACKET_OUTGOING and not _is_of_the_link(frame):
+                    yield frame
+
+    def close(self) -> None:
+        os.close(self._ended)
+
+
+def _is_of_the_link(frame: bytes) -> bool:
+    """Whether a bond's end sent this to the other by itself (LACP: IEEE 802.1AX)."""
+    return frame[12:14] == SLOW_PROTOCOLS
+
+
+def _goes_on(cell: Cell, facts: Facts) -> bool:
+    """Whether a thread's numbers go on where those of the thread before it stopped: slots' do."""
+    return facts.number_period > 0 and facts.ring_frames > 0 and cell.values["socket"] == "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Of the frames of one thread; ``room`` is what a receiver's buffer has, in bytes."""
+
+    cell: Cell
+    topology: Topology
+    facts: Facts
+    receivers: Sequence[socket.socket]
+    room: int
+    thread: int
+
+    def bursts(self, opened: OpenCell, position: int) -> int:
+        """Compare each burst that arrives; the position in the stream of frames after the last."""
+        receivers = _Receivers(self.receivers, self.topology.delivery.copies)
+        with closing(receivers), ThreadPoolExecutor(1) as pool:
+
+            def send() -> tuple[int, list[bytes]]:
+                return receivers.during(pool.submit(self._several, opened))
+
+            # On lo a ring's frames share their pages with the receiver: read before the next burst.
+            for sent, frames in _bursts(self.cell, self.facts, send):
+                self._compare(sent, frames, position)
+                position += sent
+        return position
+
+    def _several(self, opened: OpenCell) -> int:
+        """Send a burst, or of a ring as many as will fit the receiver's buffer: frames completed.
+
+        Changing to the thread that sends takes longer than a small burst, and a ring of 1 GiB may
+        have 524,288 slots.
+        """
+        burst = int(self.cell.values["burst"] or 1)  # type: ignore[arg-type]
+        fit = self.room // (2 * (self.cell.frame_size + SKB_OVERHEAD))
+        bursts = max(1, min(fit, self.facts.ring_frames) // burst)
+        return sum(opened.burst(self.thread, DEADLINE_NS) for _ in range(bursts))
+
+    def _compare(self, sent: int, frames: list[bytes], position: int) -> None:
+        copies = self.topology.delivery.copies
+        if len(frames) != sent * copies:
+            raise BenchError(self._miscounted(len(frames), sent * copies))
+        meant = [self._meant(position, k) for k in range(sent) for _ in range(copies)]
+        if self.topology.unordered:
+            frames.sort(key=self._number_in)
+            meant.sort(key=self._number_in)
+        for k, (frame, wanted) in enumerate(zip(frames, meant, strict=True)):
+            if self.topology.readdressed:
+                wanted = wanted[:6] + frame[6:12] + wanted[12:]
+            if frame != wanted:
+                raise BenchError(
+                    f"wrong frames: frame {position + k // copies}: "
+                    f"{difference(frame, wanted, _flows(self.cell))}"
+                )
+
+    def _meant(self, position: int, k: int) -> bytes:
+        """Frame k of a burst that begins at a position of the stream."""
+        flows, period = _flows(self.cell), self.facts.number_period
+        starts_again = period > 0 and not self.facts.ring_frames and flows == 1
+        number = k if starts_again else position + k
+        return expected_frame(
+            self.cell.frame_size,
+            self.topology.dst_mac,
+            self.topology.src_mac,
+            self.thread if self.facts.streams > 1 else 0,
+            number % period if period else number,
+            flows,
+        )
+
+    def _number_in(self, frame: bytes) -> int:
+        at = HEADER if _flows(self.cell) == 1 else FLOW_HEADERS
+        return int.from_bytes(frame[at : at + NUMBER], "little")
+
+    def _miscounted(self, arrived: int, completed: int) -> str:
+        if arrived < completed and self.room < _room_for(self.cell):
+            return (
+                f"its frames cannot be checked: {arrived} of {completed} fit into a receive buffer "
+                f"of {self.room} bytes; raise net.core.rmem_max to {_room_for(self.cell)}"
+            )
+        return f"wrong frames: {arrived} arrived of {completed} completed"
+
+
+def difference(frame: bytes, meant: bytes, flows: int = 1) -> str:
+    """The first thing in which a frame differs from the one that was meant."""
+    if len(frame) != len(meant):
+        return f"{len(frame)} bytes long, {len(meant)} meant"
+    offset = next(i for i, (a, b) in enumerate(zip(frame, meant, strict=True)) if a != b)
+    headers = _LINK_PARTS if flows == 1 else _LINK_PARTS + _FLOW_PARTS
+    parts = (*headers, (headers[-1][0] + NUMBER, "number"))
+    part = next((name for end, name in parts if offset < end), "payload")
+    return f"{part}: byte {offset} is {frame[offset]:#04x}, {meant[offset]:#04x} meant"
+
+
+def _uncaptured(opened: OpenCell, thread: int) -> tuple[int, list[bytes]]:
+    return opened.burst(thread, DEADLINE_NS), []
+
+
+def _check_counters(cell: Cell, opened: OpenCell, topology: Topology, facts: Facts) -> None:
+    with CounterReader(topology) as reader:
+        before = reader.read()
+        sent = sum(
+            frames
+            for thread in range(cell.threads)
+            for frames, _ in _bursts(cell, facts, functools.partial(_uncaptured, opened, thread))
+        )
+        judge = functools.partial(
+            account, delivery=topology.delivery, frame_size=cell.frame_size, completed=sent
+        )
+        accounting, _ = settle(reader, before, judge, topology.delivery.late_s)
+    # What others sent meanwhile by a real device does not make ours wrong.
+    if accounting.problem and not (topology.delivery.is_real and accounting.foreign):
+        raise BenchError(f"wrong frames: {accounting.problem}")

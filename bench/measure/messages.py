@@ -1,0 +1,56 @@
+"""What a worker is asked, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.engines.core import SlicePlan
+from bench.model.cells import Cell
+from bench.topology import Topology
+
+# What is asked and answered
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """First message: the topologies (their namespaces' descriptors are inherited) and the plan.
+
+    Thread i is pinned to ``cpus[i]``, or not pinned and anywhere on them. ``core_hash`` is that of
+    the run's header. Answer: None.
+    """
+
+    topologies: tuple[Topology, ...]
+    slice_plan: SlicePlan
+    cpus: tuple[int, ...]
+    core_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open a cell, and unless it was done before, check its frames. Answer: facts as a dict."""
+
+    cell: Cell
+    topology: int | None
+    check: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close a cell. Answer: None."""
+
+    cell: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSlice:
+    """Run one slice of an open cell. Answer: Sample."""
+
+    cell: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The answer where what was asked for, not the worker, failed."""
+
+    reason: str

@@ -1,0 +1,197 @@
+"""Runs a plan and stores every sample as it is taken."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.base.errors import BenchError, UsageError, told_with_place
+from bench.engines import build
+from bench.engines.core import info
+from bench.measure.session import Progress, Session
+from bench.model.matrix import Matrix
+from bench.model.run import Run
+from bench.plan import calibration, schedule
+from bench.plan.devices import named_devices
+from bench.plan.plan import Plan
+from bench.store import reader
+from bench.store.writer import RunWriter
+from bench.system import cpus, host, privileges
+from bench.topology.device import check_allowed, describe
+from bench.topology.link import Allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a run is written: a new file in a folder, or an unfinished one that is resumed.
+
+    What is resumed goes on with its own seed; ``seed`` is what that must be, if not None.
+    """
+
+    path: Path
+    resume: bool = False
+    seed: int | None = None
+
+
+def run(
+    matrix: Matrix,
+    planned: Plan,
+    target: Target,
+    progress: Progress,
+    allowed: Allowed = Allowed(),  # noqa: B008 - a constant
+    diagnosis: Mapping[str, Any] | None = None,
+) -> Run:
+    """Run every cell of a plan and store each sample as it is taken.
+
+    ``diagnosis`` is what the doctor said of this machine, for the header.
+
+    Raises NotAllowed, before anything is done, if a cell sends on a device that is not allowed. An
+    interrupt (KeyboardInterrupt) ends the run early: what was measured is stored and
+    returned, with ``end`` "interrupted". Raises BenchError when there is nothing to go on with
+    (the disk is full, namespaces are forbidden); what was stored until then stays.
+    """
+    check_allowed(named_devices(planned.cells), allowed)
+    build.ensure_built()
+    host.raise_file_limit()
+    devices = describe(named_devices(planned.cells))
+    header = _header(matrix, planned, diagnosis or {}, devices)
+    with RunWriter(target.path, append=target.resume) as writer:
+        earlier = None
+        if target.resume:  # read only now that nobody else can write it
+            earlier = _resumable(matrix, planned, target, devices)
+            matrix = _with_seed_of(earlier, matrix)
+        session = Session(matrix, planned, writer, progress, earlier, allowed)
+        started = time.monotonic()
+        try:
+            if earlier is None:
+                writer.header(header, planned.cells, calibration.CALIBRATION)
+            else:
+                writer.resume(_now())
+            with cpus.kept_off(session.senders):
+                session.run()
+            end = "done"
+        except KeyboardInterrupt:
+            end = "interrupted"
+        except (BenchError, OSError) as error:
+            reason = told_with_place(error) if isinstance(error, OSError) else error
+            if session.is_empty and earlier is None:
+                writer.discard()
+            else:
+                writer.end(f"failed: {reason}", wall_s=round(time.monotonic() - started, 3))
+            raise
+        writer.end(
+            end,
+            wall_s=round(time.monotonic() - started, 3),
+            windows_s=session.windows_s,
+        )
+    return reader.read(target.path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _header(
+    matrix: Matrix,
+    planned: Plan,
+    diagnosis: Mapping[str, Any],
+    devices: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    core, measure = info(), matrix.measure
+    return {
+        "id": secrets.token_hex(8),
+        "started": _now(),
+        "matrix": {
+            "name": matrix.name,
+            "description": matrix.description,
+            "text": matrix.text,
+            "baseline": matrix.baseline,
+        },
+        "measure": {
+            "window_ns": measure.window_ns,
+            "warmup_ns": schedule.WARMUP_NS,
+            "rounds": {"min": measure.rounds.min, "max": measure.rounds.max},
+            "precision": measure.precision,
+            "seed": measure.seed,
+            "cpus": list(planned.cpus),
+            "cpus_why": planned.cpus_why,
+            "privileges": privileges.standing(),
+        },
+        "core": {"hash": core.hash, "compiler": core.compiler},
+        "host": host.fingerprint(),
+        "devices": devices,
+        "doctor": diagnosis,
+        "baselines": planned.baselines,
+        "thresholds": planned.thresholds,
+    }
+
+
+def _resumable(
+    matrix: Matrix, planned: Plan, target: Target, devices: Mapping[str, Mapping[str, Any]]
+) -> Run:
+    """The stored run, if what would be added to it is comparable with what it has."""
+    earlier = reader.read(target.path)
+    with reader.looking_into(f"{target.path}:1"):
+        problems = _obstacles(earlier, matrix, planned, target, devices)
+    if problems:
+        raise UsageError(f"cannot resume {target.path}: {problems[0]}; start a new run")
+    return earlier
+
+
+def _obstacles(
+    earlier: Run,
+    matrix: Matrix,
+    planned: Plan,
+    target: Target,
+    devices: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Why what would be added to a run were not comparable with what it has."""
+    known, standing = host.fingerprint(), privileges.standing()
+    machine, measure = earlier.header["host"], earlier.header["measure"]
+    seed = measure.get("seed", matrix.measure.seed)
+    problems = [
+        what
+        for what, same in {
+            "it is finished": earlier.end != "done",
+            "it is a run of another matrix": earlier.header["matrix"]["text"] == matrix.text,
+            "it has other cells": {c.id for c in earlier.cells} == {c.id for c in planned.cells},
+            "the core has changed since": earlier.header["core"]["hash"] == info().hash,
+            "the kernel is another one": machine["kernel"] == known["kernel"],
+            "it is from another machine": machine["hostname"] == known["hostname"],
+            f"it ran with other privileges than {standing}": (
+                measure.get("privileges", standing) == standing
+            ),
+            "a device is not as it was": earlier.header.get("devices", {}) == devices,
+            f"it is shuffled with seed {seed}, not {target.seed}": target.seed in (None, seed),
+        }.items()
+        if not same
+    ]
+    cpus_then = measure.get("cpus", cpus_now := list(planned.cpus))
+    if cpus_then != cpus_now:
+        problems.append(f"it ran on {_listed(cpus_then)}, not {_listed(cpus_now)}")
+    for what, key in {"mitigation of": "mitigations", "sysctl": "sysctls"}.items():
+        problems += _changed(what, machine.get(key, known[key]), known[key])
+    return problems
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(f"CPU {number}" for number in numbers)
+
+
+def _changed(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    return [
+        f"{what} {name} was {then.get(name, 'not there')}, is {now.get(name, 'not there')}"
+        for name in names
+    ]
+
+
+def _with_seed_of(earlier: Run, matrix: Matrix) -> Matrix:
+    """The matrix as the run has it that is resumed: --seed may have been another than its own."""
+    seed = earlier.header["measure"].get("seed", matrix.measure.seed)
+    return replace(matrix, measure=replace(matrix.measure, seed=seed))

@@ -1,0 +1,252 @@
+"""The child process that opens cells inside their topologies and runs slices.
+
+A crash in the core ends this process and no other. The runner asks for one thing at a time over a
+socket pair and gets one answer (pickled by multiprocessing.connection: both ends are ours), so
+that it always knows in which cell a worker died.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import functools
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from bench.base.errors import BenchError, told_with_place
+from bench.engines import core
+from bench.engines.core import Endpoint, OpenCell, Slice
+from bench.measure.accounting import Accounting, Counters, account
+from bench.measure.counters import CounterReader, CpuReader, settle
+from bench.measure.frame_check import FrameCheck
+from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
+from bench.model.cells import Cell
+from bench.model.samples import Sample
+from bench.system import privileges
+from bench.system.cpus import CpuTime
+from bench.topology import entered
+
+PR_SET_PDEATHSIG = 1
+
+
+CLOSED_AT_A_TIME = 32
+
+
+# The child
+
+
+class _Cells:
+    """The open cells of this process and the counters of their topologies."""
+
+    def __init__(self, setup: Setup, stack: ExitStack) -> None:
+        if core.info().hash != setup.core_hash:
+            raise BenchError("the core's sources changed since the run began: start a new one")
+        self._setup = setup
+        self._aside = os.sched_getaffinity(0)
+        self._cpu_reader = stack.enter_context(CpuReader())
+        self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
+        self._checks = [FrameCheck(topology) for topology in setup.topologies]
+        self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
+
+    def open(self, request: Open) -> dict[str, Any]:
+        cell = request.cell
+        cpus = self._cpus_of(cell)
+        if request.topology is None:
+            opened = OpenCell(cell.values, None, cpus)
+        else:
+            opened = self._open_in(request.topology, request, cpus)
+        self._open[cell.id] = (cell, request.topology, opened)
+        return dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)}
+
+    def _open_in(self, place: int, request: Open, cpus: Sequence[int]) -> OpenCell:
+        topology = self._setup.topologies[place]
+        endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
+        with entered(topology.tx.netns_fd):
+            opened = OpenCell(request.cell.values, endpoint, cpus)
+        try:
+            if request.check:
+                self._checks[place].check(request.cell, opened)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _cpus_of(self, cell: Cell) -> tuple[int, ...]:
+        return self._setup.cpus if _is_free(cell) else self._setup.cpus[: cell.threads]
+
+    def close(self, cell: str) -> None:
+        self._open.pop(cell)[2].close()
+
+    def close_all(self) -> None:
+        """Many at a time: each packet socket's close waits for an RCU grace period of its own
+        (net/packet/af_packet.c, ``packet_release``), some 15 ms; at a process' end, too."""
+        left = [opened for _, _, opened in self._open.values()]
+        self._open.clear()
+
+        def close_some() -> None:
+            with suppress(IndexError):  # another thread had the last one
+                while left:
+                    left.pop().close()
+
+        threads = [Thread(target=close_some) for _ in left[1:CLOSED_AT_A_TIME]]
+        with suppress(RuntimeError):  # no more threads (ulimit -u): those that there are close all
+            for thread in threads:
+                thread.start()
+        close_some()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def run(self, request: RunSlice) -> Sample:
+        cell, topology, opened = self._open[request.cell]
+        for check in self._checks:
+            check.close()
+        # Threads that are not pinned run where the one may that starts them: this one.
+        os.sched_setaffinity(0, self._cpus_of(cell) if _is_free(cell) else self._aside)
+        at_ns, cpus = time.time_ns(), self._cpus_of(cell)
+        if topology is not None:
+            self._readers[topology].carrier_lost()  # what happened before is not this slice's
+        cpus_before = self._cpu_reader.read(cpus)
+        before = None if topology is None else self._readers[topology].read()
+        measured = opened.slice(self._setup.slice_plan)
+        cpu_time = self._cpu_reader.read(cpus).since(cpus_before)
+        if topology is None or before is None:
+            return _sample(request, cell, at_ns, measured, cpu_time, None)
+        accounting, softirqs = self._account(cell, topology, before, measured)
+        return _sample(request, cell, at_ns, measured, cpu_time, accounting, softirqs)
+
+    def _account(
+        self, cell: Cell, topology: int, before: Counters, measured: Slice
+    ) -> tuple[Accounting, tuple[int, int]]:
+        delivery = self._setup.topologies[topology].delivery
+        judge = functools.partial(
+            account,
+            delivery=delivery,
+            frame_size=cell.frame_size,
+            completed=measured.slice_completed,
+            refused=measured.slice_refused,
+        )
+        accounting, change = settle(self._readers[topology], before, judge, delivery.late_s)
+        is_short = bool(accounting.problem or accounting.lost)
+        carrier_lost = self._readers[topology].carrier_lost() if is_short else ""
+        if carrier_lost:
+            accounting = judge(change, carrier_lost=carrier_lost)
+        return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
+
+
+def _is_free(cell: Cell) -> bool:
+    return cell.values["affinity"] == "free"
+
+
+def _sample(
+    request: RunSlice,
+    cell: Cell,
+    at_ns: int,
+    measured: Slice,
+    cpu_time: CpuTime,
+    accounting: Accounting | None,
+    softirqs: tuple[int, int] = (0, 0),
+) -> Sample:
+    problems = [accounting.problem] if accounting and accounting.problem else []
+    if measured.undrained:
+        problems.insert(0, "not drained: the kernel still owned frames at the deadline")
+    if not _is_free(cell) and any(thread.moved for thread in measured.threads):
+        problems.insert(0, "a thread was not on its CPU")
+    return Sample(
+        cell=request.cell,
+        round=request.round,
+        at_ns=at_ns,
+        wall_ns=measured.wall_ns,
+        threads=measured.threads,
+        slice_completed=measured.slice_completed,
+        # Without an interface there is nobody but the sender to count.
+        delivered=accounting.delivered if accounting else measured.slice_completed,
+        lost=accounting.lost if accounting else 0,
+        slice_refused=measured.slice_refused,
+        qdisc_drops=accounting.qdisc_drops if accounting else 0,
+        device_drops=accounting.device_drops if accounting else 0,
+        softnet_drops=accounting.softnet_drops if accounting else 0,
+        foreign=accounting.foreign if accounting else 0,
+        softirq_tx=softirqs[0],
+        softirq_rx=softirqs[1],
+        cpus_ns=cpu_time.total_ns,
+        steal_ns=cpu_time.steal_ns,
+        softirq_ns=cpu_time.softirq_ns,
+        interrupts=cpu_time.interrupts,
+        problem="; ".join(problems),
+        carrier_lost=accounting.carrier_lost if accounting else "",
+        per_sink=accounting.per_sink if accounting else (),
+    )
+
+
+def _answer(cells: _Cells, request: object) -> object:
+    match request:
+        case Open():
+            return cells.open(request)
+        case Close():
+            cells.close(request.cell)
+            return None
+        case RunSlice():
+            return cells.run(request)
+    raise TypeError(f"not a request: {request!r}")
+
+
+def _attempt(act: Callable[[], object]) -> object:
+    """What it returns, or the Failure that it ends in.
+
+    One that nobody foresaw (a bug, a limit of the machine) must not end this process either:
+    the next one would only meet it again.
+    """
+    try:
+        return act()
+    except BenchError as error:
+        return Failure(str(error))
+    except OSError as error:
+        return Failure(told_with_place(error))
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        return Failure(
+            f"{type(error).__name__}: {error} ({Path(at.filename).name}, line {at.lineno})"
+        )
+
+
+def serve(connection: Connection) -> None:
+    """Answer requests, until EOFError or ConnectionError tells that the other end is gone."""
+    setup = connection.recv()
+    with ExitStack() as stack:
+        cells = _attempt(lambda: _Cells(setup, stack))
+        connection.send(cells if isinstance(cells, Failure) else None)
+        if not isinstance(cells, _Cells):
+            return
+        stack.callback(cells.close_all)
+        # Not before: the core, and what else was imported, may lie where only root can read.
+        privileges.shed(privileges.WORKER)
+        gc.freeze()
+        gc.disable()  # no collection in the middle of a round; what is made here is freed at once
+        while True:
+            request = connection.recv()
+            connection.send(_attempt(functools.partial(_answer, cells, request)))
+
+
+def main() -> None:
+    # The runner may be killed without a chance to tell: then this process, and with it the last
+    # holder of the namespaces, must go too.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A service manager stops all processes of a service at once: the runner decides what is next.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    parent, fd = int(sys.argv[1]), int(sys.argv[2])
+    if os.getppid() != parent:
+        return
+    with suppress(EOFError, ConnectionError):
+        serve(Connection(fd))

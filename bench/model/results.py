@@ -1,0 +1,140 @@
+"""Rows of a table, and the report that they stand in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.model.axes import DEFAULTS, Value
+from bench.model.cells import Cell
+
+LARGEST_INTEGER = 2**63 - 1
+"""That a run file has: one of any length may be too large for a float."""
+
+
+def ring_of_slots(version: int, slots: int, frame_size: int, page_size: int) -> dict[str, Any]:
+    """A ring of at least so many slots: in the smallest blocks, whole pages that slots fill.
+
+    So on kernels with other pages it has as many bytes and slots, but for the rest of its last
+    block. What it is there is what its cell's id is made of: blocks and slots, in bytes.
+    """
+    block_size = math.lcm(page_size, frame_size)
+    block_nr = -(-slots * frame_size // block_size)
+    return {
+        "version": version,
+        "block_size": block_size,
+        "block_nr": block_nr,
+        "frame_size": frame_size,
+    }
+
+
+def defaults(page_size: int) -> Mapping[str, Value]:
+    """DEFAULTS where pages have another size: the same, but for the blocks of the ring."""
+    return {**DEFAULTS, "ring": ring_of_slots(2, 512, 2048, page_size)}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the core and the kernel's rings take (csrc/api.h); sizes in bytes."""
+
+    max_threads: int
+    max_flows: int
+    min_frame: int
+    """An Ethernet header."""
+    max_frame: int
+    min_flow_frame: int
+    """Of several flows: Ethernet, IPv4, UDP and the frame's number."""
+    vnet_hdr: int
+    """struct virtio_net_hdr, before the frame in a ring slot with vnet_hdr."""
+    ring_alignment: int
+    """Ring slots are multiples of it."""
+    ring_slot_rest: int
+    """struct sockaddr_ll, which the kernel wants room for after a ring slot's header."""
+
+
+# Results
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A median over rounds with its 95 % interval; ``low`` is None where there is none."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the interval, relative to the value."""
+        if self.low is None or self.high is None or self.value == 0:
+            return None
+        return (self.high - self.low) / 2 / abs(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """One row of the table: a cell and what its samples say.
+
+    ``failure`` is empty for a cell that ran. ``pps`` in frames per second, ``ns_per_frame`` in
+    CPU nanoseconds of the sending threads per completed frame; the ratios are to the baseline
+    cell, taken within rounds (``ratio`` of pps: above 1 is faster; ``ratio_ns`` of ns/frame:
+    below 1 is cheaper). ``share`` is the fraction of its CPU that the sender got while it was
+    not blocked. ``slaves`` are the fractions of the delivered frames that each slave of a bond
+    carried. ``is_fastest`` says that its pps is above that of every rival in the same rounds (see
+    stats.py). ``disturbed`` samples were left out for what others did to the sender; in ``moved``
+    ones a thread that was not pinned ended its window on another CPU than it began on. The shares
+    of steal and softirq are of the time of the cell's CPUs, None in a run that did not read them.
+    Counts are sums over the valid samples' windows (``interrupts``: slices; ``foreign`` frames: of
+    the invalid ones too).
+    """
+
+    cell: Cell
+    failure: str = ""
+    is_baseline: bool = False
+    is_fastest: bool = False
+    rounds: int = 0
+    invalid: int = 0
+    invalid_reason: str = ""
+    disturbed: int = 0
+    moved: int = 0
+    pps: Estimate | None = None
+    gbps: Estimate | None = None
+    ns_per_frame: Estimate | None = None
+    ratio: Estimate | None = None
+    ratio_ns: Estimate | None = None
+    frames_per_call: float | None = None
+    share: float | None = None
+    user_share: float | None = None
+    steal_share: float | None = None
+    softirq_share: float | None = None
+    interrupts: int = 0
+    involuntary: int = 0
+    foreign: int = 0
+    completed: int = 0
+    lost: int = 0
+    drops: int = 0
+    eagain: int = 0
+    enobufs: int = 0
+    full_waits: int = 0
+    short_counts: int = 0
+    wmem_high: int = 0
+    sndbuf: int = 0
+    slaves: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a table shows: what was measured, on what, and a row per cell."""
+
+    name: str
+    description: str
+    run: str
+    facts: tuple[tuple[str, str], ...]
+    """(label, text) pairs about the machine and the run, in the order to show."""
+    rows: tuple[CellResult, ...]
+    baseline: Mapping[str, Value] | None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,74 @@
+"""What a matrix may name: methods with their knobs, interface kinds, qdiscs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.model.axes import Value
+from bench.model.results import Limits
+
+# What there is to choose from
+
+
+@dataclass(frozen=True, slots=True)
+class KnobInfo:
+    """An option that methods read; ``name`` is the axis that sets it."""
+
+    name: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodInfo:
+    """A transmit method as the core describes it.
+
+    ``knobs`` names the axes it reads; ``max_burst`` is the most frames that one of its system
+    calls takes (0: no limit of its own). ``path`` is its way through the kernel.
+    """
+
+    name: str
+    help: str
+    path: str
+    knobs: frozenset[str]
+    max_burst: int = 0
+
+
+DEVICE = "device"
+"""The interface kind that is no interface of ours: a real one, named by its option ``name``."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindInfo:
+    """An interface kind or a qdisc as a matrix may name it.
+
+    ``options`` is a pydantic model class whose fields are the options of the kind, each with
+    its default. ``takes_qdisc`` is False for a kind on which a qdisc means nothing (lo),
+    ``keeps_qdisc`` True for one that has its own where the matrix does not name the axis.
+    """
+
+    name: str
+    help: str
+    options: type[Any]
+    takes_qdisc: bool = True
+    keeps_qdisc: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vocabulary:
+    """All that a matrix may name, gathered from the core and from the topology tables.
+
+    Equal only to itself: its models are made once (matrix_schema.py).
+    """
+
+    methods: Mapping[str, MethodInfo]
+    interfaces: Mapping[str, KindInfo]
+    qdiscs: Mapping[str, KindInfo]
+    limits: Limits
+    ring_data_offset: Callable[[int], int]
+    """Bytes from the start of a ring slot to the frame, for a TPACKET version (1, 2, 3)."""
+    largest_frame: Callable[[Value], int | None] = lambda _qdisc: None
+    """The longest frame in bytes that a qdisc ever lets pass; None where it has no limit."""
+    page_size: int = 4096
+    """Bytes of a page of the kernel: a ring's blocks are whole pages."""

@@ -1,0 +1,1 @@
+"""From a matrix to the cells that run: nothing is set up here."""

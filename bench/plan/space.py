@@ -1,0 +1,201 @@
+"""The combinations of a matrix: expand, exclude, collapse."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from bench.base.errors import UsageError
+from bench.model.axes import AXES, DEFAULTS, Value, value_text
+from bench.model.cells import Cell, cell_id
+from bench.model.matrix import Matrix
+from bench.model.results import defaults
+from bench.model.vocabulary import KindInfo, Vocabulary
+
+MOST_COMBINATIONS = 1_000_000
+"""Before excluding and collapsing: a plan of so many takes a quarter of a minute."""
+
+
+Combination = tuple[int, ...]
+"""For each axis of AXES the index of its value; -1 where the cell ignores the axis."""
+
+
+# Expanding
+
+
+class Space:
+    """The values of every axis by index; an axis that the file does not name has its default."""
+
+    def __init__(self, matrix: Matrix, vocabulary: Vocabulary) -> None:
+        self.matrix = matrix
+        self.vocabulary = vocabulary
+        unnamed = defaults(vocabulary.page_size)
+        self.axes = [list(matrix.axes.get(axis, (unnamed[axis],))) for axis in AXES]
+
+    def value(self, combination: Combination, axis: str) -> Value:
+        position = AXES.index(axis)
+        return self.axes[position][combination[position]]
+
+    def index(self, axis: str, value: Value) -> int:
+        """The index of a value; one that only ``include`` or ``baseline`` names is added."""
+        known = self.axes[AXES.index(axis)]
+        if value not in known:
+            known.append(value)
+        return known.index(value)
+
+    def product(self) -> Iterator[Combination]:
+        """Every combination; the axes of a zip group advance together. Raises UsageError."""
+        groups = {axis: group for group in self.matrix.zip for axis in group}
+        dimensions = list(dict.fromkeys(groups.get(axis, (axis,)) for axis in AXES))
+        lengths = {group: len(self.axes[AXES.index(group[0])]) for group in dimensions}
+        self._refuse_too_many(lengths)
+        source = [next(i for i, group in enumerate(dimensions) if axis in group) for axis in AXES]
+        for steps in itertools.product(*map(range, lengths.values())):
+            yield tuple(steps[i] for i in source)
+
+    def _refuse_too_many(self, lengths: Mapping[tuple[str, ...], int]) -> None:
+        number = math.prod(lengths.values())
+        if number > MOST_COMBINATIONS:
+            largest = sorted(lengths, key=lambda group: -lengths[group])[:2]
+            named = ", ".join(f"{' and '.join(group)} ({lengths[group]})" for group in largest)
+            raise UsageError(
+                f"{self.matrix.where('axes')}: {number:,} combinations; at most "
+                f"{MOST_COMBINATIONS:,}: the most values have {named}"
+            )
+
+    def included(self) -> list[Combination]:
+        return [
+            tuple(self.index(axis, row[axis]) if axis in row else 0 for axis in AXES)
+            for row in self.matrix.include
+        ]
+
+    def exclude_rules(self) -> list[list[tuple[int, frozenset[int]]]]:
+        """Each rule as (axis position, indices that match it); a rule applies where all do."""
+        return [
+            [
+                (AXES.index(axis), self._matching(AXES.index(axis), allowed))
+                for axis, allowed in rule.items()
+            ]
+            for rule in self.matrix.exclude
+        ]
+
+    def _matching(self, position: int, allowed: Sequence[Value]) -> frozenset[int]:
+        known = enumerate(self.axes[position])
+        return frozenset(i for i, value in known if any(covers(want, value) for want in allowed))
+
+    @functools.cache  # noqa: B019 - lives as long as one plan
+    def _ignored(self, method: int, interface: int, qdisc: int) -> frozenset[int]:
+        """Positions of the axes that a method does not read, or that its interface has not.
+
+        Where there is no qdisc, none is no axis; any other is kept, as a problem to be told. What
+        has one of its own keeps it where the matrix does not name the axis.
+        """
+        knobs = self.vocabulary.methods[str(self.axes[_METHOD][method])].knobs
+        ignored = {p for p, axis in enumerate(AXES) if axis not in knobs} - {_METHOD, _REPLICA}
+        kind = kind_of(self.axes[_INTERFACE][interface], self.vocabulary)
+        if self.axes[_QDISC][qdisc] == DEFAULTS["qdisc"] and (
+            not kind.takes_qdisc or (kind.keeps_qdisc and not self._names("qdisc"))
+        ):
+            ignored.add(_QDISC)
+        return frozenset(ignored)
+
+    def _names(self, axis: str) -> bool:
+        rows = (self.matrix.axes, *self.matrix.include)
+        return any(axis in row for row in rows)
+
+    def signature(self, combination: Combination) -> Combination:
+        """The combination with -1 for ignored axes: the same for all that are one cell."""
+        ignored = self._ignored(*(combination[p] for p in (_METHOD, _INTERFACE, _QDISC)))
+        return tuple(-1 if p in ignored else index for p, index in enumerate(combination))
+
+    def cell(self, signature: Combination) -> Cell:
+        values = {
+            axis: None if index < 0 else known[index]
+            for axis, known, index in zip(AXES, self.axes, signature, strict=True)
+        }
+        return Cell(cell_id(_identity(values, self.vocabulary)), values)
+
+
+_METHOD, _INTERFACE, _QDISC, _REPLICA = (
+    AXES.index(axis) for axis in ("method", "interface", "qdisc", "replica")
+)
+
+
+def _identity(
+    values: Mapping[str, Value | None], vocabulary: Vocabulary
+) -> dict[str, Value | None]:
+    """What an id is made of: options of a kind that are at their default are left out of it."""
+    tables = {"interface": vocabulary.interfaces, "qdisc": vocabulary.qdiscs}
+    found = dict(values)
+    for axis, table in tables.items():
+        value = values.get(axis)
+        if isinstance(value, dict):
+            fields = table[value["kind"]].options.model_fields
+            found[axis] = {
+                key: option
+                for key, option in value.items()
+                if key not in fields or option != fields[key].default
+            }
+    return found
+
+
+def kind_of(interface: Value | None, vocabulary: Vocabulary) -> KindInfo:
+    assert isinstance(interface, dict)
+    return vocabulary.interfaces[interface["kind"]]
+
+
+def covers(wanted: Value, value: Value) -> bool:
+    """Whether a rule's value names this one; a mapping in a rule needs to name only a part."""
+    if isinstance(wanted, dict) and isinstance(value, dict):
+        return all(key in value and value[key] == part for key, part in wanted.items())
+    return wanted == value and type(wanted) is type(value)
+
+
+def bases_of(
+    space: Space, alike: Mapping[Combination, Sequence[Combination]]
+) -> dict[Combination, tuple[Combination, ...]]:
+    """For each cell those that differ in the baseline's axes alone, if the matrix has any.
+
+    There are several where the baseline reads an axis that the cell ignores. A cell and its bases
+    are signatures.
+    """
+    if space.matrix.baseline is None:
+        return {}
+    wanted = {AXES.index(a): space.index(a, v) for a, v in space.matrix.baseline.items()}
+    found = {}
+    for cell, combinations in alike.items():
+        named = (tuple(wanted.get(p, i) for p, i in enumerate(c)) for c in combinations)
+        bases = dict.fromkeys(space.signature(base) for base in named)
+        if there := tuple(base for base in bases if base in alike):
+            found[cell] = there
+    return found
+
+
+def ambiguous_baselines(
+    space: Space, bases: Mapping[Combination, Sequence[Combination]]
+) -> list[str]:
+    """One line if cells have several: which one is meant must not hang on the order of a list."""
+    methods: dict[Value, None] = {}
+    choices: dict[str, dict[str, None]] = {}
+    for cell, those in bases.items():
+        for axis, known, indices in zip(AXES, space.axes, zip(*those, strict=True), strict=True):
+            named = dict.fromkeys(_spelled(known[index]) for index in indices if index >= 0)
+            if len(named) > 1:
+                methods[space.axes[_METHOD][cell[_METHOD]]] = None
+                choices.setdefault(axis, {}).update(named)
+    if not choices:
+        return []
+    names = " and ".join(map(str, methods))
+    additions = " and ".join(
+        f"{axis}: one of {', '.join(texts)}" for axis, texts in choices.items()
+    )
+    return [
+        f"{space.matrix.where('baseline')}: baseline: names several cells for {names}, which "
+        f"differ in {' and '.join(choices)}; add {additions}, or exclude all but one for {names}"
+    ]
+
+
+def _spelled(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else value_text(value)

@@ -1,0 +1,1 @@
+"""Runs on disk: versioned JSON Lines, appended as they are measured (docs/results.md)."""

@@ -1,0 +1,19 @@
+"""Where runs lie."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def results_folder(root: Path, machine: str, matrix: str) -> Path:
+    """``<root>/<machine>/<matrix>``; the machine's name is made fit for a folder."""
+    return root / (re.sub(r"[^A-Za-z0-9_.-]+", "-", machine).strip("-.") or "machine") / matrix
+
+
+def new_run_path(folder: Path, now: datetime | None = None) -> Path:
+    """``<UTC time>-<id>.jsonl`` in a folder; the id keeps simultaneous runs apart."""
+    time = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    return folder / f"{time}-{secrets.token_hex(3)}.jsonl"

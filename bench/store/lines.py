@@ -1,0 +1,183 @@
+"""The lines of a run file: what each type must have."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from bench.base.errors import UsageError
+from bench.model.axes import AXES
+from bench.model.results import LARGEST_INTEGER
+from bench.model.samples import Sample
+from bench.store.misfits import misfit
+
+FORMAT = 1
+"""The version of the format; a reader refuses a newer one."""
+
+
+T = TypeVar("T")
+
+
+Int = Annotated[int, msgspec.Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+
+
+# Lines
+
+
+class _Options(msgspec.Struct):
+    """Of an axis value; the others are only shown."""
+
+    kind: str = ""
+
+
+class _Required(msgspec.Struct):
+    method: str
+    frame_size: int
+    threads: int
+
+
+_AXES = [axis for axis in AXES if axis not in _Required.__struct_fields__]
+
+
+_Values = msgspec.defstruct(
+    "_Values",
+    [(axis, str | int | bool | _Options | None, None) for axis in _AXES],
+    bases=(_Required,),
+)
+
+
+class _Cell(msgspec.Struct):
+    id: str
+    values: _Values  # type: ignore[valid-type]
+
+
+class _Matrix(msgspec.Struct):
+    name: str
+    description: str = ""
+    baseline: dict[str, Any] | None = None
+
+
+class _Rounds(msgspec.Struct):
+    min: int = 0
+    max: int = 0
+
+
+class _Measure(msgspec.Struct):
+    rounds: _Rounds = msgspec.field(default_factory=_Rounds)
+    precision: float = 0.0
+
+
+class _Host(msgspec.Struct):
+    virtualisation: str = ""
+
+
+class _Header(msgspec.Struct):
+    """What readers look into: the line itself is what they are given."""
+
+    matrix: _Matrix
+    cells: list[_Cell]
+    baselines: dict[str, str]
+    id: str = ""
+    calibration: list[_Cell] = []
+    thresholds: dict[str, float] = {}
+    measure: _Measure = msgspec.field(default_factory=_Measure)
+    host: _Host = msgspec.field(default_factory=_Host)
+    core: dict[str, Any] = {}
+    devices: dict[str, dict[str, Any]] = {}
+
+
+class _Facts(msgspec.Struct):
+    sndbuf: int = 0
+
+
+class _CellLine(msgspec.Struct):
+    cell: str
+    facts: _Facts
+
+
+class _FailureLine(msgspec.Struct):
+    cell: str
+    reason: str
+
+
+class _EndLine(msgspec.Struct):
+    reason: str
+
+
+_LINES: Mapping[str, type[msgspec.Struct]] = {
+    "run": _Header,
+    "cell": _CellLine,
+    "failure": _FailureLine,
+    "end": _EndLine,
+}
+"""What lines must have, by type; samples are converted, types that are not known are left out."""
+
+
+def _bounded(digits: str) -> int:
+    """An integer that can be computed with; refuses NaN and Infinity, too."""
+    number = int(digits)
+    if abs(number) > LARGEST_INTEGER:
+        raise ValueError
+    return number
+
+
+def finite(digits: str) -> float:
+    """A number with a point or an exponent; 1e999 would be infinite."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+_decode = json.JSONDecoder(parse_int=_bounded, parse_float=finite, parse_constant=_bounded).decode
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """A line that is an object with a type, and its place for what is wrong with it."""
+
+    path: Path
+    number: int
+    kind: str
+    fields: dict[str, Any]
+
+    @classmethod
+    def of(cls, path: Path, number: int, line: str) -> Record:
+        try:
+            fields = _decode(line)
+            if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
+                raise ValueError
+        except (ValueError, RecursionError):
+            raise UsageError(f"{path}:{number}: not a line of a run file") from None
+        return cls(path, number, fields["type"], fields)
+
+    def check(self) -> None:
+        """Raise UsageError where it lacks what a line of its type has."""
+        if self.kind in _LINES:
+            self._converted(self.fields, _LINES[self.kind])
+
+    def sample(self) -> Sample:
+        """Fields that a later version of the format adds are ignored; zeros are not written."""
+        threads = self._converted(self.fields.get("threads"), list[dict[str, Any]], "threads")
+        whole = [{"cpu": 0, "wall_ns": 0, "cpu_ns": 0} | thread for thread in threads]
+        fields = {"slice_completed": 0, "delivered": 0, **self.fields, "threads": whole}
+        return self._converted(fields, Sample)
+
+    def _converted(self, value: object, to: type[T], name: str = "") -> T:
+        try:
+            return msgspec.convert(value, to)
+        except (msgspec.ValidationError, UnicodeEncodeError):
+            raise self.misfit(value, to, name) from None
+
+    def misfit(self, value: object, type_: object, name: str = "") -> UsageError:
+        """What to raise where msgspec refuses a value; what fits has a lone surrogate in it."""
+        return self.refusal(misfit(value, type_, name) or "it has text that is not Unicode")
+
+    def refusal(self, why: object) -> UsageError:
+        return UsageError(f"{self.path}:{self.number}: not a line of type {self.kind}: {why}")

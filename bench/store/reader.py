@@ -1,0 +1,132 @@
+"""Reads a stored run whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from bench.base.errors import UsageError
+from bench.model.axes import AXES
+from bench.model.cells import Cell
+from bench.model.run import Run
+from bench.model.samples import Sample
+from bench.store.lines import FORMAT, Record
+
+
+def latest_unfinished(folder: Path) -> Path:
+    """The newest run of a folder that did not end by itself. Raises UsageError if none.
+
+    One that was killed before its header was whole has nothing to go on with and is passed over.
+    """
+    for path in sorted(folder.glob("*.jsonl"), reverse=True):
+        with suppress(UsageError):
+            if read(path).end != "done":
+                return path
+    raise UsageError(f"--resume: no unfinished run in {folder}")
+
+
+# Reading
+
+
+def read(path: Path) -> Run:
+    """A stored run. Raises UsageError when the file is not one that can be read.
+
+    A last line that was cut off is left out with a warning.
+    """
+    try:
+        lines = bytes_of(path).decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not a run file: not UTF-8 text") from error
+    records = [Record.of(path, number, line) for number, line in enumerate(lines[:-1], 1)]
+    return run_of(path, records, cut_off(path, lines))
+
+
+@contextmanager
+def looking_into(header: str) -> Iterator[None]:
+    """For code that takes more of a run's header for granted than ``read`` has checked.
+
+    Raises UsageError, where that is not there or is something else, with the place ``header``.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise UsageError(f"{header}: not the header of a run: {error} is missing") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{header}: not the header of a run: {error}") from error
+
+
+def bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; name a run file (.jsonl)") from error
+
+
+def cut_off(path: Path, lines: Sequence[object]) -> tuple[str, ...]:
+    """The warning about what follows the last line feed, if anything does."""
+    if not lines[-1]:
+        return ()
+    return (f"{path}:{len(lines)}: the last line is cut off and left out",)
+
+
+def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> Run:
+    if not records or records[0].kind != "run":
+        raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
+    header = records[0].fields
+    if not isinstance(header.get("format"), int) or header["format"] > FORMAT:
+        raise UsageError(
+            f"{path}:1: format {header.get('format')!r} is newer than this bench reads "
+            f"(up to {FORMAT}); update bench"
+        )
+    samples: list[Sample] = []
+    slaves: dict[str, int] = {}
+    facts, failures, end = {}, {}, ""
+    for record in records:
+        record.check()
+        fields = record.fields
+        match record.kind:
+            case "sample":
+                sample = record.sample()
+                ways = len(sample.per_sink)
+                if not sample.problem and slaves.setdefault(sample.cell, ways) != ways:
+                    raise record.refusal("`per_sink` is not as long as before")
+                samples.append(sample)
+            case "cell":
+                facts[fields["cell"]] = fields["facts"]
+            case "failure":
+                failures[fields["cell"]] = fields["reason"]
+            case "end":
+                end = fields["reason"]
+            case "resume":
+                end = ""
+    calibration = _cells(header.get("calibration", []))
+    calibrating = {cell.id for cell in calibration}
+    return Run(
+        path=str(path),
+        header=header,
+        cells=_cells(header["cells"]),
+        baselines=header["baselines"],
+        facts=facts,
+        failures=failures,
+        samples=tuple(s for s in samples if s.cell not in calibrating),
+        calibration_samples=tuple(s for s in samples if s.cell in calibrating),
+        end=end,
+        warnings=warnings,
+        calibration=calibration,
+    )
+
+
+def _cells(rows: Iterable[Mapping[str, Any]]) -> tuple[Cell, ...]:
+    return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in AXES}) for row in rows)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a file begins as a run does."""
+    if not path.is_file():  # to open a pipe would be to wait
+        return False
+    with suppress(OSError, UsageError), path.open("rb") as file:
+        line = file.readline().decode(errors="replace")
+        return Record.of(path, 1, line).kind == "run"
+    return False

@@ -1,0 +1,1 @@
+"""This machine: /proc and /sys, CPUs, the host, privileges, namespaces, netlink."""

@@ -1,0 +1,287 @@
+"""The CPUs: which may be used, what they share, which are the best to send from.
+
+What the kernel tells of them is read here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.base.errors import BenchError
+from bench.system.procfs import CPU, Machine, cpu_words
+
+# What the kernel tells
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What CPUs are, and what they share; empty where the kernel does not tell.
+
+    No other task is put on an ``isolated`` CPU, and a lone task on a ``tickless`` one is not
+    interrupted by the timer. ``core_of`` maps a CPU to all CPUs of its core, ``node_of`` to its
+    NUMA node.
+    """
+
+    online: frozenset[int]
+    isolated: frozenset[int]
+    tickless: frozenset[int]
+    core_of: Mapping[int, tuple[int, ...]]
+    node_of: Mapping[int, int]
+
+
+def layout(machine: Machine) -> Layout:
+    cores = {
+        int(path.split("/")[-3].removeprefix("cpu")): machine.cpus(path)
+        for path in machine.glob(f"{CPU}/cpu[0-9]*/topology/thread_siblings_list")
+    }
+    nodes = {
+        cpu: int(path.split("/")[-2].removeprefix("node"))
+        for path in machine.glob("sys/devices/system/node/node[0-9]*/cpulist")
+        for cpu in machine.cpus(path)
+    }
+    return Layout(
+        online=frozenset(machine.online()),
+        isolated=frozenset(machine.cpus(f"{CPU}/isolated")),
+        tickless=frozenset(machine.cpus(f"{CPU}/nohz_full")),
+        core_of=cores,
+        node_of=nodes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A real interface: its NUMA node, and the CPUs that its interrupts go to."""
+
+    name: str
+    node: int | None
+    irq_cpus: frozenset[int]
+
+
+def device(machine: Machine, name: str) -> Device:
+    """What is not told (of a virtual interface hardly anything is) is None or empty."""
+    # The parent's as well: virtio's device is a child of the PCI function that has node and IRQs.
+    folders = [f"sys/class/net/{name}/device{parent}" for parent in ("", "/..")]
+    nodes = [machine.number(f"{folder}/numa_node") for folder in folders]
+    vectors = [path for folder in folders for path in machine.glob(f"{folder}/msi_irqs/[0-9]*")]
+    numbers = [int(path.rpartition("/")[2]) for path in vectors]
+    if not numbers:
+        numbers = [number for folder in folders if (number := machine.number(f"{folder}/irq"))]
+    return Device(
+        name=name,
+        node=next((node for node in nodes if node is not None and node >= 0), None),
+        irq_cpus=frozenset(cpu for number in numbers for cpu in irq_cpus(machine, number)),
+    )
+
+
+def irq_cpus(machine: Machine, number: int) -> tuple[int, ...]:
+    """The CPUs to which an interrupt goes, or where the kernel does not tell, may go."""
+    folder = f"proc/irq/{number}"
+    where = machine.cpus(f"{folder}/effective_affinity_list")
+    return where or machine.cpus(f"{folder}/smp_affinity_list")
+
+
+def allowed(machine: Machine) -> tuple[int, ...]:
+    """The CPUs that this process may use: those of its mask, and isolated ones (``unclaimed``)."""
+    mask = os.sched_getaffinity(0)
+    isolated = unclaimed(layout(machine), mask)
+    return tuple(sorted(mask | _granted(isolated) if isolated else mask))
+
+
+def unclaimed(layout: Layout, mask: Collection[int]) -> frozenset[int]:
+    """Isolated CPUs that are not in a mask because nobody asked for them.
+
+    ``isolcpus`` takes them out of every task's mask (kernel/sched/core.c, ``sched_init_smp``). A
+    mask that lacks others, too, was made on purpose.
+    """
+    return layout.isolated if layout.online - layout.isolated == set(mask) else frozenset()
+
+
+def _granted(cpus: Collection[int]) -> set[int]:
+    """Those of the CPUs that the cpuset lets this process have: the others leave the mask."""
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, cpus)
+        return os.sched_getaffinity(0)
+    except OSError:
+        return set()
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+# What they did
+
+TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
+
+
+class CpuTime(NamedTuple):
+    """What some CPUs did between two moments, in nanoseconds, and the interrupts of all CPUs.
+
+    ``total_ns`` is how long it was, times their number. Steal and softirq are counted in ticks of
+    10 ms: only sums over many slices tell of them.
+    """
+
+    total_ns: int
+    steal_ns: int
+    softirq_ns: int
+    interrupts: int
+
+    def since(self, earlier: CpuTime) -> CpuTime:
+        """Never negative: counters are known to step back a little (proc(5))."""
+        return CpuTime(*(max(0, now - then) for now, then in zip(self, earlier, strict=True)))
+
+
+def cpu_time(stat: str, cpus: Collection[int]) -> CpuTime:
+    """The present moment, from the text of /proc/stat."""
+    rows = [stat_row(stat, cpu) for cpu in cpus]
+    start = stat.find("\nintr ") + len("\nintr ")
+    return CpuTime(
+        total_ns=time.monotonic_ns() * len(cpus),
+        steal_ns=sum(row[7] for row in rows) * TICK_NS,
+        softirq_ns=sum(row[6] for row in rows) * TICK_NS,
+        interrupts=int(stat[start : stat.find(" ", start)]),
+    )
+
+
+def stat_row(stat: str, cpu: int) -> list[int]:
+    """Ticks of user nice system idle iowait irq softirq steal (proc(5)); zeros if it is offline."""
+    label = f"\ncpu{cpu} "
+    start = stat.find(label)
+    fields = stat[start + len(label) : stat.find("\n", start + 1)].split() if start >= 0 else []
+    return [*map(int, fields[:8]), *[0] * (8 - len(fields))]
+
+
+# Which to send from
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """CPUs for senders, thread i on ``cpus[i]``, and what put them into this order."""
+
+    cpus: tuple[int, ...]
+    why: str
+
+
+def choose(layout: Layout, allowed: Collection[int], devices: Sequence[Device] = ()) -> Choice:
+    """The allowed CPUs, the best to send from first.
+
+    Last come those that take the devices' interrupts. Isolated ones are before others, tickless
+    ones first among them; then one CPU of each core before any of its siblings, and CPUs on the
+    devices' node before those on others. CPU 0 is the last among equals: most kernels keep time
+    and their other housekeeping there.
+    """
+    home = _home(layout, allowed, devices)
+    disturbed = {cpu for device in devices for cpu in device.irq_cpus}
+
+    def worth(cpu: int) -> tuple[bool, ...]:
+        isolated, tickless = cpu in layout.isolated, cpu in layout.tickless
+        return cpu in disturbed, not isolated, not tickless
+
+    def seat(cpu: int) -> int:
+        """Which one of its core it is; none of 0 shares a core with another of 0."""
+        core = set(layout.core_of.get(cpu, ())) & set(allowed) | {cpu}
+        return sorted(core, key=lambda one: (worth(one), one == 0, one)).index(cpu)
+
+    def rank(cpu: int) -> tuple[object, ...]:
+        return worth(cpu), seat(cpu), layout.node_of.get(cpu) != home.node, cpu == 0, cpu
+
+    ordered = tuple(sorted(allowed, key=rank))
+    reasons = [
+        _isolated(layout.isolated.intersection(allowed), allowed),
+        "one CPU of each core before its siblings" if any(map(seat, allowed)) else "",
+        home.why,
+        _disturbed(disturbed.intersection(allowed), allowed, devices),
+        "CPU 0 last among equals" if ordered[1:] and 0 in ordered else "",
+    ]
+    said = "; ".join(filter(None, reasons))
+    return Choice(ordered, f"auto: {said or ('all alike' if ordered[1:] else 'the only one')}")
+
+
+class _Home(NamedTuple):
+    """The NUMA node to be on."""
+
+    node: int | None
+    why: str
+
+
+def _home(layout: Layout, allowed: Collection[int], devices: Sequence[Device]) -> _Home:
+    """The first device's node; without one that where most isolated CPUs are, or most CPUs."""
+    counts: dict[int, tuple[int, int]] = {}
+    for cpu in sorted(allowed):
+        if cpu in layout.node_of:
+            isolated, all_ = counts.get(layout.node_of[cpu], (0, 0))
+            counts[layout.node_of[cpu]] = isolated + (cpu in layout.isolated), all_ + 1
+    if len(counts) < 2:
+        return _Home(None, "")
+    for device in devices:
+        if device.node in counts:
+            return _Home(device.node, f"node {device.node} first, where {device.name} is")
+    most = max(sorted(counts), key=lambda node: counts[node])
+    return _Home(most, f"node {most} first, which has the most of them")
+
+
+def _isolated(isolated: Collection[int], allowed: Collection[int]) -> str:
+    if not isolated:
+        return ""
+    if len(isolated) == len(allowed):
+        return "all isolated"
+    return f"{cpu_words(isolated)} first, isolated"
+
+
+def _disturbed(
+    disturbed: Collection[int], allowed: Collection[int], devices: Sequence[Device]
+) -> str:
+    if not disturbed:
+        return ""
+    names = " and ".join(device.name for device in devices if device.irq_cpus)
+    if len(disturbed) == len(allowed):
+        return f"all take interrupts of {names}"
+    return f"{cpu_words(disturbed)} last for the interrupts of {names}"
+
+
+# Who keeps off them
+
+
+@contextmanager
+def kept_off(senders: Sequence[int]) -> Iterator[None]:
+    """All threads of this process, and the children that it starts, off the senders' CPUs.
+
+    Where there are no others they share that of the last sender, which the fewest cells use.
+    """
+    before = _masks()
+    others = os.sched_getaffinity(0) - set(senders) or {senders[-1]}
+    _place(dict.fromkeys(before, others))
+    try:
+        yield
+    finally:
+        # Threads that were started meanwhile have the mask of the one that started them.
+        _place(dict.fromkeys(_threads(), before[os.getpid()]) | before)
+
+
+def _threads() -> list[int]:
+    """Raises BenchError where they have other numbers in /proc."""
+    tids = [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    if os.getpid() not in tids:
+        raise BenchError(
+            "/proc shows another PID namespace than this process is in: mount -t proc proc /proc"
+        )
+    return tids
+
+
+def _masks() -> dict[int, set[int]]:
+    masks = {}
+    for tid in _threads():
+        with suppress(ProcessLookupError):  # it has ended
+            masks[tid] = os.sched_getaffinity(tid)
+    return masks
+
+
+def _place(masks: Mapping[int, set[int]]) -> None:
+    for tid, mask in masks.items():
+        with suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(tid, mask)

@@ -1,0 +1,111 @@
+"""The machine's fingerprint: what figures depend on and a reader of a result cannot see.
+
+Everything is read from /proc and /sys; what is not there is left out, never guessed.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+import resource
+import socket
+from pathlib import Path
+from typing import Any
+
+from bench.base.errors import BenchError
+from bench.system import cpus, hardware
+from bench.system.procfs import Machine
+
+VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
+
+
+FEWEST_FILES = 64
+
+
+SYSCTLS = (
+    "net.core.wmem_default",
+    "net.core.wmem_max",
+    "net.core.netdev_max_backlog",
+    "net.core.netdev_budget",
+    "net.core.netdev_budget_usecs",
+    "net.core.default_qdisc",
+)
+
+
+MEMORY_SHARE = 0.5
+"""Of the free memory: what rings and buffers of open cells may take."""
+
+
+def machine_name() -> str:
+    return socket.gethostname() or "machine"
+
+
+@functools.cache
+def fingerprint() -> dict[str, Any]:
+    """What the machine is, as JSON-able values.
+
+    Looked at once: in a user namespace net.core.* is out of sight, and it counts there too.
+    """
+    return {
+        "hostname": machine_name(),
+        "kernel": platform.release(),
+        "kernel_version": platform.version(),
+        "arch": platform.machine(),
+        "cpu": hardware.cpu_model(Machine()),
+        "cpus_online": _read("/sys/devices/system/cpu/online"),
+        "cpus_allowed": list(cpus.allowed(Machine())),
+        "memory_bytes": _meminfo("MemTotal"),
+        "virtualisation": hardware.virtualisation(Machine()) or "unknown",
+        "mitigations": mitigations(),
+        "cmdline": _read("/proc/cmdline"),
+        "clocksource": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "python": platform.python_version(),
+        "sysctls": {name: _sysctl(name) for name in SYSCTLS},
+    }
+
+
+def available_memory() -> int:
+    """Bytes that can be had without swapping (MemAvailable)."""
+    return _meminfo("MemAvailable")
+
+
+def raise_file_limit() -> None:
+    """Let this process and its children open as many files as they may: each socket is one.
+
+    Raises BenchError where not even a small run could be set up.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < FEWEST_FILES:
+        raise BenchError(
+            f"at most {most} files may be open here, and setting up takes {FEWEST_FILES}: "
+            "raise the limit (ulimit -n)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def mitigations() -> dict[str, str]:
+    """Each CPU vulnerability that this CPU has, with what the kernel does about it."""
+    if not VULNERABILITIES.is_dir():
+        return {}
+    found = {path.name: _read(path) for path in sorted(VULNERABILITIES.iterdir())}
+    return {name: state for name, state in found.items() if state != "Not affected"}
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _sysctl(name: str) -> str:
+    return _read(f"/proc/sys/{name.replace('.', '/')}")
+
+
+def _meminfo(field: str) -> int:
+    for line in _read("/proc/meminfo").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    return 0

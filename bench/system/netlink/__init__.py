@@ -1,0 +1,1 @@
+"""Two ways to speak netlink: pyroute2, and messages packed by hand."""

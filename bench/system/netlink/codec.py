@@ -1,0 +1,101 @@
+"""rtnetlink by hand, where attributes are wanted as the bytes that the kernel has of them.
+
+(include/uapi/linux: netlink.h, rtnetlink.h; native byte order.)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.base.errors import BenchError
+from bench.system import privileges
+from bench.system.netns import entered
+
+EXCL, CREATE, DUMP = 0x200, 0x400, 0x300
+"""Flags of a request."""
+
+
+_REQUEST, _ACK = 0x1, 0x4
+
+
+_ERROR, _DONE = 2, 3
+
+
+_SOL_NETLINK, _GET_STRICT_CHK = 270, 12
+
+
+_TYPE_MASK = 0x3FFF
+
+
+_NLMSGHDR = struct.Struct("=IHHII")
+
+
+_NLATTR = struct.Struct("=HH")
+
+
+_CODE = struct.Struct("=i")
+
+
+_ANSWER_SIZE = 1 << 18
+
+
+class Refused(BenchError):
+    """What the kernel does not do, and as which error number (positive)."""
+
+    def __init__(self, code: int) -> None:
+        need = privileges.remedy("CAP_NET_ADMIN") if code == errno.EPERM else ""
+        said = f"the kernel says {os.strerror(code)}"
+        super().__init__("; ".join(filter(None, [said, need])))
+        self.code = code
+
+
+@contextmanager
+def opened(netns_fd: int, strict: bool = False) -> Iterator[socket.socket]:
+    """A socket in a namespace; a ``strict`` one has the kernel pick what a dump asks for."""
+    with entered(netns_fd):
+        asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    with asking:
+        asking.bind((0, 0))
+        if strict:
+            asking.setsockopt(_SOL_NETLINK, _GET_STRICT_CHK, 1)
+        yield asking
+
+
+def ask(asking: socket.socket, command: int, flags: int, body: bytes) -> list[bytes]:
+    """The bodies of the answers to a request; none where it only has to be done.
+
+    Raises Refused.
+    """
+    flags |= _REQUEST | _ACK
+    asking.send(_NLMSGHDR.pack(_NLMSGHDR.size + len(body), command, flags, 1, 0) + body)
+    bodies: list[bytes] = []
+    while True:
+        left = asking.recv(_ANSWER_SIZE)
+        while left:
+            length, kind, *_ = _NLMSGHDR.unpack_from(left)
+            message, left = left[_NLMSGHDR.size : length], left[(length + 3) & ~3 :]
+            if kind == _DONE:
+                return bodies
+            if kind == _ERROR:
+                (code,) = _CODE.unpack_from(message)
+                if code:
+                    raise Refused(-code)
+                return bodies
+            bodies.append(message)
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    padding = bytes(-len(payload) % 4)
+    return _NLATTR.pack(_NLATTR.size + len(payload), kind) + payload + padding
+
+
+def attributes(left: bytes) -> Iterator[tuple[int, bytes]]:
+    while len(left) >= _NLATTR.size:
+        length, kind = _NLATTR.unpack_from(left)
+        yield kind & _TYPE_MASK, left[_NLATTR.size : length]
+        left = left[max(_NLATTR.size, (length + 3) & ~3) :]

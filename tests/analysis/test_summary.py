@@ -1,0 +1,277 @@
+"""Figures of cells, ratios within rounds, and which cells need more of them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from bench.analysis import calibration, figures, summary
+from bench.model.axes import AXES
+from bench.model.cells import Cell
+from bench.model.run import Run
+from bench.model.samples import Sample, ThreadSample
+
+
+def sample(cell: str, round_: int, pps: float, **fields: object) -> Sample:
+    """A slice of 10 ms at so many frames per second, at 1000 ns of CPU per frame."""
+    completed = int(pps / 100)
+    thread = ThreadSample(
+        cpu=1, wall_ns=10_000_000, cpu_ns=completed * 1000, completed=completed, calls=completed
+    )
+    base = {"wall_ns": 10_000_000, "threads": (thread,), "at_ns": round_}
+    return Sample(
+        cell=cell,
+        round=round_,
+        slice_completed=completed,
+        delivered=completed,
+        **(base | fields),  # type: ignore[arg-type]
+    )
+
+
+def cell(name: str) -> Cell:
+    return Cell(name, dict.fromkeys(AXES) | {"method": name, "frame_size": 1250, "threads": 1})
+
+
+def run(samples: list[Sample], baselines: dict[str, str], **fields: object) -> Run:
+    names = list(dict.fromkeys(s.cell for s in samples)) or ["a"]
+    base = {"facts": {}, "failures": {}, "end": "done", "header": {}, "path": "x"}
+    return Run(
+        cells=tuple(cell(name) for name in names),
+        baselines=baselines,
+        samples=tuple(samples),
+        **(base | fields),  # type: ignore[arg-type]
+    )
+
+
+def test_samples_in_which_a_thread_moved_are_counted_and_kept() -> None:
+    still = sample("a", 0, 1e6)
+    moved = replace(still, round=1, threads=(replace(still.threads[0], moved=1), *still.threads))
+    (row,) = summary.summarise(run([still, moved], {}), precision=0.01)
+    assert (row.rounds, row.moved) == (2, 1)
+    assert "1 moved: samples in which a thread ended on another CPU than it began on" in row.notes
+
+
+def test_what_else_the_cpus_did_is_told_of_each_cell() -> None:
+    quiet = sample("a", 0, 1e6, cpus_ns=20_000_000, interrupts=7)
+    switched = replace(quiet.threads[0], involuntary=2)
+    samples = [
+        quiet,
+        replace(quiet, round=1, steal_ns=10_000_000, interrupts=5),
+        replace(quiet, round=2, softirq_ns=30_000_000, threads=(switched,)),
+        replace(quiet, round=3, foreign=9, problem="9 foreign frames"),
+    ]
+    (row,) = summary.summarise(run(samples, {}), precision=0.01)
+    assert (row.steal_share, row.softirq_share) == (1 / 6, 1 / 2)
+    assert (row.interrupts, row.involuntary, row.foreign) == (19, 2, 9)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "rounds", "noted"), [(3, 10, False), (4, 30, True), (4, 40, False), (5, 40, True)]
+)
+def test_steal_is_noted_above_a_hundredth_unless_it_may_be_chance(
+    ticks: int, rounds: int, noted: bool
+) -> None:
+    stolen = [10_000_000 if n < ticks else 0 for n in range(rounds)]
+    samples = [sample("a", n, 1e6, cpus_ns=100_000_000, steal_ns=ns) for n, ns in enumerate(stolen)]
+    (row,) = summary.summarise(run(samples, {}), precision=0.01)
+    assert ("stolen: " in " ".join(row.notes)) is noted
+
+
+def test_a_run_that_did_not_read_what_the_cpus_did_says_nothing_of_it() -> None:
+    (row,) = summary.summarise(run([sample("a", 0, 1e6)], {}), precision=0.01)
+    assert (row.steal_share, row.softirq_share) == (None, None)
+
+
+def test_a_row_without_an_interval_says_how_many_rounds_it_takes() -> None:
+    few = [sample(name, r, 1e6 + r) for r in range(19) for name in ("base", "other")]
+    _, other = summary.summarise(run(few, {"base": "base", "other": "base"}), 0.01)
+    assert other.notes == ("imprecise: no interval would hold from fewer than 20 rounds",)
+    alone, _ = summary.summarise(run(few, {}), 0.01)
+    assert alone.notes == ("imprecise: no interval would hold from fewer than 300 rounds",)
+
+
+def test_ratios_are_within_rounds_so_that_drift_cancels() -> None:
+    drifting = [1e6 * (1 + 0.3 * r / 100) for r in range(100)]
+    samples = [sample("base", r, pps) for r, pps in enumerate(drifting)]
+    samples += [sample("fast", r, 2 * pps) for r, pps in enumerate(drifting)]
+    base, fast = summary.summarise(run(samples, {"base": "base", "fast": "base"}), 0.01)
+    assert base.is_baseline
+    assert base.ratio is None
+    assert fast.ratio is not None
+    assert fast.ratio.value == pytest.approx(2, abs=1e-3)
+    assert fast.ratio.half_width is not None
+    assert fast.ratio.half_width < 1e-3
+
+
+def race(
+    pps: dict[str, float], noise: float = 0.01, rounds: int = 100, **values: object
+) -> dict[str, bool]:
+    """Whether each cell is marked as the fastest; all slices of a round share a machine's speed."""
+    generator = random.Random(12)
+    samples = []
+    for r in range(rounds):
+        speed = generator.uniform(0.5, 1.5)
+        samples += [
+            sample(name, r, of * speed * generator.gauss(1, noise)) for name, of in pps.items()
+        ]
+    raced = run(samples, {})
+    cells = (replace(c, values={**c.values, **_of(values, c.id)}) for c in raced.cells)
+    rows = summary.summarise(replace(raced, cells=tuple(cells)), 0.01)
+    return {row.cell.id: row.is_fastest for row in rows}
+
+
+def _of(values: dict[str, object], name: str) -> dict[str, object]:
+    return {axis: of[name] for axis, of in values.items() if isinstance(of, dict)}
+
+
+def test_the_fastest_cell_is_faster_in_the_same_rounds_than_every_rival() -> None:
+    assert race({"a": 1e6, "b": 1.03e6, "c": 0.9e6}) == {"a": False, "b": True, "c": False}
+
+
+def test_no_cell_is_fastest_where_one_rival_may_be_as_fast_or_rounds_are_few() -> None:
+    assert not any(race({"a": 1e6, "b": 1.001e6, "c": 0.9e6}, noise=0.05).values())
+    assert not any(race({"a": 1e6, "b": 2e6}, rounds=19).values())
+
+
+def test_no_cell_is_fastest_on_its_own_or_beside_one_that_sends_nothing() -> None:
+    assert race({"a": 1e6}) == {"a": False}
+    assert race({"null": 90e6, "a": 1e6}) == {"null": False, "a": False}
+
+
+def test_replicas_of_a_cell_do_not_compete() -> None:
+    assert not any(race({"a": 1e6, "b": 2e6}, replica={"a": 1, "b": 2}).values())
+
+
+def test_cells_of_other_frame_sizes_are_no_rivals() -> None:
+    pps = {"a": 2e6, "b": 2.2e6, "c": 1.2e6, "d": 1e6}
+    sizes = {"a": 64, "b": 64, "c": 1514, "d": 1514}
+    marked = race(pps, frame_size=sizes)
+    assert [name for name in marked if marked[name]] == ["b", "c"]
+
+
+def test_only_rounds_that_both_have_make_a_ratio() -> None:
+    cells = [sample("a", r, 2e6) for r in (0, 1, 3)]
+    base = [sample("b", r, 1e6) for r in (1, 2, 3)]
+    assert len(figures.within_round_ratios(cells, base, "pps")) == 2
+
+
+def test_figures_of_a_row() -> None:
+    thread = ThreadSample(
+        cpu=1,
+        wall_ns=10_000_000,
+        cpu_ns=6_000_000,
+        user_ns=600_000,
+        blocked_ns=2_500_000,
+        completed=6400,
+        calls=100,
+        enobufs=3,
+        wmem_high=1000,
+    )
+    samples = [sample("a", r, 0, threads=(thread, thread), qdisc_drops=3) for r in range(100)]
+    (row,) = summary.summarise(run(samples, {}), 0.01)
+    assert row.pps is not None
+    assert row.gbps is not None
+    assert row.ns_per_frame is not None
+    assert row.pps.value == pytest.approx(1.28e6)
+    assert row.gbps.value == pytest.approx(1.28e6 * 1250 * 8 / 1e9)
+    assert row.ns_per_frame.value == pytest.approx(937.5)
+    assert row.frames_per_call == 64
+    assert row.share == pytest.approx(0.8)
+    assert row.user_share == pytest.approx(0.1)
+    assert (row.enobufs, row.drops, row.wmem_high) == (600, 300, 1000)
+    assert [note.split(":")[0] for note in row.notes] == ["imprecise", "starved"]
+
+
+def test_an_invalid_sample_is_counted_and_left_out() -> None:
+    samples = [sample("a", r, 1e6) for r in range(10)]
+    samples += [sample("a", r, 9e9, problem="5 foreign frames") for r in range(10, 13)]
+    (row,) = summary.summarise(run(samples, {}), 0.5)
+    assert (row.rounds, row.invalid, row.invalid_reason) == (10, 3, "5 foreign frames")
+    assert row.pps is not None
+    assert row.pps.value == pytest.approx(1e6)
+
+
+def test_a_window_without_a_frame_is_invalid_and_says_so() -> None:
+    (row,) = summary.summarise(run([sample("a", 0, 0)], {}), 0.01)
+    assert row.pps is None
+    assert row.invalid_reason == "no frame completed in the window"
+
+
+def test_notes_say_imprecise_lossy_and_unlocked() -> None:
+    samples = [sample("a", r, 1e6 * (1 + r % 2), lost=1) for r in range(100)]
+    (row,) = summary.summarise(run(samples, {}, facts={"a": {"mmap_unlocked": True}}), 0.01)
+    assert [note.split(":")[0] for note in row.notes] == ["imprecise", "lossy", "unlocked"]
+
+
+def test_more_rounds_go_to_cells_that_are_not_yet_precise() -> None:
+    generator = random.Random(3)
+    samples = []
+    for r in range(60):
+        samples.append(sample("base", r, 1e6))
+        samples.append(sample("steady", r, 2e6))
+        samples.append(sample("noisy", r, 2e6 * generator.uniform(0.5, 1.5)))
+    baselines = {"base": "base", "steady": "base", "noisy": "base"}
+    assert summary.unprecise(run(samples, baselines), 0.01) == {"noisy"}
+    failed = run(samples, baselines, failures={"noisy": "gone"})
+    assert summary.unprecise(failed, 0.01) == set()
+
+
+def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:
+    def slices(disturbed: int) -> list[Sample]:
+        late = ThreadSample(
+            cpu=1, wall_ns=10_000_000, cpu_ns=9_000_000, completed=5000, run_delay_ns=600_000
+        )
+        return [
+            sample("a", r, 1e6, **({"threads": (late,)} if r < disturbed else {}))
+            for r in range(100)
+        ]
+
+    (few,) = summary.summarise(run(slices(10), {}), 0.01)
+    assert (few.rounds, few.disturbed) == (90, 10)
+    assert any(note.startswith("10 disturbed: ") for note in few.notes)
+    (many,) = summary.summarise(run(slices(11), {}), 0.01)
+    assert (many.rounds, many.disturbed) == (100, 0)
+
+
+def test_a_note_says_that_others_sent_by_the_same_device() -> None:
+    samples = [sample("a", r, 1e6, foreign=int(r == 7)) for r in range(30)]
+    (row,) = summary.summarise(run(samples, {}), 0.5)
+    assert "shared" in [note.split(":")[0] for note in row.notes]
+
+
+def test_normalising_changes_no_share_and_no_sample_is_disturbed_by_it() -> None:
+    """In half of the rounds the machine was twice as slow, and so all took twice as long."""
+
+    def slices(name: str, round_: int) -> Sample:
+        slow = 1 + round_ % 20 // 10
+        thread = ThreadSample(
+            cpu=1,
+            wall_ns=10_000_000 * slow,
+            cpu_ns=4_800_000 * slow,
+            user_ns=1_200_000 * slow,
+            system_ns=3_600_000 * slow,
+            blocked_ns=5_000_000 * slow,
+            run_delay_ns=450_000 * slow,
+            completed=5000,
+            calls=5000,
+        )
+        return sample(name, round_, 0, wall_ns=thread.wall_ns, threads=(thread,))
+
+    measured = run(
+        [slices("a", r) for r in range(100)],
+        {},
+        calibration=(cell("syscall"),),
+        calibration_samples=tuple(slices("syscall", r) for r in range(100)),
+    )
+    normalised = calibration.normalised(measured)
+    speeds = calibration.speed_by_round(measured)
+    assert (max(speeds.values()), min(speeds.values())) == pytest.approx((4 / 3, 2 / 3))
+    (before,), (after,) = (summary.summarise(each, 0.01) for each in (measured, normalised))
+    for row in (before, after):
+        assert (row.share, row.user_share) == pytest.approx((0.96, 0.25))
+    assert [row.disturbed for row in (before, after)] == [0, 0]
+    assert "starved" not in " ".join([*before.notes, *after.notes])
+    (thread,) = normalised.samples[0].threads
+    assert thread.user_ns + thread.system_ns == pytest.approx(thread.cpu_ns, abs=2)

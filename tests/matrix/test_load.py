@@ -1,0 +1,641 @@
+"""Matrix files: what they become, and every message with its place."""
+# ruff: noqa: E501 - the tables show whole messages, each on one line
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, model_validator
+
+from bench.base.errors import UsageError
+from bench.base.units import BitRate, Bytes
+from bench.matrix import load, schema
+from bench.model.axes import AXES, DEFAULTS
+from bench.model.matrix import Mark, Matrix, Measure, Rounds
+from bench.model.vocabulary import KindInfo
+from tests.vocabulary import WORDS
+
+
+class NoOptions(BaseModel):
+    pass
+
+
+class Bond(BaseModel):
+    mode: Literal["balance-rr", "802.3ad"] = "balance-rr"
+    slaves: Annotated[int, Field(ge=1, le=8)] = 2
+
+
+class Device(BaseModel):
+    name: Annotated[str, Field(min_length=1, max_length=15, pattern="^[^/]+$")]
+
+
+class Pfifo(BaseModel):
+    limit: Annotated[int, Field(ge=1)] = 1000
+
+
+class Tbf(BaseModel):
+    rate: BitRate
+    burst: Bytes
+    limit: Bytes
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.burst > self.limit:
+            raise ValueError(f"burst {self.burst} is above limit {self.limit}; write less")
+        return self
+
+
+KINDS = {"lo": NoOptions, "veth": NoOptions, "ifb": NoOptions, "bond": Bond, "device": Device}
+QDISCS = {"noqueue": NoOptions, "pfifo": Pfifo, "tbf": Tbf}
+VOCABULARY = replace(
+    WORDS,
+    interfaces={name: KindInfo(name, "", options) for name, options in KINDS.items()},
+    qdiscs={name: KindInfo(name, "", options) for name, options in QDISCS.items()},
+)
+
+EXAMPLE = """\
+name: mmap_vs_sendto
+description: Is a PACKET_MMAP TX ring faster than sendto()?
+axes:                       # the product of these; a scalar is a list of one
+  interface: [lo, veth, {kind: bond, mode: balance-rr, slaves: 3}, {kind: device, name: eth0}]
+  method: [sendto, sendmmsg, tx_ring]
+  frame_size: [64, 1514, 9kB]
+  threads: [1, 2]
+  burst: 64
+  fill: [copy, prefilled]   # copy each frame before each send, or once at start
+  ring:
+    - {version: 2, block_size: 4KiB, block_nr: 256, frame_size: 2048}
+    - {block_size: 8192, block_nr: 1, frame_size: 2KiB}
+  sndbuf: [default, {bytes: 8MiB, force: true}, 1MB]
+  msg_dontwait: [false, true]
+  qdisc_bypass: [false, true]
+  qdisc: [noqueue, {kind: pfifo, limit: 50}, {kind: tbf, rate: 1gbit, burst: 32KiB, limit: 1MiB}]
+zip: [[threads, fill]]
+exclude:
+  - {method: sendto, threads: 2}          # a value may be a list: any of them
+  - {interface: [lo, {kind: bond, slaves: 3}], ring: {version: 2}, sndbuf: 1MB}
+  - {qdisc: [{kind: tbf, rate: 1000mbit}, pfifo], method: [tx_ring, sendmmsg]}
+include:
+  - {method: tx_ring, burst: 1}           # extra cells; the rest from the first values
+  - {method: "null", ring_wait: spin, interface: bond}
+measure:
+  window: 500us
+  rounds: {min: 50, max: 300}
+  precision: 0.5%
+  seed: 7
+  cpus: [1, 0]
+baseline: {method: sendto, interface: lo}
+"""
+HEAD = "name: m\naxes: {method: sendto}\n"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _models_are_made_once() -> Iterator[None]:
+    models = schema.models_of(VOCABULARY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "models_of", lambda _: models)
+        yield
+
+
+def parse(text: str) -> Matrix:
+    return load.parse(text, "m.yaml", VOCABULARY)
+
+
+def errors(text: str) -> list[str]:
+    """The lines of the error, without the file's name."""
+    with pytest.raises(UsageError) as refused:
+        parse(text)
+    return [line.removeprefix("m.yaml:") for line in str(refused.value).split("\n")]
+
+
+# What a file becomes
+
+
+def test_example() -> None:
+    parsed = parse(EXAMPLE)
+    assert parsed.name == "mmap_vs_sendto"
+    assert parsed.description == "Is a PACKET_MMAP TX ring faster than sendto()?"
+    assert parsed.axes == {
+        "interface": (
+            {"kind": "lo"},
+            {"kind": "veth"},
+            {"kind": "bond", "mode": "balance-rr", "slaves": 3},
+            {"kind": "device", "name": "eth0"},
+        ),
+        "qdisc": (
+            {"kind": "noqueue"},
+            {"kind": "pfifo", "limit": 50},
+            {"kind": "tbf", "rate": 1_000_000_000, "burst": 32768, "limit": 1_048_576},
+        ),
+        "method": ("sendto", "sendmmsg", "tx_ring"),
+        "frame_size": (64, 1514, 9000),
+        "threads": (1, 2),
+        "burst": (64,),
+        "fill": ("copy", "prefilled"),
+        "ring": (
+            {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048},
+            {"version": 2, "block_size": 8192, "block_nr": 1, "frame_size": 2048},
+        ),
+        "sndbuf": (
+            "default",
+            {"bytes": 8_388_608, "force": True},
+            {"bytes": 1_000_000, "force": False},
+        ),
+        "msg_dontwait": (False, True),
+        "qdisc_bypass": (False, True),
+    }
+    assert parsed.zip == (("threads", "fill"),)
+    assert parsed.exclude == (
+        {"method": ("sendto",), "threads": (2,)},
+        {
+            "interface": ({"kind": "lo"}, {"kind": "bond", "slaves": 3}),
+            "ring": ({"version": 2},),
+            "sndbuf": ({"bytes": 1_000_000},),
+        },
+        {
+            "qdisc": ({"kind": "tbf", "rate": 1_000_000_000}, {"kind": "pfifo"}),
+            "method": ("tx_ring", "sendmmsg"),
+        },
+    )
+    assert parsed.include == (
+        {"method": "tx_ring", "burst": 1},
+        {
+            "interface": {"kind": "bond", "mode": "balance-rr", "slaves": 2},
+            "method": "null",
+            "ring_wait": "spin",
+        },
+    )
+    assert parsed.measure == Measure(500_000, Rounds(50, 300), 0.005, 7, (1, 0))
+    assert parsed.baseline == {"interface": {"kind": "lo"}, "method": "sendto"}
+    assert (parsed.file, parsed.text) == ("m.yaml", EXAMPLE)
+
+
+def test_places() -> None:
+    parsed = parse(EXAMPLE)
+    assert parsed.where("axes", "frame_size", 1) == "m.yaml:6:20"
+    assert parsed.where("axes", "burst", 0) == "m.yaml:8:10"
+    assert parsed.where("axes", "ring", 0, "block_nr") == "m.yaml:11:48"
+    assert parsed.where("exclude", 0, "threads", 0) == "m.yaml:19:31"
+    assert parsed.where("include", 1, "ring_wait") == "m.yaml:24:33"
+    assert parsed.where("measure", "cpus", 1) == "m.yaml:30:13"
+
+
+def test_defaults() -> None:
+    parsed = parse(HEAD)
+    assert parsed.description == ""
+    assert (parsed.zip, parsed.exclude, parsed.include, parsed.baseline) == ((), (), (), None)
+    assert parsed.measure == Measure()
+
+
+def ring(block_size: int, block_nr: int, frame_size: int, version: int = 2) -> dict[str, int]:
+    return {
+        "version": version,
+        "block_size": block_size,
+        "block_nr": block_nr,
+        "frame_size": frame_size,
+    }
+
+
+def test_a_ring_in_slots_has_the_smallest_blocks_that_they_fill() -> None:
+    text = HEAD.replace(
+        "method: sendto",
+        "ring: [{slots: 512, frame_size: 2048}, {version: 3, slots: 5, frame_size: 2KiB}, "
+        "{slots: 3, frame_size: 8192}, {slots: 4, frame_size: 1536}]",
+    )
+    rules = "{slots: 3, frame_size: 8192}, {slots: 5, frame_size: 2048}, {block_size: 12288}"
+    baseline = "baseline: {ring: {slots: 512, frame_size: 2048}}"
+    parsed = parse(f"{text}exclude: [{{ring: [{rules}]}}]\n{baseline}\n")
+    assert parsed.axes["ring"] == (
+        DEFAULTS["ring"],
+        ring(4096, 3, 2048, version=3),
+        ring(8192, 3, 8192),
+        ring(12288, 1, 1536),
+    )
+    assert parsed.exclude == (
+        {
+            "ring": (
+                {"block_size": 8192, "block_nr": 3, "frame_size": 8192},
+                {"block_size": 4096, "block_nr": 3, "frame_size": 2048},
+                {"block_size": 12288},
+            )
+        },
+    )
+    assert parsed.baseline == {"ring": DEFAULTS["ring"]}
+
+
+def test_every_axis_takes_its_default() -> None:
+    text = yaml.safe_dump({"name": "m", "axes": dict(DEFAULTS)})
+    assert parse(text).axes == {axis: (value,) for axis, value in DEFAULTS.items()}
+    assert tuple(DEFAULTS) == AXES
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        ("{window: 10s}", Measure(window_ns=10_000_000_000)),
+        ("{window: 0.1 ms}", Measure(window_ns=100_000)),
+        ("{rounds: 7}", Measure(rounds=Rounds(7, 7))),
+        ("{rounds: {min: 9}}", Measure(rounds=Rounds(9, 400))),
+        ("{precision: 0.25}", Measure(precision=0.25)),
+        ("{cpus: auto}", Measure(cpus=None)),
+        ("{cpus: [0]}", Measure(cpus=(0,))),
+    ],
+)
+def test_measure(measure: str, expected: Measure) -> None:
+    assert parse(f"{HEAD}measure: {measure}\n").measure == expected
+
+
+# What is refused: one axis at a time, the value at 3:<column>
+
+SIZE = 'write a whole number of bytes, or a number with B, kB, KiB, MB, MiB, GB, GiB ("64KiB")'
+INTERFACES = "write lo, veth, ifb, bond or device"
+METHODS = "write null, sendto, sendmmsg or tx_ring"
+INT_MAX = 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    ("axis", "expected"),
+    [
+        ("interface: vteh", f"14: interface kind: 'vteh' is unknown; {INTERFACES} (did you mean veth?)"),
+        ("interface: {kind: bnod}", f"21: interface kind: 'bnod' is unknown; {INTERFACES} (did you mean bond?)"),
+        ("interface: 5", f"14: interface kind: 5 is unknown; {INTERFACES}"),
+        ("interface: [[lo]]", f"15: interface kind: ['lo'] is unknown; {INTERFACES}"),
+        ("interface: {mode: 1}", "14: interface: 'kind' is missing; it has to be given"),
+        ("interface: device", "14: interface: 'name' is missing; write {kind: 'device', name: '...'}"),
+        ("interface: {kind: lo, mode: x}", "25: interface: unknown key 'mode'; write kind"),
+        ("interface: {kind: bond, slave: 3}", "27: interface: unknown key 'slave'; write mode, slaves or kind (did you mean slaves?)"),
+        ("interface: {kind: bond, slaves: 0}", "35: interface slaves: 0 is too small; write 1 or more"),
+        ("interface: {kind: bond, slaves: 9}", "35: interface slaves: 9 is too large; write 8 or less"),
+        ("interface: {kind: bond, slaves: '2'}", "35: interface slaves: '2' is text; write a whole number"),
+        ("interface: {kind: bond, slaves: true}", "35: interface slaves: true is a boolean; write a whole number"),
+        ("interface: {kind: bond, slaves: 2.5}", "35: interface slaves: 2.5 is a number with a point; write a whole number"),
+        ("interface: {kind: bond, mode: balance}", "33: interface mode: 'balance' is unknown; write balance-rr or 802.3ad (did you mean balance-rr?)"),
+        ("interface: {kind: device, name: 7}", "35: interface name: 7 is a number; write text"),
+        ("interface: {kind: device, name: ''}", "35: interface name: '' is too short; the least is 1 characters"),
+        ("interface: {kind: device, name: a/b}", "35: interface name: 'a/b' is not allowed; write text that matches ^[^/]+$"),
+        ("interface: [veth, {kind: veth}]", "21: interface: {kind: 'veth'} repeats 'veth'; write each value once"),
+        ("qdisc: {kind: pfifo, limit: 5MB}", "31: qdisc limit: '5MB' is text; write a whole number"),
+        ("qdisc: {kind: tbf, rate: 1gbit, burst: 2kB, limit: 1kB}", "10: qdisc: burst 2000 is above limit 1000; write less"),
+        ("qdisc: {kind: tbf, rate: 1gbit, burst: x, limit: 1kB}", f"42: qdisc burst: 'x' is not a size; {SIZE}"),
+        ("method: [sendto, sento]", f"20: method: 'sento' is unknown; {METHODS} (did you mean sendto?)"),
+        ("method: [sendto, null]", f"20: method: null is unknown; {METHODS} (the name null needs quotes)"),
+        ("method: on", "11: on may be read as a boolean; write true or false, or quote it for text"),
+        ("frame_size: [64, 13]", "20: frame_size: 13 is out of range; write 14 to 65535 bytes"),
+        ("frame_size: 64KiB", "15: frame_size: '64KiB' is out of range; write 14 to 65535 bytes"),
+        ("frame_size: '64'", f"15: frame_size: '64' is not a size; {SIZE}"),
+        ("frame_size: 64.0", f"15: frame_size: 64.0 is not a size; {SIZE}"),
+        ("frame_size: true", f"15: frame_size: true is not a size; {SIZE}"),
+        ("frame_size: [2000, 2kB]", "22: frame_size: '2kB' repeats 2000; write each value once"),
+        ("frame_size: 1e3", "15: 1e3 may be read as text; write 1000"),
+        ("threads: 65", "12: threads: 65 is not allowed; write a whole number from 1 to 64"),
+        ("threads: '2'", "12: threads: '2' is not allowed; write a whole number from 1 to 64"),
+        ("threads: true", "12: threads: true is not allowed; write a whole number from 1 to 64"),
+        ("threads: 017", "12: 017 has a leading zero, which may mean octal; write 17, or 15 if octal is meant"),
+        ("threads:", "11: threads: null is not allowed; write a whole number from 1 to 64"),
+        ("burst: []", "10: burst: [] has too few values; the least is 1"),
+        ("burst: 65537", "10: burst: 65537 is not allowed; write a whole number from 1 to 65536"),
+        ("socket: shard", "11: socket: 'shard' is unknown; write own or shared (did you mean shared?)"),
+        ("fill: 1", "9: fill: 1 is unknown; write copy or prefilled"),
+        ("ring: 4096", "9: ring: 4096 is a number; write a mapping"),
+        ("ring: {block_size: 4096, block_nr: 1}", "9: ring: 'frame_size' is missing; it has to be given"),
+        ("ring: {slots: 4}", "9: ring: 'frame_size' is missing; it has to be given"),
+        ("ring: {slots: 0, frame_size: 2048}", f"17: ring slots: 0 is not allowed; write a whole number from 1 to {INT_MAX}"),
+        ("ring: {slots: 4, block_size: 4096, block_nr: 2, frame_size: 2048}", "10: ring: unknown key 'slots'; write version, block_size, block_nr or frame_size"),
+        ("ring: {slots: 1, frame_size: 1000001}", f"9: ring: slots of 1000001 bytes fill blocks of {1000001 * 4096} bytes, and no smaller ones; at most {INT_MAX}: write a frame_size such as 2048"),
+        ("ring: 5", "9: ring: 5 is a number; write a mapping"),
+        ("ring: {version: 4, block_size: 1, block_nr: 1, frame_size: 1}", "19: ring version: 4 is not allowed; write a whole number from 1 to 3"),
+        ("ring: {version: true, block_size: 1, block_nr: 1, frame_size: 1}", "19: ring version: true is not allowed; write a whole number from 1 to 3"),
+        ("ring: {block_size: 0, block_nr: 1, frame_size: 1}", f"22: ring block_size: 0 is out of range; write 1 to {INT_MAX} bytes"),
+        ("ring: {block_size: 1, block_nr: 1, frame_size: 1, frame: 1}", "53: ring: unknown key 'frame'; write version, block_size, block_nr or frame_size (did you mean frame_size?)"),
+        ("ring_wait: sleep", "14: ring_wait: 'sleep' is unknown; write block, poll or spin"),
+        ("sndbuf: defalt", "11: sndbuf: 'defalt' is not allowed; write default, a size (8MiB) or {bytes: 8MiB, force: true}"),
+        ("sndbuf: 0", f"11: sndbuf bytes: 0 is out of range; write 1 to {INT_MAX} bytes"),
+        ("sndbuf: {force: true}", "11: sndbuf: 'bytes' is missing; it has to be given"),
+        ("sndbuf: {bytes: 1, force: 1}", "29: sndbuf force: 1 is a number; write true or false"),
+        ("sndbuf: [1kB, {bytes: 1000}]", "17: sndbuf: {bytes: 1000} repeats '1kB'; write each value once"),
+        ("msg_dontwait: 'true'", "17: msg_dontwait: 'true' is text; write true or false"),
+        ("msg_dontwait: 0", "17: msg_dontwait: 0 is a number; write true or false"),
+        ("qdisc_bypass: [true, off]", "24: off may be read as a boolean; write true or false, or quote it for text"),
+        ("packet_loss: {}", "16: packet_loss: {} is a mapping; write true or false"),
+        ("framesize: 64", f"3: axes: unknown axis 'framesize'; write {', '.join(AXES[:-1])} or replica (did you mean frame_size?)"),
+    ],
+)  # fmt: skip
+def test_axis(axis: str, expected: str) -> None:
+    assert errors(f"name: m\naxes:\n  {axis}\n") == [f"3:{expected}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["1:1: an empty file; a matrix file has at least the keys name and axes"]),
+        ("# none\n", ["1:1: an empty file; a matrix file has at least the keys name and axes"]),
+        (
+            "- a\n- b\n",
+            ["1:1: a YAML file that is a list; a matrix file has at least the keys name and axes"],
+        ),
+        (
+            "name",
+            [
+                "1:1: a YAML file that is a single value; "
+                "a matrix file has at least the keys name and axes"
+            ],
+        ),
+        ("\n{}", ["2:1: 'axes' is missing; it has to be given", "2:1: 'name' is missing; it has to be given"]),
+        (
+            "name: M\naxes: {threads: 1}",
+            [
+                "1:7: name: 'M' is not allowed; write at most 64 of a-z, 0-9, _, . and -, "
+                "and a letter or a digit first"
+            ],
+        ),
+        (
+            f"name: {'m' * 65}\naxes: {{threads: 1}}",
+            [
+                f"1:7: name: '{'m' * 56}... is not allowed; write at most 64 of a-z, 0-9, _, . "
+                "and -, and a letter or a digit first"
+            ],
+        ),
+        ("name: m\naxes: {}", ["2:7: axes: nothing is named; name at least one axis"]),
+        ("name: m\naxes:", ["2:6: axes: null is no value; write a mapping"]),
+        ("name: m\naxes: [threads]", ["2:7: axes: ['threads'] is a list; write a mapping"]),
+        (
+            f"{HEAD}descripton: x",
+            [
+                "3:1: unknown key 'descripton'; write name, description, axes, zip, exclude, "
+                "include, measure, baseline or thresholds (did you mean description?)"
+            ],
+        ),
+        (f"{HEAD}description: [x]", ["3:14: description: ['x'] is a list; write text"]),
+        (f"{HEAD}name: k", ["3:1: duplicate key 'name', first on line 1; write each key once"]),
+        (f"{HEAD}---\n{HEAD}", ["3:1: a second document; a matrix file is a single one"]),
+    ],
+)  # fmt: skip
+def test_file(text: str, expected: list[str]) -> None:
+    assert errors(text) == expected
+
+
+LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefilled]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("zip: [threads, fill]", ["3:7: zip: 'threads' is text; write a list", "3:16: zip: 'fill' is text; write a list"]),
+        ("zip: [[threads]]", ["3:7: zip: ['threads'] has too few values; the least is 2"]),
+        ("zip: [[threads, fil]]", [f"3:17: zip: 'fil' is unknown; write {', '.join(AXES[:-1])} or replica (did you mean fill?)"]),
+        ("zip: [[threads, ring]]", ["3:17: zip: ring is not in axes; give it values there"]),
+        ("zip: [[threads, fill], [fill, ring]]", ["3:25: zip: fill is there twice; zip each axis once", "3:31: zip: ring is not in axes; give it values there"]),
+        ("zip: [[threads, burst]]", ["3:7: zip: threads has 2, burst has 3 values; zipped axes need equally many"]),
+        ("zip: {a: b}", ["3:6: zip: {a: 'b'} is a mapping; write a list"]),
+        ("exclude: {threads: 1}", ["3:10: exclude: {threads: 1} is a mapping; write a list"]),
+        ("exclude: [{}]", ["3:11: exclude: nothing is named; name at least one axis"]),
+        ("exclude: [{threads: 3}]", ["3:21: threads: 3 matches nothing; the axis has 1, 2"]),
+        ("exclude: [{threads: [1, 3, 4]}]", ["3:25: threads: 3 matches nothing; the axis has 1, 2", "3:28: threads: 4 matches nothing; the axis has 1, 2"]),
+        ("exclude: [{ring_wait: spin}]", ["3:23: ring_wait: 'spin' matches nothing; the axis has 'block'"]),
+        ("exclude: [{interface: veth}]", ["3:23: interface: {kind: 'veth'} matches nothing; the axis has {kind: 'lo'}"]),
+        ("exclude: [{ring: {version: 3}}]", ["3:18: ring: {version: 3} matches nothing; the axis has {version: 2, block_size: 4096, block_nr: 256, frame_size:..."]),
+        ("exclude: [{ring: {version: 0}}]", ["3:28: ring version: 0 is not allowed; write a whole number from 1 to 3"]),
+        ("exclude: [{interface: {slaves: 2}}]", ["3:23: interface: 'kind' is missing; it has to be given"]),
+        ("exclude: [{thread: 1}]", [f"3:12: exclude: unknown axis 'thread'; write {', '.join(AXES[:-1])} or replica (did you mean threads?)"]),
+        ("include: [{}]", ["3:11: include: nothing is named; name at least one axis"]),
+        ("include: [{threads: [1, 2]}]", ["3:21: threads: [1, 2] is not allowed; write a whole number from 1 to 64"]),
+        ("include: [{ring: {version: 3}}]", [f"3:18: ring: '{key}' is missing; it has to be given" for key in ("frame_size", "slots")]),
+        ("baseline: sendto", ["3:11: baseline: 'sendto' is text; write a mapping"]),
+        ("baseline:", ["3:10: baseline: null is no value; write a mapping"]),
+        ("baseline: {method: sendt}", [f"3:20: method: 'sendt' is unknown; {METHODS} (did you mean sendto?)"]),
+        ("measure: {window: 10}", ['3:19: window: 10 is not a duration; write a number with ns, us, ms, s ("10ms")']),
+        ("measure: {window: 99us}", ["3:19: window: 99000 ns is out of range; write 100us to 10s"]),
+        ("measure: {rounds: 0}", ["3:19: rounds: 0 is not allowed; write a whole number from 1 to 100000 or {min: 40, max: 400}"]),
+        ("measure: {rounds: {min: 5, max: 4}}", ["3:19: rounds: min 5 is above max 4; write min <= max"]),
+        ("measure: {rounds: {min: 0, mx: 4}}", ["3:25: rounds min: 0 is not allowed; write a whole number from 1 to 100000", "3:28: rounds: unknown key 'mx'; write min or max (did you mean max?)"]),
+        ("measure: {precision: 1}", ["3:22: precision: 1 is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"]),
+        ("measure: {precision: 0%}", ["3:22: precision: '0%' is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"]),
+        ("measure: {seed: -1}", [f"3:17: seed: -1 is not allowed; write a whole number from 0 to {2**63 - 1}"]),
+        (f"measure: {{seed: {2**63}}}", [f"3:17: seed: {2**63} is not allowed; write a whole number from 0 to {2**63 - 1}"]),
+        ("measure: {cpus: 1}", ["3:17: cpus: 1 is not allowed; write auto or a list ([1, 2])"]),
+        ("measure: {cpus: [1, x]}", ["3:21: cpus: 'x' is not allowed; write a whole number from 0 to 8191"]),
+        ("measure: {cpus: [1, 1]}", ["3:21: cpus: 1 repeats 1; write each value once"]),
+        ("measure: {cpus: []}", ["3:17: cpus: [] has too few values; the least is 1"]),
+        ("measure: {windows: 10ms}", ["3:11: measure: unknown key 'windows'; write window, rounds, precision, seed or cpus (did you mean window?)"]),
+    ],
+)  # fmt: skip
+def test_sections(text: str, expected: list[str]) -> None:
+    assert errors(f"{LISTS}{text}\n") == expected
+
+
+def test_all_errors_in_one_go_by_position() -> None:
+    text = """\
+axes:
+  threads: [1, x]
+  frame_size: [64, 64B]
+  method: [no, sendt]
+name: M
+zip: [[threads, method], [frame_size, burst]]
+exclude: [{threads: 9, frame_size: 70}]
+extra: 1
+measure: {window: 010}
+"""
+    assert errors(text) == [
+        "2:16: threads: 'x' is not allowed; write a whole number from 1 to 64",
+        "3:20: frame_size: '64B' repeats 64; write each value once",
+        "4:12: no may be read as a boolean; write true or false, or quote it for text",
+        f"4:16: method: 'sendt' is unknown; {METHODS} (did you mean sendto?)",
+        "5:7: name: 'M' is not allowed; write at most 64 of a-z, 0-9, _, . and -, "
+        "and a letter or a digit first",
+        "6:39: zip: burst is not in axes; give it values there",
+        "8:1: unknown key 'extra'; write name, description, axes, zip, exclude, include, measure, "
+        "baseline or thresholds",
+        "9:19: 010 has a leading zero, which may mean octal; write 10, or 8 if octal is meant",
+    ]
+
+
+# Files
+
+
+def test_load(tmp_path: Path) -> None:
+    file = tmp_path / "größe.yaml"
+    file.write_bytes(b"\xef\xbb\xbf" + HEAD.encode())
+    loaded = load.load(file, VOCABULARY)
+    assert loaded == replace(parse(HEAD), file=str(file))
+    assert loaded.marks["name",] == Mark(1, 7)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\xff\xfea\0", "is binary (it has NUL bytes); a matrix file is UTF-8 text"),
+        (
+            b"name: m\ndescription: gr\xf6\xdfe",
+            "is not UTF-8 (byte 0xf6 on line 2); a matrix file is UTF-8 text",
+        ),
+        (b"#" * (1 << 20) + b"\n", "is larger than 1 MiB; a matrix file has at most that"),
+    ],
+)
+def test_unreadable_content(tmp_path: Path, content: bytes, expected: str) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_bytes(content)
+    with pytest.raises(UsageError) as refused:
+        load.load(file, VOCABULARY)
+    assert str(refused.value) == f"{file}: {expected}"
+
+
+def test_unreadable_paths(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    expected = {
+        tmp_path: "is a directory; name a matrix file",
+        tmp_path / "none": "does not exist; name a matrix file",
+        loop: "cannot be read (Too many levels of symbolic links); name a readable file",
+        Path("a\0b"): "cannot be read (embedded null byte); name a readable file",
+    }
+    for path, message in expected.items():
+        with pytest.raises(UsageError) as refused:
+            load.load(path, VOCABULARY)
+        assert str(refused.value) == f"{path}: {message}"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read any file")
+def test_forbidden_file(tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(HEAD)
+    file.chmod(0)
+    with pytest.raises(UsageError, match=rf"cannot be read \({os.strerror(errno.EACCES)}\)"):
+        load.load(file, VOCABULARY)
+
+
+# Whatever is thrown at it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "# comment\n" * 100_000,
+        HEAD + "description: " + "x" * 1_000_000,
+        HEAD + "include:\n" + "- {method: tx_ring, burst: 1}\n" * 30_000,
+        "axes: {burst: [" + "0, " * 300_000 + "]}",
+        "axes: {burst: [" + "no, " * 250_000 + "]}",
+        "name: a\n" * 130_000,
+        "[" * 1_000_000,
+        "? " + "[a, " * 250_000,
+    ],
+    ids=lambda text: repr(text[:40]),
+)
+def test_a_mebibyte_takes_no_more_than_five_calls_a_byte(text: str) -> None:
+    events = 0
+
+    def count(*_: object) -> None:
+        nonlocal events
+        events += 1
+
+    sys.setprofile(count)
+    try:
+        with suppress(UsageError):
+            parse(text)
+    finally:
+        sys.setprofile(None)
+    assert events <= 2 * 5 * len(text)  # a call and its return
+
+
+def check(text: str) -> None:
+    """A matrix, or an error of lines that each have a place, a fault and what is allowed."""
+    try:
+        parse(text)
+    except UsageError as error:
+        for line in str(error).split("\n"):
+            assert re.fullmatch(r"m\.yaml:[1-9]\d*:[1-9]\d*: .+; .+", line)
+
+
+@given(st.text())
+@settings(max_examples=100, deadline=None)
+def test_any_text(text: str) -> None:
+    check(text)
+
+
+scraps = st.sampled_from(
+    [*"-?:,[]{}#&*!|>'\"%@` \n", "  ", "- ", ": ", "---\n", "<<", "a", "on", "017", "1e6"]
+    + [f"{word}: " for word in ("name", "axes", "zip", "exclude", "measure", "kind", *AXES)]
+)
+
+
+@given(st.lists(scraps).map("".join))
+@settings(max_examples=200, deadline=None)
+def test_any_scraps_of_a_matrix(text: str) -> None:
+    check(text)
+    check(EXAMPLE[:300] + text)
+
+
+names = st.sampled_from(
+    [*AXES, "name", "axes", "zip", "exclude", "include", "measure", "baseline", "kind", "lo", "bond",
+     "mode", "tbf", "rate", "bytes", "version", "rounds", "min", "cpus", "window"]
+)  # fmt: skip
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | names | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=20,
+)
+EXAMPLE_DATA = yaml.safe_load(EXAMPLE)
+
+
+@given(st.dictionaries(names, values))
+@settings(max_examples=200, deadline=None)
+def test_any_data(data: dict[str, object]) -> None:
+    check(yaml.safe_dump(data))
+    check(yaml.safe_dump(EXAMPLE_DATA | data))
+
+
+@given(st.sampled_from(["axes", "measure", "baseline"]), names, values)
+@settings(max_examples=200, deadline=None)
+def test_any_value_in_a_section(section: str, key: str, value: object) -> None:
+    check(yaml.safe_dump(EXAMPLE_DATA | {section: EXAMPLE_DATA[section] | {key: value}}))
+    check(yaml.safe_dump(EXAMPLE_DATA | {"exclude": [{key: value}], "include": [{key: value}]}))
+
+
+# The schema
+
+
+def test_schema_describes_what_users_write() -> None:
+    schema = load.json_schema(VOCABULARY)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["required"] == ["name", "axes"]
+    assert schema["additionalProperties"] is False
+    definitions = schema["$defs"]
+    axes = definitions["Axes"]
+    assert list(axes["properties"]) == list(AXES)
+    assert axes["minProperties"] == 1
+    assert axes["properties"]["threads"]["anyOf"] == [
+        {"type": "integer", "minimum": 1, "maximum": 64},
+        {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 1, "maximum": 64},
+            "minItems": 1,
+        },
+    ]
+    assert axes["properties"]["qdisc"]["anyOf"][:4] == [
+        {"type": "string", "enum": ["noqueue", "pfifo"]},  # tbf needs its options
+        {"$ref": "#/$defs/noqueue"},
+        {"$ref": "#/$defs/pfifo"},
+        {"$ref": "#/$defs/tbf"},
+    ]
+    assert definitions["tbf"]["required"] == ["rate", "burst", "limit", "kind"]
+    assert definitions["tbf_rule"]["required"] == ["kind"]
+    assert definitions["Row"]["properties"]["method"]["enum"] == list(VOCABULARY.methods)
+    measure = definitions["_Measure"]["properties"]
+    assert {key: option["default"] for key, option in measure.items()} == {
+        "window": "10ms",
+        "rounds": {"min": 40, "max": 400},
+        "precision": "1%",
+        "seed": 1,
+        "cpus": "auto",
+    }

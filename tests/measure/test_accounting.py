@@ -1,0 +1,303 @@
+"""What readings of counters mean, without taking any."""
+
+from __future__ import annotations
+
+import functools
+import struct
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from bench.base.errors import BenchError
+from bench.measure.accounting import (
+    Accounting,
+    Counters,
+    Delta,
+    LinkStats,
+    QdiscStats,
+    Softirqs,
+    account,
+    delivered,
+    delivered_bytes,
+    delta,
+)
+from bench.measure.counters import (
+    CounterReader,
+    CpuReader,
+    parse_link,
+    parse_qdisc,
+    parse_softirqs,
+    parse_softnet,
+    settle,
+)
+from bench.topology import Delivery
+
+NOTHING = LinkStats(0, 0, 0, 0, 0)
+VETH, LO = Delivery(), Delivery(header_left_out=14, hidden_backlog=True)
+DEVICE = Delivery(direction="tx", is_real=True, late_s=2.0)
+
+
+def change(arrived: int = 0, size: int = 64, **other: Any) -> Delta:
+    """A slice in which frames arrived at a veth's peer, and whatever else is given."""
+    values: dict[str, Any] = {
+        "tx": NOTHING._replace(tx_dropped=other.pop("device_drops", 0)),
+        "sinks": (NOTHING._replace(rx_packets=arrived, rx_bytes=arrived * size),),
+        "qdisc": QdiscStats(0, 0, other.pop("qdisc_drops", 0)),
+        "softnet_drops": 0,
+        "softirqs": Softirqs(0, 0),
+        "queued_before": 0,
+        "queued_after": 0,
+    }
+    return Delta(**(values | other))
+
+
+def judged(slice_: Delta, delivery: Delivery = VETH, **sender: int) -> Accounting:
+    values = {"frame_size": 64, "completed": 1000} | sender
+    return account(slice_, delivery, **values)
+
+
+def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
+    before = Counters(
+        tx=LinkStats(*range(5)),
+        sinks=(NOTHING._replace(rx_bytes=2**64 - 10),),
+        qdisc=QdiscStats(2**33, 2**32 - 1, 2**32 - 5),
+        queued=3,
+        softnet_drops=2**32 - 1,
+        softirqs=Softirqs(7, 2**32 - 2),
+    )
+    after = Counters(
+        tx=LinkStats(*range(100, 105)),
+        sinks=(NOTHING._replace(rx_bytes=54),),
+        qdisc=QdiscStats(2**34, 1, 0),
+        queued=1,
+        softnet_drops=1,
+        softirqs=Softirqs(7, 0),
+    )
+    assert delta(before, after) == Delta(
+        tx=LinkStats(*[100] * 5),
+        sinks=(NOTHING._replace(rx_bytes=64),),
+        qdisc=QdiscStats(2**33, 2, 5),
+        softnet_drops=2,
+        softirqs=Softirqs(0, 2),
+        queued_before=3,
+        queued_after=1,
+    )
+
+
+def test_delivery_is_read_where_the_kind_says() -> None:
+    slice_ = change(sinks=(LinkStats(10, 20, 500, 2000, 0),))
+    assert delivered(slice_, LO) == 10
+    assert delivered_bytes(slice_, LO) == 500 + 10 * 14
+    assert delivered(slice_, Delivery(direction="tx")) == 20
+    assert delivered_bytes(slice_, Delivery(direction="tx")) == 2000
+
+
+def test_what_adds_up_has_no_problem() -> None:
+    assert judged(change(1000)) == Accounting(1000, 0, 0, 0, 0, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("slice_", "sender", "lost", "problem"),
+    [
+        # Refused frames are among the drops, and not missing.
+        (change(1000, qdisc_drops=50), {"refused": 50}, 0, ""),
+        (change(1000, device_drops=50), {"refused": 50}, 0, ""),
+        # A driver that is busy refuses without counting a drop.
+        (change(1000), {"refused": 50}, 0, ""),
+        # A call that sent fewer frames than it was given does not say that one was dropped.
+        (change(1000, qdisc_drops=50), {}, 0, ""),
+        (change(990, qdisc_drops=10), {}, 10, ""),
+        (change(990, device_drops=4, qdisc_drops=6), {}, 10, ""),
+        (change(990, qdisc_drops=60), {"refused": 50}, 10, ""),
+        (change(990), {}, 0, "delivered 990 of 1000 completed, 10 unexplained"),
+        (change(990, qdisc_drops=7), {}, 7, "delivered 990 of 1000 completed, 3 unexplained"),
+        (
+            change(990, qdisc_drops=50),
+            {"refused": 50},
+            0,
+            "delivered 990 of 1000 completed, 10 unexplained",
+        ),
+        (change(0), {}, 0, "delivered 0 of 1000 completed, 1000 unexplained"),
+        (change(1001), {}, 0, "1 foreign frame"),
+        (change(1005), {}, 0, "5 foreign frames"),
+        (change(1000, size=60), {}, 0, "wrong length: 60 bytes per frame, 64 meant"),
+        (change(990, queued_after=10), {}, 0, "10 frames still in the qdisc"),
+        (change(1000, queued_before=1), {}, 0, "1 frame in the qdisc before the slice"),
+        (
+            change(985, size=60, queued_after=10),
+            {},
+            0,
+            "10 frames still in the qdisc; delivered 985 of 1000 completed, 5 unexplained; "
+            "wrong length: 60 bytes per frame, 64 meant",
+        ),
+    ],
+)
+def test_what_is_missing_is_explained_or_a_problem(
+    slice_: Delta, sender: dict[str, int], lost: int, problem: str
+) -> None:
+    accounting = judged(slice_, VETH, **sender)
+    assert accounting.problem == problem
+    assert accounting.lost == lost
+
+
+def test_a_softnet_drop_explains_a_frame_only_where_no_device_counts_it() -> None:
+    on_lo = judged(change(990, size=50, softnet_drops=10), LO)
+    assert (on_lo.lost, on_lo.problem) == (10, "")
+    on_veth = judged(change(990, softnet_drops=10))
+    assert on_veth.problem == "delivered 990 of 1000 completed, 10 unexplained"
+
+
+def drops(accounting: Accounting) -> tuple[int, int, int]:
+    return accounting.qdisc_drops, accounting.device_drops, accounting.softnet_drops
+
+
+def test_a_frame_that_a_full_backlog_dropped_is_counted_once() -> None:
+    """Device and backlog both count it on veth; softnet's counter has the drops of others, too."""
+    assert drops(judged(change(990, device_drops=10, softnet_drops=10))) == (0, 10, 0)
+    assert drops(judged(change(1000, softnet_drops=10))) == (0, 0, 0)
+    assert drops(judged(change(990, size=50, softnet_drops=10), LO)) == (0, 0, 10)
+    assert drops(judged(change(990, size=50, softnet_drops=500), LO)) == (0, 0, 10)
+    assert drops(judged(change(1000, size=50, softnet_drops=500), LO)) == (0, 0, 0)
+
+
+def test_one_wrong_length_among_many_frames_is_found() -> None:
+    slice_ = change(1000, sinks=(NOTHING._replace(rx_packets=1000, rx_bytes=64_001),))
+    assert judged(slice_).problem == "wrong length: 64.001 bytes per frame, 64 meant"
+
+
+# A real device
+
+
+def sent(frames: int, size: int) -> Delta:
+    """A slice in which a device counted so many frames of so many bytes as sent."""
+    return change(sinks=(NOTHING._replace(tx_packets=frames, tx_bytes=frames * size),))
+
+
+@pytest.mark.parametrize(
+    ("frame_size", "counted", "problem"),
+    [
+        (64, 64, ""),
+        (64, 68, ""),  # with the FCS
+        (14, 14, ""),
+        (14, 60, ""),  # padded by the driver
+        (14, 64, ""),  # and with the FCS
+        (64, 60, "wrong length: 60 bytes per frame, 64 meant"),
+        (64, 65, "wrong length: 65 bytes per frame, 64 meant"),
+        (14, 18, "wrong length: 18 bytes per frame, 14 meant"),
+    ],
+)
+def test_a_device_may_count_what_the_wire_has_of_a_frame(
+    frame_size: int, counted: int, problem: str
+) -> None:
+    slice_ = sent(1000, counted)
+    assert judged(slice_, DEVICE, frame_size=frame_size).problem == problem
+
+
+def test_a_few_frames_of_others_explain_themselves_on_a_device_alone() -> None:
+    few = judged(sent(1010, 100), DEVICE)
+    assert (few.problem, few.foreign, few.delivered) == ("", 10, 1010)
+    assert judged(sent(1011, 100), DEVICE).problem == "11 foreign frames"
+    assert judged(change(1001)).problem == "1 foreign frame"
+
+
+class LateReader:
+    """A device whose counters show what it sent at a later reading only."""
+
+    def __init__(self, *tx_packets: int) -> None:
+        self.to_come = list(tx_packets)
+
+    def read(self) -> Counters:
+        frames = self.to_come.pop(0) if len(self.to_come) > 1 else self.to_come[0]
+        counted = NOTHING._replace(tx_packets=frames, tx_bytes=64 * frames)
+        return Counters(counted, (counted,), QdiscStats(0, 0, 0), 0, 0, Softirqs(0, 0))
+
+
+def settled(reader: LateReader, delivery: Delivery = DEVICE) -> Accounting:
+    before = reader.read()
+    judge = functools.partial(account, delivery=delivery, frame_size=64, completed=100)
+    return settle(cast(CounterReader, reader), before, judge, delivery.late_s)[0]
+
+
+def test_a_counter_that_rises_late_is_waited_for() -> None:
+    assert settled(LateReader(0, 0, 50, 90, 100)).problem == ""
+
+
+def test_nobody_waits_for_frames_of_others_to_become_fewer() -> None:
+    reader = LateReader(0, 150, 100)
+    assert settled(reader).problem == "50 foreign frames"
+    assert reader.to_come == [100]
+
+
+def test_what_stays_missing_is_a_problem_at_last() -> None:
+    soon = replace(DEVICE, late_s=0.01)
+    assert settled(LateReader(0, 90), soon).problem.startswith("delivered 90 of 100 completed")
+
+
+# What the kernel answers
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    return (struct.pack("=HH", 4 + len(payload), kind) + payload).ljust(
+        4 + (len(payload) + 3) // 4 * 4, b"\0"
+    )
+
+
+HEADER = bytes(16)
+
+
+def test_link_counters_are_found_behind_padding() -> None:
+    stats = struct.pack("=25Q", *range(25))
+    padding = attribute(0, b"")
+    message = HEADER + bytes(12) + padding + attribute(1, stats)
+    assert parse_link(message) == LinkStats(0, 1, 2, 3, 7)
+
+
+def test_qdisc_counters_are_found_among_other_attributes() -> None:
+    basic = attribute(1, struct.pack("=QI4x", 2**40, 7))
+    queue = attribute(3, struct.pack("=5I", 1, 2, 3, 4, 5))
+    nested = 7 | 0x8000
+    message = (
+        HEADER
+        + bytes(20)
+        + attribute(1, b"tbf\0")
+        + attribute(2, b"abcde")
+        + attribute(nested, basic + queue)
+        + attribute(3, bytes(40))
+    )
+    assert parse_qdisc(message) == (QdiscStats(2**40, 7, 3), 1)
+
+
+@pytest.mark.parametrize("parse", [parse_link, parse_qdisc])
+def test_an_answer_without_counters_is_an_error(parse: Any) -> None:
+    with pytest.raises(BenchError, match="no attribute"):
+        parse(HEADER + bytes(20) + attribute(40, b"x"))
+
+
+def test_softnet_drops_are_summed_over_cpus() -> None:
+    text = (
+        b"0000000a 00000001 00000002 00000000 00000000\n"
+        b"00000010 0000001f 0000000f 00000000 00000000\n"
+    )
+    assert parse_softnet(text) == 32
+
+
+def test_softirqs_are_summed_over_cpus() -> None:
+    text = (
+        b"                    CPU0       CPU1       \n"
+        b"          HI:          9          9\n"
+        b"      NET_TX:          4          1\n"
+        b"      NET_RX:       1036       1308\n"
+        b"       BLOCK:          0      32460\n"
+    )
+    assert parse_softirqs(text) == Softirqs(5, 2344)
+
+
+def test_what_this_machines_cpus_did_is_read_again_and_again() -> None:
+    with CpuReader() as reader:
+        first = reader.read([0])
+        both = reader.read([0, 0])
+        last = reader.read([0])
+    assert first.total_ns < last.total_ns < both.total_ns, "the time of two CPUs is twice as long"
+    assert 0 < first.interrupts <= last.interrupts
+    assert first.softirq_ns <= last.softirq_ns

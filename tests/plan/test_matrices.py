@@ -1,0 +1,58 @@
+"""The matrices that come with bench: they can be planned on every kernel, and their cells keep
+their ids, without which no history of a nightly job would go on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.cli.options import vocabulary
+from bench.matrix import load
+from bench.plan import plan
+from bench.plan.plan import Plan
+from tests.running import ROOT
+
+MATRICES = sorted((ROOT / "matrices").glob("*.yaml"))
+PAGES = (4096, 16384, 65536)
+IDS = {
+    "bond_scaling": (12, "c4ae9f3db19a2993"),
+    "full_queue": (24, "256a2f368d03b391"),
+    "mmap_vs_sendto": (116, "b193fa3cbcb10e82"),
+    "nightly": (24, "d12f4d12e7709dee"),
+    "scaling": (126, "b48a774215cb9605"),
+    "smoke": (6, "8e0a24334083ff78"),
+}
+"""How many cells, and the SHA-256 of their ids in order, since before a ring could have slots."""
+
+
+def planned(path: Path, page_size: int) -> Plan:
+    words = replace(vocabulary(), page_size=page_size)
+    return plan.make_plan(load.load(path, words), words)
+
+
+@pytest.mark.parametrize("path", MATRICES, ids=lambda path: path.stem)
+def test_ids_on_pages_of_4_kib_stay_what_they_are(path: Path) -> None:
+    ids = [cell.id for cell in planned(path, 4096).cells]
+    digest = hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
+    assert (len(ids), digest) == IDS[path.stem]
+
+
+@pytest.mark.parametrize("page_size", PAGES)
+@pytest.mark.parametrize("path", MATRICES, ids=lambda path: path.stem)
+def test_every_ring_has_the_same_bytes_and_slots_in_whole_pages(path: Path, page_size: int) -> None:
+    here, there = planned(path, 4096), planned(path, page_size)
+    assert len(here.cells) == len(there.cells)
+    for cell, other in zip(here.cells, there.cells, strict=True):
+        ring, its = cell.values["ring"], other.values["ring"]
+        assert {**cell.values, "ring": None} == {**other.values, "ring": None}
+        if isinstance(ring, dict) and isinstance(its, dict):
+            assert its["block_size"] % page_size == 0
+            assert its["block_size"] * its["block_nr"] == ring["block_size"] * ring["block_nr"]
+            assert (its["version"], its["frame_size"]) == (ring["version"], ring["frame_size"])
+            assert (cell.id == other.id) == (page_size == 4096)
+        else:
+            assert ring is its is None
+            assert cell.id == other.id

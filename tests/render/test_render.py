@@ -1,0 +1,686 @@
+# ruff: noqa: E501 (tables are compared as literal text)
+"""What the tables look like, in each format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.model.axes import AXES, Value
+from bench.model.cells import Cell
+from bench.model.results import CellResult, Estimate, Report
+from bench.render import FORMATS, axes
+from bench.render.table import _FASTEST, tabulated
+
+LO: dict[str, Any] = {"kind": "lo"}
+VETH: dict[str, Any] = {"kind": "veth", "queues": 4, "gro": False}
+RING: dict[str, Any] = {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048}
+LOST = "the interface counted fewer frames than completed"
+IMPRECISE = "imprecise: the interval is wider than 1 % after 400 rounds"
+FACTS = (
+    ("kernel", "6.18.2-amd64 SMP PREEMPT_DYNAMIC"),
+    ("CPU", "AMD EPYC 7B13, 2 cores"),
+    ("cores used", "1"),
+    (
+        "mitigations",
+        "spectre_v1: usercopy/swapgs barriers and __user pointer sanitization; "
+        "spectre_v2: Retpolines; STIBP disabled; RSB filling",
+    ),
+    ("virtualisation", "kvm"),
+    ("date", "2026-11-22 17:15 UTC"),
+    ("core", "3f9c0a1b2d"),
+)
+
+
+def cell(**values: Value | None) -> Cell:
+    every: dict[str, Value | None] = dict.fromkeys(AXES)
+    every.update(values)
+    return Cell(f"id-of-{every['method']}", every)
+
+
+def cells_of(method: str, **values: Value | None) -> Cell:
+    """A cell with what the method reads, and one value for the rest."""
+    knobs: dict[str, Value | None] = {
+        "replica": 1,
+        "threads": 1,
+        "fill": "copy",
+        "sndbuf": "default",
+    }
+    if method != "sendto":
+        knobs["burst"] = 64
+    if method == "tx_ring":
+        knobs["ring"] = RING
+    return cell(**{"method": method, "frame_size": 1514, **knobs, **values})
+
+
+def estimate(value: float, half: float | None = None, n: int = 40) -> Estimate:
+    """An estimate with a relative half-width; without one it has no interval."""
+    if half is None:
+        return Estimate(value, None, None, n)
+    return Estimate(value, value * (1 - half), value * (1 + half), n)
+
+
+def measured(
+    of: Cell, pps: float, *, ratio: float | None = None, half: float | None = 0.004, **more: Any
+) -> CellResult:
+    """A cell that ran; its sender used all of one CPU."""
+    n = 40 if half is not None else 4
+    figures: dict[str, Any] = {
+        "rounds": n,
+        "pps": estimate(pps, half, n),
+        "gbps": estimate(pps * of.frame_size * 8 / 1e9, half, n),
+        "ns_per_frame": estimate(1e9 / pps, half, n),
+        "ratio": None if ratio is None else estimate(ratio, half, n),
+        "ratio_ns": None if ratio is None else estimate(1 / ratio, half, n),
+        "frames_per_call": float(of.values["burst"] or 1),  # type: ignore[arg-type]
+        "share": 0.994,
+        "completed": 400_000,
+    }
+    return CellResult(of, **{"is_baseline": ratio is None, **figures, **more})
+
+
+def report(rows: Sequence[CellResult], **more: Any) -> Report:
+    values: dict[str, Any] = {
+        "name": "mmap_vs_sendto",
+        "description": "Is a PACKET_MMAP TX ring faster than sendto()?",
+        "run": "20261122-171503-5f1c",
+        "facts": FACTS,
+        "baseline": {"method": "sendto"},
+    }
+    return Report(rows=tuple(rows), **{**values, **more})
+
+
+def two_interfaces() -> Report:
+    """lo and veth, three methods; one cell failed, one is invalid, two have their doubts."""
+    veth: Mapping[str, Any] = {"interface": VETH, "qdisc": {"kind": "noqueue"}}
+    return report(
+        [
+            measured(cells_of("sendto", interface=LO), 720e3),
+            measured(cells_of("sendmmsg", interface=LO), 840e3, ratio=1.1667),
+            measured(cells_of("tx_ring", interface=LO), 1.2e6, ratio=1.6667, is_fastest=True),
+            measured(cells_of("sendto", **veth), 432e3, notes=(IMPRECISE,)),
+            measured(
+                cells_of("sendmmsg", **veth),
+                441e3,
+                ratio=1.0208,
+                is_fastest=True,
+                invalid=3,
+                invalid_reason=LOST,
+                drops=12_345,
+                notes=(IMPRECISE,),
+            ),
+            CellResult(cells_of("tx_ring", **veth), rounds=40, invalid=40, invalid_reason=LOST),
+            CellResult(
+                cells_of("tx_ring", **veth, burst=1),
+                failure="setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr",
+            ),
+        ],
+        notes=("calibration drifted by 1.2 % over the run",),
+    )
+
+
+def many_axes() -> Report:
+    """Seven varying axes, every column, notes in many rows."""
+    rows = []
+    for interface, method, size, fill, dontwait, bypass in product(
+        (LO, VETH, {**VETH, "queues": 2}),
+        ("sendto", "sendmmsg", "tx_ring"),
+        (64, 65535),
+        ("copy", "prefilled"),
+        (False, True),
+        (False, True),
+    ):
+        of = cells_of(
+            method,
+            interface=interface,
+            frame_size=size,
+            fill=fill,
+            msg_dontwait=dontwait,
+            qdisc_bypass=bypass,
+            burst=None if method == "sendto" else 1024 if bypass else 64,
+        )
+        rows.append(
+            measured(
+                of,
+                12.3456e6 if size == 64 else 0.2e6,
+                ratio=None if method == "sendto" else 1.1,
+                drops=123_456,
+                eagain=1,
+                enobufs=7,
+                notes=(IMPRECISE, "starved: the sender got 91 % of its CPU") if bypass else (),
+            )
+        )
+    return report(rows)
+
+
+def terminal(of: Report, width: int = 120, colour: bool = False) -> str:
+    return FORMATS["terminal"](of, width, colour)
+
+
+def small() -> Report:
+    """Two cells of a short run: too few rounds for intervals."""
+    interface: dict[str, Value | None] = {"interface": LO, "frame_size": 64}
+    rows = [
+        measured(cells_of("sendto", **interface), 0.9e6, half=None),
+        measured(cells_of("tx_ring", **interface), 1.1e6, ratio=1.2222, half=None, enobufs=950),
+    ]
+    return report(rows, description="", facts=(("kernel", "6.18.2"),))
+
+
+def test_many_rows_that_failed_alike_are_told_in_a_note() -> None:
+    ran = measured(cells_of("sendto"), 1e6)
+    alike = [
+        CellResult(cells_of("tx_ring", burst=n), failure="8 threads: 2 CPUs here") for n in range(9)
+    ]
+    one = CellResult(cells_of("send"), failure="no such method")
+    text = terminal(report([ran, *alike, one]))
+    assert "9 cells are not shown, failed: 8 threads: 2 CPUs here" in text
+    assert ("tx_ring" in table_of(text), "failed: no such method" in text) == (False, True)
+    few = terminal(report([ran, *alike[1:], one]))
+    assert table_of(few).count("tx_ring") == 8
+    assert table_of(terminal(report(alike))).count("\n") >= 9
+
+
+def table_of(text: str) -> str:
+    """The table without what is above and below it."""
+    title_and_facts = 2
+    blocks = text.split("\n\n")[title_and_facts:]
+    notes = [block for block in blocks if block.startswith("(1) ")]
+    return "\n\n".join(blocks[: blocks.index(notes[0])] if notes else blocks).rstrip("\n")
+
+
+# The terminal
+
+
+def test_terminal_shows_facts_what_is_shared_a_row_per_cell_and_why_cells_are_doubtful() -> None:
+    assert terminal(two_interfaces()) == TWO_INTERFACES
+
+
+TWO_INTERFACES = """\
+mmap_vs_sendto: Is a PACKET_MMAP TX ring faster than sendto()?
+
+  run             20261122-171503-5f1c
+  kernel          6.18.2-amd64 SMP PREEMPT_DYNAMIC
+  CPU             AMD EPYC 7B13, 2 cores
+  cores used      1
+  mitigations     spectre_v1: usercopy/swapgs barriers and __user pointer sanitization; spectre_v2: Retpolines; STIBP
+                  disabled; RSB filling
+  virtualisation  kvm
+  date            2026-11-22 17:15 UTC
+  core            3f9c0a1b2d
+  baseline        method sendto (ratio: pps to the baseline's in the same round)
+  all cells       veth queues=4, qdisc noqueue (veth), frame_size 1514, threads 1, fill copy, ring v2 256x4096/2048
+                  (tx_ring), sndbuf default
+
+                                             ns/                         frames/    CPU
+interface  method    burst   Mpps   Gb/s   frame  ratio  95 % interval      call  share  drops  notes
+---------------------------------------------------------------------------------------------------------------------
+lo         sendto        -  0.720   8.72  1388.9  1.000  baseline            1.0   99 %      0
+lo         sendmmsg     64  0.840  10.17  1190.5  1.167  [1.162, 1.171]     64.0   99 %      0
+lo         tx_ring      64  1.200  14.53   833.3  1.667  [1.660, 1.673]     64.0   99 %      0  fastest (1)
+
+veth       sendto        -  0.432   5.23  2314.8  1.000  baseline            1.0   99 %      0  imprecise (2)
+veth       sendmmsg     64  0.441   5.34  2267.6  1.021  [1.017, 1.025]     64.0   99 %  12.3k  fastest (1), (3), (2)
+veth       tx_ring      64      -      -       -      -  -                     -      -      -  invalid (3)
+veth       tx_ring       1      -      -       -      -  -                     -      -      -  failed (4)
+
+(1) fastest: its pps is above that of each other cell on the same interface and qdisc with this frame size and as many
+    threads, in the same rounds (95 % intervals of the ratios are above 1)
+(2) imprecise: the interval is wider than 1 % after 400 rounds
+(3) invalid: the interface counted fewer frames than completed
+(4) failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
+calibration drifted by 1.2 % over the run
+"""
+
+
+def test_terminal_with_room_has_whole_labels_and_the_codes_of_all_notes() -> None:
+    assert table_of(terminal(two_interfaces(), width=160)) == TWO_INTERFACES_WITH_ROOM
+
+
+TWO_INTERFACES_WITH_ROOM = """\
+interface  method    burst   Mpps   Gb/s  ns/frame  ratio  95 % interval   frames/call  CPU share  drops  notes
+---------------------------------------------------------------------------------------------------------------------------------------------------
+lo         sendto        -  0.720   8.72    1388.9  1.000  baseline                1.0       99 %      0
+lo         sendmmsg     64  0.840  10.17    1190.5  1.167  [1.162, 1.171]         64.0       99 %      0
+lo         tx_ring      64  1.200  14.53     833.3  1.667  [1.660, 1.673]         64.0       99 %      0  fastest (1)
+
+veth       sendto        -  0.432   5.23    2314.8  1.000  baseline                1.0       99 %      0  imprecise (2)
+veth       sendmmsg     64  0.441   5.34    2267.6  1.021  [1.017, 1.025]         64.0       99 %  12.3k  fastest (1), 3 invalid (3), imprecise (2)
+veth       tx_ring      64      -      -         -      -  -                         -          -      -  invalid (3)
+veth       tx_ring       1      -      -         -      -  -                         -          -      -  failed (4)"""
+
+
+def test_terminal_says_so_where_there_is_no_interval() -> None:
+    assert terminal(small()) == SMALL
+
+
+SMALL = """\
+mmap_vs_sendto
+
+  run        20261122-171503-5f1c
+  kernel     6.18.2
+  baseline   method sendto (ratio: pps to the baseline's in the same round)
+  all cells  interface lo, frame_size 64, threads 1, burst 64 (tx_ring), fill copy, ring v2 256x4096/2048 (tx_ring),
+             sndbuf default
+
+method    Mpps  Gb/s  ns/frame  ratio  95 % interval  frames/call  CPU share  ENOBUFS
+-------------------------------------------------------------------------------------
+sendto   0.900  0.46    1111.1  1.000  baseline               1.0       99 %        0
+tx_ring  1.100  0.56     909.1  1.222  none (n = 4)          64.0       99 %      950
+"""
+
+
+def test_without_a_baseline_there_is_no_ratio() -> None:
+    rows = [replace(row, is_baseline=False, ratio=None) for row in small().rows]
+    assert terminal(report(rows, description="", facts=(), baseline=None)) == NO_BASELINE
+
+
+NO_BASELINE = """\
+mmap_vs_sendto
+
+  run        20261122-171503-5f1c
+  all cells  interface lo, frame_size 64, threads 1, burst 64 (tx_ring), fill copy, ring v2 256x4096/2048 (tx_ring),
+             sndbuf default
+
+method    Mpps  Gb/s  ns/frame  frames/call  CPU share  ENOBUFS
+---------------------------------------------------------------
+sendto   0.900  0.46    1111.1          1.0       99 %        0
+tx_ring  1.100  0.56     909.1         64.0       99 %      950
+"""
+
+
+def test_a_cell_that_never_ran_says_so() -> None:
+    text = terminal(report([CellResult(cells_of("sendto", interface=LO))], facts=(), baseline=None))
+    assert table_of(text) == "notes\n-----------\nnot run (1)"
+    assert "\n(1) not run: the run ended before the first sample of the cell\n" in text
+
+
+def test_a_report_without_cells() -> None:
+    assert terminal(report([], facts=(), baseline=None, description="")) == (
+        "mmap_vs_sendto\n\n  run  20261122-171503-5f1c\n\nno cells\n"
+    )
+
+
+def test_a_wide_table_gives_up_the_least_important_columns() -> None:
+    text = terminal(many_axes())
+    header, *_ = table_of(text).split("\n---")
+    assert header == MANY_AXES_HEADER
+    assert "\nnot shown at this width: CPU share, frames/call, EAGAIN, ENOBUFS, drops\n" in text
+
+
+MANY_AXES_HEADER = """\
+                         frame                    dont  qdisc                      ns/
+interface      method     size  burst  fill       wait  bypass    Mpps    Gb/s   frame  ratio  95 % interval   notes"""
+
+
+@pytest.mark.parametrize("width", [120, 132, 160, 250])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    for each in (small(), two_interfaces(), many_axes()):
+        assert max(map(len, terminal(each, width).splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [0, 20, 80, 120])
+def test_rows_never_wrap_and_never_lose_what_matters(width: int) -> None:
+    of = many_axes()
+    lines = table_of(terminal(of, width)).splitlines()
+    rows = [line for line in lines[3:] if line and not line.startswith("not shown")]
+    assert len(rows) == len(of.rows)
+    assert {"Mpps", "Gb/s", "frame", "ratio", "notes"} <= set(lines[1].split())
+
+
+def test_colour_changes_no_character_of_the_text() -> None:
+    plain, coloured = (terminal(two_interfaces(), colour=colour) for colour in (False, True))
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
+    assert "\x1b" not in plain
+
+
+def test_colour_reddens_rows_without_figures_and_marks_the_fastest() -> None:
+    lines = terminal(two_interfaces(), colour=True).splitlines()
+    red = [line for line in lines if line.startswith("\x1b[31m")]
+    bold = [line for line in lines if line.startswith("\x1b[1m")]
+    assert [line.split()[-2] for line in red] == ["invalid", "failed"]
+    assert [line.split()[1] for line in bold[1:]] == ["tx_ring", "sendmmsg"]  # [0] is the title
+
+
+def test_a_run_without_ratios_shows_the_intervals_of_pps() -> None:
+    rows = [
+        measured(cells_of("sendto"), 1e6, half=0.01, is_baseline=False),
+        measured(cells_of("tx_ring"), 2e6, half=None, is_baseline=False),
+    ]
+    columns = {column.label: column.cells for column in tabulated(report(rows)).columns}
+    assert columns["95 % interval"] == ("[0.990, 1.010]", "none (n = 4)")
+    without = {column.label for column in tabulated(report(rows[1:])).columns}
+    assert "95 % interval" not in without
+
+
+# Axes
+
+
+def shown(axis: str, *values: Value | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """How a column shows values of an axis, and what is left for the heading."""
+    rows = [CellResult(cell(**{axis: value})) for value in values]
+    return axes.column(rows, axis), axes.shared(rows)
+
+
+def test_the_heading_leaves_out_what_is_at_its_default_and_keeps_what_only_others_know() -> None:
+    plain = {"kind": "veth", "queues": 1, "filters": 0}
+    assert shown("interface", LO, plain) == (("lo", "veth"), ())
+    assert shown("interface", plain)[1] == ("interface veth",)
+    later = {**plain, "of_a_later_version": 0}
+    assert shown("interface", LO, later) == (("lo", "veth"), ("veth of_a_later_version=0",))
+    assert shown("interface", plain, {**plain, "queues": 2})[0] == (
+        "veth queues=1",
+        "veth queues=2",
+    )
+
+
+def test_only_options_that_differ_are_shown() -> None:
+    assert shown("interface", LO, VETH, {**VETH, "queues": 2}) == (
+        ("lo", "veth queues=4", "veth queues=2"),
+        (),
+    )
+    assert shown("interface", LO, VETH) == (("lo", "veth"), ("veth queues=4",))
+    assert shown("interface", VETH, {**VETH, "gro": True}) == (
+        ("veth", "veth gro"),
+        ("veth queues=4",),
+    )
+
+
+def test_rings() -> None:
+    v3 = {**RING, "version": 3}
+    assert shown("ring", RING, v3) == (("v2", "v3"), ("ring 256x4096/2048",))
+    assert shown("ring", RING, {**RING, "block_nr": 64}) == (
+        ("256x4096/2048", "64x4096/2048"),
+        ("ring v2",),
+    )
+    assert shown("ring", {**v3, "block_nr": 64}, RING)[0] == ("v3 64x4096/2048", "v2 256x4096/2048")
+
+
+def test_bytes_are_shown_in_the_largest_exact_unit() -> None:
+    big = {"bytes": 8 << 20, "force": True}
+    assert shown(
+        "sndbuf", "default", big, {"bytes": 65536, "force": True}, {**big, "bytes": 1000}
+    ) == (
+        ("default", "8MiB", "64KiB", "1000"),
+        ("sndbuf force",),
+    )
+    assert shown("sndbuf", big, {**big, "force": False})[0] == ("8MiB force", "8MiB")
+
+
+def test_options_with_a_unit_are_written_as_in_a_matrix() -> None:
+    tbf = {"kind": "tbf", "rate": 10**9, "burst": 32768, "limit": 1 << 20}
+    pfifo = {"kind": "pfifo", "limit": 1024}
+    assert shown("qdisc", tbf, pfifo, {"kind": "noqueue"}) == (
+        ("tbf", "pfifo", "noqueue"),
+        ("tbf rate=1gbit burst=32KiB limit=1MiB", "pfifo limit=1024"),
+    )
+    assert shown("qdisc", pfifo, {**pfifo, "limit": 50})[0] == (
+        "pfifo limit=1024",
+        "pfifo limit=50",
+    )
+    assert shown("qdisc", tbf, {**tbf, "rate": 1_500_000, "burst": 1600}) == (
+        ("tbf rate=1gbit burst=32KiB", "tbf rate=1500kbit burst=1600"),
+        ("tbf limit=1MiB",),
+    )
+
+
+def test_an_axis_with_one_value_is_shared_by_the_methods_that_have_it() -> None:
+    rows = [
+        CellResult(cells_of(method, interface=LO)) for method in ("sendto", "sendmmsg", "tx_ring")
+    ]
+    assert axes.varying(rows) == ["method"]
+    assert axes.shared(rows) == (
+        "interface lo",
+        "frame_size 1514",
+        "threads 1",
+        "burst 64 (sendmmsg, tx_ring)",
+        "fill copy",
+        "ring v2 256x4096/2048 (tx_ring)",
+        "sndbuf default",
+    )
+
+
+def test_columns_of_numbers_are_aligned_to_the_right() -> None:
+    rows = [
+        measured(cells_of("sendto", threads=threads, msg_dontwait=threads == 1), 1e6)
+        for threads in (1, 2, 16)
+    ]
+    right = {column.label: column.right for column in tabulated(report(rows)).columns}
+    assert right["threads"]
+    assert not right["msg_dontwait"]
+
+
+# Figures
+
+
+def test_digits_of_a_column_are_alike() -> None:
+    rows = [
+        measured(cells_of("sendto", interface=LO), 0.9e6),
+        measured(cells_of("tx_ring", interface=LO), 0.05e6, ratio=12.3456, drops=999_950),
+    ]
+    cells = {column.label: column.cells for column in tabulated(report(rows)).columns}
+    assert cells["ns/frame"] == ("1111", "20000")
+    assert cells["Mpps"] == ("0.900", "0.050")
+    assert cells["ratio"] == ("1.000", "12.346")
+    assert cells["95 % interval"] == ("baseline", "[12.296, 12.395]")
+    assert cells["drops"] == ("0", "1.0M")
+
+
+# Markdown
+
+
+def test_markdown() -> None:
+    assert FORMATS["markdown"](two_interfaces(), 0, False) == MARKDOWN
+
+
+MARKDOWN = """\
+## mmap_vs_sendto
+
+Is a PACKET_MMAP TX ring faster than sendto()?
+
+- **run:** 20261122-171503-5f1c
+- **kernel:** 6.18.2-amd64 SMP PREEMPT_DYNAMIC
+- **CPU:** AMD EPYC 7B13, 2 cores
+- **cores used:** 1
+- **mitigations:** spectre_v1: usercopy/swapgs barriers and __user pointer sanitization; spectre_v2: Retpolines; STIBP disabled; RSB filling
+- **virtualisation:** kvm
+- **date:** 2026-11-22 17:15 UTC
+- **core:** 3f9c0a1b2d
+- **baseline:** method sendto (ratio: pps to the baseline's in the same round)
+- **all cells:** veth queues=4, qdisc noqueue (veth), frame_size 1514, threads 1, fill copy, ring v2 256x4096/2048 (tx_ring), sndbuf default
+
+| interface   | method   |   burst |   Mpps |   Gb/s |   ns/frame |   ratio | 95 % interval   |   frames/call |   CPU share |   drops | notes                                     |
+|:------------|:---------|--------:|-------:|-------:|-----------:|--------:|:----------------|--------------:|------------:|--------:|:------------------------------------------|
+| lo          | sendto   |       - |  0.720 |   8.72 |     1388.9 |   1.000 | baseline        |           1.0 |        99 % |       0 |                                           |
+| lo          | sendmmsg |      64 |  0.840 |  10.17 |     1190.5 |   1.167 | [1.162, 1.171]  |          64.0 |        99 % |       0 |                                           |
+| lo          | tx_ring  |      64 |  1.200 |  14.53 |      833.3 |   1.667 | [1.660, 1.673]  |          64.0 |        99 % |       0 | fastest (1)                               |
+| veth        | sendto   |       - |  0.432 |   5.23 |     2314.8 |   1.000 | baseline        |           1.0 |        99 % |       0 | imprecise (2)                             |
+| veth        | sendmmsg |      64 |  0.441 |   5.34 |     2267.6 |   1.021 | [1.017, 1.025]  |          64.0 |        99 % |   12.3k | fastest (1), 3 invalid (3), imprecise (2) |
+| veth        | tx_ring  |      64 |      - |      - |          - |       - | -               |             - |           - |       - | invalid (3)                               |
+| veth        | tx_ring  |       1 |      - |      - |          - |       - | -               |             - |           - |       - | failed (4)                                |
+
+1. fastest: its pps is above that of each other cell on the same interface and qdisc with this frame size and as many threads, in the same rounds (95 % intervals of the ratios are above 1)
+2. imprecise: the interval is wider than 1 % after 400 rounds
+3. invalid: the interface counted fewer frames than completed
+4. failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
+
+calibration drifted by 1.2 % over the run
+"""
+
+
+def test_markdown_escapes_what_would_break_the_table() -> None:
+    rows = [
+        measured(cells_of("sendto", interface={"kind": "device", "name": name}), 1e6)
+        for name in ("a|b", "c")
+    ]
+    rows = [replace(rows[0], notes=("odd: x|y <z>",)), rows[1]]
+    text = FORMATS["markdown"](report(rows), 0, False)
+    assert "| device name=a\\|b |" in text
+    assert "\n1. odd: x\\|y \\<z>\n" in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+
+
+# CSV
+
+
+def test_csv() -> None:
+    assert FORMATS["csv"](small(), 0, False) == CSV
+
+
+CSV = """\
+run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,ring_wait,sndbuf,msg_dontwait,qdisc_bypass,packet_loss,mmap_locked,vnet_hdr,flows,replica,failure,is_baseline,is_fastest,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,steal_share,softirq_share,interrupts,involuntary_switches,foreign_frames,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,slave_shares,notes
+20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,,default,,,,,,,1,,true,false,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,,,0,0,0,400000,0,0,0,0,0,0,0,,
+20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,,default,,,,,,,1,,false,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,,,0,0,0,400000,0,0,950,0,0,0,0,,
+"""
+
+
+def test_csv_reads_back() -> None:
+    of = two_interfaces()
+    records = list(csv.DictReader(io.StringIO(FORMATS["csv"](of, 0, False))))
+    assert [record["cell"] for record in records] == [row.cell.id for row in of.rows]
+    for record, row in zip(records, of.rows, strict=True):
+        assert record["failure"] == row.failure
+        assert record["pps"] == ("" if row.pps is None else str(row.pps.value))
+        assert record["ratio_low"] == ("" if row.ratio is None else str(row.ratio.low))
+        assert record["notes"] == "; ".join(row.notes)
+    assert records[4]["drops"] == "12345"
+    assert records[3]["interface"] == "veth queues=4"
+
+
+def test_csv_without_cells_has_its_header() -> None:
+    assert FORMATS["csv"](report([]), 0, False) == CSV.splitlines()[0] + "\n"
+
+
+# JSON
+
+
+def test_json_reads_back() -> None:
+    of = two_interfaces()
+    document = json.loads(FORMATS["json"](of, 0, False))
+    cells = document.pop("cells")
+    assert document == {
+        "format": 1,
+        "name": of.name,
+        "description": of.description,
+        "run": of.run,
+        "facts": dict(FACTS),
+        "baseline": {"method": "sendto"},
+        "notes": ["calibration drifted by 1.2 % over the run"],
+    }
+    assert [each["axes"] for each in cells] == [row.cell.values for row in of.rows]
+    assert [each["failure"] for each in cells] == [row.failure or None for row in of.rows]
+
+
+def test_json_of_a_cell() -> None:
+    text = FORMATS["json"](small(), 0, False)
+    assert text[text.rindex('    {\n      "cell"') :] == JSON_CELL
+
+
+JSON_CELL = """\
+    {
+      "cell": "id-of-tx_ring",
+      "axes": {
+        "interface": {
+          "kind": "lo"
+        },
+        "qdisc": null,
+        "method": "tx_ring",
+        "frame_size": 64,
+        "threads": 1,
+        "affinity": null,
+        "socket": null,
+        "burst": 64,
+        "fill": "copy",
+        "ring": {
+          "version": 2,
+          "block_size": 4096,
+          "block_nr": 256,
+          "frame_size": 2048
+        },
+        "ring_wait": null,
+        "sndbuf": "default",
+        "msg_dontwait": null,
+        "qdisc_bypass": null,
+        "packet_loss": null,
+        "mmap_locked": null,
+        "vnet_hdr": null,
+        "flows": null,
+        "replica": 1
+      },
+      "failure": null,
+      "is_baseline": false,
+      "is_fastest": false,
+      "rounds": 4,
+      "invalid_rounds": 0,
+      "invalid_reason": null,
+      "moved_rounds": 0,
+      "pps": 1100000.0,
+      "pps_low": null,
+      "pps_high": null,
+      "pps_n": 4,
+      "gbps": 0.5632,
+      "gbps_low": null,
+      "gbps_high": null,
+      "gbps_n": 4,
+      "ns_per_frame": 909.0909090909091,
+      "ns_per_frame_low": null,
+      "ns_per_frame_high": null,
+      "ns_per_frame_n": 4,
+      "ratio": 1.2222,
+      "ratio_low": null,
+      "ratio_high": null,
+      "ratio_n": 4,
+      "ratio_ns": 0.8181966944853543,
+      "ratio_ns_low": null,
+      "ratio_ns_high": null,
+      "ratio_ns_n": 4,
+      "frames_per_call": 64.0,
+      "cpu_share": 0.994,
+      "user_share": null,
+      "steal_share": null,
+      "softirq_share": null,
+      "interrupts": 0,
+      "involuntary_switches": 0,
+      "foreign_frames": 0,
+      "completed_frames": 400000,
+      "drops": 0,
+      "eagain": 0,
+      "enobufs": 950,
+      "full_waits": 0,
+      "short_counts": 0,
+      "wmem_high_bytes": 0,
+      "sndbuf_bytes": 0,
+      "slave_shares": null,
+      "notes": []
+    }
+  ],
+  "notes": []
+}
+"""
+
+
+# The table of formats
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_ends_in_one_newline(name: str) -> None:
+    text = FORMATS[name](two_interfaces(), 120, False)
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+
+
+def test_tables_in_the_documentation_explain_fastest_as_tables_do() -> None:
+    root = Path(__file__).parents[2]
+    for path in (root / "README.md", *(root / "docs").glob("*.md")):
+        _, *explained = " ".join(path.read_text().split()).split("fastest: ")
+        assert all(f"fastest: {text}".startswith(_FASTEST) for text in explained), path

@@ -1,0 +1,173 @@
+"""The run file: what is written is read again, and what is cut off or foreign is told."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bench.base.errors import BenchError, UsageError
+from bench.model.axes import AXES
+from bench.model.cells import Cell
+from bench.model.samples import Sample, ThreadSample
+from bench.store import folders, reader
+from bench.store.writer import RunWriter
+
+CELL = Cell("c1", dict.fromkeys(AXES) | {"method": "send", "frame_size": 64, "threads": 2})
+THREADS = (
+    ThreadSample(cpu=1, wall_ns=10, cpu_ns=9, completed=5, calls=5),
+    ThreadSample(cpu=0, wall_ns=10, cpu_ns=8, completed=4, calls=4, eagain=2),
+)
+SAMPLE = Sample(
+    cell="c1", round=0, at_ns=17, wall_ns=10, threads=THREADS, slice_completed=11, delivered=11
+)
+
+
+def write(path: Path, *samples: Sample, end: str = "done") -> Path:
+    with RunWriter(path) as writer:
+        writer.header({"matrix": {"name": "m"}, "baselines": {}}, [CELL])
+        writer.cell("c1", {"sndbuf": 212992})
+        for sample in samples:
+            writer.sample(sample)
+        if end:
+            writer.end(end, wall_s=1.5)
+    return path
+
+
+def error(path: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        reader.read(path)
+    return str(caught.value).replace(str(path), "RUN")
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    run = reader.read(write(tmp_path / "a" / "b" / "run.jsonl", SAMPLE))
+    assert run.cells == (CELL,)
+    assert run.samples == (SAMPLE,)
+    assert run.facts == {"c1": {"sndbuf": 212992}}
+    assert (run.end, run.warnings, run.failures) == ("done", (), {})
+
+
+def test_counters_that_are_zero_take_no_room(tmp_path: Path) -> None:
+    line = write(tmp_path / "r.jsonl", SAMPLE).read_text().splitlines()[2]
+    assert json.loads(line) == {
+        "type": "sample",
+        "cell": "c1",
+        "round": 0,
+        "at_ns": 17,
+        "wall_ns": 10,
+        "threads": [
+            {"cpu": 1, "wall_ns": 10, "cpu_ns": 9, "completed": 5, "calls": 5},
+            {"wall_ns": 10, "cpu_ns": 8, "completed": 4, "calls": 4, "eagain": 2},
+        ],
+        "slice_completed": 11,
+        "delivered": 11,
+    }
+
+
+def test_every_whole_line_before_a_cut_is_read_with_a_warning(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl", SAMPLE, SAMPLE, end="")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    run = reader.read(path)
+    assert len(run.samples) == 1
+    assert run.warnings == (f"{path}:4: the last line is cut off and left out",)
+    assert run.end == ""
+
+
+def test_going_on_with_a_run_cuts_off_the_partial_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl", SAMPLE, SAMPLE, end="")
+    path.write_bytes(path.read_bytes()[:-20])
+    with RunWriter(path, append=True) as writer:
+        writer.resume("now")
+        writer.sample(SAMPLE)
+        writer.end("done")
+    run = reader.read(path)
+    assert (len(run.samples), run.end, run.warnings) == (2, "done", ())
+
+
+def test_fields_that_a_later_version_adds_are_ignored(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl", end="")
+    line = {"type": "sample", "cell": "c1", "round": 1, "at_ns": 1, "wall_ns": 2, "new": 3,
+            "threads": [{"cpu": 0, "wall_ns": 2, "cpu_ns": 2, "newer": 1}]}  # fmt: skip
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n" + '{"type":"unheard of"}\n')
+    assert reader.read(path).samples[0].round == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "RUN:1: not a run file: it must begin with the line of type run"),
+        (b"[1]\n", "RUN:1: not a line of a run file"),
+        (b"{]\n", "RUN:1: not a line of a run file"),
+        (b'{"type":"sample"}\n', "RUN:1: not a run file: it must begin with the line of type run"),
+        (
+            b'{"type":"run","format":1}\n',
+            "RUN:1: not a line of type run: matrix is missing",
+        ),
+        (
+            b'{"type":"run","format":2}\n',
+            "RUN:1: format 2 is newer than this bench reads (up to 1); update bench",
+        ),
+        (b"\xff\xfe", "RUN: not a run file: not UTF-8 text"),
+        (
+            b'{"type":"run","format":1,"cells":[],"baselines":{},"matrix":{"name":"m"}}\n'
+            b'{"type":"cell","cell":"c1"}\n',
+            "RUN:2: not a line of type cell: facts is missing",
+        ),
+    ],
+)
+def test_what_is_no_run_file_is_told_with_its_line(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(content)
+    assert error(path) == message
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert error(tmp_path / "none") == f"RUN: {os.strerror(errno.ENOENT)}; name a run file (.jsonl)"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BenchError) as caught:
+        RunWriter(tmp_path / "file" / "r.jsonl")
+    assert str(caught.value) == (
+        f"cannot write results to {tmp_path}/file/r.jsonl: {os.strerror(errno.EEXIST)}; "
+        "choose another folder with --results"
+    )
+
+
+def test_a_full_disk_is_an_error_and_keeps_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    writer = RunWriter(path)
+    writer.header({"matrix": {"name": "m"}, "baselines": {}}, [CELL])
+    writer._file.close()
+    writer._file = open("/dev/full", "w")  # noqa: SIM115
+    with pytest.raises(BenchError, match=os.strerror(errno.ENOSPC)):
+        writer.sample(SAMPLE)
+    assert reader.read(path).cells == (CELL,)
+
+
+def test_names_of_folders_and_runs() -> None:
+    folder = folders.results_folder(Path("results"), "my host/é", "m")
+    assert folder == Path("results/my-host/m")
+    path = folders.new_run_path(folder, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert path.name.startswith("20260102T030405Z-")
+    assert path.suffix == ".jsonl"
+    assert path != folders.new_run_path(folder, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+def test_the_latest_unfinished_run_is_found(tmp_path: Path) -> None:
+    write(tmp_path / "20260101T000000Z-a.jsonl", end="interrupted")
+    write(tmp_path / "20260102T000000Z-a.jsonl", end="")
+    write(tmp_path / "20260103T000000Z-a.jsonl")
+    assert reader.latest_unfinished(tmp_path).name == "20260102T000000Z-a.jsonl"
+    with pytest.raises(UsageError, match="no unfinished run in"):
+        reader.latest_unfinished(tmp_path / "empty")

@@ -1,0 +1,192 @@
+"""What the tables of interfaces and qdiscs promise, without making any."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bench.base.errors import BenchError, UsageError
+from bench.matrix.schema import documented
+from bench.topology import Delivery, Port, Topology, peer
+from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, up
+from bench.topology.qdisc import QDISCS
+
+TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
+
+
+def test_the_tables_list_what_there_is() -> None:
+    assert list(INTERFACES) == list(KINDS) == ["lo", "veth", "ifb", "bond", "device"]
+    assert list(QDISC_KINDS) == list(QDISCS) == ["noqueue", "pfifo", "bfifo", "tbf", "htb"]
+
+
+@pytest.mark.parametrize("table", [INTERFACES, QDISC_KINDS])
+def test_every_row_is_named_like_its_key_and_explained(table: Any) -> None:
+    for name, info in table.items():
+        assert info.name == name
+        assert info.help
+        assert all(field.description for field in documented(info.options).model_fields.values())
+
+
+def test_lo_alone_takes_no_qdisc() -> None:
+    assert [name for name, info in INTERFACES.items() if not info.takes_qdisc] == ["lo"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "canonical"),
+    [
+        ("noqueue", {}, {}),
+        ("pfifo", {}, {"limit": 1000}),
+        ("bfifo", {"limit": "64KiB"}, {"limit": 65536}),
+        ("bfifo", {}, {"limit": 1_514_000}),
+        (
+            "tbf",
+            {"rate": "10mbit", "burst": "2KiB", "limit": 9000},
+            {"rate": 10_000_000, "burst": 2048, "limit": 9000},
+        ),
+        ("htb", {"rate": "1gbit"}, {"rate": 10**9, "burst": 1600, "limit": 1000}),
+    ],
+)
+def test_options_are_spelled_out(
+    kind: str, given: dict[str, Any], canonical: dict[str, int]
+) -> None:
+    assert QDISC_KINDS[kind].options(**given).model_dump() == canonical
+
+
+@pytest.mark.parametrize("table", [INTERFACES, QDISC_KINDS])
+def test_no_row_takes_an_unknown_option(table: Any) -> None:
+    for info in table.values():
+        with pytest.raises(ValidationError):
+            info.options(nonsense=1)
+
+
+@pytest.mark.parametrize(
+    ("interface", "qdisc", "message"),
+    [
+        ("wlan", "noqueue", "interface 'wlan' is unknown; known are lo, veth, ifb, bond, device"),
+        (
+            {"peer": 1},
+            "noqueue",
+            "interface None is unknown; known are lo, veth, ifb, bond, device",
+        ),
+        (
+            {"kind": "veth", "x": 1},
+            "noqueue",
+            "interface veth: option x is unknown; known: mtu, queues, filters, peer, rps",
+        ),
+        ("veth", "red", "qdisc 'red' is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
+        ("veth", True, "qdisc True is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
+        ("veth", "tbf", "qdisc tbf: option rate is missing"),
+        (
+            "veth",
+            {"kind": "pfifo", "size": 3},
+            "qdisc pfifo: option size is unknown; known: limit",
+        ),
+        (
+            "veth",
+            {"kind": "pfifo", "limit": 0},
+            "qdisc pfifo: limit: 0 is too small; write 1 or more",
+        ),
+        (
+            "veth",
+            {"kind": "bfifo", "limit": "5GiB"},
+            "qdisc bfifo: limit: 5368709120 is out of range; write 1 to 4294967295",
+        ),
+        (
+            "veth",
+            TBF | {"rate": "1kbit", "burst": "1MiB"},
+            "qdisc tbf: burst 1048576 lasts 8388 s at rate 1000; at most 274 s are allowed",
+        ),
+        ("lo", "pfifo", "interface lo takes no qdisc: pfifo; use noqueue"),
+        (
+            {"kind": "veth", "mtu": 67},
+            "noqueue",
+            "interface veth: mtu: 67 is out of range; "
+            "write 68 to 65535, or 0 for what the cells need",
+        ),
+        (
+            {"kind": "veth", "rps": "3-1"},
+            "noqueue",
+            "interface veth: rps: '3-1' is not allowed; write none, all or a list of CPUs (0,2-3)",
+        ),
+        (
+            {"kind": "bond", "slaves": 0},
+            "noqueue",
+            "interface bond: slaves: 0 is too small; write 1 or more",
+        ),
+        (
+            {"kind": "bond", "slaves": 33},
+            "noqueue",
+            "interface bond: slaves: 33 is too large; write 32 or less",
+        ),
+    ],
+)
+def test_a_value_that_no_table_knows_is_refused_in_one_line(
+    interface: Any, qdisc: Any, message: str
+) -> None:
+    with pytest.raises(UsageError) as refused, up(interface, qdisc):
+        pass
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("qdisc", "longest"),
+    [
+        (None, None),
+        ("noqueue", None),
+        ("pfifo", None),
+        ({"kind": "bfifo", "limit": 1000}, 1000),
+        (TBF, 32768),
+        (TBF | {"limit": 500}, 500),
+        ({"kind": "htb", "rate": "1gbit"}, None),
+    ],
+)
+def test_the_longest_frame_that_passes_is_known_beforehand(qdisc: Any, longest: int | None) -> None:
+    assert largest_frame(qdisc) == longest
+
+
+def test_a_topology_can_be_sent_to_another_process() -> None:
+    tx, rx = Port(7, 2, "bench0"), Port(9, 2, "bench1")
+    topology = Topology(
+        qdisc={"kind": "noqueue"},
+        tx=tx,
+        rx=(rx,),
+        sinks=(rx,),
+        queues=(tx,),
+        src_mac=bytes(6),
+        dst_mac=bytes(6),
+        delivery=Delivery(),
+    )
+    assert pickle.loads(pickle.dumps(topology)) == topology
+    assert topology.netns_fds == (7, 9)
+
+
+def test_a_reader_that_never_gets_ready_is_an_error_and_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Kept(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    silent = tmp_path / "python"
+    silent.write_text("#!/bin/sh\nexec sleep 20\n")
+    silent.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(silent))
+    monkeypatch.setattr(subprocess, "Popen", Kept)
+    monkeypatch.setattr(peer, "READY_S", 0.1, raising=False)
+    with (
+        Path("/dev/null").open() as netns,
+        pytest.raises(BenchError, match=r"reader on veth9 was not ready within 0\.1 s"),
+        peer.read_all(Port(netns.fileno(), 9, "veth9")),
+    ):
+        pytest.fail("it was taken for ready")
+    assert [process.returncode for process in started] == [-signal.SIGKILL]
