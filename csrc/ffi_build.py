@@ -1,9 +1,9 @@
 """Builds the core for cffi: cdef(api.h) and every C file beside it.
 
-setup.py uses it, and bench/engines/build.py runs it as a script: ffi_build.py FOLDER VARIANT compiles a
-variant of the core into a folder; `ffi_build.py cflags` prints the compiler's flags. The variant
-"test" (environment: BENCH_CORE=test) adds the methods of csrc/test/, which are slow, wrong or crash
-on purpose, and is named bench._core_test.
+setup.py uses it, and bench/engines/build.py runs it as a script: ffi_build.py FOLDER VARIANT
+compiles a variant of the core into a folder; `ffi_build.py cflags` prints the compiler's flags. The
+variant "test" (environment: BENCH_CORE=test) adds the methods of csrc/test/, which are slow, wrong
+or crash on purpose, and is named bench._core_test.
 """
 
 import hashlib
