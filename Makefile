@@ -14,7 +14,7 @@ bench: .venv/ready
 	$(BIN) -m bench run $(MATRIX)
 
 test: lint
-	$(BIN) -m pytest
+	$(BIN) -m pytest -n 2 --dist loadgroup
 
 sanitize: .venv/ready
 	$(BIN) -m pytest tests/native/test_sanitizers.py tests/native/sanitize.py

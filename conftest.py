@@ -27,6 +27,14 @@ def _gain() -> None:
 _gain()  # not in a hook: what is imported next looks at what it may do
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests with the same mark ``together`` are one process's under xdist, too."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if mark := item.get_closest_marker("together"):
+                item.add_marker(pytest.mark.xdist_group(mark.args[0]))
+
+
 @functools.cache
 def why_no_netns() -> str:
     """Empty if a namespace and a packet socket in it can be had, else the reason."""
