@@ -214,7 +214,9 @@ def test_knobs_are_in_effect(tmp_path: Path) -> None:
             )
         else:
             assert run.facts[cell.id]["sndbuf"] == 2 * 64 * 2**10  # socket(7): doubled
-        assert run.facts[cell.id]["ring_frames"] == (32 if cell.method == "tx_ring" else 0)
+        assert run.facts[cell.id]["ring_frames"] == (
+            PAGE // 2048 * 16 if cell.method == "tx_ring" else 0
+        )
 
 
 @needs_root

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import mmap
 import os
 import shutil
 import socket
@@ -307,7 +308,8 @@ def test_an_xdp_program_drops_at_the_peer() -> None:
 
 @needs_root
 def test_an_xdp_program_does_not_take_jumbo_frames() -> None:
-    jumbo = {"kind": "veth", "peer": "xdp_drop", "mtu": 9000}
+    """One takes a frame that fits a page of the kernel with its head."""
+    jumbo = {"kind": "veth", "peer": "xdp_drop", "mtu": min(2 * mmap.PAGESIZE, link.MOST_MTU)}
     with pytest.raises(BenchError, match=r"XDP program on bench1: .*MTU"), up(jumbo):
         pass
 
