@@ -77,7 +77,8 @@ int main(void)
 {
 	struct tx_config config = {
 		.ifindex = 1, .frame_size = 1514, .threads = 1, .burst = 32, .flows = 1,
-		.ring_version = 2, .ring_block_size = 4096, .ring_block_nr = 32,
+		.ring_version = 2, .ring_block_size = (unsigned int)sysconf(_SC_PAGESIZE),
+		.ring_block_nr = 32,
 		.ring_frame_size = 2048, .cpus = { 0, 1 },
 	};
 	struct core_error error;
@@ -103,7 +104,7 @@ int main(void)
 			config.ring_wait = wait;
 			drive(&config);
 		}
-	config.ring_block_size = 4096 * 3;	/* seven slots and a rest to a block */
+	config.ring_block_size *= 3;		/* slots and a rest to a block */
 	config.ring_frame_size = 1744;
 	config.mmap_locked = 1;
 	config.vnet_hdr = 1;

@@ -41,8 +41,8 @@ def opened(topology: Topology, **axes: Value) -> Iterator[core.OpenCell]:
 
 def test_a_sender_sleeps_while_a_queue_drains() -> None:
     """That its looks at the queue are no cost of sending, tests/native/counts.c holds."""
-    plan = core.SlicePlan(window_ns=20_000_000, warmup_ns=0, drain_ns=20_000_000_000)
-    slower = SLOW | {"rate": "250kbit"}
+    plan = core.SlicePlan(window_ns=200_000_000, warmup_ns=0, drain_ns=20_000_000_000)
+    slower = SLOW | {"rate": "100kbit", "burst": 200}  # 195 frames a second: any sender has more
     with up("veth", slower) as topology, opened(topology, method="send") as cell:
         cell.slice(plan)
         (thread,) = cell.slice(plan).threads
