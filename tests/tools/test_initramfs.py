@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,3 +144,12 @@ def test_a_machine_of_another_architecture_has_nothing_that_was_compiled_for_thi
     assert {name.partition("==")[0] for name in pinned} >= {"cffi", "pydantic_core"}
     assert [name for name in found if "/pydantic_core/" in name] == []
     assert [name for name in found if name.endswith("/pytest/__init__.py")]
+
+
+def test_what_decides_on_a_python_is_right_of_the_one_that_runs_bench() -> None:
+    """It is a text, whose names nothing else holds: another Python would always be refused."""
+    told = subprocess.run(
+        [sys.executable, "-Ic", initramfs._trial()], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    assert all(Path(line, "os.py").exists() for line in told.stdout.splitlines()[:1])

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from bench.base.errors import BenchError
 from bench.engines import core
+from bench.topology import link
 from tools.guest import foreign
 from tools.guest.architecture import Architecture
 from tools.guest.archive import ROOT
@@ -231,20 +232,27 @@ def _debians() -> tuple[Path, list[str]] | None:
     that was compiled as a shared library and without a profile (pyenv's).
     """
     python = Path("/usr/bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-    paths = [str(ROOT), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    tried = f"""
-import sys, sysconfig
-sys.path += {paths!r}
-import bench.runner, bench.topology.netlink, pytest
-from bench import native
-native.info()
-print(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sep="\\n")
-"""
+    tried = _trial()
     try:
         told = subprocess.run([python, "-Ic", tried], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return python, told.stdout.splitlines()
+
+
+def _trial() -> str:
+    """A program that ends well where a Python takes what is installed; tells the folders of its
+    standard library."""
+    paths = [str(ROOT), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    return f"""
+import sys, sysconfig
+sys.path += {paths!r}
+import bench.measure.runner, {core.__name__}, pytest
+from {link.__name__} import netlink
+netlink()
+{core.__name__}.info()
+print(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sep="\\n")
+"""
 
 
 def _distributions() -> Iterator[metadata.Distribution]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.base.errors import BenchError
+from bench.engines import build as builder
 from tools.guest import emulator
 from tools.guest.architecture import Architecture
 from tools.guest.archive import ROOT
@@ -57,7 +58,7 @@ def system(architecture: Architecture) -> Iterator[BinaryIO]:
     In memory, as all that a machine is made of: whatever ends this process, nothing is left.
     """
     for variant in ("", "test"):  # no machine has a compiler
-        build = [PYTHON, "-c", "from bench import native; native.ensure_built()"]
+        build = [PYTHON, "-c", f"from {builder.__name__} import ensure_built; ensure_built()"]
         _prepare(build, os.environ | {"BENCH_CORE": variant})
     _prepare([PYTHON, "-m", "compileall", "-q", "bench", "tests", "tools"], os.environ)
     _compile_tests()
