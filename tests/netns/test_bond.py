@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from bench.analysis import summary
-from bench.measure import runner
+from bench.measure import session
 from bench.model.run import Run
 from bench.topology import Port, Topology, bond
 from bench.topology.kinds import up
@@ -228,7 +228,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Topology]]:
             yield topology
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "up", watched)
+        patch.setattr(session, "up", watched)
         yield made
 
 
