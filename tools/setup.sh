@@ -22,13 +22,17 @@ install() { # install PACKAGE... : what a fresh Debian lacks
 	say "$python is $("$python" -V 2>&1): bench needs Python 3.11 or later (set PYTHON)"
 	exit 2
 }
-command -v "${CC:-gcc}" >/dev/null || install gcc libc6-dev
+
+missing=
+command -v "${CC:-gcc}" >/dev/null || missing=gcc
 printf '#include <linux/if_packet.h>\n#include <stdio.h>\n' | "${CC:-gcc}" -E - >/dev/null 2>&1 ||
-	install libc6-dev linux-libc-dev
-"$python" -c 'import ensurepip, venv' 2>/dev/null || install python3-venv
+	missing="$missing libc6-dev"
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 "$python" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ||
-	install python3-dev
+	missing="$missing python3-dev"
+# shellcheck disable=SC2086 # one word for each package
+[ -z "$missing" ] || install $missing
 
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 say "installing bench and its tools into .venv"
