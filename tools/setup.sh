@@ -1,10 +1,13 @@
 #!/bin/sh
-# Sets up .venv in this checkout: the virtual environment, bench and its C core, the test tools.
+# Sets up .venv in this checkout: the virtual environment, bench and its C core, the test tools, in
+# the versions of requirements.lock. --newest: .venv-newest, in the newest ones that pyproject.toml
+# allows.
 # Needs python3 (3.11 or later), gcc and make; what Debian splits off (venv, headers) is installed
 # by apt-get when root may, and named otherwise.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
+venv=.venv${1:+-${1#--}}
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -18,6 +21,13 @@ install() { # install PACKAGE... : what a fresh Debian lacks
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
 }
 
+pip() { "$venv/bin/python" -m pip "$@" --quiet --disable-pip-version-check; }
+
+case ${1-} in '' | --newest) ;; *)
+	say "unknown argument $1; --newest is the only one"
+	exit 2
+	;;
+esac
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
 	say "$python is $("$python" -V 2>&1): bench needs Python 3.11 or later (set PYTHON)"
 	exit 2
@@ -34,7 +44,19 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
 # shellcheck disable=SC2086 # one word for each package
 [ -z "$missing" ] || install $missing
 
-[ -x .venv/bin/python ] || "$python" -m venv .venv
-say "installing bench and its tools into .venv"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-cp pyproject.toml .venv/ready
+say "installing bench and its tools into $venv"
+if [ "$venv" = .venv ]; then
+	# In an environment of another lock, packages would stay that this one no longer has.
+	[ -x $venv/bin/python ] && cmp -s requirements.lock $venv/ready || "$python" -m venv --clear $venv
+	pip install --require-hashes --only-binary :all: -r requirements.lock
+	# The lock has what builds bench, too: an isolated build would fetch the newest.
+	pip install --no-deps --no-build-isolation -e .
+	pip check >&2 || {
+		say "requirements.lock does not fit pyproject.toml; make lock renews it"
+		exit 1
+	}
+else
+	"$python" -m venv --clear $venv
+	pip install -e '.[dev,fuzz]'
+fi
+cp requirements.lock $venv/ready

@@ -25,8 +25,9 @@ esac
 @pytest.fixture
 def setup(tmp_path: Path) -> Setup:
     """tools/setup.sh in a folder of its own, with a Python that does nothing and no apt-get."""
-    (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools/setup.sh", tmp_path / "tools")
+    for file in ("tools/setup.sh", "requirements.lock"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("sh", "dirname", "id", "cmp", "cp", "mkdir", "true"):
@@ -43,6 +44,35 @@ def setup(tmp_path: Path) -> Setup:
     return run
 
 
+def test_set_up_installs_what_the_lock_has_and_clears_what_another_lock_left(
+    setup: Setup, tmp_path: Path
+) -> None:
+    log, lock = tmp_path / "log", tmp_path / "requirements.lock"
+    cleared, locked = "-m venv --clear .venv\n", "install --require-hashes"
+
+    assert setup(CC="true").returncode == 0
+    assert cleared in log.read_text()
+    assert locked in log.read_text()
+    log.write_text("")
+    assert setup(CC="true").returncode == 0
+    assert cleared not in log.read_text()
+    log.write_text("")
+    lock.write_text(lock.read_text() + "six==1.17\n")
+    assert setup(CC="true").returncode == 0
+    assert cleared in log.read_text()
+    assert (tmp_path / ".venv/ready").read_text() == lock.read_text()
+
+
+def test_the_newest_versions_are_installed_beside_the_locked_ones(
+    setup: Setup, tmp_path: Path
+) -> None:
+    assert setup("--newest", CC="true").returncode == 0
+    said = (tmp_path / "log").read_text()
+    assert "-m venv --clear .venv-newest\n" in said
+    assert "--require-hashes" not in said
+    assert not (tmp_path / ".venv").exists()
+
+
 def test_set_up_names_all_that_is_missing_at_once(setup: Setup) -> None:
     done = setup(SPLIT_OFF="1")
     missing = "gcc libc6-dev python3-venv python3-dev"
@@ -50,3 +80,9 @@ def test_set_up_names_all_that_is_missing_at_once(setup: Setup) -> None:
     assert done.stderr == (
         f"setup: missing: {missing}; install it as root (apt-get install {missing})\n"
     )
+
+
+def test_set_up_refuses_an_argument_that_it_does_not_know(setup: Setup) -> None:
+    done = setup("--oldest")
+    assert done.returncode == 2
+    assert done.stderr == "setup: unknown argument --oldest; --newest is the only one\n"
