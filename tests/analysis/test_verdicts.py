@@ -416,6 +416,7 @@ def test_a_run_without_the_calibration_of_the_others_is_no_history_of_normalised
     assert "from these and 7 other runs" in shown(capsys)
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
 def test_a_revision_of_git_and_what_it_does_not_have(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,8 @@ def setup(tmp_path: Path) -> Setup:
     programs.mkdir()
     for name in ("sh", "dirname", "id", "cmp", "cp", "mkdir", "true"):
         (programs / name).symlink_to(shutil.which(name) or name)
+    for name in ("ip", "git", "ethtool"):
+        (programs / name).symlink_to("true")
     python = programs / "python3"
     python.write_text(FAKE_PYTHON)
     python.chmod(0o755)
@@ -73,12 +75,23 @@ def test_the_newest_versions_are_installed_beside_the_locked_ones(
     assert not (tmp_path / ".venv").exists()
 
 
-def test_set_up_names_all_that_is_missing_at_once(setup: Setup) -> None:
+def test_set_up_names_all_that_is_missing_at_once(setup: Setup, tmp_path: Path) -> None:
+    (tmp_path / "bin/ip").unlink()
+    (tmp_path / "bin/git").unlink()
     done = setup(SPLIT_OFF="1")
-    missing = "gcc libc6-dev python3-venv python3-dev"
+    missing = "gcc libc6-dev python3-venv python3-dev iproute2 git"
     assert done.returncode == 2
     assert done.stderr == (
         f"setup: missing: {missing}; install it as root (apt-get install {missing})\n"
+    )
+
+
+def test_only_tests_need_what_they_call(setup: Setup, tmp_path: Path) -> None:
+    (tmp_path / "bin/git").unlink()
+    done = setup(CC="true")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[0] == (
+        "setup: missing: git; tests that need it are skipped (apt-get install git)"
     )
 
 
