@@ -3,14 +3,16 @@
 # `make sanitize` runs every method with a core built with ASan, UBSan and TSan.
 # `make test-kernels` runs what depends on the kernel on Debian's: KERNELS="6.1 6.12 newest".
 # `make lock` renews requirements.lock; `make test-newest` tests without it, in .venv-newest.
+# `make test-fresh` runs the two commands on minimal Debians: FRESH="bookworm trixie unstable".
 
 VENV := .venv
 BIN := $(VENV)/bin/python
+FRESH := bookworm trixie unstable
 MATRIX := matrices/mmap_vs_sendto.yaml
 
 SECONDS := 60
 
-.PHONY: bench test test-newest sanitize test-kernels fuzz lock lint clean
+.PHONY: bench test test-newest test-fresh sanitize test-kernels fuzz lock lint clean
 
 bench: $(VENV)/ready
 	$(BIN) -m bench run $(MATRIX)
@@ -20,6 +22,9 @@ test: lint
 
 sanitize: $(VENV)/ready
 	$(BIN) -m pytest tests/native/test_sanitizers.py tests/native/sanitize.py
+
+test-fresh:
+	python3 -m tools.fresh $(FRESH)
 
 test-newest:
 	tools/setup.sh --newest

@@ -216,7 +216,7 @@ def test_a_machine_of_another_distribution_is_told_so(
     asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "run", lambda *_, **__: "http://c/other\n")
-    with pytest.raises(UsageError, match="kernels are Debian's"):
+    with pytest.raises(UsageError, match="ends in /debian-security"):
         kernels.fetch("6.1")
 
 

@@ -115,15 +115,22 @@ def _update(architecture: Architecture) -> None:
 
 def _sources() -> str:
     """Lines for apt: SUITES, from where this machine has its Debian packages."""
+    lines = [
+        f"deb [signed-by={KEYRING}] {repository(name)} {suite} main\n"
+        for name, suites in SUITES.items()
+        for suite in suites.split()
+    ]
+    return "".join(lines)
+
+
+def repository(name: str) -> str:
+    """Where this machine has packages of ``debian`` or ``debian-security`` from."""
     shown = run("apt-get", "indextargets", "--format", "$(REPO_URI)")
     repositories = {uri.rstrip("/") for uri in shown.split()}
-    found = []
-    for name, suites in SUITES.items():
-        uris = sorted(uri for uri in repositories if uri.endswith(f"/{name}"))
-        if not uris:
-            raise UsageError(f"no apt source of this machine ends in /{name}: kernels are Debian's")
-        found += [f"deb [signed-by={KEYRING}] {uris[0]} {suite} main" for suite in suites.split()]
-    return "".join(f"{line}\n" for line in found)
+    uris = sorted(uri for uri in repositories if uri.endswith(f"/{name}"))
+    if not uris:
+        raise UsageError(f"no apt source of this machine ends in /{name}: Debian's is needed")
+    return uris[0]
 
 
 @contextmanager
