@@ -147,7 +147,8 @@ class Bench:
             "PYTHONPATH": str(checkout),
             "BENCH_TEST_MARK": secrets.token_hex(8),
         }
-        for name in ("NO_COLOR", "COLUMNS", "BENCH_CORE"):
+        # Users' streams are buffered: what is not written may fail at exit.
+        for name in ("NO_COLOR", "COLUMNS", "BENCH_CORE", "PYTHONUNBUFFERED"):
             self.environment.pop(name, None)
 
     def matrix(

@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from bench.base import signals
 from bench.base.errors import BenchError, told, told_with_place
@@ -67,14 +68,19 @@ def main(arguments: Sequence[str] | None = None, first: Callable[[], object] = l
     except KeyboardInterrupt:
         return signals.EXIT_CODE
     except BrokenPipeError:
-        _drop_output()  # the reader (head, less) has enough
+        _drop(sys.stdout)  # the reader (head, less) has enough
         return 1
     except OSError as error:  # stdout on a full disk, a limit of the machine
-        _drop_output()
+        _drop(sys.stdout)
         # Whoever writes a file says which it was: what has no name is stdout.
         is_stdout = error.filename is None and error.errno in UNWRITTEN
         say(f"cannot write to stdout: {told(error)}" if is_stdout else told_with_place(error))
         return 1
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:  # full: Python would end with 120 for what it cannot flush at exit
+            _drop(sys.stderr)
 
 
 def _mend_streams() -> None:
@@ -86,6 +92,6 @@ def _mend_streams() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
-def _drop_output() -> None:
-    """What stdout could not take must not be flushed again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop(stream: TextIO) -> None:
+    """What a stream could not take must not be flushed again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

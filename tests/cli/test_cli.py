@@ -796,6 +796,7 @@ def test_a_reader_that_has_gone(bench: Bench) -> None:
         ("$bench run m.yaml 2>&-", 0, ""),
         ("$bench run m.yaml 2>/dev/full", 0, ""),
         ("$bench show none.jsonl 2>/dev/full", 2, ""),
+        ("$bench frobnicate 2>/dev/full", 2, ""),
         ("PYTHONIOENCODING=ascii $bench run m.yaml", 0, "stored in "),
         ("$bench schema >&- 2>&-", 0, ""),
     ],
