@@ -59,7 +59,7 @@ struct tx_thread {
 	size_t stride;
 	size_t memory;			/* bytes of frame and buffer */
 	void *state;			/* the method's */
-	struct thread_times looking;	/* part of a drain: looking whether it is over */
+	struct thread_times drain_polling;	/* used by a drain that polled a queue */
 	struct core_error error;	/* the first failure of a burst */
 };
 
@@ -135,6 +135,11 @@ static inline void count(uint64_t *counter, uint64_t frames)
 static inline bool thread_stopped(const struct tx_thread *thread)
 {
 	return __atomic_load_n(thread->stop, __ATOMIC_RELAXED);
+}
+
+static inline void stop_set(struct tx_cell *cell, bool stop)
+{
+	__atomic_store_n(&cell->stop, stop, __ATOMIC_RELAXED);
 }
 
 static inline void frame_number(unsigned char *frame, const struct tx_config *config,

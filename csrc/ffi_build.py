@@ -1,4 +1,4 @@
-"""Builds the core for cffi: cdef(api.h) and every C file beside it.
+"""Builds the core for cffi: cdef(api.h) and every C file beside it and in engines/.
 
 setup.py uses it, and bench/engines/build.py runs it as a script: ffi_build.py FOLDER VARIANT
 compiles a variant of the core into a folder; `ffi_build.py cflags` prints the compiler's flags. The
@@ -29,8 +29,8 @@ themselves."""
 
 def sources(variant: str = "") -> list[Path]:
     """Every C source of a variant ("" or "test"), sorted."""
-    found = sorted(HERE.glob("*.c"))
-    return found + sorted((HERE / "test").glob("*.c")) if variant == "test" else found
+    folders = [HERE, HERE / "engines", *([HERE / "test"] if variant == "test" else [])]
+    return [path for folder in folders for path in sorted(folder.glob("*.c"))]
 
 
 def flags() -> str:

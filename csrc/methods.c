@@ -1,5 +1,6 @@
 /*
- * The table of transmit methods and the table of knobs. A new method is one tx_*.c and one row.
+ * The table of transmit methods and the table of knobs. A new method is one file in engines/ and
+ * one row.
  */
 #include "core.h"
 
@@ -9,7 +10,7 @@ extern const struct tx_method sendto_method;
 extern const struct tx_method send_method;
 extern const struct tx_method sendmsg_method;
 extern const struct tx_method sendmmsg_method;
-extern const struct tx_method ring_method;
+extern const struct tx_method tx_ring_method;
 #ifdef CORE_TEST_METHODS
 extern const struct tx_method test_slow_method;
 extern const struct tx_method test_crash_method;
@@ -26,7 +27,7 @@ static const struct tx_method *const methods[] = {
 	&send_method,
 	&sendmsg_method,
 	&sendmmsg_method,
-	&ring_method,
+	&tx_ring_method,
 #ifdef CORE_TEST_METHODS
 	&test_slow_method,
 	&test_crash_method,

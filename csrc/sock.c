@@ -117,7 +117,7 @@ static int sock_look_until_empty(struct tx_thread *thread, uint64_t deadline_ns)
 		bytes = sock_wmem(thread->socket->fd);
 	} while (bytes > 0 && clock_ns(CLOCK_MONOTONIC) < deadline_ns);
 	times_begin(&after);
-	thread->looking = times_between(&before, &after);
+	thread->drain_polling = times_between(&before, &after);
 	return bytes;
 }
 

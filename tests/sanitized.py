@@ -61,7 +61,7 @@ def program(main: Path, sanitizers: str, *more: str) -> Path:
     macros = ['-DCORE_HASH="test"', '-DCORE_FLAGS="test"', f"-I{CSRC}"]
 
     def build(folder: Path) -> None:
-        sources = [*sorted(CSRC.glob("*.c")), main]
+        sources = [*recipe.sources(), main]
         command = [compiler, *flags, *macros, *sources, "-o", folder / main.stem]
         subprocess.run(command, check=True)
 

@@ -7,7 +7,7 @@ flags="$("${PYTHON:-python3}" csrc/ffi_build.py cflags) -Werror -DCORE_TEST_METH
 left_out=
 
 compile() { # compile COMPILER [OPTION...]
-	for file in csrc/*.c csrc/test/*.c; do
+	for file in csrc/*.c csrc/engines/*.c csrc/test/*.c; do
 		# shellcheck disable=SC2086 # the flags are words
 		"$@" $flags '-DCORE_HASH=""' '-DCORE_FLAGS=""' -c -o /dev/null "$file"
 	done

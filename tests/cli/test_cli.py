@@ -1044,7 +1044,7 @@ def test_the_core_is_built_once_and_again_when_its_sources_change(copy: Bench) -
     (core,) = core_of(copy)
     first = core.read_bytes()
     assert copy("plan", matrix).err == ""
-    with open(copy.folder / "checkout/csrc/tx_null.c", "a") as source:
+    with open(copy.folder / "checkout/csrc/engines/tx_null.c", "a") as source:
         source.write("/* changed */\n")
     rebuilt = copy("run", matrix)
     assert rebuilt.code == 0
@@ -1070,7 +1070,7 @@ def no_path(copy: Bench) -> dict[str, str]:
 
 
 def broken_source(copy: Bench) -> dict[str, str]:
-    with open(copy.folder / "checkout/csrc/tx_null.c", "a") as source:
+    with open(copy.folder / "checkout/csrc/engines/tx_null.c", "a") as source:
         source.write("this is no C\n")
     return {}
 

@@ -1,0 +1,154 @@
+/*
+ * The life of a cell: checked, its sockets and threads opened, one burst of it, closed. The
+ * measurement loop is slice.c's.
+ */
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "core.h"
+
+static int config_check(const struct tx_config *config, struct core_error *error)
+{
+	if (!method_find(config->method))
+		return error_set(error, EINVAL, "method %s", config->method);
+	if (!config->threads || config->threads > CORE_MAX_THREADS)
+		return error_set(error, EINVAL, "%u threads", config->threads);
+	if (!config->burst)
+		return error_set(error, EINVAL, "burst of 0 frames");
+	return frame_check(config, error);
+}
+
+static int cell_sockets(struct tx_cell *cell, struct core_error *error)
+{
+	const unsigned int sockets = cell->config.socket_shared ? 1 : cell->config.threads;
+	unsigned int i;
+	int err = 0;
+
+	if (!cell->method->socket_open)
+		return 0;
+	cell->sockets = calloc(sockets, sizeof(*cell->sockets));
+	if (!cell->sockets)
+		return error_set(error, ENOMEM, "%u sockets", sockets);
+	cell->socket_nr = sockets;
+	for (i = 0; i < sockets; i++) {
+		cell->sockets[i].config = &cell->config;
+		cell->sockets[i].index = i;
+		cell->sockets[i].fd = -1;
+	}
+	for (i = 0; i < cell->socket_nr && !err; i++)
+		err = cell->method->socket_open(&cell->sockets[i], error);
+	return err;
+}
+
+static int cell_threads(struct tx_cell *cell, struct core_error *error)
+{
+	const size_t size = cell->config.threads * sizeof(*cell->threads);
+	unsigned int i;
+	int err = 0;
+
+	cell->threads = aligned_alloc(CACHE_LINE, size);
+	if (!cell->threads)
+		return error_set(error, ENOMEM, "%u threads", cell->config.threads);
+	memset(cell->threads, 0, size);
+	for (i = 0; i < cell->config.threads && !err; i++) {
+		struct tx_thread *thread = &cell->threads[i];
+
+		thread->config = &cell->config;
+		thread->stop = &cell->stop;
+		thread->index = i;
+		thread->flags = cell->config.msg_dontwait ? MSG_DONTWAIT : 0;
+		if (cell->sockets)
+			thread->socket = &cell->sockets[cell->socket_nr == 1 ? 0 : i];
+		if (cell->method->open)
+			err = cell->method->open(thread, error);
+	}
+	return err;
+}
+
+struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *error)
+{
+	struct tx_cell *cell;
+
+	error->code = 0;
+	if (config_check(config, error))
+		return NULL;
+	cell = aligned_alloc(CACHE_LINE, sizeof(*cell));
+	if (!cell) {
+		error_set(error, ENOMEM, "cell");
+		return NULL;
+	}
+	memset(cell, 0, sizeof(*cell));
+	cell->config = *config;
+	cell->method = method_find(config->method);
+	cell->config.method = cell->method->info.name;
+	if (cell_sockets(cell, error) || cell_threads(cell, error)) {
+		tx_cell_close(cell);
+		return NULL;
+	}
+	return cell;
+}
+
+int64_t tx_cell_burst(struct tx_cell *cell, unsigned int index, uint64_t deadline_ns,
+		      struct core_error *error)
+{
+	struct tx_thread *thread;
+	uint64_t before;
+	int64_t left;
+
+	error->code = 0;
+	if (index >= cell->config.threads)
+		return error_set(error, EINVAL, "thread %u of %u", index, cell->config.threads);
+	thread = &cell->threads[index];
+	before = thread->counts.completed;
+	thread->error.code = 0;
+	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + deadline_ns;
+	stop_set(cell, false);
+	left = cell->method->burst(thread);
+	if (left >= 0)
+		left = cell->method->drain(thread, thread->deadline_ns);
+	if (left < 0) {
+		*error = thread->error;
+		return left;
+	}
+	if (left > 0)
+		return error_set(error, ETIMEDOUT, "%lld frames or bytes of a burst still queued",
+				 (long long)left);
+	return (int64_t)(thread->counts.completed - before);
+}
+
+/* Closes a half-open cell too. */
+void tx_cell_close(struct tx_cell *cell)
+{
+	unsigned int i;
+
+	for (i = 0; cell->threads && i < cell->config.threads; i++) {
+		if (cell->method->close)
+			cell->method->close(&cell->threads[i]);
+		free(cell->threads[i].frame);
+	}
+	free(cell->threads);
+	for (i = 0; i < cell->socket_nr; i++) {
+		if (cell->method->socket_close)
+			cell->method->socket_close(&cell->sockets[i]);
+		if (cell->sockets[i].fd >= 0)
+			close(cell->sockets[i].fd);
+	}
+	free(cell->sockets);
+	free(cell);
+}
+
+void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts)
+{
+	socklen_t length = sizeof(facts->sndbuf);
+	unsigned int i;
+
+	memset(facts, 0, sizeof(*facts));
+	facts->streams = cell->config.threads;
+	facts->number_period = cell->config.prefilled ? cell->config.flows : 0;
+	for (i = 0; i < cell->config.threads; i++)
+		facts->memory += cell->threads[i].memory;
+	if (cell->socket_nr)
+		getsockopt(cell->sockets[0].fd, SOL_SOCKET, SO_SNDBUF, &facts->sndbuf, &length);
+	if (cell->method->facts)
+		cell->method->facts(cell, facts);
+}

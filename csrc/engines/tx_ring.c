@@ -1,0 +1,428 @@
+/*
+ * tx_ring: frames in memory shared with the kernel (PACKET_TX_RING, TPACKET v1 to v3), one send()
+ * per burst. packet_sendmsg -> tpacket_snd walks the ring from its own head while slots say
+ * SEND_REQUEST, builds an skb whose pages are the slot's (no copy of the payload here; veth and
+ * others copy later, skb_copy_ubufs), sets SENDING, dev_queue_xmit; the skb's destructor sets
+ * AVAILABLE again. Without MSG_DONTWAIT the call returns only when every frame has come back.
+ *
+ * Protocol of a slot, with this side's memory order:
+ *   AVAILABLE     ours; read with acquire before the slot is written
+ *   SEND_REQUEST  the kernel's; stored with release after frame and length
+ *   SENDING       in flight
+ *   WRONG_FORMAT  the kernel refused the slot and stops there (PACKET_LOSS off)
+ * A slot stays at SEND_REQUEST when its frame met a full sndbuf (EAGAIN) or a full qdisc
+ * (ENOBUFS): the next send() begins with it, poll() cannot tell. The return value of send() does
+ * not count frames; statuses do.
+ */
+#include <linux/virtio_net.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "../ring.h"
+
+#define SPINS_PER_CLOCK 256
+#define POLL_MS 1
+#define STATUS_MASK (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING | TP_STATUS_WRONG_FORMAT)
+
+_Static_assert(sizeof(struct virtio_net_hdr) == VNET_HDR_SIZE, "see api.h");
+
+struct tx_ring {
+	struct ring ring;
+	unsigned int data_offset;	/* of the frame in its slot */
+	unsigned int tp_len;		/* of each slot: the frame and what the kernel takes before it */
+	unsigned int head;		/* the next slot to fill */
+	bool shared;			/* between threads: lock guards head and the filling */
+	pthread_mutex_t lock;
+};
+
+/* The high bits of a status tell of timestamps. */
+static unsigned int slot_status(const struct tx_ring *tx, const unsigned char *slot)
+{
+	return ring_slot_status(&tx->ring, slot) & STATUS_MASK;
+}
+
+static void slot_publish(const struct tx_ring *tx, unsigned char *slot)
+{
+	const unsigned int length = tx->tp_len;
+
+	switch (tx->ring.version) {
+	case 1: {
+		struct tpacket_hdr *header = (struct tpacket_hdr *)slot;
+
+		header->tp_len = length;
+		__atomic_store_n(&header->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
+		break;
+	}
+	case 2: {
+		struct tpacket2_hdr *header = (struct tpacket2_hdr *)slot;
+
+		header->tp_len = length;
+		__atomic_store_n(&header->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
+		break;
+	}
+	default: {
+		struct tpacket3_hdr *header = (struct tpacket3_hdr *)slot;
+
+		header->tp_next_offset = 0;	/* anything else is refused on transmit */
+		header->tp_len = length;
+		__atomic_store_n(&header->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
+	}
+	}
+}
+
+/* All are refused (EBUSY) once the ring exists. */
+static int tx_ring_options(const struct tx_socket *socket, const struct tx_ring *tx,
+			   struct core_error *error)
+{
+	const struct tx_config *config = socket->config;
+	const int on = 1;
+	int err;
+
+	err = ring_version(&tx->ring, socket->fd, error);
+	if (err)
+		return err;
+	if (config->packet_loss &&
+	    setsockopt(socket->fd, SOL_PACKET, PACKET_LOSS, &on, sizeof(on)) < 0)
+		return error_set(error, errno, "setsockopt(PACKET_LOSS)");
+	if (config->vnet_hdr &&
+	    setsockopt(socket->fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0)
+		return error_set(error, errno, "setsockopt(PACKET_VNET_HDR)");
+	return 0;
+}
+
+/*
+ * Every slot gets a whole frame once, numbered by slot; fill: copy then writes over it. A shared
+ * ring has the first thread's address in all of them.
+ *
+ * With vnet_hdr a virtio_net_hdr stands before it. It asks for no offload; its hdr_len says that
+ * the whole frame belongs into the skb's linear part (tpacket_fill_skb copies that much), which
+ * spares devices that cannot keep foreign pages their own, dearer copy (veth: skb_copy_ubufs).
+ */
+static void tx_ring_prefill(const struct tx_socket *socket, struct tx_ring *tx)
+{
+	const struct tx_config *config = socket->config;
+	const struct virtio_net_hdr header = { .hdr_len = (uint16_t)config->frame_size };
+	unsigned int i;
+
+	for (i = 0; i < tx->ring.slot_nr; i++) {
+		unsigned char *frame = tx->ring.slots[i] + tx->data_offset;
+
+		if (i < config->flows) {
+			frame_build(frame, config, socket->index, i);
+		} else {
+			memcpy(frame, tx->ring.slots[i - config->flows] + tx->data_offset,
+			       config->frame_size);
+			frame_number(frame, config, i);
+		}
+		if (config->vnet_hdr)
+			memcpy(frame - sizeof(header), &header, sizeof(header));
+	}
+}
+
+/* The frame lies tp_hdrlen - sizeof(struct sockaddr_ll) into its slot (tpacket_parse_header). */
+static int tx_ring_geometry(const struct tx_config *config, struct tx_ring *tx,
+			    struct core_error *error)
+{
+	const unsigned int before = config->vnet_hdr ? VNET_HDR_SIZE : 0;
+	const int err = ring_geometry(&tx->ring, config, error);
+
+	if (err)
+		return err;
+	tx->tp_len = config->frame_size + before;
+	tx->data_offset = core_ring_data_offset(config->ring_version) + before;
+	if (tx->data_offset + config->frame_size > config->ring_frame_size)
+		return error_set(error, EMSGSIZE, "frame of %u bytes in a ring slot of %u",
+				 config->frame_size, config->ring_frame_size);
+	return 0;
+}
+
+/* A socket with its ring in kernel memory, not mapped yet. */
+static int tx_ring_make(struct tx_socket *socket, struct tx_ring *tx, struct core_error *error)
+{
+	int err = tx_ring_geometry(socket->config, tx, error);
+
+	if (!err)
+		err = sock_open(socket, error);
+	if (!err)
+		err = tx_ring_options(socket, tx, error);
+	if (!err)
+		err = ring_allocate(&tx->ring, socket->fd, PACKET_TX_RING, error);
+	return err;
+}
+
+static int tx_ring_socket_open(struct tx_socket *socket, struct core_error *error)
+{
+	const struct tx_config *config = socket->config;
+	struct tx_ring *tx;
+	int err;
+
+	socket->state = tx = calloc(1, sizeof(*tx));
+	if (!tx)
+		return error_set(error, ENOMEM, "ring");
+	pthread_mutex_init(&tx->lock, NULL);
+	tx->shared = config->socket_shared && config->threads > 1;
+	err = tx_ring_make(socket, tx, error);
+	if (!err)
+		err = ring_map(&tx->ring, socket->fd, config->mmap_locked, &socket->mmap_unlocked,
+			       error);
+	if (!err)
+		err = ring_slots(&tx->ring, error);
+	if (!err)
+		tx_ring_prefill(socket, tx);
+	if (!err)
+		err = sock_bind(socket, error);
+	return err;
+}
+
+static void tx_ring_socket_close(struct tx_socket *socket)
+{
+	struct tx_ring *tx = socket->state;
+
+	if (!tx)
+		return;
+	ring_close(&tx->ring);
+	pthread_mutex_destroy(&tx->lock);
+	free(tx);
+}
+
+static int tx_ring_open(struct tx_thread *thread, struct core_error *error)
+{
+	return frame_buffers(thread, 0, error);
+}
+
+/* The errno of one send(), or 0: its value does not count frames. */
+static int tx_ring_send(struct tx_thread *thread, int flags, uint64_t bytes)
+{
+	long sent = syscall(SYS_sendto, thread->socket->fd, NULL, 0, flags, NULL, 0);
+
+	if (unlikely(sent < 0))
+		return errno;
+	if (unlikely((uint64_t)sent < bytes))
+		count(&thread->counts.short_counts, 1);
+	return 0;
+}
+
+static int tx_ring_refused(struct tx_thread *thread, int code)
+{
+	return thread_refused(thread, code, "send on the ring");
+}
+
+static int tx_ring_kick(struct tx_thread *thread, int flags, uint64_t bytes)
+{
+	const int code = tx_ring_send(thread, flags, bytes);
+
+	count(&thread->counts.calls, 1);
+	return unlikely(code) ? tx_ring_refused(thread, code) : 0;
+}
+
+static int tx_ring_wait_once(struct tx_thread *thread)
+{
+	struct pollfd pollfd = { .fd = thread->socket->fd, .events = POLLOUT };
+
+	switch (thread->config->ring_wait) {
+	case RING_WAIT_BLOCK:
+		return tx_ring_kick(thread, 0, 0);
+	case RING_WAIT_POLL:
+		if (poll(&pollfd, 1, POLL_MS) < 0 && errno != EINTR)
+			return thread_fail(thread, errno, "poll on the ring");
+		return 0;
+	default:
+		cpu_relax();
+		return 0;
+	}
+}
+
+static int tx_ring_wrong_format(struct tx_thread *thread)
+{
+	return thread_fail(thread, EBADMSG, "ring slot came back with TP_STATUS_WRONG_FORMAT");
+}
+
+static unsigned char *tx_ring_head(const struct tx_ring *tx)
+{
+	return tx->ring.slots[__atomic_load_n(&tx->head, __ATOMIC_RELAXED)];
+}
+
+/* No slot is free. What helps depends on where the oldest one is. */
+static int tx_ring_wait(struct tx_thread *thread, const struct tx_ring *tx)
+{
+	unsigned int spins = 0;
+	uint64_t refused;
+	int err = 0;
+
+	count(&thread->counts.full_waits, 1);
+	while (!err && !thread_stopped(thread)) {
+		switch (slot_status(tx, tx_ring_head(tx))) {
+		case TP_STATUS_AVAILABLE:
+			return 0;
+		case TP_STATUS_SEND_REQUEST:	/* left behind by EAGAIN or ENOBUFS: ask again */
+			refused = thread->counts.eagain;
+			err = tx_ring_kick(thread, thread->flags, 0);
+			if (!err && thread->counts.eagain != refused)
+				err = tx_ring_wait_once(thread);
+			break;
+		case TP_STATUS_SENDING:
+			err = tx_ring_wait_once(thread);
+			break;
+		default:
+			return tx_ring_wrong_format(thread);
+		}
+		if (++spins % SPINS_PER_CLOCK == 0 &&
+		    clock_ns(CLOCK_MONOTONIC) >= thread->deadline_ns)
+			return 0;
+	}
+	return err;
+}
+
+/* Fill and publish slots, in the kernel's order, while they are free: how many. */
+static unsigned int tx_ring_fill(struct tx_thread *thread, struct tx_ring *tx)
+{
+	const struct tx_config *config = thread->config;
+	unsigned int filled, head = tx->head;
+
+	for (filled = 0; filled < config->burst; filled++) {
+		unsigned char *slot = tx->ring.slots[head];
+
+		if (unlikely(slot_status(tx, slot) != TP_STATUS_AVAILABLE))
+			break;
+		if (!config->prefilled)
+			frame_copy(slot + tx->data_offset, thread, thread->number++);
+		slot_publish(tx, slot);
+		if (unlikely(++head == tx->ring.slot_nr))
+			head = 0;
+	}
+	__atomic_store_n(&tx->head, head, __ATOMIC_RELEASE);	/* after the slots' statuses */
+	return filled;
+}
+
+static int tx_ring_burst(struct tx_thread *thread)
+{
+	struct tx_ring *tx = thread->socket->state;
+	unsigned int filled;
+
+	if (tx->shared) {
+		pthread_mutex_lock(&tx->lock);
+		filled = tx_ring_fill(thread, tx);
+		pthread_mutex_unlock(&tx->lock);
+	} else {
+		filled = tx_ring_fill(thread, tx);
+	}
+	if (unlikely(!filled))
+		return tx_ring_wait(thread, tx);
+	count(&thread->counts.requested, filled);
+	return tx_ring_kick(thread, thread->flags, (uint64_t)filled * thread->config->frame_size);
+}
+
+/* Slots with one of these statuses. It reads every slot, so it is for what goes wrong only. */
+static uint64_t tx_ring_count(const struct tx_ring *tx, unsigned int statuses)
+{
+	uint64_t found = 0;
+	unsigned int i;
+
+	for (i = 0; i < tx->ring.slot_nr; i++)
+		found += (slot_status(tx, tx->ring.slots[i]) & statuses) != 0;
+	return found;
+}
+
+/*
+ * 0 when every slot that was filled before the call is free, 1 when one may not be, or -errno.
+ *
+ * A blocking send hands over what was left behind. It returns without an error only when no frame
+ * is pending (tpacket_snd: tx_ring.pending), in whatever order frames came back; and as the kernel
+ * takes slots in order, it took all of them if it took the newest. So two looks at one slot are
+ * enough. A look at every slot would fall into the window and cost a cache miss for each.
+ */
+static int tx_ring_flush(struct tx_thread *thread, const struct tx_ring *tx)
+{
+	const unsigned int head = __atomic_load_n(&tx->head, __ATOMIC_ACQUIRE);
+	const unsigned char *newest = tx->ring.slots[(head ? head : tx->ring.slot_nr) - 1];
+	const bool left_behind = slot_status(tx, newest) == TP_STATUS_SEND_REQUEST;
+	const struct timespec nap = { .tv_nsec = 20000 };
+	const int code = tx_ring_send(thread, 0, 0);
+	int err;
+
+	count(&thread->counts.calls, left_behind);
+	if (code) {
+		err = tx_ring_refused(thread, code);
+		if (code == ENOBUFS)		/* nobody wakes us when the qdisc has room */
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+		return err ? err : 1;
+	}
+	if (slot_status(tx, newest) == TP_STATUS_AVAILABLE)
+		return 0;
+	return tx_ring_count(tx, TP_STATUS_WRONG_FORMAT) ? tx_ring_wrong_format(thread) : 1;
+}
+
+/* On a shared ring every thread drains, so the last one finds it empty. */
+static int64_t tx_ring_drain(struct tx_thread *thread, uint64_t deadline_ns)
+{
+	struct tx_ring *tx = thread->socket->state;
+	struct tx_counts *counts = &thread->counts;
+	uint64_t left = 0;
+	int waiting;
+
+	do
+		waiting = tx_ring_flush(thread, tx);
+	while (waiting > 0 && clock_ns(CLOCK_MONOTONIC) < deadline_ns);
+	if (waiting > 0)
+		left = tx_ring_count(tx, STATUS_MASK);
+	else if (waiting < 0)
+		return waiting;
+	if (thread->error.code)
+		return thread->error.code;
+	if (tx->shared && thread->index > 0)
+		left = 0;			/* counted once, by the first thread */
+	left = left < counts->requested ? left : counts->requested;
+	__atomic_store_n(&counts->submitted, counts->requested, __ATOMIC_RELAXED);
+	__atomic_store_n(&counts->completed, counts->requested - left, __ATOMIC_RELAXED);
+	return (int64_t)left;
+}
+
+static void tx_ring_facts(const struct tx_cell *cell, struct tx_facts *facts)
+{
+	const struct tx_ring *tx = cell->sockets[0].state;
+
+	facts->ring_frames = tx->ring.slot_nr;
+	facts->mmap_unlocked = cell->sockets[0].mmap_unlocked;
+	facts->memory += (uint64_t)tx->ring.length * cell->socket_nr;
+	if (cell->config.prefilled) {
+		facts->number_period = tx->ring.slot_nr;
+		facts->streams = cell->socket_nr;
+	}
+}
+
+static int tx_ring_probe(struct core_error *error)
+{
+	struct tx_config config = {
+		.threads = 1, .burst = 1, .frame_size = 64, .ring_version = 2,
+		.ring_block_size = (unsigned int)sysconf(_SC_PAGESIZE), .ring_block_nr = 1,
+		.ring_frame_size = 128,
+	};
+	struct tx_socket socket = { .config = &config, .fd = -1 };
+	struct tx_ring tx = { 0 };
+	const int err = tx_ring_make(&socket, &tx, error);
+
+	if (socket.fd >= 0)
+		close(socket.fd);
+	return err;
+}
+
+const struct tx_method tx_ring_method = {
+	.info = {
+		.name = "tx_ring",
+		.help = "PACKET_TX_RING: frames in shared memory, one send() per burst",
+		.path = "tpacket_snd: skb around the slot's pages, dev_queue_xmit",
+		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
+			 KNOB_BURST | KNOB_FILL | KNOB_RING | KNOB_RING_WAIT | KNOB_SNDBUF |
+			 KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS | KNOB_PACKET_LOSS |
+			 KNOB_MMAP_LOCKED | KNOB_VNET_HDR | KNOB_FLOWS,
+	},
+	.probe = tx_ring_probe,
+	.socket_open = tx_ring_socket_open,
+	.socket_close = tx_ring_socket_close,
+	.open = tx_ring_open,
+	.burst = tx_ring_burst,
+	.drain = tx_ring_drain,
+	.facts = tx_ring_facts,
+};

@@ -1,0 +1,117 @@
+/*
+ * The generic ring: see ring.h.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "ring.h"
+
+_Static_assert(TPACKET_ALIGNMENT == RING_ALIGNMENT, "see api.h");
+_Static_assert(sizeof(struct sockaddr_ll) == RING_SLOT_REST, "see api.h");
+
+/* The header of the version, aligned to TPACKET_ALIGNMENT. These are bytes, not headers. */
+unsigned int core_ring_data_offset(unsigned int version)
+{
+	switch (version) {
+	case 1:
+		return TPACKET_ALIGN(sizeof(struct tpacket_hdr));
+	case 2:
+		return TPACKET_ALIGN(sizeof(struct tpacket2_hdr));
+	case 3:
+		return TPACKET_ALIGN(sizeof(struct tpacket3_hdr));
+	default:
+		return 0;
+	}
+}
+
+int ring_geometry(struct ring *ring, const struct tx_config *config, struct core_error *error)
+{
+	uint64_t slots;
+
+	ring->version = config->ring_version;
+	ring->block_size = config->ring_block_size;
+	ring->block_nr = config->ring_block_nr;
+	ring->slot_size = config->ring_frame_size;
+	if (!core_ring_data_offset(ring->version) || !ring->slot_size)
+		return error_set(error, EINVAL, "ring version %u, frame size %u", ring->version,
+				 ring->slot_size);
+	slots = (uint64_t)(ring->block_size / ring->slot_size) * ring->block_nr;
+	if (!slots || slots > UINT32_MAX)
+		return error_set(error, EINVAL, "ring of %llu slots", (unsigned long long)slots);
+	ring->slot_nr = (unsigned int)slots;
+	ring->length = (size_t)ring->block_size * ring->block_nr;
+	return 0;
+}
+
+/* Refused (EBUSY) once the ring exists. */
+int ring_version(const struct ring *ring, int fd, struct core_error *error)
+{
+	const int version = ring->version == 3 ? TPACKET_V3 :
+			    ring->version == 2 ? TPACKET_V2 : TPACKET_V1;
+
+	if (setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
+		return error_set(error, errno, "setsockopt(PACKET_VERSION, v%u)", ring->version);
+	return 0;
+}
+
+/* The option is PACKET_TX_RING or PACKET_RX_RING. */
+int ring_allocate(const struct ring *ring, int fd, int option, struct core_error *error)
+{
+	struct tpacket_req3 request = {		/* begins with the fields of tpacket_req */
+		.tp_block_size = ring->block_size,
+		.tp_block_nr = ring->block_nr,
+		.tp_frame_size = ring->slot_size,
+		.tp_frame_nr = ring->slot_nr,
+	};
+	const socklen_t length = ring->version == 3 ? sizeof(request) : sizeof(struct tpacket_req);
+
+	if (setsockopt(fd, SOL_PACKET, option, &request, length) < 0)
+		return error_set(error, errno, "setsockopt(%s, v%u, %u blocks of %u, frames of %u)",
+				 option == PACKET_TX_RING ? "PACKET_TX_RING" : "PACKET_RX_RING",
+				 ring->version, ring->block_nr, ring->block_size, ring->slot_size);
+	return 0;
+}
+
+/*
+ * MAP_LOCKED beyond RLIMIT_MEMLOCK is refused with EAGAIN to whom lacks CAP_IPC_LOCK. The pages
+ * are the kernel's own and never swapped, so a populated mapping serves as well; it is reported.
+ */
+int ring_map(struct ring *ring, int fd, bool locked, bool *unlocked, struct core_error *error)
+{
+	const int flags = MAP_SHARED | MAP_POPULATE, access = PROT_READ | PROT_WRITE;
+	void *map = MAP_FAILED;
+
+	if (locked) {
+		map = mmap(NULL, ring->length, access, flags | MAP_LOCKED, fd, 0);
+		*unlocked = map == MAP_FAILED;
+	}
+	if (map == MAP_FAILED)
+		map = mmap(NULL, ring->length, access, flags, fd, 0);
+	if (map == MAP_FAILED)
+		return error_set(error, errno, "mmap of a ring of %zu bytes", ring->length);
+	ring->map = map;
+	return 0;
+}
+
+/* A block may end in a rest too small for a slot: slots never straddle two blocks. */
+int ring_slots(struct ring *ring, struct core_error *error)
+{
+	const unsigned int per_block = ring->block_size / ring->slot_size;
+	unsigned int i;
+
+	ring->slots = calloc(ring->slot_nr, sizeof(*ring->slots));
+	if (!ring->slots)
+		return error_set(error, ENOMEM, "table of %u ring slots", ring->slot_nr);
+	for (i = 0; i < ring->slot_nr; i++)
+		ring->slots[i] = ring->map + (size_t)(i / per_block) * ring->block_size +
+				 (size_t)(i % per_block) * ring->slot_size;
+	return 0;
+}
+
+void ring_close(struct ring *ring)
+{
+	if (ring->map)
+		munmap(ring->map, ring->length);
+	free(ring->slots);
+}
