@@ -75,10 +75,16 @@ def within_round_ratios(
 def usable_by_cell(run: Run) -> dict[str, list[Sample]]:
     """The samples of each cell that estimates are made of, in round order."""
     found: dict[str, list[Sample]] = {cell.id: [] for cell in run.cells}
-    for sample in sorted(run.samples, key=lambda s: (s.round, s.at_ns)):
-        if sample.cell in found and is_usable(sample):
+    for sample in run.samples:
+        if sample.cell in found:
             found[sample.cell].append(sample)
-    return {cell: undisturbed(samples, is_disturbed) for cell, samples in found.items()}
+    return {cell: usable(samples) for cell, samples in found.items()}
+
+
+def usable(samples: Sequence[Sample]) -> list[Sample]:
+    """Of one cell's samples those that estimates are made of, in round order."""
+    in_order = sorted(filter(is_usable, samples), key=lambda s: (s.round, s.at_ns))
+    return undisturbed(in_order, is_disturbed)
 
 
 def share_of_cpus(samples: Sequence[Sample], part: str) -> float | None:

@@ -71,6 +71,11 @@ Z_STOPPING = 2.170090
 holds some 2 % less often than it says (benchmarks/coverage.py)."""
 
 
+def quantile(by_precision: bool) -> float:
+    """Wider where precision decided how many rounds there are."""
+    return Z_STOPPING if by_precision else Z95
+
+
 @dataclass(frozen=True, slots=True)
 class Inflation:
     """How many times a binomial's the variance of the count below the median is, and how well

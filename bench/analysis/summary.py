@@ -5,11 +5,10 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from bench.analysis.estimates import Estimates, estimates_of
 from bench.analysis.figures import (
     DISTURBED_DELAY,
-    FIGURES,
     MIN_SHARE,
     is_usable,
     pps,
@@ -18,7 +17,7 @@ from bench.analysis.figures import (
     usable_by_cell,
     within_round_ratios,
 )
-from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, Z95, Z_STOPPING, estimates
+from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, estimates, quantile
 from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
@@ -30,43 +29,12 @@ STOLEN, FEW_TICKS = 0.01, 4
 they may be chance."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Estimates:
-    """A figure of every cell, and its ratio to the baseline where there is one."""
-
-    figure: dict[str, Estimate | None]
-    ratio: dict[str, Estimate | None]
-
-
-def _estimates(run: Run, usable: Mapping[str, Sequence[Sample]], figure: str) -> _Estimates:
-    of = FIGURES[figure]
-    plain = {cell: [of(sample) for sample in samples] for cell, samples in usable.items()}
-    ratios = {
-        cell: within_round_ratios(samples, usable.get(base, ()), figure)
-        for cell, samples in usable.items()
-        if (base := run.baselines.get(cell)) and base != cell
-    }
-    z = _quantile(run)
-    return _Estimates(_by_cell(plain, z, levels=True), _by_cell(ratios, z, levels=False))
-
-
-def _quantile(run: Run) -> float:
-    """Wider where precision decided how many rounds there are."""
-    rounds = run.header.get("measure", {}).get("rounds", {})
-    return Z_STOPPING if rounds.get("min", 0) < rounds.get("max", 0) else Z95
-
-
-def _by_cell(
-    series: Mapping[str, Sequence[float]], z: float, *, levels: bool
-) -> dict[str, Estimate | None]:
-    return dict(zip(series, estimates(list(series.values()), z, levels=levels), strict=True))
-
-
 def summarise(run: Run, precision: float) -> list[CellResult]:
     """A row per cell, in the order of the plan; ``precision`` as in Measure."""
     usable = usable_by_cell(run)
-    rates = _estimates(run, usable, "pps")
-    costs = _estimates(run, usable, "ns_per_frame")
+    z = quantile(_by_precision(run))
+    rates = estimates_of(usable, run.baselines, "pps", z)
+    costs = estimates_of(usable, run.baselines, "ns_per_frame", z)
     fastest = _fastest(run, usable)
     measured = Counter(sample.cell for sample in run.samples)
     foreign: Counter[str] = Counter()
@@ -92,12 +60,17 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
     ]
 
 
+def _by_precision(run: Run) -> bool:
+    rounds = run.header.get("measure", {}).get("rounds", {})
+    return bool(rounds.get("min", 0) < rounds.get("max", 0))
+
+
 def _result(
     run: Run,
     cell: Cell,
     samples: Sequence[Sample],
-    rates: _Estimates,
-    costs: _Estimates,
+    rates: Estimates,
+    costs: Estimates,
     problems: Sequence[str],
     measured: int,
     foreign: int,
@@ -181,7 +154,7 @@ def _fastest(run: Run, usable: Mapping[str, Sequence[Sample]]) -> set[str]:
         first, *others = sorted(medians, key=medians.__getitem__, reverse=True)
         pairs += [(first, other) for other in others]
     ratios = [within_round_ratios(usable[a], usable[b], "pps") for a, b in pairs]
-    found = zip(pairs, estimates(ratios, _quantile(run)), strict=True)
+    found = zip(pairs, estimates(ratios, quantile(_by_precision(run))), strict=True)
     leads = {pair: ratio is not None and (ratio.low or 0.0) > 1.0 for pair, ratio in found}
     return {first for first, _ in pairs} - {
         first for (first, _), ahead in leads.items() if not ahead
@@ -272,23 +245,3 @@ def _scaled(figure: Estimate | None, factor: float) -> Estimate | None:
         return None
     low, high = (None if x is None else x * factor for x in (figure.low, figure.high))
     return Estimate(figure.value * factor, low, high, figure.n)
-
-
-# When to stop
-
-
-def unprecise(run: Run, precision: float) -> set[str]:
-    """Cells whose figure (the ratio, or pps without a baseline) needs more rounds.
-
-    A baseline itself needs none beyond those of the cells that are compared with it.
-    """
-    usable = usable_by_cell(run)
-    rates = _estimates(run, usable, "pps")
-    found = set()
-    for cell, samples in usable.items():
-        if cell in run.failures or run.baselines.get(cell) == cell or not samples:
-            continue
-        figure = rates.ratio.get(cell) or rates.figure[cell]
-        if figure is None or figure.half_width is None or figure.half_width > precision:
-            found.add(cell)
-    return found

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
-from bench.analysis import summary
 from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError, WorkerDied
 from bench.engines import core
+from bench.measure import stop
 from bench.measure.messages import Failure, Setup
 from bench.measure.supervisor import Worker
 from bench.model.cells import Cell
@@ -58,7 +57,9 @@ class Session:
         self._cells = {cell.id: cell for cell in (*planned.cells, *calibration.CALIBRATION)}
         self._memory = {cell.id: schedule.memory_of(cell) for cell in self._cells.values()}
         self._budget = int(host.available_memory() * host.MEMORY_SHARE)
-        self._samples: list[Sample] = list(earlier.samples) if earlier else []
+        self._samples: dict[str, list[Sample]] = {cell: [] for cell in self._cells}
+        for sample in earlier.samples if earlier else ():
+            self._samples.setdefault(sample.cell, []).append(sample)
         self._failures: dict[str, str] = dict(earlier.failures) if earlier else {}
         self._checked: set[str] = set()
         self._open: set[str] = set()
@@ -93,7 +94,7 @@ class Session:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing yet that would be lost."""
-        return not self._samples
+        return not any(self._samples.values())
 
     # Setting up
 
@@ -201,7 +202,8 @@ class Session:
 
     def _rounds(self) -> None:
         rounds, seed = self._matrix.measure.rounds, self._matrix.measure.seed
-        first = max((sample.round for sample in self._samples), default=-1) + 1
+        rounds_so_far = [s.round for samples in self._samples.values() for s in samples]
+        first = max(rounds_so_far, default=-1) + 1
         wanted = list(self._cells)
         for round_ in range(first, rounds.max):
             is_due = round_ == first or (round_ - rounds.min) % PRECISION_CHECK_ROUNDS == 0
@@ -230,26 +232,17 @@ class Session:
             self._progress.slice(self._cells[cell], None)
             return
         self._writer.sample(answer)
-        self._samples.append(answer)
+        self._samples[cell].append(answer)
         self.windows_s += answer.wall_ns / 1e9
         self._progress.slice(self._cells[cell], answer)
 
     def _still_wanted(self, cells: Sequence[str]) -> list[str]:
-        """Cells that need more rounds, and the baselines that they are compared with.
-
-        Calibration goes on with them.
-        """
-        so_far = Run(
-            path=str(self._writer.path),
-            header={"measure": {"rounds": dataclasses.asdict(self._matrix.measure.rounds)}},
-            cells=self._plan.cells,
-            baselines=self._plan.baselines,
-            facts={},
-            failures=self._failures,
-            samples=tuple(self._samples),
-            end="",
-        )
-        wanted = summary.unprecise(so_far, self._matrix.measure.precision) & set(cells)
-        wanted |= {self._plan.baselines[c] for c in wanted if c in self._plan.baselines}
+        """Of the present cells those that need more rounds, and what is measured along with them:
+        the baselines that they are compared with, and the calibration."""
+        plan = self._plan
+        samples = {cell.id: self._samples[cell.id] for cell in plan.cells}
+        wanted = stop.wanted(samples, plan.baselines, self._failures, self._matrix.measure)
+        wanted &= set(cells)
+        wanted |= {plan.baselines[cell] for cell in wanted if cell in plan.baselines}
         wanted |= {cell.id for cell in calibration.CALIBRATION}
         return [cell for cell in self._cells if cell in wanted]

@@ -15,6 +15,11 @@ class Rounds:
     min: int = 40
     max: int = 400
 
+    @property
+    def by_precision(self) -> bool:
+        """Whether precision decides how many rounds a cell gets."""
+        return self.min < self.max
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:

@@ -205,19 +205,6 @@ def test_notes_say_imprecise_lossy_and_unlocked() -> None:
     assert [note.split(":")[0] for note in row.notes] == ["imprecise", "lossy", "unlocked"]
 
 
-def test_more_rounds_go_to_cells_that_are_not_yet_precise() -> None:
-    generator = random.Random(3)
-    samples = []
-    for r in range(60):
-        samples.append(sample("base", r, 1e6))
-        samples.append(sample("steady", r, 2e6))
-        samples.append(sample("noisy", r, 2e6 * generator.uniform(0.5, 1.5)))
-    baselines = {"base": "base", "steady": "base", "noisy": "base"}
-    assert summary.unprecise(run(samples, baselines), 0.01) == {"noisy"}
-    failed = run(samples, baselines, failures={"noisy": "gone"})
-    assert summary.unprecise(failed, 0.01) == set()
-
-
 def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:
     def slices(disturbed: int) -> list[Sample]:
         late = ThreadSample(

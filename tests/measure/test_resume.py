@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from bench.analysis import summary
 from bench.base.errors import UsageError
 from bench.cli import main
 from bench.cli.options import vocabulary
 from bench.matrix import load
-from bench.measure import runner
+from bench.measure import runner, stop
 from bench.model.matrix import Matrix
 from bench.model.run import Run
 from bench.plan import plan, schedule
@@ -181,9 +180,9 @@ def test_cells_that_are_precise_get_no_more_rounds_when_a_run_goes_on(
 ) -> None:
     path, of = tmp_path / "run.jsonl", some_matrix(rounds={"min": 4, "max": 30})
     with monkeypatch.context() as patch:
-        patch.setattr(summary, "unprecise", lambda run, _: {cell.id for cell in run.cells})
+        patch.setattr(stop, "wanted", lambda samples, *_: set(samples))
         assert run(path, of, after=4 * 6).end == "interrupted"
-    monkeypatch.setattr(summary, "unprecise", lambda *_: set())
+    monkeypatch.setattr(stop, "wanted", lambda *_: set())
     before = reader.read(path).samples
     assert max(sample.round for sample in before) == 5
     resumed = run(path, of, resume=True)

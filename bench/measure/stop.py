@@ -1,0 +1,41 @@
+"""When to stop: which cells a run measures further.
+
+A rule is a function from what was measured to the cells that it still wants. It is pure, so that
+it can be simulated. Those that are measured along with a cell (its baseline, the calibration) are
+no business of a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from bench.analysis.estimates import estimates_of
+from bench.analysis.figures import usable
+from bench.analysis.intervals import quantile
+from bench.model.matrix import Measure
+from bench.model.samples import Sample
+
+
+def wanted(
+    samples: Mapping[str, Sequence[Sample]],
+    baselines: Mapping[str, str],
+    failures: Collection[str],
+    measure: Measure,
+) -> set[str]:
+    """Cells whose figure (the ratio, or pps without a baseline) is not yet precise enough.
+
+    ``samples`` has those of each cell so far. A cell without a usable one, or that failed, will not
+    become precise. A baseline needs no rounds beyond those of the cells that are compared with it.
+    """
+    found = {cell: usable(of_cell) for cell, of_cell in samples.items()}
+    rates = estimates_of(found, baselines, "pps", quantile(measure.rounds.by_precision))
+    estimated = {
+        cell: rates.ratio.get(cell) or rates.figure[cell]
+        for cell, of_cell in found.items()
+        if of_cell and cell not in failures and baselines.get(cell) != cell
+    }
+    return {
+        cell
+        for cell, figure in estimated.items()
+        if figure is None or figure.half_width is None or figure.half_width > measure.precision
+    }
