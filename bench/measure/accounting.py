@@ -171,7 +171,7 @@ def account(
     problems = [
         _queued_before(change.queued_before),
         f"{_frames(still_queued)} still in the qdisc" if still_queued else "",
-        "" if delivery.is_real and foreign <= FOREIGN_SHARE * completed else _foreign(foreign),
+        "" if delivery.others_send and foreign <= FOREIGN_SHARE * completed else _foreign(foreign),
         f"delivered {arrived} of {completed} completed, {unexplained} unexplained"
         if unexplained
         else "",
@@ -209,7 +209,7 @@ def _foreign(count: int) -> str:
 def _wrong_length(change: Delta, delivery: Delivery, frame_size: int) -> str:
     arrived, arrived_bytes = sum(arrivals(change, delivery)), delivered_bytes(change, delivery)
     lengths = [frame_size]
-    if delivery.is_real:  # some drivers count before padding, some after it, some with the FCS
+    if delivery.may_pad:  # some drivers count before padding, some after it, some with the FCS
         padded = max(frame_size, ETH_ZLEN)
         lengths += [padded, padded + ETH_FCS_LEN]
     if not arrived or arrived_bytes in [arrived * length for length in lengths]:

@@ -33,17 +33,20 @@ class Delivery:
     ``header_left_out`` is how many bytes of each frame the byte counter does not count.
     ``hidden_backlog``: a frame dropped at a full softnet backlog shows in no drop counter of
     the sending device, only in /proc/net/softnet_stat. ``copies`` is how many of each frame
-    arrive. ``is_real``: others may send by it too, and its byte counter may count padding and
-    FCS. ``late_s``: a counter may rise so many seconds after the sender got its frame back (in
-    another CPU's softirq, or by hardware).
+    arrive. ``late_s``: a counter may rise so many seconds after the sender got its frame back (in
+    another CPU's softirq, or by hardware). ``others_send``: others may send by it, too, and a few
+    frames of theirs explain themselves. ``may_pad``: the byte counter may count padding and FCS.
+    ``tolerates_foreign``: a check of frames by these counters passes over those of others.
     """
 
     direction: Literal["rx", "tx"] = "rx"
     header_left_out: int = 0
     hidden_backlog: bool = False
     copies: int = 1
-    is_real: bool = False
     late_s: float = 0.005
+    others_send: bool = False
+    may_pad: bool = False
+    tolerates_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

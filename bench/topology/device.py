@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 
 LATE_COUNTERS_S = 2.0
 """Some hardware hands its counters to the driver once a second."""
-DELIVERY = Delivery(direction="tx", is_real=True, late_s=LATE_COUNTERS_S)
+DELIVERY = Delivery(
+    direction="tx",
+    late_s=LATE_COUNTERS_S,
+    others_send=True,
+    may_pad=True,
+    tolerates_foreign=True,
+)
 MTU_TIMEOUT_S = 15.0
 """Many drivers reset the device for a new MTU, and its link is negotiated again."""
 

@@ -35,7 +35,7 @@ from bench.topology import Delivery
 
 NOTHING = LinkStats(0, 0, 0, 0, 0)
 VETH, LO = Delivery(), Delivery(header_left_out=14, hidden_backlog=True)
-DEVICE = Delivery(direction="tx", is_real=True, late_s=2.0)
+DEVICE = Delivery(direction="tx", others_send=True, may_pad=True, late_s=2.0)
 
 
 def change(arrived: int = 0, size: int = 64, **other: Any) -> Delta:
@@ -199,6 +199,15 @@ def test_a_few_frames_of_others_explain_themselves_on_a_device_alone() -> None:
     assert (few.problem, few.foreign, few.delivered) == ("", 10, 1010)
     assert judged(sent(1011, 100), DEVICE).problem == "11 foreign frames"
     assert judged(change(1001)).problem == "1 foreign frame"
+
+
+def test_who_may_pad_and_beside_whom_others_may_send_are_two_facts() -> None:
+    shared = replace(DEVICE, may_pad=False)
+    assert judged(sent(1010, 64), shared).problem == ""
+    assert judged(sent(1000, 68), shared).problem.startswith("wrong length: 68 bytes")
+    own = replace(DEVICE, others_send=False)
+    assert judged(sent(1010, 64), own).problem == "10 foreign frames"
+    assert judged(sent(1000, 68), own).problem == ""
 
 
 class LateReader:
