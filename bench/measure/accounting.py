@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from bench.system.netlink.stats import LinkStats, QdiscStats
+from bench.system.procfs import Softirqs
 from bench.topology import Delivery
 
 ETH_ZLEN, ETH_FCS_LEN = 60, 4
@@ -18,31 +19,6 @@ many that were lost, so it is less than the least difference that a comparison c
 
 
 # What is read
-
-
-class LinkStats(NamedTuple):
-    """Of an interface's counters (struct rtnl_link_stats64) those that are asked."""
-
-    rx_packets: int
-    tx_packets: int
-    rx_bytes: int
-    tx_bytes: int
-    tx_dropped: int
-
-
-class QdiscStats(NamedTuple):
-    """A root qdisc's counters, of what left it (packets, bytes) and of what did not."""
-
-    bytes: int
-    packets: int
-    drops: int
-
-
-class Softirqs(NamedTuple):
-    """How often the softirqs NET_TX and NET_RX ran: of the whole machine, over all CPUs."""
-
-    net_tx: int
-    net_rx: int
 
 
 @dataclass(frozen=True, slots=True)

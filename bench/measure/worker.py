@@ -27,13 +27,14 @@ from bench.base.errors import BenchError, told_with_place
 from bench.engines import core
 from bench.engines.core import Endpoint, OpenCell, Slice
 from bench.measure.accounting import Accounting, Counters, account
-from bench.measure.counters import CounterReader, CpuReader, settle
+from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
 from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
 from bench.model.cells import Cell
 from bench.model.samples import Sample
 from bench.system import privileges
-from bench.system.cpus import CpuTime
+from bench.system.cpus import CpuTime, cpu_time
+from bench.system.procfs import kept_open
 from bench.topology import entered
 
 PR_SET_PDEATHSIG = 1
@@ -53,7 +54,9 @@ class _Cells:
             raise BenchError("the core's sources changed since the run began: start a new one")
         self._setup = setup
         self._aside = os.sched_getaffinity(0)
-        self._cpu_reader = stack.enter_context(CpuReader())
+        # 10 us where there are twenty interrupts; /proc/interrupts, which would tell the CPU of
+        # each, takes 60.
+        self._stat = stack.enter_context(kept_open("/proc/stat"))
         self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
         self._checks = [FrameCheck(topology) for topology in setup.topologies]
         self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
@@ -116,14 +119,14 @@ class _Cells:
         at_ns, cpus = time.time_ns(), self._cpus_of(cell)
         if topology is not None:
             self._readers[topology].carrier_lost()  # what happened before is not this slice's
-        cpus_before = self._cpu_reader.read(cpus)
+        cpus_before = cpu_time(self._stat().decode(), cpus)
         before = None if topology is None else self._readers[topology].read()
         measured = opened.slice(self._setup.slice_plan)
-        cpu_time = self._cpu_reader.read(cpus).since(cpus_before)
+        cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
         if topology is None or before is None:
-            return _sample(request, cell, at_ns, measured, cpu_time, None)
+            return _sample(request, cell, at_ns, measured, cpus_did, None)
         accounting, softirqs = self._account(cell, topology, before, measured)
-        return _sample(request, cell, at_ns, measured, cpu_time, accounting, softirqs)
+        return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
 
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
@@ -153,7 +156,7 @@ def _sample(
     cell: Cell,
     at_ns: int,
     measured: Slice,
-    cpu_time: CpuTime,
+    cpus_did: CpuTime,
     accounting: Accounting | None,
     softirqs: tuple[int, int] = (0, 0),
 ) -> Sample:
@@ -179,10 +182,10 @@ def _sample(
         foreign=accounting.foreign if accounting else 0,
         softirq_tx=softirqs[0],
         softirq_rx=softirqs[1],
-        cpus_ns=cpu_time.total_ns,
-        steal_ns=cpu_time.steal_ns,
-        softirq_ns=cpu_time.softirq_ns,
-        interrupts=cpu_time.interrupts,
+        cpus_ns=cpus_did.total_ns,
+        steal_ns=cpus_did.steal_ns,
+        softirq_ns=cpus_did.softirq_ns,
+        interrupts=cpus_did.interrupts,
         problem="; ".join(problems),
         carrier_lost=accounting.carrier_lost if accounting else "",
         per_sink=accounting.per_sink if accounting else (),

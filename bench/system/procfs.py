@@ -1,16 +1,20 @@
-"""The only reader of /proc and /sys files by a path below a root that tests can put elsewhere.
+"""The only reader of /proc and /sys: once, below a root that tests can put elsewhere, or again and
+again from files that stay open.
 
-Paths are relative to the root. What is not there, or may not be read, is None: a container, an
-old kernel and a user without privileges are no errors.
+Paths of a Machine are relative to its root. What is not there, or may not be read, is None: a
+container, an old kernel and a user without privileges are no errors.
 """
 
 from __future__ import annotations
 
 import gzip
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 CPU = "sys/devices/system/cpu"
 
@@ -130,3 +134,51 @@ def cpu_words(cpus: Iterable[int]) -> str:
     """For a sentence: ``"CPU 1"``, ``"CPUs 0-2,5"``."""
     unique = set(cpus)
     return f"CPU{'' if len(unique) == 1 else 's'} {cpu_list(unique)}"
+
+
+# Files that stay open
+
+_READ_SIZE = 1 << 16
+
+
+@contextmanager
+def kept_open(path: str) -> Iterator[Callable[[], bytes]]:
+    """All of a file under /proc, as it is at each call: microseconds, as it is not opened anew."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def content() -> bytes:
+        read = b""
+        # A seq_file gives no more than a page at a time.
+        while part := os.pread(fd, _READ_SIZE, len(read)):
+            read += part
+        return read
+
+    try:
+        yield content
+    finally:
+        os.close(fd)
+
+
+class Softirqs(NamedTuple):
+    """How often the softirqs NET_TX and NET_RX ran: of the whole machine, over all CPUs."""
+
+    net_tx: int
+    net_rx: int
+
+
+def softnet_drops(text: bytes) -> int:
+    """/proc/net/softnet_stat: a line per CPU, in hexadecimal (net/core/net-procfs.c).
+
+    Its second column: frames that a full backlog dropped, of the whole machine.
+    """
+    return sum(int(line.split(maxsplit=2)[1], 16) for line in text.splitlines())
+
+
+def softirqs(text: bytes) -> Softirqs:
+    """/proc/softirqs: a line per softirq, a column per CPU (fs/proc/softirqs.c)."""
+    return Softirqs(_row_sum(text, b"NET_TX:"), _row_sum(text, b"NET_RX:"))
+
+
+def _row_sum(text: bytes, label: bytes) -> int:
+    start = text.index(label) + len(label)
+    return sum(map(int, text[start : text.index(b"\n", start)].split()))

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import functools
-import struct
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from bench.base.errors import BenchError
 from bench.measure.accounting import (
     Accounting,
     Counters,
     Delta,
-    LinkStats,
-    QdiscStats,
-    Softirqs,
     account,
     delivered,
     delivered_bytes,
     delta,
 )
-from bench.measure.counters import (
-    CounterReader,
-    CpuReader,
-    parse_link,
-    parse_qdisc,
-    parse_softirqs,
-    parse_softnet,
-    settle,
-)
+from bench.measure.counters import CounterReader, settle
+from bench.system.netlink.stats import LinkStats, QdiscStats
+from bench.system.procfs import Softirqs
 from bench.topology import Delivery
 
 NOTHING = LinkStats(0, 0, 0, 0, 0)
@@ -241,72 +230,3 @@ def test_nobody_waits_for_frames_of_others_to_become_fewer() -> None:
 def test_what_stays_missing_is_a_problem_at_last() -> None:
     soon = replace(DEVICE, late_s=0.01)
     assert settled(LateReader(0, 90), soon).problem.startswith("delivered 90 of 100 completed")
-
-
-# What the kernel answers
-
-
-def attribute(kind: int, payload: bytes) -> bytes:
-    return (struct.pack("=HH", 4 + len(payload), kind) + payload).ljust(
-        4 + (len(payload) + 3) // 4 * 4, b"\0"
-    )
-
-
-HEADER = bytes(16)
-
-
-def test_link_counters_are_found_behind_padding() -> None:
-    stats = struct.pack("=25Q", *range(25))
-    padding = attribute(0, b"")
-    message = HEADER + bytes(12) + padding + attribute(1, stats)
-    assert parse_link(message) == LinkStats(0, 1, 2, 3, 7)
-
-
-def test_qdisc_counters_are_found_among_other_attributes() -> None:
-    basic = attribute(1, struct.pack("=QI4x", 2**40, 7))
-    queue = attribute(3, struct.pack("=5I", 1, 2, 3, 4, 5))
-    nested = 7 | 0x8000
-    message = (
-        HEADER
-        + bytes(20)
-        + attribute(1, b"tbf\0")
-        + attribute(2, b"abcde")
-        + attribute(nested, basic + queue)
-        + attribute(3, bytes(40))
-    )
-    assert parse_qdisc(message) == (QdiscStats(2**40, 7, 3), 1)
-
-
-@pytest.mark.parametrize("parse", [parse_link, parse_qdisc])
-def test_an_answer_without_counters_is_an_error(parse: Any) -> None:
-    with pytest.raises(BenchError, match="no attribute"):
-        parse(HEADER + bytes(20) + attribute(40, b"x"))
-
-
-def test_softnet_drops_are_summed_over_cpus() -> None:
-    text = (
-        b"0000000a 00000001 00000002 00000000 00000000\n"
-        b"00000010 0000001f 0000000f 00000000 00000000\n"
-    )
-    assert parse_softnet(text) == 32
-
-
-def test_softirqs_are_summed_over_cpus() -> None:
-    text = (
-        b"                    CPU0       CPU1       \n"
-        b"          HI:          9          9\n"
-        b"      NET_TX:          4          1\n"
-        b"      NET_RX:       1036       1308\n"
-        b"       BLOCK:          0      32460\n"
-    )
-    assert parse_softirqs(text) == Softirqs(5, 2344)
-
-
-def test_what_this_machines_cpus_did_is_read_again_and_again() -> None:
-    with CpuReader() as reader:
-        first = reader.read([0])
-        both = reader.read([0, 0])
-        last = reader.read([0])
-    assert first.total_ns < last.total_ns < both.total_ns, "the time of two CPUs is twice as long"
-    assert 0 < first.interrupts <= last.interrupts
-    assert first.softirq_ns <= last.softirq_ns

@@ -16,7 +16,7 @@ from bench.base.errors import BenchError
 from bench.system import privileges
 from bench.system.netns import entered
 
-EXCL, CREATE, DUMP = 0x200, 0x400, 0x300
+ECHO, EXCL, CREATE, DUMP = 0x8, 0x200, 0x400, 0x300
 """Flags of a request."""
 
 
@@ -41,7 +41,8 @@ _NLATTR = struct.Struct("=HH")
 _CODE = struct.Struct("=i")
 
 
-_ANSWER_SIZE = 1 << 18
+_ANSWER_SIZE, _MESSAGE_SIZE = 1 << 18, 1 << 16
+"""Bytes of a part of a dump, and of one message: room that is large takes time to get."""
 
 
 class Refused(BenchError):
@@ -71,8 +72,7 @@ def ask(asking: socket.socket, command: int, flags: int, body: bytes) -> list[by
 
     Raises Refused.
     """
-    flags |= _REQUEST | _ACK
-    asking.send(_NLMSGHDR.pack(_NLMSGHDR.size + len(body), command, flags, 1, 0) + body)
+    asking.send(_message(command, flags | _ACK, body))
     bodies: list[bytes] = []
     while True:
         left = asking.recv(_ANSWER_SIZE)
@@ -89,6 +89,27 @@ def ask(asking: socket.socket, command: int, flags: int, body: bytes) -> list[by
             bodies.append(message)
 
 
+class Question:
+    """A request that is asked again and again, and that one message answers."""
+
+    def __init__(self, asking: socket.socket, command: int, flags: int, body: bytes) -> None:
+        self._socket = asking
+        self._request = _message(command, flags, body)
+
+    def answer(self) -> bytes:
+        """The body of the answer. Raises Refused."""
+        self._socket.send(self._request)
+        # rtnetlink answers a single request within the call that makes it.
+        message = self._socket.recv(_MESSAGE_SIZE, socket.MSG_DONTWAIT)
+        if _NLMSGHDR.unpack_from(message)[1] == _ERROR:
+            raise Refused(-_CODE.unpack_from(message, _NLMSGHDR.size)[0])
+        return message[_NLMSGHDR.size :]
+
+
+def _message(command: int, flags: int, body: bytes) -> bytes:
+    return _NLMSGHDR.pack(_NLMSGHDR.size + len(body), command, flags | _REQUEST, 1, 0) + body
+
+
 def attribute(kind: int, payload: bytes) -> bytes:
     padding = bytes(-len(payload) % 4)
     return _NLATTR.pack(_NLATTR.size + len(payload), kind) + payload + padding
@@ -99,3 +120,11 @@ def attributes(left: bytes) -> Iterator[tuple[int, bytes]]:
         length, kind = _NLATTR.unpack_from(left)
         yield kind & _TYPE_MASK, left[_NLATTR.size : length]
         left = left[max(_NLATTR.size, (length + 3) & ~3) :]
+
+
+def payload_of(wanted: int, left: bytes) -> bytes:
+    """What the first attribute of a kind has in it. Raises BenchError where there is none."""
+    for kind, payload in attributes(left):
+        if kind == wanted:
+            return payload
+    raise BenchError(f"the kernel's answer has no attribute {wanted}: cannot read its counters")
