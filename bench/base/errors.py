@@ -5,21 +5,23 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+from bench.base.exit_codes import ExitCode
+
 
 class BenchError(Exception):
-    """Something failed that is not the user's doing; exit code 1."""
+    """Something failed that is not the user's doing."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILURE
 
 
 class UsageError(BenchError):
-    """Bad input: a matrix, an option, a file that is not what it should be; exit code 2.
+    """Bad input: a matrix, an option, a file that is not what it should be.
 
     Several problems of one file are reported in one go: the message then has several lines,
     each ``file:line:column: what is wrong; what is allowed``.
     """
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class NotAllowed(UsageError):

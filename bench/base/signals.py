@@ -12,19 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
-EXIT_CODE = 130
-
+from bench.base.exit_codes import ExitCode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def exiting() -> AbstractContextManager[None]:
-    """An interrupt ends the process, with EXIT_CODE and without a word.
+    """An interrupt ends the process, with INTERRUPTED and without a word.
 
     After the block it does nothing: the command is done, and Python takes some milliseconds more
     to end, in which it takes its handlers back.
     """
-    return _handled(lambda _number, _frame: os._exit(EXIT_CODE), afterwards=signal.SIG_IGN)
+    return _handled(
+        lambda _number, _frame: os._exit(ExitCode.INTERRUPTED), afterwards=signal.SIG_IGN
+    )
 
 
 def raising() -> AbstractContextManager[None]:

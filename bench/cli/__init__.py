@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from bench.base import signals
 from bench.base.errors import BenchError, told, told_with_place
+from bench.base.exit_codes import MEANINGS, ExitCode
 from bench.base.stderr import say
 from bench.cli import compare, doctor, methods, plan, run, schema, show
 
@@ -30,10 +30,7 @@ COMMANDS = {
 """By name, in the order of the help: each has HELP, ``add_arguments`` and ``execute``."""
 
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-EPILOG = (
-    "exit codes: 0 fine, 1 failure, 2 usage or bad input, 3 regression, "
-    "4 inconclusive or missing cells, 130 interrupted"
-)
+EPILOG = "exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,16 +63,16 @@ def main(arguments: Sequence[str] | None = None, first: Callable[[], object] = l
         say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        return signals.EXIT_CODE
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         _drop(sys.stdout)  # the reader (head, less) has enough
-        return 1
+        return ExitCode.FAILURE
     except OSError as error:  # stdout on a full disk, a limit of the machine
         _drop(sys.stdout)
         # Whoever writes a file says which it was: what has no name is stdout.
         is_stdout = error.filename is None and error.errno in UNWRITTEN
         say(f"cannot write to stdout: {told(error)}" if is_stdout else told_with_place(error))
-        return 1
+        return ExitCode.FAILURE
     finally:
         try:
             sys.stderr.flush()

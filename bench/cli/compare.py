@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.base.exit_codes import ExitCode
 from bench.base.printable import printable
 from bench.base.stderr import say
 from bench.cli import options
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from bench.model.run import Rates
 
 HELP = "compare two runs, or two sets of runs: a verdict per cell"
-REGRESSION, INCONCLUSIVE = 3, 4
 MOST_HISTORY = 20
 """Runs of the history that are read, the latest first."""
 
@@ -115,8 +115,9 @@ def _exit_code(result: Comparison) -> int:
 
     verdicts = {row.verdict for row in result.rows}
     if Verdict.REGRESSED in verdicts:
-        return REGRESSION
-    return INCONCLUSIVE if verdicts & {Verdict.INCONCLUSIVE, Verdict.MISSING} else 0
+        return ExitCode.REGRESSION
+    unsure = verdicts & {Verdict.INCONCLUSIVE, Verdict.MISSING}
+    return ExitCode.INCONCLUSIVE if unsure else ExitCode.FINE
 
 
 def _check(

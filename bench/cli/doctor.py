@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from bench.base.exit_codes import ExitCode
 from bench.base.printable import printable
 from bench.cli import options
 
@@ -71,13 +72,13 @@ def execute(args: argparse.Namespace) -> int:
             refused = trial.unrunnable(planned, options.allowed(args))
     if args.format == "json":
         print(json.dumps(_document(findings, planned, refused), indent=2))
-        return 0
+        return ExitCode.FINE
     on_terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else options.TABLE_WIDTH
     colour = on_terminal and not os.environ.get("NO_COLOR")
     for line in render(findings, planned, refused, width, colour):
         print(line)
-    return 0
+    return ExitCode.FINE
 
 
 def _document(

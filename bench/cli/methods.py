@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from bench.base.exit_codes import ExitCode
+
 HELP = "list transmit methods and their knobs, and which this kernel offers"
 
 
@@ -36,4 +38,4 @@ def execute(_args: argparse.Namespace) -> int:
     for name, method in methods.items():
         limit = f" (at most {method.max_burst} frames a call)" if method.max_burst else ""
         print(f"{name}: {method.help}{limit}")
-    return 0
+    return ExitCode.FINE

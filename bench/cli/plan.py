@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from bench.base.exit_codes import ExitCode
 from bench.base.printable import printable
 from bench.cli import options
 
@@ -60,7 +61,7 @@ def execute(args: argparse.Namespace) -> int:
                 if (value := cell.values[axis]) is not None and (axis, value) != ("replica", 1)
             ]
             print(printable(f"{cell.id}  {' '.join(named)}"))
-    return 0
+    return ExitCode.FINE
 
 
 def _unfit(planned: Plan) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from bench.base.errors import BenchError, UsageError
+from bench.base.exit_codes import ExitCode
 from bench.base.stderr import say
 from bench.cli import options, progress
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 HELP = "run a matrix: set up, measure, store, print the table"
 DEFAULT_RESULTS = Path("results")
-LATEST = Path("latest")
-INCOMPLETE = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         nargs="?",
         type=Path,
-        const=LATEST,
+        const=True,  # the latest: no name for it, as a file may have any
         help="go on with an unfinished run: that file, or the latest of this matrix",
     )
 
@@ -61,7 +60,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.resume is None:
         target = runner.Target(folders.new_run_path(folder))
     else:
-        path = reader.latest_unfinished(folder) if args.resume == LATEST else args.resume
+        path = reader.latest_unfinished(folder) if args.resume is True else args.resume
         if path.suffix != ".jsonl":
             raise UsageError(f"--resume {path}: its table could take its place; name a .jsonl file")
         report.make_report(reader.read(path))  # what cannot be shown is known before it is measured
@@ -84,8 +83,8 @@ def execute(args: argparse.Namespace) -> int:
     shown = report.make_report(calibration.normalised(run)) if args.normalise else made
     options.write_report(shown, args)
     if run.end == "interrupted":
-        return signals.EXIT_CODE
-    return 0 if report.is_complete(made, run) else INCOMPLETE
+        return ExitCode.INTERRUPTED
+    return ExitCode.FINE if report.is_complete(made, run) else ExitCode.INCONCLUSIVE
 
 
 def _keep_table(made: Report, run: Path) -> None:

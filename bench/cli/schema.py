@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from bench.base.exit_codes import ExitCode
+
 HELP = "print the JSON Schema of the matrix file"
 
 
@@ -18,4 +20,4 @@ def execute(_args: argparse.Namespace) -> int:
     from bench.matrix import load
 
     print(json.dumps(load.json_schema(vocabulary()), indent=2))
-    return 0
+    return ExitCode.FINE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.base.exit_codes import ExitCode
 from bench.base.stderr import say
 from bench.cli import options
 
@@ -36,4 +37,4 @@ def execute(args: argparse.Namespace) -> int:
     if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
     options.write_report(replace(made, rows=rows), args)
-    return 0
+    return ExitCode.FINE

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from bench.base import signals
+from bench.base.exit_codes import ExitCode
 from tests.running import wait_for
 
 
@@ -32,7 +33,7 @@ def test_where_nothing_is_set_up_an_interrupt_is_no_exception(number: signal.Sig
     done = subprocess.run(
         [sys.executable, "-c", script], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (signals.EXIT_CODE, b"", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, b"", b"")
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)

@@ -327,6 +327,20 @@ def test_only_an_unfinished_run_of_the_same_matrix_is_resumed(
     assert bench.stored().end == "done"
 
 
+def test_a_run_to_resume_may_be_called_latest(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Then it is that file, and not the latest run of the matrix."""
+    matrix = bench.matrix()
+    assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
+    (path,) = bench.files()
+    path.write_text(path.read_text().rpartition('{"type":"end"')[0])
+    before = path.read_bytes()
+    (line,) = complaints(capsys, "run", matrix, "--results", bench.results, "--resume", "latest")
+    assert line == "--resume latest: its table could take its place; name a .jsonl file"
+    assert path.read_bytes() == before
+
+
 def test_a_run_that_is_going_on_is_not_resumed(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
