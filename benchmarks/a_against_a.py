@@ -23,9 +23,9 @@ from pathlib import Path
 from common import heading, interval, met, table
 
 from bench.analysis import figures, intervals
-from bench.cli.options import vocabulary
 from bench.matrix.load import parse
 from bench.measure import runner
+from bench.measure.prepare import vocabulary
 from bench.model.cells import Cell
 from bench.model.results import Estimate
 from bench.model.run import Run

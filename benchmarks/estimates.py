@@ -20,9 +20,9 @@ import yaml
 from common import heading, met, table
 
 from bench.base.errors import UsageError
-from bench.cli.options import vocabulary
 from bench.matrix import load
 from bench.measure.estimate import Estimate, estimate
+from bench.measure.prepare import vocabulary
 from bench.plan import plan
 from bench.system.procfs import Machine
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from bench.cli.options import vocabulary
 from bench.matrix import load
 from bench.measure import runner, session
+from bench.measure.prepare import vocabulary
 from bench.model.cells import Cell
 from bench.model.run import Run
 from bench.model.samples import Sample

@@ -41,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("terminal", "json"), default="terminal", help="of the findings"
     )
-    parser.set_defaults(seed=None)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -49,14 +48,14 @@ def execute(args: argparse.Namespace) -> int:
     from bench import doctor
     from bench.base import signals
     from bench.base.errors import UsageError
-    from bench.measure import trial
+    from bench.measure import prepare, trial
     from bench.plan.needs import needs_of
     from bench.system import cpus, host, privileges
     from bench.topology import kinds
 
     if args.matrix is None and args.filter:
         raise UsageError("--filter: it chooses cells of a MATRIX; name one")
-    planned = options.planned(args)[1] if args.matrix else None
+    planned = prepare.planned(args.matrix, args.filter)[1] if args.matrix else None
     machine = doctor.Machine()
     if planned is None:
         findings = doctor.examine(machine, cpus.allowed(machine))

@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,7 @@ from bench.model.results import LARGEST_INTEGER
 from bench.render import FORMATS
 
 if TYPE_CHECKING:
-    from bench.model.matrix import Matrix
     from bench.model.results import Report
-    from bench.model.vocabulary import Vocabulary
-    from bench.plan.plan import Plan
     from bench.topology.link import Allowed
 
 TABLE_WIDTH = 120
@@ -91,39 +87,6 @@ def _seed(text: str) -> int:
     if not (text.isdecimal() and len(text) < 100 and int(text) <= LARGEST_INTEGER):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {LARGEST_INTEGER}")
     return int(text)
-
-
-def vocabulary() -> Vocabulary:
-    """What a matrix may name: methods from the core (built if stale), kinds from topology."""
-    from bench.engines import core
-    from bench.model.vocabulary import Vocabulary
-    from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame
-
-    return Vocabulary(
-        methods=core.methods(),
-        interfaces=INTERFACES,
-        qdiscs=QDISC_KINDS,
-        limits=core.limits(),
-        ring_data_offset=core.ring_data_offset,
-        largest_frame=largest_frame,
-        page_size=os.sysconf("SC_PAGE_SIZE"),
-    )
-
-
-def planned(args: argparse.Namespace) -> tuple[Matrix, Plan]:
-    """The matrix and the plan of the cells that --filter keeps. Raises UsageError."""
-    from bench.matrix import load
-    from bench.plan import plan, selection
-
-    filters = selection.parse_filters(args.filter)
-    words = vocabulary()
-    loaded = load.load(args.matrix, words)
-    if args.seed is not None:
-        loaded = replace(loaded, measure=replace(loaded.measure, seed=args.seed))
-    made = plan.make_plan(loaded, words)
-    chosen = selection.select(made, filters) if filters else made
-    selection.check_devices(chosen, loaded)
-    return loaded, chosen
 
 
 def check_output(args: argparse.Namespace) -> None:

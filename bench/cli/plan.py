@@ -24,12 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
+    from bench.measure import prepare
     from bench.measure.estimate import estimate
     from bench.model.axes import AXES, value_text
     from bench.plan.devices import named_devices
     from bench.system.procfs import Machine
 
-    matrix, planned = options.planned(args)
+    matrix, planned = prepare.planned(args.matrix, args.filter, args.seed)
     told = estimate(planned, matrix, Machine())
     compared = sum(1 for cell, base in planned.baselines.items() if cell != base)
     cpus = ", ".join(map(str, planned.cpus))

@@ -48,14 +48,14 @@ def execute(args: argparse.Namespace) -> int:
     from bench import doctor
     from bench.analysis import calibration
     from bench.base import signals
-    from bench.measure import runner
+    from bench.measure import prepare, runner
     from bench.plan.needs import needs_of
     from bench.render import report
     from bench.store import folders, reader
     from bench.system import host, privileges
     from bench.topology import kinds
 
-    matrix, plan = options.planned(args)
+    matrix, plan = prepare.planned(args.matrix, args.filter, args.seed)
     folder = folders.results_folder(args.results, args.machine or host.machine_name(), matrix.name)
     if args.resume is None:
         target = runner.Target(folders.new_run_path(folder))

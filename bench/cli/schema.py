@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(_args: argparse.Namespace) -> int:
     import json
 
-    from bench.cli.options import vocabulary
     from bench.matrix import load
+    from bench.measure.prepare import vocabulary
 
     print(json.dumps(load.json_schema(vocabulary()), indent=2))
     return ExitCode.FINE

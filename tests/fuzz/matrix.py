@@ -8,10 +8,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 from bench.base.errors import UsageError
-from bench.cli.options import vocabulary
 from bench.cli.plan import time_text
 from bench.matrix import load
 from bench.measure.estimate import estimate
+from bench.measure.prepare import vocabulary
 from bench.model.axes import AXES, DEFAULTS, value_text
 from bench.model.vocabulary import Vocabulary
 from bench.plan import plan, selection, space

@@ -12,9 +12,9 @@ import pytest
 
 from bench.base.errors import UsageError
 from bench.cli import main
-from bench.cli.options import vocabulary
 from bench.matrix import load
 from bench.measure import runner, stop
+from bench.measure.prepare import vocabulary
 from bench.model.matrix import Matrix
 from bench.model.run import Run
 from bench.plan import plan, schedule

@@ -21,7 +21,7 @@ import pytest
 
 from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError
-from bench.cli.options import vocabulary
+from bench.measure.prepare import vocabulary
 from bench.model.run import Run
 from bench.plan import needs, plan
 from bench.system.netns import entered, private_netns

@@ -19,10 +19,10 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.cli import main
-from bench.cli.options import vocabulary
 from bench.engines import core
 from bench.matrix import load
 from bench.measure import runner, supervisor
+from bench.measure.prepare import vocabulary
 from bench.model.cells import Cell
 from bench.model.run import Run
 from bench.model.samples import Sample

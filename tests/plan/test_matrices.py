@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.options import vocabulary
 from bench.matrix import load
+from bench.measure.prepare import vocabulary
 from bench.plan import plan
 from bench.plan.plan import Plan
 from tests.running import ROOT

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 from bench import cli
 from bench.base.errors import UsageError
-from bench.cli import options
 from bench.matrix import load
-from bench.measure import runner
+from bench.measure import prepare, runner
 from bench.model.axes import AXES, DEFAULTS
 from bench.model.cells import Cell
 from bench.model.samples import Sample, ThreadSample
@@ -204,7 +203,7 @@ class Unfinished(Files):
         def interrupt() -> None:
             raise KeyboardInterrupt
 
-        words = options.vocabulary()
+        words = prepare.vocabulary()
         of = load.load(self.matrix, words)
         target = runner.Target(path)
         runner.run(of, plan.make_plan(of, words), target, Quiet(interrupt, after=6))

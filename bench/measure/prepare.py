@@ -1,0 +1,47 @@
+"""From a matrix file to the plan of what is wanted of it, on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.engines import core
+from bench.matrix import load
+from bench.model.matrix import Matrix
+from bench.model.vocabulary import Vocabulary
+from bench.plan import plan, selection
+from bench.plan.plan import Plan
+from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame
+
+
+def vocabulary() -> Vocabulary:
+    """What a matrix may name: methods from the core (built if stale), kinds from topology."""
+    return Vocabulary(
+        methods=core.methods(),
+        interfaces=INTERFACES,
+        qdiscs=QDISC_KINDS,
+        limits=core.limits(),
+        ring_data_offset=core.ring_data_offset,
+        largest_frame=largest_frame,
+        page_size=os.sysconf("SC_PAGE_SIZE"),
+    )
+
+
+def planned(
+    file: Path, filters: Sequence[str] = (), seed: int | None = None
+) -> tuple[Matrix, Plan]:
+    """The matrix, and the plan of the cells that ``filters`` (AXIS=VALUE) keep.
+
+    ``seed`` takes the place of the matrix's own. Raises UsageError.
+    """
+    wanted = selection.parse_filters(filters)
+    words = vocabulary()
+    loaded = load.load(file, words)
+    if seed is not None:
+        loaded = replace(loaded, measure=replace(loaded.measure, seed=seed))
+    made = plan.make_plan(loaded, words)
+    chosen = selection.select(made, wanted) if wanted else made
+    selection.check_devices(chosen, loaded)
+    return loaded, chosen
