@@ -22,6 +22,7 @@ LAYERS = {
     "store": "runs on disk",
     "measure": "a run: topologies, worker, rounds",
     "doctor": "what would spoil a measurement; knows no plan",
+    "campaign": "what spans several runs",
     "render": "figures -> text",
     "cli": "one file a verb",
     "__main__": "the console script",

@@ -1,0 +1,84 @@
+"""The run files that an argument names, and what they hold."""
+
+from __future__ import annotations
+
+import glob
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bench.base.errors import UsageError
+from bench.base.stderr import say
+from bench.model.run import Rates
+from bench.store.rates import read_rates
+
+Source = tuple[Path, bytes | None]
+"""A run file, and its content where that is not what the file has now."""
+
+
+def sources(text: str) -> list[Source]:
+    """The run files that a path, a folder, a glob or GIT-REVISION:FILE names.
+
+    Raises UsageError if none.
+    """
+    revision = _at_revision(text)
+    found: list[Source] = [(path, None) for path in _paths(text)] if not revision else [revision]
+    if not found:
+        raise UsageError(f"{text}: no run file there; name a .jsonl file, a folder or a glob")
+    return found
+
+
+def read(found: Iterable[Source]) -> list[Rates]:
+    """Each run once. Says what is wrong with a file that can be read. Raises UsageError."""
+    runs = [read_rates(path, content) for path, content in found]
+    for run in runs:
+        for warning in run.warnings:
+            say(warning)
+    return _distinct(runs)
+
+
+def beside(path: Path) -> list[Path]:
+    """The run files of its folder, the latest first."""
+    return sorted(path.parent.glob("*.jsonl"), reverse=True)
+
+
+def _distinct(runs: Sequence[Rates]) -> list[Rates]:
+    """Each run once, and of its copies the one that got farthest: copies agree, which would be
+    taken for how little runs differ."""
+    found: dict[object, Rates] = {}
+    for run in runs:
+        kept = found.setdefault(run.identity, run)
+        if kept is not run:
+            say(f"{run.path} is the same run as {kept.path}: it counts once")
+            found[run.identity] = max(kept, run, key=_slices)
+    return [*found.values()]
+
+
+def _slices(run: Rates) -> int:
+    return sum(map(len, run.pps.values()))
+
+
+def _paths(text: str) -> list[Path]:
+    path = Path(text)
+    if path.is_dir():
+        return sorted(path.glob("*.jsonl"))
+    if glob.has_magic(text) and not path.exists():
+        names = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return [Path(name) for name in names if name.endswith(".jsonl")]
+    return [path]
+
+
+def _at_revision(text: str) -> Source | None:
+    """``HEAD~1:results/x.jsonl`` as git has it; None where the argument is not of that form."""
+    revision, colon, name = text.partition(":")
+    if not colon or not revision or Path(text).exists():
+        return None
+    try:
+        command = ["git", "show", "--end-of-options", text]
+        shown = subprocess.run(command, capture_output=True, check=False)
+    except OSError as error:
+        raise UsageError(f"{text}: git does not run here: {error.strerror}") from error
+    if shown.returncode != 0:
+        said = " ".join(shown.stderr.decode(errors="replace").split())
+        raise UsageError(f"{text}: {said or 'git does not know it'}")
+    return Path(name), shown.stdout
