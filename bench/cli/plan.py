@@ -27,7 +27,6 @@ def execute(args: argparse.Namespace) -> int:
     from bench.measure import prepare
     from bench.measure.estimate import estimate
     from bench.model.axes import AXES, value_text
-    from bench.plan.devices import named_devices
     from bench.system.procfs import Machine
 
     matrix, planned = prepare.planned(args.matrix, args.filter, args.seed)
@@ -47,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
         ("memory of rings and buffers", f"{told.memory / 2**20:.1f} MiB"),
         ("estimated time", time_text(told)),
     ]
-    if devices := named_devices(planned.cells):
+    if devices := planned.devices:
         rows.append(("needs", " ".join(f"--allow-device {name}" for name in devices)))
     width = max(len(label) for label, _ in rows)
     description = " ".join(matrix.description.split())

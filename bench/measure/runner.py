@@ -17,7 +17,6 @@ from bench.measure.session import Progress, Session
 from bench.model.matrix import Matrix
 from bench.model.run import Run
 from bench.plan import calibration, schedule
-from bench.plan.devices import named_devices
 from bench.plan.plan import Plan
 from bench.store import reader
 from bench.store.writer import RunWriter
@@ -55,10 +54,10 @@ def run(
     returned, with ``end`` "interrupted". Raises BenchError when there is nothing to go on with
     (the disk is full, namespaces are forbidden); what was stored until then stays.
     """
-    check_allowed(named_devices(planned.cells), allowed)
+    check_allowed(planned.devices, allowed)
     build.ensure_built()
     host.raise_file_limit()
-    devices = describe(named_devices(planned.cells))
+    devices = describe(planned.devices)
     header = _header(matrix, planned, diagnosis or {}, devices)
     with RunWriter(target.path, append=target.resume) as writer:
         earlier = None

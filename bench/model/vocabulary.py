@@ -46,6 +46,8 @@ class KindInfo:
     ``options`` is a pydantic model class whose fields are the options of the kind, each with
     its default. ``takes_qdisc`` is False for a kind on which a qdisc means nothing (lo),
     ``keeps_qdisc`` True for one that has its own where the matrix does not name the axis.
+    ``is_borrowed`` is True for one that is not made but there already: its option ``name`` says
+    which real interface, and nothing is sent on it that the command line does not allow.
     """
 
     name: str
@@ -53,6 +55,7 @@ class KindInfo:
     options: type[Any]
     takes_qdisc: bool = True
     keeps_qdisc: bool = False
+    is_borrowed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bench.model.cells import Cell
 from bench.model.needs import Needs
-from bench.plan.devices import named_devices
 from bench.plan.plan import Plan
 from bench.plan.schedule import memory_of
 
@@ -19,7 +18,9 @@ def needs_of(planned: Plan) -> Needs:
         largest=max(memory),
         locked=max(map(_locked, cells)),
         sndbuf=max(map(_unforced_sndbuf, cells)),
-        devices=named_devices(cells),
+        devices=tuple(
+            dict.fromkeys(planned.device_of[c.id] for c in cells if c.id in planned.device_of)
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.base.errors import UsageError
@@ -12,7 +12,7 @@ from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
 from bench.plan.checks import ETHERNET_HEADER, cpus_text, problems_of
-from bench.plan.devices import named_devices
+from bench.plan.devices import devices_of
 from bench.plan.space import Combination, Space, ambiguous_baselines, bases_of, covers
 from bench.system import cpus
 from bench.system.cpus import Choice
@@ -40,9 +40,9 @@ class Plan:
     ``combinations`` counts the product and the included rows; ``excluded`` those that a rule
     left out, ``collapsed`` those that became the same cell as an earlier one. ``baselines`` maps
     a cell's id to its baseline's, ``topology_of`` to an index of ``topologies`` (neither has an
-    entry for a cell without one). Thread i of a cell is pinned to ``cpus[i]``; ``cpus_why`` says
-    what put them into this order. ``unfit`` has the cells that want more CPUs than there are, and
-    their reasons.
+    entry for a cell without one), ``device_of`` to the real interface that it borrows. Thread i
+    of a cell is pinned to ``cpus[i]``; ``cpus_why`` says what put them into this order. ``unfit``
+    has the cells that want more CPUs than there are, and their reasons.
     """
 
     cells: tuple[Cell, ...]
@@ -55,12 +55,18 @@ class Plan:
     cpus: tuple[int, ...]
     cpus_why: str = ""
     unfit: Mapping[str, str] = field(default_factory=dict)
+    device_of: Mapping[str, str] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Cells whose minimum effect in comparisons is their own, a fraction."""
 
     @property
     def runnable(self) -> tuple[Cell, ...]:
         return tuple(cell for cell in self.cells if cell.id not in self.unfit)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The real interfaces that cells name, each once."""
+        return tuple(dict.fromkeys(self.device_of.values()))
 
 
 def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -> Plan:
@@ -84,7 +90,8 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -
         alike.setdefault(signature, []).append(combination)
     cells = {signature: first for signature, (first, *_) in alike.items()}
     made = {signature: space.cell(signature) for signature in cells}
-    chosen = _chosen_cpus(matrix, machine, list(made.values()))
+    device_of = devices_of(list(made.values()), vocabulary.interfaces)
+    chosen = _chosen_cpus(matrix, machine, dict.fromkeys(device_of.values()))
     unfit = _unfit(matrix, list(made.values()), chosen)
     problems = problems_of(space, cells, rows, made, chosen, unfit)
     if not cells:
@@ -110,6 +117,7 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -
         cpus=chosen.cpus,
         cpus_why=chosen.why,
         unfit=unfit,
+        device_of=device_of,
         thresholds=_thresholds(matrix, list(made.values())),
     )
     return with_cells(plan, list(made.values()))
@@ -137,6 +145,7 @@ def with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
         topologies=tuple(TopologySpec(*specs[key], mtus[key]) for key in specs),
         topology_of={cell: order[key] for cell, key in keys.items()},
         unfit={cell: reason for cell, reason in plan.unfit.items() if cell in ids},
+        device_of={cell: name for cell, name in plan.device_of.items() if cell in ids},
     )
 
 
@@ -156,12 +165,12 @@ def _thresholds(matrix: Matrix, cells: Sequence[Cell]) -> dict[str, float]:
 # Checks that need no machine
 
 
-def _chosen_cpus(matrix: Matrix, machine: Machine, cells: Sequence[Cell]) -> Choice:
+def _chosen_cpus(matrix: Matrix, machine: Machine, devices: Iterable[str]) -> Choice:
     """CPUs for threads: as the matrix has them, else all that may be used, the best first."""
     allowed = cpus.allowed(machine)
     if matrix.measure.cpus is None:
-        devices = [cpus.device(machine, name) for name in named_devices(cells)]
-        return cpus.choose(cpus.layout(machine), allowed, devices)
+        near = [cpus.device(machine, name) for name in devices]
+        return cpus.choose(cpus.layout(machine), allowed, near)
     missing = [cpu for cpu in matrix.measure.cpus if cpu not in allowed]
     if missing:
         raise UsageError(

@@ -9,7 +9,6 @@ from bench.base.errors import UsageError
 from bench.model.axes import AXES, value_text
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
-from bench.plan.devices import named_devices
 from bench.plan.plan import Plan, with_cells
 
 # Selecting, ordering
@@ -69,12 +68,13 @@ def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:
 
 def check_devices(plan: Plan, matrix: Matrix) -> None:
     """Raises UsageError for a device that cells want in several ways: it is there only once."""
-    for name in named_devices(plan.cells):
-        ways = [
-            f"{value_text(spec.interface)} with qdisc {value_text(spec.qdisc)}"
-            for spec in plan.topologies
-            if isinstance(spec.interface, dict) and spec.interface.get("name") == name
-        ]
+    wanted: dict[str, set[int]] = {}
+    for cell, name in plan.device_of.items():
+        if cell in plan.topology_of:
+            wanted.setdefault(name, set()).add(plan.topology_of[cell])
+    for name, indices in wanted.items():
+        specs = [plan.topologies[index] for index in sorted(indices)]
+        ways = [f"{value_text(s.interface)} with qdisc {value_text(s.qdisc)}" for s in specs]
         if len(ways) > 1:
             raise UsageError(
                 f"{matrix.where('axes', 'interface')}: device {name} is wanted in {len(ways)} ways "

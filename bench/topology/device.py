@@ -420,6 +420,7 @@ KIND = link.Kind(
         help="a real interface, by its name; needs --allow-device",
         options=DeviceOptions,
         keeps_qdisc=True,
+        is_borrowed=True,
     ),
     create=create,
     borrow=borrow,

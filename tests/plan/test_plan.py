@@ -16,7 +16,7 @@ from bench.model.axes import DEFAULTS, Value
 from bench.model.cells import cell_id
 from bench.model.matrix import Mark, Matrix, Measure
 from bench.model.vocabulary import KindInfo
-from bench.plan import devices, plan, schedule, selection
+from bench.plan import needs, plan, schedule, selection
 from tests.trees import machine_of
 from tests.vocabulary import WORDS
 
@@ -111,7 +111,11 @@ class Named(BaseModel):
 
 WITH_DEVICE = replace(
     WORDS,
-    interfaces={**WORDS.interfaces, "device": KindInfo("device", "", Named, keeps_qdisc=True)},
+    interfaces={
+        **WORDS.interfaces,
+        "device": KindInfo("device", "", Named, keeps_qdisc=True, is_borrowed=True),
+        "macvlan": KindInfo("macvlan", "", Named),
+    },
 )
 
 
@@ -128,8 +132,14 @@ def test_a_device_keeps_its_own_qdisc_where_the_axis_is_not_named() -> None:
 
 def test_devices_are_named_each_once() -> None:
     made = with_device(interface=(ETH2, VETH, ETH1), frame_size=(64, 128))
-    assert devices.named_devices(made.cells) == ("eth2", "eth1")
-    assert devices.named_devices(with_device(interface=(VETH,)).cells) == ()
+    assert made.devices == ("eth2", "eth1")
+    assert with_device(interface=(VETH,)).devices == ()
+
+
+def test_an_interface_of_ours_with_a_name_is_no_device() -> None:
+    made = with_device(interface=({"kind": "macvlan", "name": "eth1"}, ETH2))
+    assert made.devices == ("eth2",)
+    assert needs.needs_of(made).devices == ("eth2",)
 
 
 def test_a_device_can_be_one_thing_at_a_time() -> None:
@@ -398,8 +408,8 @@ def test_a_named_device_decides_which_cpus_come_first(
         "proc/irq/9/effective_affinity_list": "3\n",
     }
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3})
-    m = matrix(interface=({"kind": "veth", "name": "eth7", "queues": 1},))
-    made = plan.make_plan(m, WORDS, machine_of(tmp_path, files))
+    m = matrix(interface=({"kind": "device", "name": "eth7"},))
+    made = plan.make_plan(m, WITH_DEVICE, machine_of(tmp_path, files))
     assert made.cpus == (2, 1, 0, 3)
     assert "node 1 first, where eth7 is; CPU 3 last for the interrupts of eth7" in made.cpus_why
 
