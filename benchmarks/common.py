@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from bench.base.values import Value
 from bench.engines import build
 from bench.engines.core import Endpoint, OpenCell
-from bench.model.axes import DEFAULTS, Value
+from bench.model.axes import DEFAULTS
 from bench.model.results import Estimate
 from bench.system import host
 from bench.topology import Topology, entered

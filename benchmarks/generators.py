@@ -45,11 +45,11 @@ from typing import Any, NamedTuple, Protocol
 from common import at_least, heading, interval, open_cell, pin_beside_sender, table
 
 from bench.analysis import intervals
+from bench.base.values import value_text
 from bench.engines.core import OpenCell, SlicePlan
 from bench.measure.accounting import delivered, delivered_bytes, delta
 from bench.measure.counters import CounterReader
 from bench.measure.frame_check import expected_frame
-from bench.model.axes import value_text
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 

@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from common import heading, interval, open_cell, pin_beside_sender, table
 
 from bench.analysis import intervals
+from bench.base.values import Value
 from bench.engines.core import OpenCell, SlicePlan
-from bench.model.axes import Value
 from bench.model.results import Estimate
 from bench.topology import Topology
 from bench.topology.kinds import up

@@ -18,6 +18,7 @@ from bench.analysis.figures import (
     within_round_ratios,
 )
 from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, estimates, quantile
+from bench.base.values import key_of
 from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
@@ -147,7 +148,7 @@ def _fastest(run: Run, usable: Mapping[str, Sequence[Sample]]) -> set[str]:
     groups: dict[str, dict[str, float]] = {}
     for cell in run.cells:
         if usable[cell.id] and cell.method != _SENDS_NOTHING:
-            rivals = repr([cell.values.get(axis) for axis in _RIVALS_SHARE])
+            rivals = key_of([cell.values.get(axis) for axis in _RIVALS_SHARE])
             groups.setdefault(rivals, {})[cell.id] = statistics.median(map(pps, usable[cell.id]))
     pairs = []
     for medians in groups.values():

@@ -1,22 +1,18 @@
 """Sizes, rates and durations as people write them: ``64KiB``, ``1gbit``, ``10ms``.
 
-The parsers raise ValueError with a message that names the value and the allowed form. The
-annotated types are for pydantic models; their JSON Schema describes what users may write.
+The parsers raise ValueError with a message that names the value and the allowed form.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field
 
 
 @dataclass(frozen=True)
-class _Quantity:
+class Quantity:
     """What is measured: its name, its unit in words, and the factor of each written unit."""
 
     name: str
@@ -51,7 +47,7 @@ class _Quantity:
         return amount.numerator
 
 
-_SIZE = _Quantity(
+SIZE = Quantity(
     name="a size",
     counted="bytes",
     units={
@@ -68,7 +64,7 @@ _SIZE = _Quantity(
 )
 
 
-_RATE = _Quantity(
+RATE = Quantity(
     name="a rate",
     counted="bits per second",
     units={"bit": 1, "kbit": 1000, "mbit": 1000**2, "gbit": 1000**3, "tbit": 1000**4},
@@ -77,7 +73,7 @@ _RATE = _Quantity(
 )
 
 
-_DURATION = _Quantity(
+DURATION = Quantity(
     name="a duration",
     counted="nanoseconds",
     units={"ns": 1, "us": 1000, "ms": 1000**2, "s": 1000**3},
@@ -88,17 +84,44 @@ _DURATION = _Quantity(
 
 def parse_bytes(value: object) -> int:
     """Bytes of ``9000``, ``"9000B"`` or ``"64KiB"``; ValueError for anything else."""
-    return _SIZE.parse(value)
+    return SIZE.parse(value)
 
 
 def parse_rate(value: object) -> int:
     """Bits per second of ``1000000`` or ``"1gbit"``; ValueError for anything else."""
-    return _RATE.parse(value)
+    return RATE.parse(value)
 
 
 def parse_duration(value: object) -> int:
     """Nanoseconds of ``"10ms"``; ValueError for anything else, a number without unit too."""
-    return _DURATION.parse(value)
+    return DURATION.parse(value)
+
+
+def size_text(size: object) -> str:
+    """Bytes as a matrix would write them, exactly: ``64KiB``, ``8MiB``, ``1514``."""
+    return _exact(size, SIZE, ("GiB", "MiB", "KiB"))
+
+
+def rate_text(rate: object) -> str:
+    """Bits per second as a matrix would write them, exactly: ``10mbit``, ``1gbit``, ``1500``."""
+    return _exact(rate, RATE, ("gbit", "mbit", "kbit"))
+
+
+def _exact(amount: object, quantity: Quantity, units: Sequence[str]) -> str:
+    """In the largest unit that tells it exactly; as it is where there is none."""
+    for unit in units:
+        factor = quantity.units[unit]
+        if isinstance(amount, int) and amount >= factor and amount % factor == 0:
+            return f"{amount // factor}{unit}"
+    return str(amount)
+
+
+def rounded_size(size: int) -> str:
+    """Bytes to four digits, for a message: ``5.364 GiB``, ``1.479 KiB``, ``512 B``."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if size >= SIZE.units[unit]:
+            return f"{size / SIZE.units[unit]:.4g} {unit}"
+    return f"{size} B"
 
 
 MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows
@@ -140,35 +163,3 @@ def _flow(value: object) -> str:
 
 def _key(key: object) -> str:
     return str(key) if str(key).isidentifier() else repr(key)
-
-
-def _written(quantity: _Quantity, low: int = 0, high: int | None = None) -> Any:
-    """The type, for a JSON Schema, of what users may write for a quantity."""
-    text = Annotated[str, Field(pattern=f"^{quantity.pattern}$")]
-    return Annotated[int, Field(ge=low, le=high)] | text if quantity.plain else text
-
-
-def bytes_between(low: int, high: int) -> BeforeValidator:
-    """What makes an int of a model bytes from low to high, written as in parse_bytes."""
-
-    def parse(value: object) -> int:
-        size = parse_bytes(value)
-        if not low <= size <= high:
-            raise ValueError(f"{show(value)} is out of range; write {low} to {high} bytes")
-        return size
-
-    return BeforeValidator(parse, json_schema_input_type=_written(_SIZE, low, high))
-
-
-Bytes = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=_written(_SIZE))]
-"""Bytes, written as in parse_bytes."""
-
-
-BitRate = Annotated[int, BeforeValidator(parse_rate, json_schema_input_type=_written(_RATE))]
-"""Bits per second, written as in parse_rate."""
-
-
-DurationNs = Annotated[
-    int, BeforeValidator(parse_duration, json_schema_input_type=_written(_DURATION))
-]
-"""Nanoseconds, written as in parse_duration."""

@@ -24,9 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
+    from bench.base.values import value_text
     from bench.measure import prepare
     from bench.measure.estimate import estimate
-    from bench.model.axes import AXES, value_text
+    from bench.model.axes import AXES
     from bench.system.procfs import Machine
 
     matrix, planned = prepare.planned(args.matrix, args.filter, args.seed)

@@ -33,7 +33,8 @@ def execute(args: argparse.Namespace) -> int:
     for warning in run.warnings:
         say(warning)
     made = report.make_report(calibration.normalised(run) if args.normalise else run)
-    rows = tuple(row for row in made.rows if selection.passes(row.cell, filters))
+    kept = selection.passing([row.cell for row in made.rows], filters)
+    rows = tuple(row for row in made.rows if row.cell.id in kept)
     if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
     options.write_report(replace(made, rows=rows), args)

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.base.units import rounded_size
 from bench.doctor.finding import Check, Context, Found, Level
 from bench.model.needs import Needs
 from bench.system.host import MEMORY_SHARE
 from bench.system.procfs import CAP_IPC_LOCK, Machine
-
-
-def _size(count: int) -> str:
-    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= factor:
-            return f"{count / factor:.4g} {unit}"
-    return f"{count} B"
-
 
 # Memory
 
@@ -24,7 +17,7 @@ def _memory(machine: Machine, context: Context) -> Found:
     available = machine.memory_available()
     if available is None:
         return Found(Level.UNKNOWN, "/proc/meminfo cannot be read")
-    has = f"{_size(available)} available"
+    has = f"{rounded_size(available)} available"
     if context.needs is None:
         return Found(Level.OK, has)
     return _memory_for(context.needs, available * MEMORY_SHARE, has)
@@ -34,10 +27,10 @@ def _memory_for(needs: Needs, budget: float, has: str) -> Found:
     if needs.largest > budget:
         return Found(
             Level.BAD,
-            f"one cell wants {_size(needs.largest)}, {has}",
+            f"one cell wants {rounded_size(needs.largest)}, {has}",
             "smaller rings, or more memory",
         )
-    what = f"the cells want {_size(needs.memory)}, {has}"
+    what = f"the cells want {rounded_size(needs.memory)}, {has}"
     if needs.memory > budget:
         return Found(Level.WARN, what, "smaller rings, fewer cells at a time (--filter)")
     return Found(Level.OK, what)
@@ -48,14 +41,15 @@ def _locked(machine: Machine, context: Context) -> Iterator[Found]:
         return
     limit, wanted = _memlock(machine), context.needs.locked
     if machine.is_capable(CAP_IPC_LOCK):
-        yield Found(Level.OK, f"rings of {_size(wanted)} may be locked (CAP_IPC_LOCK)")
+        yield Found(Level.OK, f"rings of {rounded_size(wanted)} may be locked (CAP_IPC_LOCK)")
     elif limit is None:
         yield Found(Level.UNKNOWN, "/proc/self/limits cannot be read")
     elif wanted > limit:
-        what = f"a ring of {_size(wanted)} may not be locked: at most {_size(limit)}"
+        what = f"a ring of {rounded_size(wanted)} may not be locked: at most {rounded_size(limit)}"
         yield Found(Level.WARN, what, f"sudo prlimit --memlock={wanted} --pid $$, then run again")
     else:
-        yield Found(Level.OK, f"rings of {_size(wanted)} may be locked: up to {_size(limit)}")
+        sizes = f"{rounded_size(wanted)} may be locked: up to {rounded_size(limit)}"
+        yield Found(Level.OK, f"rings of {sizes}")
 
 
 def _memlock(machine: Machine) -> int | None:

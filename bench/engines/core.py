@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.base.errors import BenchError, CoreError
+from bench.base.values import Value
 from bench.engines.build import ensure_built, recipe, variant
-from bench.model.axes import Value
 from bench.model.results import Limits
 from bench.model.samples import ThreadSample
 from bench.model.vocabulary import KnobInfo, MethodInfo

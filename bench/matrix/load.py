@@ -14,11 +14,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.base.errors import UsageError
+from bench.base.values import Value
 from bench.matrix import yamltree
 from bench.matrix.messages import line_of, not_a_mapping, problem_of
 from bench.matrix.schema import Axes, Context, Models, documented, models_of
 from bench.matrix.yamltree import Tree
-from bench.model.axes import Value
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
 

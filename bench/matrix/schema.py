@@ -9,9 +9,8 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -34,8 +33,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from bench.base.units import MOST_CPUS, DurationNs, bytes_between, parse_bytes, show
-from bench.model.axes import AXES, Value
+from bench.base.units import MOST_CPUS, parse_bytes, show
+from bench.base.values import Value, covers, key_of
+from bench.base.written import DurationNs, bytes_between
+from bench.model.axes import AXES
 from bench.model.matrix import Measure, Rounds
 from bench.model.results import LARGEST_INTEGER, defaults, ring_of_slots
 from bench.model.vocabulary import KindInfo, Vocabulary
@@ -197,7 +198,7 @@ def _distinct(written: Any, validate: ValidatorFunctionWrapHandler) -> list[Any]
     first: dict[str, int] = {}
     repeated: dict[tuple[int, ...], str] = {}
     for index, value in enumerate(values):
-        earlier = first.setdefault(json.dumps(value, sort_keys=True), index)
+        earlier = first.setdefault(key_of(value), index)
         if earlier != index:
             repeated[(index,)] = (
                 f"{show(written[index])} repeats {show(written[earlier])}; write each value once"
@@ -379,20 +380,13 @@ def _taken(axis: str, rule_type: Any) -> Any:
 
     def check(rule: Value, info: ValidationInfo[Context]) -> Value:
         taken = info.context.taken.get(axis)
-        if taken is None or any(map(_covers(rule), taken)):
+        if taken is None or any(covers(rule, value) for value in taken):
             return rule
         values = ", ".join(map(show, taken[:_MOST_SHOWN]))
         more = ", ..." if len(taken) > _MOST_SHOWN else ""
         raise ValueError(f"{show(rule)} matches nothing; the axis has {values}{more}")
 
     return Annotated[rule_type, AfterValidator(check)]
-
-
-def _covers(rule: Value) -> Callable[[Value], bool]:
-    """Whether a value is meant by a rule's, of which a dict may be partial."""
-    if isinstance(rule, dict):
-        return lambda value: isinstance(value, dict) and rule.items() <= value.items()
-    return lambda value: value == rule
 
 
 def _groups_of(axis: Any) -> Any:

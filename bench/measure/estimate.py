@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from bench.model.axes import Value
+from bench.base.values import Value
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import DEVICE

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from bench.base import signals
 from bench.base.errors import BenchError
+from bench.base.values import key_of
 from bench.engines import core
 from bench.engines.core import Endpoint, OpenCell
 from bench.model.cells import Cell
@@ -70,7 +70,7 @@ def _opening_alike(cells: Sequence[Cell]) -> list[list[Cell]]:
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         asked = {axis: v for axis, v in cell.values.items() if axis not in NOT_AT_OPENING}
-        groups.setdefault(json.dumps(asked, sort_keys=True), []).append(cell)
+        groups.setdefault(key_of(asked), []).append(cell)
     return list(groups.values())
 
 

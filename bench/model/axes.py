@@ -8,11 +8,8 @@ can be written as JSON. ``None`` stands for an axis that is no knob of the cell'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-Value = str | int | bool | dict[str, Any]
-"""A canonical axis value; see the module's docstring."""
-
+from bench.base.values import Value
 
 AXES = (
     "interface",
@@ -62,19 +59,3 @@ DEFAULTS: Mapping[str, Value] = {
 }
 """What an axis is where a matrix does not name it, on a kernel with pages of 4 KiB. Ids leave out
 axes at their default, so a knob that a later version adds does not rename the cells of today."""
-
-
-def value_text(value: Value | None) -> str:
-    """An axis value as tables show it: ``-`` where the axis is no knob of the method."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if not isinstance(value, dict):
-        return str(value)
-    if {"version", "block_size", "block_nr", "frame_size"} <= value.keys():
-        return "v{version} {block_nr}x{block_size}/{frame_size}".format(**value)
-    if "bytes" in value:
-        return f"{value['bytes']}{' force' if value.get('force') else ''}"
-    options = [f"{k}={v}" for k, v in value.items() if k != "kind" and v is not None]
-    return " ".join([str(value.get("kind", "")), *options]).strip()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.model.axes import DEFAULTS, Value
+from bench.base.values import Value, key_of
+from bench.model.axes import DEFAULTS
 
 # Cells
 
@@ -46,5 +46,4 @@ def cell_id(values: Mapping[str, Value | None]) -> str:
         for axis, value in values.items()
         if value is not None and value != DEFAULTS.get(axis)
     }
-    text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
+    return hashlib.sha256(key_of(effective).encode()).hexdigest()[:10]

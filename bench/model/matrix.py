@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.model.axes import Value
+from bench.base.values import Value
 
 # The matrix
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.model.axes import DEFAULTS, Value
+from bench.base.values import Value
+from bench.model.axes import DEFAULTS
 from bench.model.cells import Cell
 
 LARGEST_INTEGER = 2**63 - 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.model.axes import Value
+from bench.base.values import Value
 from bench.model.results import Limits
 
 # What there is to choose from

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.model.axes import AXES, Value
+from bench.base.values import Value
+from bench.model.axes import AXES
 from bench.model.cells import Cell, cell_id
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from bench.model.axes import AXES, Value, value_text
+from bench.base.values import Value, value_text
+from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.model.matrix import Mark, Matrix
 from bench.model.results import Limits

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.base.errors import UsageError
-from bench.model.axes import Value
+from bench.base.values import Value, covers, key_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
 from bench.plan.checks import ETHERNET_HEADER, cpus_text, problems_of
 from bench.plan.devices import devices_of
-from bench.plan.space import Combination, Space, ambiguous_baselines, bases_of, covers
+from bench.plan.space import Combination, Space, ambiguous_baselines, bases_of
 from bench.system import cpus
 from bench.system.cpus import Choice
 from bench.system.procfs import Machine
@@ -133,7 +132,7 @@ def with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
         if interface is None or cell.id in plan.unfit:
             continue
         qdisc = cell.values["qdisc"]
-        key = keys[cell.id] = json.dumps([interface, qdisc], sort_keys=True)
+        key = keys[cell.id] = key_of([interface, qdisc])
         specs[key] = (interface, qdisc)
         mtus[key] = max(mtus.get(key, 0), cell.frame_size - ETHERNET_HEADER)
     order = {key: index for index, key in enumerate(specs)}

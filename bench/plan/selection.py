@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from bench.base.errors import UsageError
-from bench.model.axes import AXES, value_text
+from bench.base.values import Value, brief_text, distinct, key_of, named, value_text
+from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.plan.plan import Plan, with_cells
@@ -15,33 +16,36 @@ from bench.plan.plan import Plan, with_cells
 
 
 def parse_filters(texts: Sequence[str]) -> dict[str, list[str]]:
-    """``["method=tx_ring", "burst=1,64"]`` as axis -> allowed texts. Raises UsageError."""
+    """``["method=tx_ring", "burst=1,64"]`` as axis -> texts of values. Raises UsageError."""
     filters: dict[str, list[str]] = {}
     for text in texts:
-        axis, equals, values = text.partition("=")
-        if not equals or not values:
+        axis, equals, value = text.partition("=")
+        if not equals or not value:
             raise UsageError(f"--filter {text}: not of the form AXIS=VALUE or AXIS=VALUE,VALUE")
         if axis not in AXES:
             near = difflib.get_close_matches(axis, AXES, 1)
             hint = f", did you mean {near[0]}?" if near else ""
             raise UsageError(f"--filter {text}: unknown axis{hint}; one of {', '.join(AXES)}")
-        filters.setdefault(axis, []).extend(values.split(","))
+        filters.setdefault(axis, []).append(value)
     return filters
 
 
-def passes(cell: Cell, filters: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a cell has, on every filtered axis, one of the values.
+def passing(cells: Sequence[Cell], filters: Mapping[str, Sequence[str]]) -> set[str]:
+    """The ids of the cells that have, on every filtered axis, one of the values.
 
-    A value is named as the table shows it, as YAML writes it, or by its kind.
+    A value is named as a table of these cells shows it, or as in ``named``.
     """
+    found = {cell.id for cell in cells}
     for axis, texts in filters.items():
-        value = cell.values.get(axis)
-        names = {value_text(value), str(value).lower()}
-        if isinstance(value, dict) and "kind" in value:
-            names.add(str(value["kind"]))
-        if names.isdisjoint(texts):
-            return False
-    return True
+        values = {cell.id: cell.values.get(axis) for cell in cells}
+        wanted = {key_of(v) for text in texts for v in _named(text, list(values.values()))}
+        found &= {cell for cell, value in values.items() if key_of(value) in wanted}
+    return found
+
+
+def _named(text: str, among: Sequence[Value | None]) -> list[Value | None]:
+    """A text with commas is a list of values, unless it is one (``veth rps=0,2``)."""
+    return named(text, among) or [v for part in text.split(",") for v in named(part, among)]
 
 
 def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:
@@ -49,14 +53,10 @@ def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:
 
     Raises UsageError, with the values that there are, when none passes.
     """
-    wanted = {cell.id for cell in plan.cells if passes(cell, filters)}
+    wanted = passing(plan.cells, filters)
     if not wanted:
         chosen = " ".join(f"{axis}={','.join(texts)}" for axis, texts in filters.items())
-        there = "; ".join(
-            f"{axis} is one of "
-            + ", ".join(sorted({value_text(cell.values.get(axis)) for cell in plan.cells}))
-            for axis in filters
-        )
+        there = "; ".join(f"{axis} is one of {_shown(plan.cells, axis)}" for axis in filters)
         raise UsageError(f"--filter {chosen}: no cell has that; {there}")
     wanted |= {plan.baselines[cell] for cell in wanted if cell in plan.baselines}
     kept = with_cells(plan, [cell for cell in plan.cells if cell.id in wanted])
@@ -64,6 +64,13 @@ def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:
         reasons = "; ".join(dict.fromkeys(kept.unfit.values()))
         raise UsageError(f"--filter keeps nothing that can run here: {reasons}; widen it")
     return kept
+
+
+def _shown(cells: Sequence[Cell], axis: str) -> str:
+    """The values of an axis, as a table of the cells shows them."""
+    values = [cell.values.get(axis) for cell in cells]
+    among = distinct(values)
+    return ", ".join(sorted({brief_text(value, among) for value in values}))
 
 
 def check_devices(plan: Plan, matrix: Matrix) -> None:

@@ -8,7 +8,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.base.errors import UsageError
-from bench.model.axes import AXES, DEFAULTS, Value, value_text
+from bench.base.values import Value, covers, yaml_text
+from bench.model.axes import AXES, DEFAULTS
 from bench.model.cells import Cell, cell_id
 from bench.model.matrix import Matrix
 from bench.model.results import defaults
@@ -146,13 +147,6 @@ def kind_of(interface: Value | None, vocabulary: Vocabulary) -> KindInfo:
     return vocabulary.interfaces[interface["kind"]]
 
 
-def covers(wanted: Value, value: Value) -> bool:
-    """Whether a rule's value names this one; a mapping in a rule needs to name only a part."""
-    if isinstance(wanted, dict) and isinstance(value, dict):
-        return all(key in value and value[key] == part for key, part in wanted.items())
-    return wanted == value and type(wanted) is type(value)
-
-
 def bases_of(
     space: Space, alike: Mapping[Combination, Sequence[Combination]]
 ) -> dict[Combination, tuple[Combination, ...]]:
@@ -181,7 +175,7 @@ def ambiguous_baselines(
     choices: dict[str, dict[str, None]] = {}
     for cell, those in bases.items():
         for axis, known, indices in zip(AXES, space.axes, zip(*those, strict=True), strict=True):
-            named = dict.fromkeys(_spelled(known[index]) for index in indices if index >= 0)
+            named = dict.fromkeys(yaml_text(known[index]) for index in indices if index >= 0)
             if len(named) > 1:
                 methods[space.axes[_METHOD][cell[_METHOD]]] = None
                 choices.setdefault(axis, {}).update(named)
@@ -195,7 +189,3 @@ def ambiguous_baselines(
         f"{space.matrix.where('baseline')}: baseline: names several cells for {names}, which "
         f"differ in {' and '.join(choices)}; add {additions}, or exclude all but one for {names}"
     ]
-
-
-def _spelled(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else value_text(value)

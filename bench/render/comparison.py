@@ -109,8 +109,7 @@ def _csv(result: Comparison) -> str:
     names = [f"{figure}_{part}" for figure in FIGURES for part in ("change", "low", "high", "p")]
     writer.writerow(["cell", *AXES, "verdict", "min_effect", *names])
     for row in result.rows:
-        values = [row.cell.values.get(axis) for axis in AXES]
-        shown = ["" if v is None else axes.full_text(v) for v in values]
+        shown = [csv_.field(row.cell.values.get(axis)) for axis in AXES]
         record = [row.cell.id, *shown, row.verdict.value, row.threshold, *_numbers(row)]
         writer.writerow(map(csv_.field_text, record))
     return text.getvalue()

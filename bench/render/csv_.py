@@ -6,9 +6,9 @@ import csv
 import io
 
 from bench.base.printable import printable
-from bench.model.axes import AXES, Value
+from bench.base.values import Value, yaml_text
+from bench.model.axes import AXES
 from bench.model.results import CellResult, Report
-from bench.render.axes import full_text
 from bench.render.records import FIGURES, Figure, figures
 
 _HEADER = ("run", "cell", *AXES, *FIGURES, "notes")
@@ -33,16 +33,12 @@ def _record(run: str, row: CellResult) -> list[str]:
     return [
         run,
         row.cell.id,
-        *map(_field, axes),
-        *map(_field, figures(row).values()),
+        *map(field, axes),
+        *map(field, figures(row).values()),
         "; ".join(row.notes),
     ]
 
 
-def _field(value: Value | Figure) -> str:
+def field(value: Value | Figure) -> str:
     """Spelled as in a matrix or in JSON: ``true``, the shortest exact number, or nothing."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return full_text(value) if isinstance(value, dict) else str(value)
+    return "" if value is None else yaml_text(value)

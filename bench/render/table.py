@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from bench.base.printable import printable
+from bench.base.values import value_text
 from bench.model.results import CellResult, Estimate, Report
 from bench.render import axes
 
@@ -117,7 +118,7 @@ def _one_line(text: str) -> str:
 def _facts(report: Report) -> tuple[tuple[str, str], ...]:
     facts = [("run", report.run), *report.facts]
     if report.baseline:
-        cell = ", ".join(f"{axis} {axes.full_text(v)}" for axis, v in report.baseline.items())
+        cell = ", ".join(f"{axis} {value_text(v)}" for axis, v in report.baseline.items())
         facts.append(("baseline", f"{cell} (ratio: pps to the baseline's in the same round)"))
     facts.append(("all cells", ", ".join(axes.shared(report.rows))))
     return tuple((label, _one_line(text)) for label, text in facts if text)

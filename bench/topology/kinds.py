@@ -13,8 +13,8 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from bench.base.errors import UsageError
+from bench.base.values import Value
 from bench.matrix.complaints import complaint
-from bench.model.axes import Value
 from bench.model.vocabulary import KindInfo
 from bench.topology import NO_QDISC, Topology, bond, device, ifb, link, lo, qdisc, veth
 from bench.topology.link import Allowed, Kind, Options

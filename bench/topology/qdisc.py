@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bench.base.errors import BenchError
-from bench.base.units import BitRate, Bytes
+from bench.base.written import BitRate, Bytes
 from bench.model.vocabulary import KindInfo
 from bench.topology import Port
 from bench.topology.link import (

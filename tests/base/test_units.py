@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 
 import pytest
-from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bench.base.units import (
-    BitRate,
-    Bytes,
-    DurationNs,
-    bytes_between,
     parse_bytes,
     parse_duration,
     parse_rate,
+    rate_text,
+    rounded_size,
     show,
+    size_text,
 )
 
 BYTES = 'write a whole number of bytes, or a number with B, kB, KiB, MB, MiB, GB, GiB ("64KiB")'
@@ -86,41 +83,26 @@ def test_what_is_no_quantity(parse: Callable[[object], int], written: object, me
     assert str(refused.value) == message
 
 
-class Options(BaseModel):
-    size: Bytes = 1
-    rate: BitRate = 1
-    pause: DurationNs = 1
-    frame: Annotated[int, bytes_between(14, 65535)] = 64
+@pytest.mark.parametrize("size", [1, 1000, 1023, 1024, 1514, 64 << 10, 8 << 20, 3 << 30, 2**31 - 1])
+def test_a_size_is_told_exactly_and_read_back(size: int) -> None:
+    assert parse_bytes(f"{told}B" if (told := size_text(size)).isdecimal() else told) == size
 
 
-def test_types_of_options() -> None:
-    options = Options.model_validate(
-        {"size": "64KiB", "rate": "1gbit", "pause": "10ms", "frame": "1kB"}
-    )
-    assert options.model_dump() == {
-        "size": 65536,
-        "rate": 1_000_000_000,
-        "pause": 10_000_000,
-        "frame": 1000,
-    }
-
-
-@pytest.mark.parametrize("size", [13, 65536, "64KiB"])
-def test_bounds(size: object) -> None:
-    with pytest.raises(ValidationError, match="is out of range; write 14 to 65535 bytes"):
-        Options.model_validate({"frame": size})
-
-
-def test_schema_describes_what_is_written() -> None:
-    assert TypeAdapter(Annotated[int, bytes_between(14, 65535)]).json_schema() == {
-        "anyOf": [
-            {"type": "integer", "minimum": 14, "maximum": 65535},
-            {
-                "type": "string",
-                "pattern": r"^([0-9]{1,18}(?:\.[0-9]{1,18})?) ?(B|kB|KiB|MB|MiB|GB|GiB)$",
-            },
-        ]
-    }
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        (size_text(64 << 10), "64KiB"),
+        (size_text((8 << 20) + 1), "8388609"),
+        (rate_text(10**9), "1gbit"),
+        (rate_text(1_500_000), "1500kbit"),
+        (rate_text(1500), "1500"),
+        (rounded_size(512), "512 B"),
+        (rounded_size(1514), "1.479 KiB"),
+        (rounded_size(5 << 30), "5 GiB"),
+    ],
+)
+def test_quantities_in_tables_and_messages(told: str, text: str) -> None:
+    assert told == text
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ import pytest
 
 from bench import doctor
 from bench.base.errors import BenchError, CoreError, UsageError
+from bench.base.values import Value
 from bench.cli import doctor as command
 from bench.doctor import Context, Finding, Level, Machine, Needs, cgroup
 from bench.doctor.readings import Watched, read
 from bench.engines import core
 from bench.measure import trial
-from bench.model.axes import Value
 from bench.model.matrix import Mark, Matrix, Measure
 from bench.plan import needs, plan, schedule
 from tests.trees import Tree, machine_of

@@ -8,11 +8,12 @@ from pathlib import Path
 from unittest.mock import patch
 
 from bench.base.errors import UsageError
+from bench.base.values import value_text
 from bench.cli.plan import time_text
 from bench.matrix import load
 from bench.measure.estimate import estimate
 from bench.measure.prepare import vocabulary
-from bench.model.axes import AXES, DEFAULTS, value_text
+from bench.model.axes import AXES, DEFAULTS
 from bench.model.vocabulary import Vocabulary
 from bench.plan import plan, selection, space
 from bench.system.procfs import Machine

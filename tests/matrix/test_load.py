@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, model_validator
 
 from bench.base.errors import UsageError
-from bench.base.units import BitRate, Bytes
+from bench.base.written import BitRate, Bytes
 from bench.matrix import load, schema
 from bench.model.axes import AXES, DEFAULTS
 from bench.model.matrix import Mark, Matrix, Measure, Rounds

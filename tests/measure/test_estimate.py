@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.base.values import Value
 from bench.cli.plan import LONG_OPENING_NS, time_text
 from bench.measure.estimate import Estimate, estimate
-from bench.model.axes import Value
 from bench.model.matrix import Mark, Matrix, Measure, Rounds
 from bench.plan import plan, schedule
 from bench.topology.kinds import QDISC_KINDS

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.base.errors import CoreError
+from bench.base.values import Value
 from bench.engines import build, core
-from bench.model.axes import AXES, Value
+from bench.model.axes import AXES
 from tests.vocabulary import WORDS
 
 PLAN = core.SlicePlan(window_ns=5_000_000, warmup_ns=200_000, drain_ns=100_000_000)

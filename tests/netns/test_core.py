@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from bench.base.values import Value
 from bench.engines import core
 from bench.measure import frame_check
 from bench.measure.counters import CounterReader
-from bench.model.axes import AXES, Value
+from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.topology import Topology, entered
 from bench.topology.kinds import up

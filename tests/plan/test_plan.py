@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from bench.base.errors import UsageError
-from bench.model.axes import DEFAULTS, Value
+from bench.base.values import Value
+from bench.model.axes import DEFAULTS
 from bench.model.cells import cell_id
 from bench.model.matrix import Mark, Matrix, Measure
 from bench.model.vocabulary import KindInfo

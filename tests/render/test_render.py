@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from bench.model.axes import AXES, Value
+from bench.base.values import Value
+from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate, Report
 from bench.render import FORMATS, axes

@@ -6,13 +6,15 @@ import pickle
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.base.errors import BenchError, UsageError
+from bench.base.values import value_text
 from bench.matrix.schema import documented
 from bench.topology import Delivery, Port, Topology, peer
 from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, up
@@ -57,6 +59,21 @@ def test_options_are_spelled_out(
     kind: str, given: dict[str, Any], canonical: dict[str, int]
 ) -> None:
     assert QDISC_KINDS[kind].options(**given).model_dump() == canonical
+
+
+def test_tables_show_an_option_in_the_unit_in_which_it_is_written() -> None:
+    """That is a table of its own (bench/base/values.py), in which an option may be forgotten."""
+    shown = {}
+    for kind, info in (INTERFACES | QDISC_KINDS).items():
+        for name, field in info.options.model_fields.items():
+            option = TypeAdapter[Any](Annotated[field.annotation, *field.metadata, Field()])
+            for written in ("64KiB", "2gbit"):
+                with suppress(ValidationError):
+                    value = option.validate_python(written)
+                    if isinstance(value, int):
+                        shown[kind, name, written] = value_text({"kind": kind, name: value})
+    assert len(shown) == 6
+    assert shown == {key: "{} {}={}".format(*key) for key in shown}
 
 
 @pytest.mark.parametrize("table", [INTERFACES, QDISC_KINDS])
