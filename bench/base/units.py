@@ -124,6 +124,22 @@ def rounded_size(size: int) -> str:
     return f"{size} B"
 
 
+SHARE = r"(?:([0-9]{1,2}(?:\.[0-9]{1,9})?) ?%|0?\.[0-9]{1,9})"
+"""The texts that parse_share takes."""
+
+
+def parse_share(value: object) -> float:
+    """The fraction that ``"3%"``, ``0.03`` or ``"0.03"`` is, between 0 and 1; ValueError else."""
+    fraction = value
+    if isinstance(value, str) and (text := re.fullmatch(SHARE, value)):
+        fraction = float(text[1]) / 100 if text[1] else float(value)
+    if isinstance(fraction, float) and 0 < fraction < 1:
+        return fraction
+    raise ValueError(
+        f"{show(value)} is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"
+    )
+
+
 MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from bench.base.units import (
     DURATION,
     RATE,
+    SHARE,
     SIZE,
     Quantity,
     parse_bytes,
     parse_duration,
     parse_rate,
+    parse_share,
     show,
 )
 
@@ -51,3 +53,14 @@ DurationNs = Annotated[
     int, BeforeValidator(parse_duration, json_schema_input_type=_written(DURATION))
 ]
 """Nanoseconds, written as in parse_duration."""
+
+
+Share = Annotated[
+    float,
+    PlainValidator(
+        parse_share,
+        json_schema_input_type=Annotated[float, Field(gt=0, lt=1)]
+        | Annotated[str, Field(pattern=f"^{SHARE}$")],
+    ),
+]
+"""A fraction, written as in parse_share."""

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from bench.base.exit_codes import ExitCode
+from bench.base.units import parse_share
 from bench.cli import options
 
 if TYPE_CHECKING:
@@ -24,13 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="compare what is not comparable")
     parser.add_argument(
         "--min-effect",
-        type=_fraction,
+        type=_share,
         metavar="PERCENT",
         help="changes below it are no regression (default 3%%)",
     )
     parser.add_argument(
         "--false-discoveries",
-        type=_fraction,
+        type=_share,
         default=0.01,
         metavar="PERCENT",
         help="of the verdicts regressed and improved, at most so many are wrong (default 1%%)",
@@ -44,14 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_format(parser, normalise=False)
 
 
-def _fraction(text: str) -> float:
+def _share(text: str) -> float:
     try:
-        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 3% or 0.03")
-    return number
+        return parse_share(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ from pydantic_core import InitErrorDetails
 
 from bench.base.units import MOST_CPUS, parse_bytes, show
 from bench.base.values import Value, covers, key_of
-from bench.base.written import DurationNs, bytes_between
+from bench.base.written import DurationNs, Share, bytes_between
 from bench.model.axes import AXES
 from bench.model.matrix import Measure, Rounds
 from bench.model.results import LARGEST_INTEGER, defaults, ring_of_slots
@@ -84,7 +84,7 @@ def models_of(vocabulary: Vocabulary) -> Models:
     axes = _axes("Axes", {axis: _several(types[axis]) for axis in AXES})
     rule: Any = _axes("Rule", {axis: _several(_taken(axis, rule_types[axis])) for axis in AXES})
     row: Any = _axes("Row", types)
-    threshold: Any = create_model("Threshold", __base__=rule, min_effect=Percent)
+    threshold: Any = create_model("Threshold", __base__=rule, min_effect=Share)
     fields: dict[str, Any] = {
         "name": Annotated[str, _NAME],
         "description": (str, ""),
@@ -456,30 +456,6 @@ def _window(window_ns: int) -> int:
     return window_ns
 
 
-_PERCENT = r"([0-9]{1,2}(?:\.[0-9]{1,9})?) ?%"
-
-
-def _fraction(value: object) -> float:
-    percent = re.fullmatch(_PERCENT, value) if isinstance(value, str) else None
-    fraction = float(percent[1]) / 100 if percent else value
-    if isinstance(fraction, float) and 0 < fraction < 1:
-        return fraction
-    raise ValueError(
-        f"{show(value)} is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"
-    )
-
-
-Percent = Annotated[
-    float,
-    PlainValidator(
-        _fraction,
-        json_schema_input_type=Annotated[float, Field(gt=0, lt=1)]
-        | Annotated[str, Field(pattern=f"^{_PERCENT}$")],
-    ),
-]
-"""A share: "3%" or 0.03."""
-
-
 _CpuNumber = Annotated[int, _whole(0, MOST_CPUS - 1)]
 
 
@@ -505,7 +481,7 @@ class _Measure(_Strict):
             json_schema_input_type=Annotated[int, Field(ge=1, le=_MOST_ROUNDS)] | _Rounds,
         ),
     ] = _as_written({"min": 40, "max": 400})
-    precision: Percent = _as_written("1%")
+    precision: Share = _as_written("1%")
     seed: Annotated[int, _whole(0, LARGEST_INTEGER)] = 1
     cpus: Annotated[
         tuple[int, ...] | None,

@@ -10,6 +10,7 @@ from bench.base.units import (
     parse_bytes,
     parse_duration,
     parse_rate,
+    parse_share,
     rate_text,
     rounded_size,
     show,
@@ -81,6 +82,22 @@ def test_what_is_no_quantity(parse: Callable[[object], int], written: object, me
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the message is compared whole
         parse(written)
     assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("written", "share"),
+    [("3%", 0.03), ("0.5 %", 0.005), (0.03, 0.03), ("0.03", 0.03), (".25", 0.25), ("99.9%", 0.999)],
+)
+def test_shares(written: object, share: float) -> None:
+    assert parse_share(written) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    "written", ["0%", "100%", "3", 3, 0.0, 1.0, 1.5, True, "1e-2", "nan%", "-3%", "0.03\n", None]
+)
+def test_what_is_no_share(written: object) -> None:
+    with pytest.raises(ValueError, match=r"not allowed; write a fraction above 0% and below 100%"):
+        parse_share(written)
 
 
 @pytest.mark.parametrize("size", [1, 1000, 1023, 1024, 1514, 64 << 10, 8 << 20, 3 << 30, 2**31 - 1])
