@@ -48,8 +48,7 @@ struct core_error {
 };
 
 struct knob_info {
-	const char *name;
-	const char *help;
+	const char *name;		/* of the axis (bench/model/axes.py) that sets it */
 	unsigned int bits;
 };
 

@@ -11,7 +11,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.model.axes import AXES, Axis, Choice, Flag, Size, Whole
 from tests.fuzz import matrix, run
+from tests.vocabulary import WORDS
 
 
 @pytest.mark.parametrize("path", matrix.seeds(), ids=lambda path: path.name)
@@ -41,6 +43,18 @@ def kind(name: str, /, **options: st.SearchStrategy[Any]) -> st.SearchStrategy[d
     return st.fixed_dictionaries({"kind": st.just(name)}, optional=options)
 
 
+def values_of(axis: Axis) -> st.SearchStrategy[Any] | None:
+    """What the table of axes says of values that are no mapping; None for the others."""
+    match axis.type:
+        case Whole(low, high) | Size(low, high):
+            return whole(*(WORDS.limits.of(bound) for bound in (low, high)))
+        case Choice(names):
+            return st.sampled_from(names)
+        case Flag():
+            return st.booleans()
+    return None
+
+
 sizes = st.sampled_from([16, 256, 2048, 4096, 65536, 2**22, INT_MAX]) | st.integers(1, INT_MAX)
 rates = whole(1000, 10**15)
 limits = whole(1, 2**32 - 1)
@@ -62,21 +76,10 @@ AXIS_VALUES: dict[str, st.SearchStrategy[Any]] = {
     )
     | st.fixed_dictionaries({"kind": st.just("htb"), "rate": rates}, optional={"burst": limits}),
     "method": st.sampled_from(["null", "syscall", "sendto", "sendmmsg", "tx_ring"]),
-    "frame_size": whole(14, 65535),
-    "threads": whole(1, 64),
-    "affinity": st.sampled_from(["pinned", "free"]),
-    "socket": st.sampled_from(["own", "shared"]),
-    "burst": whole(1, 65536),
-    "fill": st.sampled_from(["copy", "prefilled"]),
     "ring": rings,
     "sndbuf": st.just("default")
     | st.fixed_dictionaries({"bytes": whole(1, INT_MAX)}, optional={"force": st.booleans()}),
-    "msg_dontwait": st.booleans(),
-    "qdisc_bypass": st.booleans(),
-    "vnet_hdr": st.booleans(),
-    "flows": whole(1, 4096),
-    "replica": whole(1, 64),
-}
+} | {axis.name: values for axis in AXES.values() if (values := values_of(axis)) is not None}
 rows = some_of(AXIS_VALUES).filter(bool)
 matrices = st.fixed_dictionaries(
     {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from bench.model.axes import AXES
-from bench.model.results import Limits
-from bench.model.vocabulary import KindInfo, MethodInfo, Vocabulary
+from bench.model.vocabulary import KindInfo, Limits, MethodInfo, Vocabulary
 
 
 class NoOptions(BaseModel):
@@ -36,7 +34,7 @@ _PLAIN = frozenset(
         "flows",
     }
 )
-_RING = frozenset(AXES) - {"method", "replica"}
+_RING = _PLAIN | {"burst", "ring", "ring_wait", "packet_loss", "mmap_locked", "vnet_hdr"}
 
 WORDS = Vocabulary(
     methods={

@@ -18,7 +18,8 @@ from bench.analysis.figures import (
     within_round_ratios,
 )
 from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, estimates, quantile
-from bench.base.values import key_of
+from bench.base.values import distinct, key_of
+from bench.model.axes import AXES, Role, with_role
 from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
@@ -130,9 +131,6 @@ def _result(
     )
 
 
-_RIVALS_SHARE = ("interface", "qdisc", "frame_size", "threads")
-
-
 _SENDS_NOTHING = "null"
 
 
@@ -143,13 +141,13 @@ def _fastest(run: Run, usable: Mapping[str, Sequence[Sample]]) -> set[str]:
     rounds, have intervals above 1. None in a run with replicas: there a cell also races against
     itself, to show the noise.
     """
-    if len({cell.values.get("replica") for cell in run.cells}) > 1:
+    if any(len(distinct(c.values.get(a) for c in run.cells)) > 1 for a in with_role(Role.REPLICA)):
         return set()
     groups: dict[str, dict[str, float]] = {}
     for cell in run.cells:
         if usable[cell.id] and cell.method != _SENDS_NOTHING:
-            rivals = key_of([cell.values.get(axis) for axis in _RIVALS_SHARE])
-            groups.setdefault(rivals, {})[cell.id] = statistics.median(map(pps, usable[cell.id]))
+            medians = groups.setdefault(_contest(cell), {})
+            medians[cell.id] = statistics.median(map(pps, usable[cell.id]))
     pairs = []
     for medians in groups.values():
         first, *others = sorted(medians, key=medians.__getitem__, reverse=True)
@@ -160,6 +158,19 @@ def _fastest(run: Run, usable: Mapping[str, Sequence[Sample]]) -> set[str]:
     return {first for first, _ in pairs} - {
         first for (first, _), ahead in leads.items() if not ahead
     }
+
+
+def _contest(cell: Cell) -> str:
+    """Equal for cells that compete: they send on the same place, and have the same to do.
+
+    What a method has no axis for it does as the axis' default says: one that knows no flows sends
+    one.
+    """
+    place = [cell.values.get(axis) for axis in with_role(Role.PLACE)]
+    workload = [cell.values.get(axis) for axis in with_role(Role.WORKLOAD)]
+    usual = [AXES[axis].default for axis in with_role(Role.WORKLOAD)]
+    done = [u if w is None else w for w, u in zip(workload, usual, strict=True)]
+    return key_of([place, done])
 
 
 def _slave_shares(samples: Sequence[Sample]) -> tuple[float, ...]:

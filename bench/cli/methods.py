@@ -17,6 +17,7 @@ def execute(_args: argparse.Namespace) -> int:
     from tabulate import tabulate
 
     from bench.engines import core
+    from bench.model.axes import AXES
     from bench.system import privileges
 
     methods = core.methods()
@@ -29,9 +30,11 @@ def execute(_args: argparse.Namespace) -> int:
     if privileges.standing() == privileges.Standing.NONE:
         print(f"\npacket sockets: {privileges.remedy('CAP_NET_RAW')}")
     print()
+    read = [[axis.name in method.knobs for method in methods.values()] for axis in AXES.values()]
     marks = [
-        (knob.name, *("x" if knob.name in m.knobs else "" for m in methods.values()), knob.help)
-        for knob in core.knobs()
+        (axis.name, *("x" if reads else "" for reads in by_method), axis.help)
+        for axis, by_method in zip(AXES.values(), read, strict=True)
+        if any(by_method)
     ]
     print(tabulate(marks, headers=("knob", *methods, "meaning")))
     print()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bench.base.exit_codes import ExitCode
@@ -11,6 +12,7 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.measure.estimate import Estimate
+    from bench.model.cells import Cell
     from bench.plan.plan import Plan
 
 HELP = "show what a matrix would run and how long it would take"
@@ -24,10 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from bench.base.values import value_text
     from bench.measure import prepare
     from bench.measure.estimate import estimate
-    from bench.model.axes import AXES
     from bench.system.procfs import Machine
 
     matrix, planned = prepare.planned(args.matrix, args.filter, args.seed)
@@ -56,13 +56,20 @@ def execute(args: argparse.Namespace) -> int:
         print(printable(f"  {label:{width}}  {value}"))
     if args.cells:
         for cell in planned.cells:
-            named = [
-                f"{axis}={value_text(value)}"
-                for axis in AXES
-                if (value := cell.values[axis]) is not None and (axis, value) != ("replica", 1)
-            ]
-            print(printable(f"{cell.id}  {' '.join(named)}"))
+            print(printable(f"{cell.id}  {' '.join(_named(cell))}"))
     return ExitCode.FINE
+
+
+def _named(cell: Cell) -> Iterator[str]:
+    """``axis=value`` of each axis that the cell has; that it is there once need not be said."""
+    from bench.base.values import value_text
+    from bench.model.axes import AXES, Role
+
+    for name, axis in AXES.items():
+        value = cell.values[name]
+        is_single = axis.role is Role.REPLICA and value == axis.default
+        if value is not None and not is_single:
+            yield f"{name}={value_text(value)}"
 
 
 def _unfit(planned: Plan) -> list[tuple[str, str]]:

@@ -13,9 +13,8 @@ from typing import Any
 from bench.base.errors import BenchError, CoreError
 from bench.base.values import Value
 from bench.engines.build import ensure_built, recipe, variant
-from bench.model.results import Limits
 from bench.model.samples import ThreadSample
-from bench.model.vocabulary import KnobInfo, MethodInfo
+from bench.model.vocabulary import Limits, MethodInfo
 
 
 def build_environment() -> dict[str, str]:
@@ -63,13 +62,6 @@ def _knob_bits() -> dict[str, int]:
     lib = _core().lib
     rows = [lib.core_knob(i) for i in range(lib.core_knob_count())]
     return {_text(row.name): int(row.bits) for row in rows}
-
-
-def knobs() -> list[KnobInfo]:
-    """Every knob, in the order of the core's table."""
-    lib = _core().lib
-    rows = [lib.core_knob(i) for i in range(lib.core_knob_count())]
-    return [KnobInfo(_text(row.name), _text(row.help)) for row in rows]
 
 
 def methods() -> dict[str, MethodInfo]:

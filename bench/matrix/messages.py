@@ -49,7 +49,7 @@ def _label(path: yamltree.Path) -> str:
 
 def _unknown_key(path: yamltree.Path, tree: Tree, context: Context) -> str:
     known = context.known.get(id(tree.value(path[:-1])), ())
-    what = "axis" if known == AXES else "key"
+    what = "axis" if known == tuple(AXES) else "key"
     return f"unknown {what} {show(path[-1])}; {choice(path[-1], known)}"
 
 

@@ -36,9 +36,22 @@ from pydantic_core import InitErrorDetails
 from bench.base.units import MOST_CPUS, parse_bytes, show
 from bench.base.values import Value, covers, key_of
 from bench.base.written import DurationNs, Share, bytes_between
-from bench.model.axes import AXES
+from bench.model.axes import (
+    AXES,
+    Axis,
+    Choice,
+    Flag,
+    Kind,
+    Method,
+    Ring,
+    SendBuffer,
+    Size,
+    Whole,
+    defaults,
+    ring_of_slots,
+)
 from bench.model.matrix import Measure, Rounds
-from bench.model.results import LARGEST_INTEGER, defaults, ring_of_slots
+from bench.model.results import LARGEST_INTEGER
 from bench.model.vocabulary import KindInfo, Vocabulary
 
 _INT_MAX = 2**31 - 1  # tp_block_size, tp_block_nr, SO_SNDBUF: the kernel takes a positive int
@@ -79,8 +92,8 @@ class Models:
 @functools.lru_cache(maxsize=1)
 def models_of(vocabulary: Vocabulary) -> Models:
     """The models in which methods, interface kinds and qdiscs are those of a vocabulary."""
-    types = _types(vocabulary, partial=False)
-    rule_types = _types(vocabulary, partial=True)
+    types = {axis.name: _type(axis, vocabulary, partial=False) for axis in AXES.values()}
+    rule_types = {axis.name: _type(axis, vocabulary, partial=True) for axis in AXES.values()}
     axes = _axes("Axes", {axis: _several(types[axis]) for axis in AXES})
     rule: Any = _axes("Rule", {axis: _several(_taken(axis, rule_types[axis])) for axis in AXES})
     row: Any = _axes("Row", types)
@@ -118,30 +131,28 @@ def documented(options: type[BaseModel]) -> type[BaseModel]:
     return options
 
 
-def _types(vocabulary: Vocabulary, *, partial: bool) -> dict[str, Any]:
-    """The type of one value of every axis; partial for the rules of ``exclude``."""
+def _type(axis: Axis, vocabulary: Vocabulary, *, partial: bool) -> Any:
+    """The type of one value of an axis; partial for the rules of ``exclude``."""
     limits = vocabulary.limits
-    return {
-        "interface": _kind(vocabulary.interfaces, partial=partial),
-        "qdisc": _kind(vocabulary.qdiscs, partial=partial),
-        "method": _one_of(vocabulary.methods),
-        "frame_size": Annotated[int, bytes_between(limits.min_frame, limits.max_frame)],
-        "threads": Annotated[int, _whole(1, limits.max_threads)],
-        "affinity": _one_of(["pinned", "free"]),
-        "socket": _one_of(["own", "shared"]),
-        "burst": Annotated[int, _whole(1, 65536)],
-        "fill": _one_of(["copy", "prefilled"]),
-        "ring": _ring(vocabulary.page_size, partial=partial),
-        "ring_wait": _one_of(["block", "poll", "spin"]),
-        "sndbuf": _sndbuf(partial=partial),
-        "msg_dontwait": bool,
-        "qdisc_bypass": bool,
-        "packet_loss": bool,
-        "mmap_locked": bool,
-        "vnet_hdr": bool,
-        "flows": Annotated[int, _whole(1, limits.max_flows)],
-        "replica": Annotated[int, _whole(1, 64)],
-    }
+    match axis.type:
+        case Whole(low, high):
+            return Annotated[int, _whole(limits.of(low), limits.of(high))]
+        case Size(low, high):
+            return Annotated[int, bytes_between(limits.of(low), limits.of(high))]
+        case Choice(names):
+            return _one_of(names)
+        case Flag():
+            return bool
+        case Method():
+            return _one_of(vocabulary.methods)
+        case Kind("interfaces"):
+            return _kind(vocabulary.interfaces, partial=partial)
+        case Kind():
+            return _kind(vocabulary.qdiscs, partial=partial)
+        case Ring():
+            return _ring(vocabulary.page_size, partial=partial)
+        case SendBuffer():
+            return _sndbuf(partial=partial)
 
 
 def _one_of(names: Iterable[str]) -> Any:
@@ -239,13 +250,13 @@ def _strict(name: str, model: type[BaseModel], *, partial: bool, **more: Any) ->
     return create_model(f"{name}_rule", __base__=_Strict, **more, **optional)
 
 
-def _absent() -> Any:
+def _absent(description: str | None = None) -> Any:
     """A field that may be missing; not null, though that is what pydantic calls its default."""
 
     def drop_default(schema: dict[str, Any]) -> None:
         del schema["default"]
 
-    return Field(default=None, json_schema_extra=drop_default)
+    return Field(default=None, description=description, json_schema_extra=drop_default)
 
 
 def _kind(kinds: Mapping[str, KindInfo], *, partial: bool) -> Any:
@@ -371,7 +382,9 @@ class Axes(_Strict):
 
 
 def _axes(name: str, types: Mapping[str, Any]) -> type[Axes]:
-    fields: dict[str, Any] = {axis: (types[axis], _absent()) for axis in AXES}
+    fields: dict[str, Any] = {
+        name: (types[name], _absent(axis.help)) for name, axis in AXES.items()
+    }
     return create_model(name, __base__=Axes, **fields)
 
 

@@ -10,17 +10,13 @@ from bench.base.errors import BenchError
 from bench.base.values import key_of
 from bench.engines import core
 from bench.engines.core import Endpoint, OpenCell
+from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.plan import schedule
 from bench.plan.plan import Plan, TopologySpec
 from bench.topology import entered
 from bench.topology.kinds import up
 from bench.topology.link import Allowed
-
-NOT_AT_OPENING = frozenset(
-    {"frame_size", "burst", "fill", "msg_dontwait", "ring_wait", "affinity", "replica"}
-)
-"""Axes that an open cell holds in buffers and flags of its own: the kernel is not asked."""
 
 
 def unrunnable(planned: Plan, allowed: Allowed = Allowed()) -> dict[str, str]:  # noqa: B008
@@ -69,7 +65,7 @@ def _refused(
 def _opening_alike(cells: Sequence[Cell]) -> list[list[Cell]]:
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        asked = {axis: v for axis, v in cell.values.items() if axis not in NOT_AT_OPENING}
+        asked = {axis: v for axis, v in cell.values.items() if AXES[axis].at_opening}
         groups.setdefault(key_of(asked), []).append(cell)
     return list(groups.values())
 

@@ -1,61 +1,247 @@
-"""Axes and their values.
+"""The axes of a matrix: one table.
 
-Axis values are *canonical*: ``str``, ``int``, ``bool`` or a ``dict`` of those with every
-option spelled out, so that two spellings of one value are equal, hash alike in a cell's id and
-can be written as JSON. ``None`` stands for an axis that is no knob of the cell's method.
+A row says what values an axis takes, what it is where a matrix does not name it, what it means,
+and what it is to a cell (its role). All else follows: the schema of a matrix file, what collapses,
+which cells compete, how rows are grouped, what an opening asks the kernel for.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Literal
 
 from bench.base.values import Value
 
-AXES = (
-    "interface",
-    "qdisc",
-    "method",
-    "frame_size",
-    "threads",
-    "affinity",
-    "socket",
-    "burst",
-    "fill",
-    "ring",
-    "ring_wait",
-    "sndbuf",
-    "msg_dontwait",
-    "qdisc_bypass",
-    "packet_loss",
-    "mmap_locked",
-    "vnet_hdr",
-    "flows",
-    "replica",
+
+class Role(Enum):
+    """What an axis is to a cell. Only cells of equal place and workload compete."""
+
+    PLACE = "place"
+    """Where frames go out: groups the rows of a table."""
+    WORKLOAD = "workload"
+    """What is to be done."""
+    MEANS = "means"
+    """How it is done."""
+    REPLICA = "replica"
+    """The same cell again, so that a run shows what its own noise makes of A against A."""
+
+
+# The types of values, as data
+
+Bound = int | Literal["min_frame", "max_frame", "max_threads", "max_flows"]
+"""A number, or the field of Limits that has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number."""
+
+    low: Bound
+    high: Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Bytes, which may be written with a unit."""
+
+    low: Bound
+    high: Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some names."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of the vocabulary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind with its options, from a table of the vocabulary."""
+
+    table: Literal["interfaces", "qdiscs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The geometry of a ring."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendBuffer:
+    """The kernel's default, or a size that may be forced."""
+
+
+Type = Whole | Size | Choice | Flag | Method | Kind | Ring | SendBuffer
+
+
+# The table
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A named dimension of a matrix.
+
+    ``default`` is its value where a matrix does not name it, on a kernel with pages of 4 KiB. Ids
+    leave out axes at their default, so an axis that a later version adds does not rename the cells
+    of today. ``at_opening`` is False for one that an open cell holds in buffers and flags of its
+    own: the kernel is not asked.
+    """
+
+    name: str
+    type: Type
+    default: Value
+    help: str
+    role: Role = Role.MEANS
+    at_opening: bool = True
+
+
+_ROWS = (
+    Axis(
+        "interface",
+        Kind("interfaces"),
+        {"kind": "lo"},
+        "what the frames go out by, in a network namespace of its own",
+        Role.PLACE,
+    ),
+    Axis(
+        "qdisc",
+        Kind("qdiscs"),
+        {"kind": "noqueue"},
+        "the interface's root queueing discipline",
+        Role.PLACE,
+    ),
+    Axis("method", Method(), "sendto", "how frames are handed to the kernel"),
+    Axis(
+        "frame_size",
+        Size("min_frame", "max_frame"),
+        64,
+        "bytes from destination MAC to end of payload, without FCS",
+        Role.WORKLOAD,
+        at_opening=False,
+    ),
+    Axis(
+        "threads",
+        Whole(1, "max_threads"),
+        1,
+        "sending threads, each with a CPU of its own",
+        Role.WORKLOAD,
+    ),
+    Axis(
+        "affinity",
+        Choice(("pinned", "free")),
+        "pinned",
+        "pinned: thread i to CPU i of cpus; free: the scheduler's choice among them",
+        at_opening=False,
+    ),
+    Axis(
+        "socket",
+        Choice(("own", "shared")),
+        "own",
+        "own: a socket (and ring) per thread; shared: all threads on one",
+    ),
+    Axis(
+        "burst",
+        Whole(1, 65536),
+        64,
+        "frames handed over by one system call",
+        at_opening=False,
+    ),
+    Axis(
+        "fill",
+        Choice(("copy", "prefilled")),
+        "prefilled",
+        "copy: each frame before each send; prefilled: once at the start",
+        at_opening=False,
+    ),
+    Axis(
+        "ring",
+        Ring(),
+        {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048},
+        "TPACKET version, block size and number, frame size",
+    ),
+    Axis(
+        "ring_wait",
+        Choice(("block", "poll", "spin")),
+        "block",
+        "when no slot is free: block in send(), poll() or spin",
+        at_opening=False,
+    ),
+    Axis("sndbuf", SendBuffer(), "default", "SO_SNDBUF, or SO_SNDBUFFORCE with force"),
+    Axis("msg_dontwait", Flag(), False, "MSG_DONTWAIT on every send", at_opening=False),
+    Axis("qdisc_bypass", Flag(), False, "PACKET_QDISC_BYPASS: straight to the driver"),
+    Axis(
+        "packet_loss",
+        Flag(),
+        False,
+        "PACKET_LOSS: skip a malformed slot instead of stopping at it",
+    ),
+    Axis("mmap_locked", Flag(), False, "map the ring with MAP_LOCKED"),
+    Axis(
+        "vnet_hdr",
+        Flag(),
+        False,
+        "PACKET_VNET_HDR: the kernel copies the frame instead of referring to its pages",
+    ),
+    Axis(
+        "flows",
+        Whole(1, "max_flows"),
+        1,
+        "UDP flows with addresses and ports of their own; 1: one flow of no protocol",
+        Role.WORKLOAD,
+    ),
+    Axis(
+        "replica",
+        Whole(1, 64),
+        1,
+        "the same cell opened several times: what noise makes of A against A",
+        Role.REPLICA,
+        at_opening=False,
+    ),
 )
-"""Every axis, in the order in which tables show them. ``replica`` is no knob: it opens the same
-cell several times, so that a run shows what its own noise makes of A against A."""
+AXES: Mapping[str, Axis] = MappingProxyType({axis.name: axis for axis in _ROWS})
+"""Every axis by its name, in the order in which tables show them."""
+DEFAULTS: Mapping[str, Value] = MappingProxyType({axis.name: axis.default for axis in _ROWS})
 
 
-DEFAULTS: Mapping[str, Value] = {
-    "interface": {"kind": "lo"},
-    "qdisc": {"kind": "noqueue"},
-    "method": "sendto",
-    "frame_size": 64,
-    "threads": 1,
-    "affinity": "pinned",
-    "socket": "own",
-    "burst": 64,
-    "fill": "prefilled",
-    "ring": {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048},
-    "ring_wait": "block",
-    "sndbuf": "default",
-    "msg_dontwait": False,
-    "qdisc_bypass": False,
-    "packet_loss": False,
-    "mmap_locked": False,
-    "vnet_hdr": False,
-    "flows": 1,
-    "replica": 1,
-}
-"""What an axis is where a matrix does not name it, on a kernel with pages of 4 KiB. Ids leave out
-axes at their default, so a knob that a later version adds does not rename the cells of today."""
+def with_role(*roles: Role) -> tuple[str, ...]:
+    """The names of the axes that are one of these to a cell."""
+    return tuple(axis.name for axis in _ROWS if axis.role in roles)
+
+
+# What pages make of it
+
+
+def ring_of_slots(version: int, slots: int, frame_size: int, page_size: int) -> dict[str, Any]:
+    """A ring of at least so many slots: in the smallest blocks, whole pages that slots fill.
+
+    So on kernels with other pages it has as many bytes and slots, but for the rest of its last
+    block. What it is there is what its cell's id is made of: blocks and slots, in bytes.
+    """
+    block_size = math.lcm(page_size, frame_size)
+    block_nr = -(-slots * frame_size // block_size)
+    return {
+        "version": version,
+        "block_size": block_size,
+        "block_nr": block_nr,
+        "frame_size": frame_size,
+    }
+
+
+def defaults(page_size: int) -> Mapping[str, Value]:
+    """DEFAULTS where pages have another size: the same, but for the blocks of the ring."""
+    return {**DEFAULTS, "ring": ring_of_slots(2, 512, 2048, page_size)}

@@ -2,57 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bench.base.values import Value
-from bench.model.axes import DEFAULTS
 from bench.model.cells import Cell
 
 LARGEST_INTEGER = 2**63 - 1
 """That a run file has: one of any length may be too large for a float."""
-
-
-def ring_of_slots(version: int, slots: int, frame_size: int, page_size: int) -> dict[str, Any]:
-    """A ring of at least so many slots: in the smallest blocks, whole pages that slots fill.
-
-    So on kernels with other pages it has as many bytes and slots, but for the rest of its last
-    block. What it is there is what its cell's id is made of: blocks and slots, in bytes.
-    """
-    block_size = math.lcm(page_size, frame_size)
-    block_nr = -(-slots * frame_size // block_size)
-    return {
-        "version": version,
-        "block_size": block_size,
-        "block_nr": block_nr,
-        "frame_size": frame_size,
-    }
-
-
-def defaults(page_size: int) -> Mapping[str, Value]:
-    """DEFAULTS where pages have another size: the same, but for the blocks of the ring."""
-    return {**DEFAULTS, "ring": ring_of_slots(2, 512, 2048, page_size)}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the core and the kernel's rings take (csrc/api.h); sizes in bytes."""
-
-    max_threads: int
-    max_flows: int
-    min_frame: int
-    """An Ethernet header."""
-    max_frame: int
-    min_flow_frame: int
-    """Of several flows: Ethernet, IPv4, UDP and the frame's number."""
-    vnet_hdr: int
-    """struct virtio_net_hdr, before the frame in a ring slot with vnet_hdr."""
-    ring_alignment: int
-    """Ring slots are multiples of it."""
-    ring_slot_rest: int
-    """struct sockaddr_ll, which the kernel wants room for after a ring slot's header."""
 
 
 # Results

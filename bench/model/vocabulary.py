@@ -7,17 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.base.values import Value
-from bench.model.results import Limits
+from bench.model.axes import Bound
 
 # What there is to choose from
-
-
-@dataclass(frozen=True, slots=True)
-class KnobInfo:
-    """An option that methods read; ``name`` is the axis that sets it."""
-
-    name: str
-    help: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +50,29 @@ class KindInfo:
     is_borrowed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the core and the kernel's rings take (csrc/api.h); sizes in bytes."""
+
+    max_threads: int
+    max_flows: int
+    min_frame: int
+    """An Ethernet header."""
+    max_frame: int
+    min_flow_frame: int
+    """Of several flows: Ethernet, IPv4, UDP and the frame's number."""
+    vnet_hdr: int
+    """struct virtio_net_hdr, before the frame in a ring slot with vnet_hdr."""
+    ring_alignment: int
+    """Ring slots are multiples of it."""
+    ring_slot_rest: int
+    """struct sockaddr_ll, which the kernel wants room for after a ring slot's header."""
+
+    def of(self, bound: Bound) -> int:
+        """The number that a bound of an axis means."""
+        return bound if isinstance(bound, int) else int(getattr(self, bound))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
     """All that a matrix may name, gathered from the core and from the topology tables.
@@ -75,3 +90,11 @@ class Vocabulary:
     """The longest frame in bytes that a qdisc ever lets pass; None where it has no limit."""
     page_size: int = 4096
     """Bytes of a page of the kernel: a ring's blocks are whole pages."""
+
+    def unread(self, method: str) -> frozenset[str]:
+        """The axes that a method does not read, while others do.
+
+        One that none reads, as ``replica``, is no method's business: every cell has it.
+        """
+        read = (other.knobs for other in self.methods.values())
+        return frozenset().union(*read) - self.methods[method].knobs

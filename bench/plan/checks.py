@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from bench.base.values import Value, value_text
-from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.model.matrix import Mark, Matrix
-from bench.model.results import Limits
-from bench.model.vocabulary import Vocabulary
-from bench.plan.space import Combination, Space, kind_of
+from bench.model.vocabulary import Limits, Vocabulary
+from bench.plan.space import POSITION, Combination, Space, kind_of
 from bench.system.cpus import Choice
 
 ETHERNET_HEADER = 14
@@ -35,7 +33,7 @@ def problems_of(
         for axis, problem in _cell_problems(cell.values, space.vocabulary, len(chosen.cpus)):
             if axis == "threads" and cell.id in unfit:
                 continue
-            index = combination[AXES.index(axis)]
+            index = combination[POSITION[axis]]
             path = _path_of(space.matrix, axis, index, rows.get(signature))
             found[f"{space.matrix.where(*path)}: {problem}"] = space.matrix.mark(*path)
     return sorted(found, key=lambda text: found[text])

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench.base.errors import UsageError
 from bench.base.values import Value, covers, yaml_text
-from bench.model.axes import AXES, DEFAULTS
+from bench.model.axes import AXES, DEFAULTS, defaults
 from bench.model.cells import Cell, cell_id
 from bench.model.matrix import Matrix
-from bench.model.results import defaults
 from bench.model.vocabulary import KindInfo, Vocabulary
 
 MOST_COMBINATIONS = 1_000_000
@@ -21,6 +20,8 @@ MOST_COMBINATIONS = 1_000_000
 
 Combination = tuple[int, ...]
 """For each axis of AXES the index of its value; -1 where the cell ignores the axis."""
+POSITION: Mapping[str, int] = {axis: position for position, axis in enumerate(AXES)}
+_METHOD, _INTERFACE, _QDISC = (POSITION[axis] for axis in ("method", "interface", "qdisc"))
 
 
 # Expanding
@@ -36,12 +37,12 @@ class Space:
         self.axes = [list(matrix.axes.get(axis, (unnamed[axis],))) for axis in AXES]
 
     def value(self, combination: Combination, axis: str) -> Value:
-        position = AXES.index(axis)
+        position = POSITION[axis]
         return self.axes[position][combination[position]]
 
     def index(self, axis: str, value: Value) -> int:
         """The index of a value; one that only ``include`` or ``baseline`` names is added."""
-        known = self.axes[AXES.index(axis)]
+        known = self.axes[POSITION[axis]]
         if value not in known:
             known.append(value)
         return known.index(value)
@@ -50,7 +51,7 @@ class Space:
         """Every combination; the axes of a zip group advance together. Raises UsageError."""
         groups = {axis: group for group in self.matrix.zip for axis in group}
         dimensions = list(dict.fromkeys(groups.get(axis, (axis,)) for axis in AXES))
-        lengths = {group: len(self.axes[AXES.index(group[0])]) for group in dimensions}
+        lengths = {group: len(self.axes[POSITION[group[0]]]) for group in dimensions}
         self._refuse_too_many(lengths)
         source = [next(i for i, group in enumerate(dimensions) if axis in group) for axis in AXES]
         for steps in itertools.product(*map(range, lengths.values())):
@@ -76,7 +77,7 @@ class Space:
         """Each rule as (axis position, indices that match it); a rule applies where all do."""
         return [
             [
-                (AXES.index(axis), self._matching(AXES.index(axis), allowed))
+                (POSITION[axis], self._matching(POSITION[axis], allowed))
                 for axis, allowed in rule.items()
             ]
             for rule in self.matrix.exclude
@@ -93,8 +94,8 @@ class Space:
         Where there is no qdisc, none is no axis; any other is kept, as a problem to be told. What
         has one of its own keeps it where the matrix does not name the axis.
         """
-        knobs = self.vocabulary.methods[str(self.axes[_METHOD][method])].knobs
-        ignored = {p for p, axis in enumerate(AXES) if axis not in knobs} - {_METHOD, _REPLICA}
+        unread = self.vocabulary.unread(str(self.axes[_METHOD][method]))
+        ignored = {POSITION[axis] for axis in unread}
         kind = kind_of(self.axes[_INTERFACE][interface], self.vocabulary)
         if self.axes[_QDISC][qdisc] == DEFAULTS["qdisc"] and (
             not kind.takes_qdisc or (kind.keeps_qdisc and not self._names("qdisc"))
@@ -117,11 +118,6 @@ class Space:
             for axis, known, index in zip(AXES, self.axes, signature, strict=True)
         }
         return Cell(cell_id(_identity(values, self.vocabulary)), values)
-
-
-_METHOD, _INTERFACE, _QDISC, _REPLICA = (
-    AXES.index(axis) for axis in ("method", "interface", "qdisc", "replica")
-)
 
 
 def _identity(
@@ -157,7 +153,7 @@ def bases_of(
     """
     if space.matrix.baseline is None:
         return {}
-    wanted = {AXES.index(a): space.index(a, v) for a, v in space.matrix.baseline.items()}
+    wanted = {POSITION[a]: space.index(a, v) for a, v in space.matrix.baseline.items()}
     found = {}
     for cell, combinations in alike.items():
         named = (tuple(wanted.get(p, i) for p, i in enumerate(c)) for c in combinations)

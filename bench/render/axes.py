@@ -21,7 +21,7 @@ from bench.base.values import (
     parse,
     value_text,
 )
-from bench.model.axes import AXES
+from bench.model.axes import AXES, Role, with_role
 from bench.model.results import CellResult
 
 Rows = Sequence[CellResult]
@@ -46,9 +46,7 @@ def shared(rows: Rows) -> tuple[str, ...]:
     is at its default.
     """
     phrases: list[str] = []
-    for axis in AXES:
-        if axis == "replica":
-            continue
+    for axis in with_role(Role.PLACE, Role.WORKLOAD, Role.MEANS):
         values = _distinct(rows, axis)
         if len(values) == 1:
             phrases.append(f"{axis} {_remarkable_text(values[0])}{_holders(rows, axis)}")

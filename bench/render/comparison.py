@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bench.analysis.environments import Difference
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.verdicts import FIGURES, Comparison, Row, Verdict
-from bench.model.axes import AXES
+from bench.model.axes import AXES, Role, with_role
 from bench.model.results import CellResult
 from bench.render import axes, csv_, markdown, text
 from bench.render.table import NONE, Column, Table, axis_columns
@@ -48,12 +48,13 @@ def _table(result: Comparison, found: Sequence[Difference]) -> Table:
         ("all cells", ", ".join(axes.shared(rows))),
     ]
     verdicts = tuple(row.verdict.value for row in result.rows)
+    replicas = with_role(Role.REPLICA)
     return Table(
         title="",
         facts=tuple((label, text) for label, text in facts if text),
         columns=(
             Column("verdict", verdicts, right=False),
-            *(column for column in axis_columns(rows) if column.label != "replica"),
+            *(column for column in axis_columns(rows) if column.label not in replicas),
             *(column for figure in FIGURES for column in _change_columns(result.rows, figure)),
         ),
         footnotes=(),

@@ -14,6 +14,7 @@ from itertools import groupby
 
 from bench.base.printable import printable
 from bench.base.values import value_text
+from bench.model.axes import Role, with_role
 from bench.model.results import CellResult, Estimate, Report
 from bench.render import axes
 
@@ -127,7 +128,6 @@ def _facts(report: Report) -> tuple[tuple[str, str], ...]:
 # Axes
 
 _STACKED = {"msg_dontwait": "dont\nwait"}
-_GROUPED_BY = ("interface", "qdisc")
 
 
 def axis_columns(rows: Sequence[CellResult]) -> list[Column]:
@@ -149,8 +149,8 @@ def _is_number(rows: Sequence[CellResult], axis: str) -> bool:
 
 
 def _breaks(rows: Sequence[CellResult]) -> frozenset[int]:
-    """Where the interface or qdisc changes, if each comes in one piece of several rows."""
-    outer = [axis for axis in axes.varying(rows) if axis in _GROUPED_BY][:1]
+    """Where the place changes, if each comes in one piece of several rows."""
+    outer = [axis for axis in axes.varying(rows) if axis in with_role(Role.PLACE)][:1]
     if not outer:
         return frozenset()
     texts = axes.column(rows, outer[0])
@@ -280,10 +280,16 @@ class _Remark:
     text: str
 
 
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 _CODED = re.compile(r"((?:\d+ )?[a-z]+): ")
 _FASTEST = (
-    "fastest: its pps is above that of each other cell on the same interface and qdisc with this "
-    "frame size and as many threads, in the same rounds (95 % intervals of the ratios are above 1)"
+    "fastest: its pps is above that of each other cell on the same "
+    f"{_listed(with_role(Role.PLACE))} with the same {_listed(with_role(Role.WORKLOAD))}, in the "
+    "same rounds (95 % intervals of the ratios are above 1)"
 )
 _NOT_RUN = "not run: the run ended before the first sample of the cell"
 

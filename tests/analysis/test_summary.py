@@ -140,6 +140,16 @@ def test_no_cell_is_fastest_on_its_own_or_beside_one_that_sends_nothing() -> Non
     assert race({"null": 90e6, "a": 1e6}) == {"null": False, "a": False}
 
 
+def test_only_cells_with_the_same_to_do_compete() -> None:
+    assert not any(race({"a": 1e6, "b": 2e6}, flows={"a": 1, "b": 8}).values())
+    assert not any(race({"a": 1e6, "b": 2e6}, threads={"a": 1, "b": 2}).values())
+    assert race({"a": 1e6, "b": 2e6}, burst={"a": 1, "b": 64}) == {"a": False, "b": True}
+
+
+def test_a_method_that_knows_no_flows_competes_with_those_that_send_one() -> None:
+    assert race({"a": 1e6, "b": 2e6}, flows={"a": None, "b": 1}) == {"a": False, "b": True}
+
+
 def test_replicas_of_a_cell_do_not_compete() -> None:
     assert not any(race({"a": 1e6, "b": 2e6}, replica={"a": 1, "b": 2}).values())
 

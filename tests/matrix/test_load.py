@@ -238,7 +238,6 @@ def test_a_ring_in_slots_has_the_smallest_blocks_that_they_fill() -> None:
 def test_every_axis_takes_its_default() -> None:
     text = yaml.safe_dump({"name": "m", "axes": dict(DEFAULTS)})
     assert parse(text).axes == {axis: (value,) for axis, value in DEFAULTS.items()}
-    assert tuple(DEFAULTS) == AXES
 
 
 @pytest.mark.parametrize(
@@ -329,7 +328,7 @@ INT_MAX = 2**31 - 1
         ("msg_dontwait: 0", "17: msg_dontwait: 0 is a number; write true or false"),
         ("qdisc_bypass: [true, off]", "24: off may be read as a boolean; write true or false, or quote it for text"),
         ("packet_loss: {}", "16: packet_loss: {} is a mapping; write true or false"),
-        ("framesize: 64", f"3: axes: unknown axis 'framesize'; write {', '.join(AXES[:-1])} or replica (did you mean frame_size?)"),
+        ("framesize: 64", f"3: axes: unknown axis 'framesize'; write {', '.join([*AXES][:-1])} or replica (did you mean frame_size?)"),
     ],
 )  # fmt: skip
 def test_axis(axis: str, expected: str) -> None:
@@ -394,7 +393,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
     [
         ("zip: [threads, fill]", ["3:7: zip: 'threads' is text; write a list", "3:16: zip: 'fill' is text; write a list"]),
         ("zip: [[threads]]", ["3:7: zip: ['threads'] has too few values; the least is 2"]),
-        ("zip: [[threads, fil]]", [f"3:17: zip: 'fil' is unknown; write {', '.join(AXES[:-1])} or replica (did you mean fill?)"]),
+        ("zip: [[threads, fil]]", [f"3:17: zip: 'fil' is unknown; write {', '.join([*AXES][:-1])} or replica (did you mean fill?)"]),
         ("zip: [[threads, ring]]", ["3:17: zip: ring is not in axes; give it values there"]),
         ("zip: [[threads, fill], [fill, ring]]", ["3:25: zip: fill is there twice; zip each axis once", "3:31: zip: ring is not in axes; give it values there"]),
         ("zip: [[threads, burst]]", ["3:7: zip: threads has 2, burst has 3 values; zipped axes need equally many"]),
@@ -408,7 +407,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("exclude: [{ring: {version: 3}}]", ["3:18: ring: {version: 3} matches nothing; the axis has {version: 2, block_size: 4096, block_nr: 256, frame_size:..."]),
         ("exclude: [{ring: {version: 0}}]", ["3:28: ring version: 0 is not allowed; write a whole number from 1 to 3"]),
         ("exclude: [{interface: {slaves: 2}}]", ["3:23: interface: 'kind' is missing; it has to be given"]),
-        ("exclude: [{thread: 1}]", [f"3:12: exclude: unknown axis 'thread'; write {', '.join(AXES[:-1])} or replica (did you mean threads?)"]),
+        ("exclude: [{thread: 1}]", [f"3:12: exclude: unknown axis 'thread'; write {', '.join([*AXES][:-1])} or replica (did you mean threads?)"]),
         ("include: [{}]", ["3:11: include: nothing is named; name at least one axis"]),
         ("include: [{threads: [1, 2]}]", ["3:21: threads: [1, 2] is not allowed; write a whole number from 1 to 64"]),
         ("include: [{ring: {version: 3}}]", [f"3:18: ring: '{key}' is missing; it has to be given" for key in ("frame_size", "slots")]),
@@ -612,7 +611,9 @@ def test_schema_describes_what_users_write() -> None:
     assert schema["additionalProperties"] is False
     definitions = schema["$defs"]
     axes = definitions["Axes"]
-    assert list(axes["properties"]) == list(AXES)
+    assert {name: axis["description"] for name, axis in axes["properties"].items()} == {
+        name: axis.help for name, axis in AXES.items()
+    }
     assert axes["minProperties"] == 1
     assert axes["properties"]["threads"]["anyOf"] == [
         {"type": "integer", "minimum": 1, "maximum": 64},
