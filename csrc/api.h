@@ -109,6 +109,7 @@ struct tx_counts {
 	uint64_t eagain;
 	uint64_t enobufs;
 	uint64_t full_waits;		/* times that no ring slot was free */
+	uint64_t refused;		/* frames known to have been dropped: ENOBUFS */
 };
 
 struct tx_slice_plan {
@@ -120,7 +121,6 @@ struct tx_slice_plan {
 struct tx_thread_sample {
 	struct tx_counts window;	/* counted between the edges */
 	struct tx_counts slice;		/* warm-up and drain included */
-	uint64_t refused;		/* of the slice: told to have been dropped (ENOBUFS) */
 	uint64_t open_ns;		/* CLOCK_MONOTONIC at the edges of the window */
 	uint64_t close_ns;
 	uint64_t cpu_ns;		/* CLOCK_THREAD_CPUTIME_ID */
@@ -130,7 +130,7 @@ struct tx_thread_sample {
 	uint64_t voluntary;		/* context switches */
 	uint64_t involuntary;
 	uint64_t wmem_high;		/* highest sk_wmem_alloc seen */
-	uint64_t undrained;		/* frames (or, without a ring, bytes) still owned by the kernel */
+	bool undrained;			/* the kernel still owned frames at a deadline */
 	int cpu;			/* sched_getcpu() at the closing edge */
 	int moved;			/* at an edge not on its cpu; not pinned: on two at the two */
 };

@@ -93,7 +93,7 @@ int64_t tx_cell_burst(struct tx_cell *cell, unsigned int index, uint64_t deadlin
 {
 	struct tx_thread *thread;
 	uint64_t before;
-	int64_t left;
+	bool left = false;
 
 	error->code = 0;
 	if (index >= cell->config.threads)
@@ -103,16 +103,14 @@ int64_t tx_cell_burst(struct tx_cell *cell, unsigned int index, uint64_t deadlin
 	thread->error.code = 0;
 	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + deadline_ns;
 	stop_set(cell, false);
-	left = cell->method->burst(thread);
-	if (left >= 0)
-		left = cell->method->drain(thread, thread->deadline_ns);
-	if (left < 0) {
+	if (cell->method->burst(thread) >= 0)
+		left = thread_drain(cell->method, thread, thread->deadline_ns);
+	if (thread->error.code) {
 		*error = thread->error;
-		return left;
+		return error->code;
 	}
-	if (left > 0)
-		return error_set(error, ETIMEDOUT, "%lld frames or bytes of a burst still queued",
-				 (long long)left);
+	if (left)
+		return error_set(error, ETIMEDOUT, "frames of a burst still queued");
 	return (int64_t)(thread->counts.completed - before);
 }
 

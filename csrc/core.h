@@ -43,7 +43,7 @@ struct thread_times {
 	uint64_t run_delay_ns;		/* runnable but not running */
 };
 
-/* A sending thread. counts is a cache line of its own: only the thread writes it. */
+/* A sending thread. counts has cache lines of its own: only the thread writes them. */
 struct tx_thread {
 	struct tx_counts counts __attribute__((aligned(CACHE_LINE)));
 	uint64_t number __attribute__((aligned(CACHE_LINE)));	/* of the next frame */
@@ -60,6 +60,7 @@ struct tx_thread {
 	size_t memory;			/* bytes of frame and buffer */
 	void *state;			/* the method's */
 	struct thread_times drain_polling;	/* used by a drain that polled a queue */
+	bool idle;			/* the engine's wait said that the kernel owns no frame */
 	struct core_error error;	/* the first failure of a burst */
 };
 
@@ -73,20 +74,27 @@ struct tx_cell {
 };
 
 /*
- * A transmit method. Hooks return 0 or -errno. The required ones are burst, drain, and for a
+ * A transmit method. Hooks return 0 or -errno. The required ones are burst, reap, and for a
  * method that sends through an interface also socket_open.
  */
 struct tx_method {
 	struct method_info info;
-	bool short_hides_enobufs;	/* a call that fails after its first frame tells a count */
 	int (*probe)(struct core_error *error);
 	int (*socket_open)(struct tx_socket *socket, struct core_error *error);
 	void (*socket_close)(struct tx_socket *socket);		/* may be half open */
 	int (*open)(struct tx_thread *thread, struct core_error *error);
 	/* Hand over one burst. Refusals (EAGAIN, ENOBUFS) are counted and are no failure. */
 	int (*burst)(struct tx_thread *thread);
-	/* Wait for the last frame, set counts.completed: what is left (0: all is done). */
-	int64_t (*drain)(struct tx_thread *thread, uint64_t deadline_ns);
+	/*
+	 * Set counts.completed to what the kernel has given back. True: it still owns frames. What
+	 * fails goes into thread->error.
+	 */
+	bool (*reap)(struct tx_thread *thread);
+	/*
+	 * Optional: sleep in the kernel for a while, until it gives frames back. True: it says that
+	 * it owns none, which reap finds in thread->idle. Without this hook the core polls reap.
+	 */
+	bool (*wait)(struct tx_thread *thread);
 	void (*close)(struct tx_thread *thread);		/* may be half open */
 	void (*facts)(const struct tx_cell *cell, struct tx_facts *facts);
 };
@@ -104,13 +112,16 @@ void times_begin(struct thread_times *times);
 void times_end(struct thread_times *times);
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 
+/* slice.c: send nothing, until the kernel owns no frame or the deadline. True: it owns some. */
+bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint64_t deadline_ns);
+
 /* sock.c */
 int sock_open(struct tx_socket *socket, struct core_error *error);
 int sock_bind(const struct tx_socket *socket, struct core_error *error);
 int sock_open_bound(struct tx_socket *socket, struct core_error *error);
 int sock_probe(struct core_error *error);
 int sock_wmem(int fd);
-int64_t sock_drain(struct tx_thread *thread, uint64_t deadline_ns);
+bool sock_reap(struct tx_thread *thread);
 
 /* frame.c */
 int frame_check(const struct tx_config *config, struct core_error *error);
@@ -130,6 +141,13 @@ static inline uint64_t clock_ns(clockid_t clock)
 static inline void count(uint64_t *counter, uint64_t frames)
 {
 	__atomic_store_n(counter, *counter + frames, __ATOMIC_RELAXED);
+}
+
+/* reap of what the kernel gives back at once: all that was submitted is completed. */
+static inline bool reap_submitted(struct tx_thread *thread)
+{
+	__atomic_store_n(&thread->counts.completed, thread->counts.submitted, __ATOMIC_RELAXED);
+	return false;
 }
 
 static inline bool thread_stopped(const struct tx_thread *thread)
@@ -188,6 +206,7 @@ static inline int thread_refused(struct tx_thread *thread, int code, const char 
 		return 0;
 	case ENOBUFS:
 		count(&thread->counts.enobufs, 1);
+		count(&thread->counts.refused, 1);
 		return 0;
 	case EINTR:
 		return 0;

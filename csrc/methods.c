@@ -87,7 +87,7 @@ int core_method_probe(int index, struct core_error *error)
 	if (!core_method(index))
 		return error_set(error, EINVAL, "method number %d", index);
 	method = methods[index];
-	if (!method->burst || !method->drain ||
+	if (!method->burst || !method->reap ||
 	    ((method->info.knobs & KNOB_INTERFACE) && !method->socket_open))
 		return error_set(error, ENOSYS, "method %s lacks a required hook",
 				 method->info.name);

@@ -17,6 +17,9 @@
 #define WMEM_LOOKS 4			/* at sk_wmem_alloc, from outside, per window */
 #define SPINS_PER_YIELD 4096
 
+/* Between two looks at a queue that only a timer of the qdisc empties. */
+static const struct timespec drain_nap = { .tv_nsec = 20000 };
+
 struct edge {
 	struct tx_counts counts;
 	struct thread_times times;
@@ -43,7 +46,7 @@ struct slice_thread {
 	bool created;
 	struct tx_counts before;	/* of the slice */
 	struct edge first, last;	/* of the window */
-	uint64_t undrained;		/* left by the warm-up or by the window */
+	bool undrained;			/* after the warm-up or after the window */
 };
 
 static void edge_first(const struct tx_thread *thread, struct edge *edge)
@@ -73,6 +76,7 @@ static struct tx_counts counts_between(const struct tx_counts *from, const struc
 		.eagain = to->eagain - from->eagain,
 		.enobufs = to->enobufs - from->enobufs,
 		.full_waits = to->full_waits - from->full_waits,
+		.refused = to->refused - from->refused,
 	};
 }
 
@@ -141,17 +145,44 @@ static void thread_settle(struct slice_thread *self)
 	thread_pin(self->thread);
 }
 
-static void thread_drain(struct slice_thread *self)
+/*
+ * Nobody wakes a sender when its last frame has left, so it polls. What that costs is kept apart:
+ * it is no cost of sending (a ring sleeps meanwhile, in its blocking send). begin and end are
+ * swapped on purpose: the cost of reading the clocks is charged to the polling, not to the sender.
+ */
+static bool drain_poll(const struct tx_method *method, struct tx_thread *thread,
+		       uint64_t deadline_ns)
 {
-	const struct tx_method *method = self->run->cell->method;
-	struct tx_thread *thread = self->thread;
-	int64_t left;
+	struct thread_times before, after;
+	bool left;
 
-	if (thread->error.code)
-		return;
-	left = method->drain(thread, clock_ns(CLOCK_MONOTONIC) + self->run->plan->drain_ns);
-	if (left > 0 && !self->undrained)
-		self->undrained = (uint64_t)left;
+	times_end(&before);
+	do {
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &drain_nap, NULL);
+		left = method->reap(thread);
+	} while (left && clock_ns(CLOCK_MONOTONIC) < deadline_ns);
+	times_begin(&after);
+	thread->drain_polling = times_between(&before, &after);
+	return left;
+}
+
+bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint64_t deadline_ns)
+{
+	if (!method->wait)
+		return method->reap(thread) && drain_poll(method, thread, deadline_ns);
+	do
+		thread->idle = method->wait(thread);
+	while (!thread->idle && !thread->error.code && clock_ns(CLOCK_MONOTONIC) < deadline_ns);
+	return !thread->error.code && method->reap(thread);
+}
+
+static void slice_drain(struct slice_thread *self)
+{
+	const uint64_t deadline_ns = clock_ns(CLOCK_MONOTONIC) + self->run->plan->drain_ns;
+	struct tx_thread *thread = self->thread;
+
+	if (!thread->error.code && thread_drain(self->run->cell->method, thread, deadline_ns))
+		self->undrained = true;
 }
 
 static void thread_warm_up(struct slice_thread *self)
@@ -167,7 +198,7 @@ static void thread_warm_up(struct slice_thread *self)
 	for (bursts = 0; bursts < WARMUP_BURSTS || clock_ns(CLOCK_MONOTONIC) < end_ns; bursts++)
 		if (thread->error.code || thread_stopped(thread) || method->burst(thread) < 0)
 			break;
-	thread_drain(self);
+	slice_drain(self);
 	if (thread->error.code)
 		stop_set(self->run->cell, true);
 }
@@ -195,7 +226,7 @@ static void window_close(struct slice_thread *self)
 	struct tx_thread *thread = self->thread;
 
 	wmem_look(thread, &self->run->slice->thread[thread->index].wmem_high);
-	thread_drain(self);
+	slice_drain(self);
 	edge_last(thread, &self->last);
 	if (thread->error.code)
 		stop_set(self->run->cell, true);
@@ -213,10 +244,6 @@ static void sample_fill(const struct slice_thread *self)
 
 	sample->window = counts_between(&first->counts, &last->counts);
 	sample->slice = counts_between(&self->before, &thread->counts);
-	sample->refused = sample->slice.enobufs;
-	/* Of calls that do not wait, a short count may as well hide EAGAIN: those tell nothing. */
-	if (self->run->cell->method->short_hides_enobufs && !thread->config->msg_dontwait)
-		sample->refused += sample->slice.short_counts;
 	sample->open_ns = first->wall_ns;
 	sample->close_ns = last->wall_ns;
 	sample->cpu_ns = used.cpu_ns;

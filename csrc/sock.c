@@ -1,5 +1,5 @@
 /*
- * Packet sockets: opening, options, and waiting until the kernel has let go of every frame.
+ * Packet sockets: opening, options, and what the kernel still owns of their frames.
  */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
@@ -12,8 +12,6 @@
 
 /* No send blocks longer: a thread then looks at its stop flag (EAGAIN, on a ring ETIMEDOUT). */
 static const struct timeval send_timeout = { .tv_usec = 100000 };
-/* Between two looks at a queue that only a timer of the qdisc empties. */
-static const struct timespec drain_nap = { .tv_nsec = 20000 };
 
 static int sock_option(int fd, int level, int option, int value)
 {
@@ -102,39 +100,18 @@ int sock_wmem(int fd)
 }
 
 /*
- * Nobody wakes a sender when its last frame has left, so it looks again and again. What that costs
- * is kept apart: it is no cost of sending (a ring sleeps meanwhile, in its blocking send). What the
- * clocks cost that say so is part of it.
- */
-static int sock_look_until_empty(struct tx_thread *thread, uint64_t deadline_ns)
-{
-	struct thread_times before, after;
-	int bytes;
-
-	times_end(&before);
-	do {
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &drain_nap, NULL);
-		bytes = sock_wmem(thread->socket->fd);
-	} while (bytes > 0 && clock_ns(CLOCK_MONOTONIC) < deadline_ns);
-	times_begin(&after);
-	thread->drain_polling = times_between(&before, &after);
-	return bytes;
-}
-
-/*
  * Without a ring the kernel tells only bytes, so frames are completed when none are left. Where
  * transmit is synchronous (lo, veth, ifb without a queue) the first look finds 0.
  */
-int64_t sock_drain(struct tx_thread *thread, uint64_t deadline_ns)
+bool sock_reap(struct tx_thread *thread)
 {
-	int bytes = sock_wmem(thread->socket->fd);
+	const int bytes = sock_wmem(thread->socket->fd);
 
 	if (bytes > 0)
-		bytes = sock_look_until_empty(thread, deadline_ns);
-	if (bytes > 0)
-		return bytes;
-	if (bytes < 0)
-		return thread_fail(thread, -bytes, "ioctl(SIOCOUTQ)");
-	__atomic_store_n(&thread->counts.completed, thread->counts.submitted, __ATOMIC_RELAXED);
-	return 0;
+		return true;
+	if (bytes < 0) {
+		thread_fail(thread, -bytes, "ioctl(SIOCOUTQ)");
+		return false;
+	}
+	return reap_submitted(thread);
 }

@@ -149,7 +149,8 @@ class Slice:
     slice_completed: int
     slice_refused: int
     """Frames that the sender knows were dropped: ENOBUFS, also where a short count hides it."""
-    undrained: int
+    undrained: bool
+    """The kernel still owned frames at a deadline."""
 
 
 class OpenCell:
@@ -201,8 +202,8 @@ class OpenCell:
             wall_ns=raw.wall_ns,
             threads=tuple(_thread_sample(thread) for thread in threads),
             slice_completed=sum(thread.slice.completed for thread in threads),
-            slice_refused=sum(thread.refused for thread in threads),
-            undrained=sum(thread.undrained for thread in threads),
+            slice_refused=sum(thread.slice.refused for thread in threads),
+            undrained=any(thread.undrained for thread in threads),
         )
 
     def burst(self, thread: int, deadline_ns: int) -> int:

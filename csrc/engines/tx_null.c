@@ -25,13 +25,6 @@ static int null_burst(struct tx_thread *thread)
 	return 0;
 }
 
-static int64_t null_drain(struct tx_thread *thread, uint64_t deadline_ns)
-{
-	(void)deadline_ns;
-	__atomic_store_n(&thread->counts.completed, thread->counts.submitted, __ATOMIC_RELAXED);
-	return 0;
-}
-
 const struct tx_method null_method = {
 	.info = {
 		.name = "null",
@@ -41,5 +34,5 @@ const struct tx_method null_method = {
 	},
 	.open = null_open,
 	.burst = null_burst,
-	.drain = null_drain,
+	.reap = reap_submitted,
 };

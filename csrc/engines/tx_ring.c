@@ -245,7 +245,7 @@ static unsigned char *tx_ring_head(const struct tx_ring *tx)
 }
 
 /* No slot is free. What helps depends on where the oldest one is. */
-static int tx_ring_wait(struct tx_thread *thread, const struct tx_ring *tx)
+static int tx_ring_wait_slot(struct tx_thread *thread, const struct tx_ring *tx)
 {
 	unsigned int spins = 0;
 	uint64_t refused;
@@ -309,8 +309,9 @@ static int tx_ring_burst(struct tx_thread *thread)
 		filled = tx_ring_fill(thread, tx);
 	}
 	if (unlikely(!filled))
-		return tx_ring_wait(thread, tx);
+		return tx_ring_wait_slot(thread, tx);
 	count(&thread->counts.requested, filled);
+	count(&thread->counts.submitted, filled);
 	return tx_ring_kick(thread, thread->flags, (uint64_t)filled * thread->config->frame_size);
 }
 
@@ -326,57 +327,48 @@ static uint64_t tx_ring_count(const struct tx_ring *tx, unsigned int statuses)
 }
 
 /*
- * 0 when every slot that was filled before the call is free, 1 when one may not be, or -errno.
+ * True when every slot that was filled before the call is free.
  *
  * A blocking send hands over what was left behind. It returns without an error only when no frame
  * is pending (tpacket_snd: tx_ring.pending), in whatever order frames came back; and as the kernel
  * takes slots in order, it took all of them if it took the newest. So two looks at one slot are
  * enough. A look at every slot would fall into the window and cost a cache miss for each.
  */
-static int tx_ring_flush(struct tx_thread *thread, const struct tx_ring *tx)
+static bool tx_ring_wait(struct tx_thread *thread)
 {
+	const struct tx_ring *tx = thread->socket->state;
 	const unsigned int head = __atomic_load_n(&tx->head, __ATOMIC_ACQUIRE);
 	const unsigned char *newest = tx->ring.slots[(head ? head : tx->ring.slot_nr) - 1];
 	const bool left_behind = slot_status(tx, newest) == TP_STATUS_SEND_REQUEST;
 	const struct timespec nap = { .tv_nsec = 20000 };
 	const int code = tx_ring_send(thread, 0, 0);
-	int err;
 
 	count(&thread->counts.calls, left_behind);
 	if (code) {
-		err = tx_ring_refused(thread, code);
+		tx_ring_refused(thread, code);
 		if (code == ENOBUFS)		/* nobody wakes us when the qdisc has room */
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
-		return err ? err : 1;
+		return false;
 	}
 	if (slot_status(tx, newest) == TP_STATUS_AVAILABLE)
-		return 0;
-	return tx_ring_count(tx, TP_STATUS_WRONG_FORMAT) ? tx_ring_wrong_format(thread) : 1;
+		return true;
+	if (tx_ring_count(tx, TP_STATUS_WRONG_FORMAT))
+		tx_ring_wrong_format(thread);
+	return false;
 }
 
-/* On a shared ring every thread drains, so the last one finds it empty. */
-static int64_t tx_ring_drain(struct tx_thread *thread, uint64_t deadline_ns)
+/* What a shared ring has left is counted once, by the first thread. */
+static bool tx_ring_reap(struct tx_thread *thread)
 {
-	struct tx_ring *tx = thread->socket->state;
+	const struct tx_ring *tx = thread->socket->state;
 	struct tx_counts *counts = &thread->counts;
 	uint64_t left = 0;
-	int waiting;
 
-	do
-		waiting = tx_ring_flush(thread, tx);
-	while (waiting > 0 && clock_ns(CLOCK_MONOTONIC) < deadline_ns);
-	if (waiting > 0)
+	if (!thread->idle && !(tx->shared && thread->index > 0))
 		left = tx_ring_count(tx, STATUS_MASK);
-	else if (waiting < 0)
-		return waiting;
-	if (thread->error.code)
-		return thread->error.code;
-	if (tx->shared && thread->index > 0)
-		left = 0;			/* counted once, by the first thread */
-	left = left < counts->requested ? left : counts->requested;
-	__atomic_store_n(&counts->submitted, counts->requested, __ATOMIC_RELAXED);
-	__atomic_store_n(&counts->completed, counts->requested - left, __ATOMIC_RELAXED);
-	return (int64_t)left;
+	left = left < counts->submitted ? left : counts->submitted;
+	__atomic_store_n(&counts->completed, counts->submitted - left, __ATOMIC_RELAXED);
+	return left > 0;
 }
 
 static void tx_ring_facts(const struct tx_cell *cell, struct tx_facts *facts)
@@ -423,6 +415,7 @@ const struct tx_method tx_ring_method = {
 	.socket_close = tx_ring_socket_close,
 	.open = tx_ring_open,
 	.burst = tx_ring_burst,
-	.drain = tx_ring_drain,
+	.reap = tx_ring_reap,
+	.wait = tx_ring_wait,
 	.facts = tx_ring_facts,
 };

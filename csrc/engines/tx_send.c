@@ -33,5 +33,5 @@ const struct tx_method send_method = {
 	.socket_open = sock_open_bound,
 	.open = send_open,
 	.burst = send_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 };

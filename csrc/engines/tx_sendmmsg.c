@@ -47,6 +47,14 @@ static int sendmmsg_open(struct tx_thread *thread, struct core_error *error)
 	return 0;
 }
 
+/* The errno is lost. Of a call that waits it was ENOBUFS; of another it may as well be EAGAIN. */
+static void sendmmsg_short(struct tx_thread *thread)
+{
+	count(&thread->counts.short_counts, 1);
+	if (!thread->config->msg_dontwait)
+		count(&thread->counts.refused, 1);
+}
+
 static int sendmmsg_burst(struct tx_thread *thread)
 {
 	const unsigned int burst = thread->config->burst;
@@ -73,7 +81,7 @@ static int sendmmsg_burst(struct tx_thread *thread)
 	count(&thread->counts.requested, burst);
 	count(&thread->counts.submitted, (uint64_t)sent);
 	if (unlikely((unsigned int)sent < burst))
-		count(&thread->counts.short_counts, 1);
+		sendmmsg_short(thread);
 	return 0;
 }
 
@@ -106,12 +114,11 @@ const struct tx_method sendmmsg_method = {
 			 KNOB_QDISC_BYPASS | KNOB_FLOWS,
 		.max_burst = SENDMMSG_MAX,
 	},
-	.short_hides_enobufs = true,
 	.probe = sock_probe,
 	.socket_open = sock_open_bound,
 	.open = sendmmsg_open,
 	.burst = sendmmsg_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 	.close = sendmmsg_close,
 	.facts = sendmmsg_facts,
 };

@@ -60,6 +60,6 @@ const struct tx_method sendmsg_method = {
 	.socket_open = sock_open_bound,
 	.open = sendmsg_open,
 	.burst = sendmsg_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 	.close = sendmsg_close,
 };

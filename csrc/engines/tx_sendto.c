@@ -57,6 +57,6 @@ const struct tx_method sendto_method = {
 	.socket_open = sock_open,
 	.open = sendto_open,
 	.burst = sendto_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 	.close = sendto_close,
 };

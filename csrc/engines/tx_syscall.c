@@ -18,13 +18,6 @@ static int syscall_burst(struct tx_thread *thread)
 	return 0;
 }
 
-static int64_t syscall_drain(struct tx_thread *thread, uint64_t deadline_ns)
-{
-	(void)deadline_ns;
-	__atomic_store_n(&thread->counts.completed, thread->counts.submitted, __ATOMIC_RELAXED);
-	return 0;
-}
-
 const struct tx_method syscall_method = {
 	.info = {
 		.name = "syscall",
@@ -33,5 +26,5 @@ const struct tx_method syscall_method = {
 		.knobs = KNOB_FRAME_SIZE | KNOB_THREADS,
 	},
 	.burst = syscall_burst,
-	.drain = syscall_drain,
+	.reap = reap_submitted,
 };

@@ -69,7 +69,7 @@ const struct tx_method test_slow_method = {
 	.socket_open = sock_open_bound,
 	.open = slow_open,
 	.burst = slow_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 };
 
 static int crash_burst(struct tx_thread *thread)
@@ -85,7 +85,7 @@ const struct tx_method test_crash_method = {
 	.socket_open = sock_open_bound,
 	.open = test_open,
 	.burst = crash_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 };
 
 static int zeros_open(struct tx_thread *thread, struct core_error *error)
@@ -108,7 +108,7 @@ const struct tx_method test_zeros_method = {
 	.socket_open = sock_open_bound,
 	.open = zeros_open,
 	.burst = zeros_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 };
 
 static long liar_call(struct tx_thread *thread)
@@ -130,7 +130,7 @@ const struct tx_method test_liar_method = {
 	.socket_open = sock_open_bound,
 	.open = test_open,
 	.burst = liar_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 };
 
 static long fail_call(struct tx_thread *thread)
@@ -152,7 +152,7 @@ const struct tx_method test_fail_method = {
 	.socket_open = sock_open_bound,
 	.open = test_open,
 	.burst = fail_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 };
 
 static int same_open(struct tx_thread *thread, struct core_error *error)
@@ -186,6 +186,6 @@ const struct tx_method test_same_method = {
 	.socket_open = sock_open_bound,
 	.open = same_open,
 	.burst = same_burst,
-	.drain = sock_drain,
+	.reap = sock_reap,
 	.facts = same_facts,
 };

@@ -56,7 +56,7 @@ def test_frames_of_the_warm_up_that_stay_behind_spoil_the_slice() -> None:
     plan = core.SlicePlan(window_ns=300_000_000, warmup_ns=0, drain_ns=20_000_000)
     slower = SLOW | {"rate": "100kbit"}  # a second: so long may a busy machine's sender be away
     with up("veth", slower) as topology, opened(topology, method="send") as cell:
-        assert cell.slice(plan).undrained > 0
+        assert cell.slice(plan).undrained
 
 
 @pytest.mark.parametrize("dontwait", [False, True])
