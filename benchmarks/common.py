@@ -65,7 +65,7 @@ def heading(title: str) -> None:
     load, known = os.getloadavg()[0], host.fingerprint()
     print(f"{title}\n{'=' * len(title)}")
     print(
-        f"{known['cpu']}, {len(os.sched_getaffinity(0))} CPUs, {known['virtualisation']}, "
+        f"{known.cpu}, {len(os.sched_getaffinity(0))} CPUs, {known.virtualisation}, "
         f"Linux {os.uname().release}"
     )
     if load > BUSY:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.verdicts import RunFigures
+from bench.model.header import DeviceFacts, RunHeader
 
 # The environments
 
@@ -77,26 +79,31 @@ def differences(a: Sequence[RunFigures], b: Sequence[RunFigures]) -> tuple[Diffe
 
 
 def _device_facts(runs: Sequence[RunFigures]) -> list[tuple[str, str]]:
-    devices = [item for run in runs for item in run.header.get("devices", {}).items()]
-    return sorted({(device, fact) for device, facts in devices for fact in facts})
+    devices = sorted({device for run in runs for device in run.header.devices})
+    facts = sorted(field.name for field in dataclasses.fields(DeviceFacts))
+    return [(device, fact) for device in devices for fact in facts]
 
 
 def _values(runs: Sequence[RunFigures], *path: str) -> list[str]:
     """What the headers of runs have at a path, as texts."""
-    found = set()
-    for run in runs:
-        value: Any = run.header
-        for key in path:
-            value = (value or {}).get(key)
-        found.add(json.dumps(value, sort_keys=True))
-    return sorted(text.strip('"') for text in found)
+    return sorted({_text(_value(run.header, *path)) for run in runs})
 
 
-def is_alike(header: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _value(header: RunHeader, *path: str) -> Any:
+    value: Any = header
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    return value
+
+
+def _text(value: object) -> str:
+    if value in (None, "", (), {}):
+        return "unknown"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def is_alike(header: RunHeader, other: RunHeader) -> bool:
     """Whether two runs should agree: the same matrix, machine, kernel, instrument, privileges."""
-    if header["matrix"]["name"] != other["matrix"]["name"]:
+    if header.matrix.name != other.matrix.name:
         return False
-    return all(
-        header.get(section, {}).get(key) == other.get(section, {}).get(key)
-        for section, key in (*MUST_AGREE, *ALIKE)
-    )
+    return all(_value(header, *path) == _value(other, *path) for path in (*MUST_AGREE, *ALIKE))

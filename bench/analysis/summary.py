@@ -34,7 +34,7 @@ they may be chance."""
 def summarise(run: Run, precision: float) -> list[CellResult]:
     """A row per cell, in the order of the plan; ``precision`` as in Measure."""
     usable = usable_by_cell(run)
-    z = quantile(_by_precision(run))
+    z = quantile(run.header.measure.rounds.by_precision)
     rates = estimates_of(usable, run.baselines, "pps", z)
     costs = estimates_of(usable, run.baselines, "ns_per_frame", z)
     fastest = _fastest(run, usable)
@@ -60,11 +60,6 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
         )
         for cell in run.cells
     ]
-
-
-def _by_precision(run: Run) -> bool:
-    rounds = run.header.get("measure", {}).get("rounds", {})
-    return bool(rounds.get("min", 0) < rounds.get("max", 0))
 
 
 def _result(
@@ -153,7 +148,8 @@ def _fastest(run: Run, usable: Mapping[str, Sequence[Sample]]) -> set[str]:
         first, *others = sorted(medians, key=medians.__getitem__, reverse=True)
         pairs += [(first, other) for other in others]
     ratios = [within_round_ratios(usable[a], usable[b], "pps") for a, b in pairs]
-    found = zip(pairs, estimates(ratios, quantile(_by_precision(run))), strict=True)
+    z = quantile(run.header.measure.rounds.by_precision)
+    found = zip(pairs, estimates(ratios, z), strict=True)
     leads = {pair: ratio is not None and (ratio.low or 0.0) > 1.0 for pair, ratio in found}
     return {first for first, _ in pairs} - {
         first for (first, _), ahead in leads.items() if not ahead

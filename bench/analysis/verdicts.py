@@ -13,16 +13,15 @@ all cells and figures is controlled by Benjamini and Hochberg's procedure (J. R.
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.model.cells import Cell
+from bench.model.header import RunHeader
 from bench.model.run import Rates
 
 FIGURES = {"pps": 1, "ns_per_frame": -1}
@@ -64,7 +63,7 @@ class RunFigures:
     """A run, as far as comparing needs it: its header, its cells, and figures by cell."""
 
     path: str
-    header: Mapping[str, Any]
+    header: RunHeader
     cells: Mapping[str, Cell]
     figures: Mapping[str, CellFigures]
 
@@ -106,12 +105,12 @@ def why_not_normalise(runs: Sequence[Rates]) -> str:
     Of all runs the kernel must be the same: one that enters system calls more slowly slows down
     the calibration too, and must not be forgiven for it.
     """
-    keys = ("kernel", "kernel_version", "cmdline", "mitigations")
-    kernels = {
-        json.dumps([run.header.get("host", {}).get(key) for key in keys], sort_keys=True)
-        for run in runs
-    }
-    return "the kernels differ" if len(kernels) > 1 else uncalibrated(runs)
+    kernels = [
+        (host.kernel, host.kernel_version, host.cmdline, host.mitigations)
+        for host in (run.header.host for run in runs)
+    ]
+    differ = any(kernel != kernels[0] for kernel in kernels)
+    return "the kernels differ" if differ else uncalibrated(runs)
 
 
 def uncalibrated(runs: Sequence[Rates]) -> str:

@@ -18,7 +18,7 @@ MOST_HISTORY = 20
 
 def history(sides: Sequence[Rates], normalise: bool) -> list[RunFigures]:
     """Other runs in the folder of A's that should agree with A's first, the latest of them."""
-    taken = {run.identity for run in sides}
+    taken = {run.header.identity for run in sides}
     found: list[RunFigures] = []
     for path in beside(Path(sides[0].path)):
         if len(found) == MOST_HISTORY:
@@ -27,9 +27,9 @@ def history(sides: Sequence[Rates], normalise: bool) -> list[RunFigures]:
             run = read_rates(path)
         except UsageError:
             continue
-        if run.identity in taken or (normalise and verdicts.uncalibrated([*sides, run])):
+        if run.header.identity in taken or (normalise and verdicts.uncalibrated([*sides, run])):
             continue
-        taken.add(run.identity)
+        taken.add(run.header.identity)
         if environments.is_alike(run.header, sides[0].header):
             found.append(verdicts.figures_of(run, normalise))
     return found

@@ -68,9 +68,9 @@ def _normalising(sides: Sequence[Rates], wanted: bool | None) -> tuple[bool, str
 
 def _refuse_overlap(a: Sequence[Rates], b: Sequence[Rates]) -> None:
     """Raise UsageError where a run is on both sides: it would be told to be as it is."""
-    of_b = {run.identity: run.path for run in b}
+    of_b = {run.header.identity: run.path for run in b}
     for run in a:
-        if path := of_b.get(run.identity):
+        if path := of_b.get(run.header.identity):
             name = run.path if run.path == path else f"{run.path} (also {path})"
             raise UsageError(f"{name} is in A and in B; name runs that are in one of them only")
 
@@ -82,7 +82,7 @@ def _check(
     force: bool,
 ) -> None:
     """Refuse what is not comparable, unless forced. Raises UsageError."""
-    names = {printable(run.header["matrix"]["name"]) for run in (*a, *b)}
+    names = {printable(run.header.matrix.name) for run in (*a, *b)}
     if len(names) > 1:
         raise UsageError(f"runs of different matrices: {', '.join(sorted(names))}")
     bad = [d for d in found if d.incomparable]
@@ -98,7 +98,7 @@ def _thresholds(runs: Sequence[RunFigures], given: float | None) -> dict[str, fl
     """The minimum effect of cells: the one given, else as the matrix of the last run says."""
     if given is not None:
         return {cell: given for run in runs for cell in run.cells}
-    return dict(runs[-1].header.get("thresholds", {}))
+    return dict(runs[-1].header.thresholds)
 
 
 def _nothing_in_common(sides: dict[str, list[RunFigures]]) -> str:

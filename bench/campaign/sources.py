@@ -47,10 +47,10 @@ def _distinct(runs: Sequence[Rates]) -> list[Rates]:
     taken for how little runs differ."""
     found: dict[object, Rates] = {}
     for run in runs:
-        kept = found.setdefault(run.identity, run)
+        kept = found.setdefault(run.header.identity, run)
         if kept is not run:
             say(f"{run.path} is the same run as {kept.path}: it counts once")
-            found[run.identity] = max(kept, run, key=_slices)
+            found[run.header.identity] = max(kept, run, key=_slices)
     return [*found.values()]
 
 

@@ -14,6 +14,14 @@ from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.engines import build
 from bench.engines.core import info
 from bench.measure.session import Progress, Session
+from bench.model.header import (
+    CoreBuild,
+    DeviceFacts,
+    Diagnosis,
+    MatrixSource,
+    RunHeader,
+    Settings,
+)
 from bench.model.matrix import Matrix
 from bench.model.run import Run
 from bench.plan import calibration, schedule
@@ -99,44 +107,38 @@ def _header(
     matrix: Matrix,
     planned: Plan,
     diagnosis: Mapping[str, Any],
-    devices: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
+    devices: Mapping[str, DeviceFacts],
+) -> RunHeader:
     core, measure = info(), matrix.measure
-    return {
-        "id": secrets.token_hex(8),
-        "started": _now(),
-        "matrix": {
-            "name": matrix.name,
-            "description": matrix.description,
-            "text": matrix.text,
-            "baseline": matrix.baseline,
-        },
-        "measure": {
-            "window_ns": measure.window_ns,
-            "warmup_ns": schedule.WARMUP_NS,
-            "rounds": {"min": measure.rounds.min, "max": measure.rounds.max},
-            "precision": measure.precision,
-            "seed": measure.seed,
-            "cpus": list(planned.cpus),
-            "cpus_why": planned.cpus_why,
-            "privileges": privileges.standing(),
-        },
-        "core": {"hash": core.hash, "compiler": core.compiler},
-        "host": host.fingerprint(),
-        "devices": devices,
-        "doctor": diagnosis,
-        "baselines": planned.baselines,
-        "thresholds": planned.thresholds,
-    }
+    return RunHeader(
+        id=secrets.token_hex(8),
+        started=datetime.now(UTC).replace(microsecond=0),
+        matrix=MatrixSource(matrix.name, matrix.description, matrix.text, matrix.baseline),
+        measure=Settings(
+            window_ns=measure.window_ns,
+            warmup_ns=schedule.WARMUP_NS,
+            rounds=measure.rounds,
+            precision=measure.precision,
+            seed=measure.seed,
+            cpus=planned.cpus,
+            cpus_why=planned.cpus_why,
+            privileges=privileges.standing(),
+        ),
+        core=CoreBuild(core.hash, core.compiler),
+        host=host.fingerprint(),
+        devices=devices,
+        doctor=Diagnosis(**diagnosis),
+        baselines=planned.baselines,
+        thresholds=planned.thresholds,
+    )
 
 
 def _resumable(
-    matrix: Matrix, planned: Plan, target: Target, devices: Mapping[str, Mapping[str, Any]]
+    matrix: Matrix, planned: Plan, target: Target, devices: Mapping[str, DeviceFacts]
 ) -> Run:
     """The stored run, if what would be added to it is comparable with what it has."""
     earlier = reader.read(target.path)
-    with reader.looking_into(f"{target.path}:1"):
-        problems = _obstacles(earlier, matrix, planned, target, devices)
+    problems = _obstacles(earlier, matrix, planned, target, devices)
     if problems:
         raise UsageError(f"cannot resume {target.path}: {problems[0]}; start a new run")
     return earlier
@@ -147,34 +149,31 @@ def _obstacles(
     matrix: Matrix,
     planned: Plan,
     target: Target,
-    devices: Mapping[str, Mapping[str, Any]],
+    devices: Mapping[str, DeviceFacts],
 ) -> list[str]:
     """Why what would be added to a run were not comparable with what it has."""
     known, standing = host.fingerprint(), privileges.standing()
-    machine, measure = earlier.header["host"], earlier.header["measure"]
-    seed = measure.get("seed", matrix.measure.seed)
+    header, machine, measure = earlier.header, earlier.header.host, earlier.header.measure
+    seed = _seed(earlier, matrix)
     problems = [
         what
         for what, same in {
             "it is finished": earlier.end != "done",
-            "it is a run of another matrix": earlier.header["matrix"]["text"] == matrix.text,
+            "it is a run of another matrix": header.matrix.text == matrix.text,
             "it has other cells": {c.id for c in earlier.cells} == {c.id for c in planned.cells},
-            "the core has changed since": earlier.header["core"]["hash"] == info().hash,
-            "the kernel is another one": machine["kernel"] == known["kernel"],
-            "it is from another machine": machine["hostname"] == known["hostname"],
-            f"it ran with other privileges than {standing}": (
-                measure.get("privileges", standing) == standing
-            ),
-            "a device is not as it was": earlier.header.get("devices", {}) == devices,
+            "the core has changed since": header.core.hash == info().hash,
+            "the kernel is another one": machine.kernel == known.kernel,
+            "it is from another machine": machine.hostname == known.hostname,
+            f"it ran with other privileges than {standing}": (measure.privileges in ("", standing)),
+            "a device is not as it was": header.devices == devices,
             f"it is shuffled with seed {seed}, not {target.seed}": target.seed in (None, seed),
         }.items()
         if not same
     ]
-    cpus_then = measure.get("cpus", cpus_now := list(planned.cpus))
-    if cpus_then != cpus_now:
-        problems.append(f"it ran on {_listed(cpus_then)}, not {_listed(cpus_now)}")
-    for what, key in {"mitigation of": "mitigations", "sysctl": "sysctls"}.items():
-        problems += _changed(what, machine.get(key, known[key]), known[key])
+    if measure.cpus not in ((), planned.cpus):
+        problems.append(f"it ran on {_listed(measure.cpus)}, not {_listed(planned.cpus)}")
+    problems += _changed("mitigation of", machine.mitigations, known.mitigations)
+    problems += _changed("sysctl", machine.sysctls, known.sysctls)
     return problems
 
 
@@ -182,7 +181,10 @@ def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(f"CPU {number}" for number in numbers)
 
 
-def _changed(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def _changed(what: str, then: Mapping[str, str] | None, now: Mapping[str, str] | None) -> list[str]:
+    """Each fact that is another one than then; none where it was not read."""
+    if then is None or now is None:
+        return []
     names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
     return [
         f"{what} {name} was {then.get(name, 'not there')}, is {now.get(name, 'not there')}"
@@ -192,5 +194,9 @@ def _changed(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> list
 
 def _with_seed_of(earlier: Run, matrix: Matrix) -> Matrix:
     """The matrix as the run has it that is resumed: --seed may have been another than its own."""
-    seed = earlier.header["measure"].get("seed", matrix.measure.seed)
-    return replace(matrix, measure=replace(matrix.measure, seed=seed))
+    return replace(matrix, measure=replace(matrix.measure, seed=_seed(earlier, matrix)))
+
+
+def _seed(earlier: Run, matrix: Matrix) -> int:
+    seed = earlier.header.measure.seed
+    return matrix.measure.seed if seed is None else seed

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from bench.analysis import calibration, figures, summary
+from bench.model.header import DeviceFacts, HostFacts
 from bench.model.results import Report
 from bench.model.run import Run
-from bench.store import reader
 from bench.system.privileges import Standing
 
 
 def make_report(run: Run) -> Report:
-    """The rows and the heading of a run, also of one that is not finished.
-
-    Raises UsageError when its header is not what a run begins with.
-    """
-    with reader.looking_into(f"{run.path}:1"):
-        matrix, precision = run.header["matrix"], float(run.header["measure"]["precision"])
-        heading = Report(
-            name=matrix["name"],
-            description=matrix["description"],
-            run=Path(run.path).stem,
-            facts=tuple(_facts(run)),
-            rows=(),
-            baseline=matrix["baseline"],
-            notes=tuple(_notes(run)),
-        )
-    return replace(heading, rows=tuple(summary.summarise(run, precision)))
+    """The rows and the heading of a run, also of one that is not finished."""
+    matrix = run.header.matrix
+    return Report(
+        name=matrix.name,
+        description=matrix.description,
+        run=Path(run.path).stem,
+        facts=tuple((label, text) for label, text in _facts(run) if text),
+        rows=tuple(summary.summarise(run, run.header.measure.precision)),
+        baseline=matrix.baseline,
+        notes=tuple(_notes(run)),
+    )
 
 
 def is_complete(report: Report, run: Run) -> bool:
@@ -41,44 +32,38 @@ def is_complete(report: Report, run: Run) -> bool:
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    header, machine = run.header, run.header["host"]
-    measure = header["measure"]
+    """Label and text of each; the text is empty where an old run does not say it."""
+    header = run.header
+    host, measure = header.host, header.measure
     samples = Counter(sample.cell for sample in run.samples)
     rounds = sorted({samples[cell.id] for cell in run.cells} - {0})
+    window = f"{measure.window_ns / 1e6:g} ms slices" if measure.window_ns else "slices"
+    seed = "" if measure.seed is None else f", shuffled with seed {measure.seed}"
+    usable = f"{len(host.cpus_allowed)} usable" if host.cpus_allowed else ""
     return [
-        ("date", str(datetime.fromisoformat(header["started"]))),
-        ("kernel", f"{machine['kernel']} {machine['kernel_version']} {machine['arch']}"),
-        ("CPU", f"{machine['cpu']}, {len(machine['cpus_allowed'])} usable"),
+        ("date", str(header.started or "")),
+        ("kernel", " ".join(filter(None, (host.kernel, host.kernel_version, host.arch)))),
+        ("CPU", ", ".join(filter(None, (host.cpu, usable)))),
         ("cores used", _cores(run)),
-        ("virtualisation", machine["virtualisation"]),
-        ("mitigations", _mitigations(machine)),
-        ("memory", f"{machine['memory_bytes'] / 2**30:.1f} GiB"),
-        *_devices(run),
-        ("core", f"{header['core']['hash'][:12]}, {header['core']['compiler']}"),
-        (
-            "measured",
-            f"{measure['window_ns'] / 1e6:g} ms slices in {_span(rounds)} rounds, "
-            f"shuffled with seed {measure['seed']}",
-        ),
-        *_privileges(run),
-        *_speed(run),
-        *_disturbance(run),
-        *_doctor(run),
+        ("virtualisation", host.virtualisation),
+        ("mitigations", _mitigations(host)),
+        ("memory", f"{host.memory_bytes / 2**30:.1f} GiB" if host.memory_bytes else ""),
+        *((f"device {name}", _device_text(facts)) for name, facts in header.devices.items()),
+        ("core", ", ".join(filter(None, (header.core.hash[:12], header.core.compiler)))),
+        ("measured", f"{window} in {_span(rounds)} rounds{seed}"),
+        ("privileges", _privileges(run)),
+        ("machine speed", _speed(run)),
+        ("disturbance", _disturbance(run)),
+        ("doctor", header.doctor.verdict.removeprefix("doctor: ")),
     ]
 
 
-def _privileges(run: Run) -> list[tuple[str, str]]:
+def _privileges(run: Run) -> str:
     """Only where some of what a cell may ask for was out of reach."""
-    standing = run.header["measure"].get("privileges", Standing.ROOT)
+    standing = run.header.measure.privileges
     if standing != Standing.USER_NAMESPACE:
-        return []
-    return [("privileges", f"{standing}: no SO_SNDBUFFORCE, no MAP_LOCKED beyond ulimit -l")]
-
-
-def _devices(run: Run) -> list[tuple[str, str]]:
-    """What the real interfaces are; the run file has the rest."""
-    found = run.header.get("devices", {})
-    return [(f"device {name}", _device_text(facts)) for name, facts in found.items()]
+        return ""
+    return f"{standing}: no SO_SNDBUFFORCE, no MAP_LOCKED beyond ulimit -l"
 
 
 _OFFLOADS = {
@@ -89,24 +74,25 @@ _OFFLOADS = {
 }
 
 
-def _device_text(facts: Mapping[str, Any]) -> str:
-    speed, rings, channels = facts.get("speed_mbit"), facts.get("rings"), facts.get("channels")
-    queues = channels["tx"] + channels["combined"] if channels else facts.get("tx_queues")
-    features = facts.get("features", [])
-    offloads = [short for name, short in _OFFLOADS.items() if name in features]
+def _device_text(facts: DeviceFacts) -> str:
+    """What figures depend on most; the run file has the rest."""
+    channels = facts.channels.get("tx", 0) + facts.channels.get("combined", 0)
+    queues = channels if facts.channels else facts.tx_queues
+    offloads = [short for name, short in _OFFLOADS.items() if name in facts.features]
+    speed = facts.speed_mbit
     parts = [
-        " ".join(facts[name] for name in ("driver", "version", "bus") if name in facts),
-        f"{speed} Mb/s {facts.get('duplex', '')} duplex" if speed else "speed unknown",
+        " ".join(filter(None, (facts.driver, facts.version, facts.bus))),
+        f"{speed} Mb/s {facts.duplex} duplex" if speed else "speed unknown",
         f"{queues} tx queue{'' if queues == 1 else 's'}" if queues else "",
-        f"ring of {rings['tx']}" if rings else "",
+        f"ring of {facts.rings['tx']}" if "tx" in facts.rings else "",
         f"offloads {' '.join(offloads)}" if offloads else "",
-        f"MTU {facts.get('mtu')}, qdisc {facts.get('qdisc')} as found",
-        "in use by others" if facts.get("in_use") else "",
+        f"MTU {facts.mtu}, qdisc {facts.qdisc or None} as found",
+        "in use by others" if facts.in_use else "",
     ]
     return "; ".join(filter(None, parts))
 
 
-def _speed(run: Run) -> list[tuple[str, str]]:
+def _speed(run: Run) -> str:
     """How fast the calibration cells ran, and how that drifted from first to last quarter."""
     texts = []
     for cell in run.calibration:
@@ -118,19 +104,13 @@ def _speed(run: Run) -> list[tuple[str, str]]:
         else:
             rate = f"{speed.rate * cell.frame_size / 2**30:.1f} GiB/s copied"
         texts.append(f"{rate} (drift {speed.drift:+.1%}, spread {speed.spread:.1%})")
-    return [("machine speed", "; ".join(texts))] if texts else []
+    return "; ".join(texts)
 
 
-def _doctor(run: Run) -> list[tuple[str, str]]:
-    """What was wrong with the host before the run began."""
-    verdict = run.header.get("doctor", {}).get("verdict", "")
-    return [("doctor", verdict.removeprefix("doctor: "))] if verdict else []
-
-
-def _disturbance(run: Run) -> list[tuple[str, str]]:
+def _disturbance(run: Run) -> str:
     """What else the senders' CPUs did while they were measured."""
     if not run.samples:
-        return []
+        return ""
     parts = []
     steal, softirq = (figures.share_of_cpus(run.samples, p) for p in ("steal_ns", "softirq_ns"))
     if steal is not None and softirq is not None:  # else it was measured before they were read
@@ -139,7 +119,7 @@ def _disturbance(run: Run) -> list[tuple[str, str]]:
         parts = [f"{shares}; {interrupts} interrupts"]
     taken = sum(sample.total("involuntary") for sample in run.samples)
     parts.append(f"{taken} involuntary switches in {len(run.samples)} slices")
-    return [("disturbance", ", ".join(parts))]
+    return ", ".join(parts)
 
 
 def _span(counts: list[int]) -> str:
@@ -150,18 +130,20 @@ def _span(counts: list[int]) -> str:
 
 def _cores(run: Run) -> str:
     """Those on which windows ended, in the order in which threads get them, and why in this one."""
-    measure = run.header["measure"]
+    measure = run.header.measure
     used = {t.cpu for sample in run.samples for t in sample.threads}
-    ordered = [cpu for cpu in measure.get("cpus", ()) if cpu in used]
+    ordered = [cpu for cpu in measure.cpus if cpu in used]
     names = ", ".join(f"CPU {cpu}" for cpu in [*ordered, *sorted(used.difference(ordered))])
-    why = measure.get("cpus_why")
+    why = measure.cpus_why
     return (names or "none") + (f" ({why})" if why else "")
 
 
-def _mitigations(machine: Mapping[str, Any]) -> str:
+def _mitigations(host: HostFacts) -> str:
     """Whether any is off, and the command line's word on it; the run file has the whole."""
-    options = [o for o in machine["cmdline"].split() if o.startswith("mitigations=")]
-    states = machine["mitigations"]
+    options = [o for o in host.cmdline.split() if o.startswith("mitigations=")]
+    states = host.mitigations
+    if states is None:
+        return ""
     vulnerable = [name for name, state in states.items() if state.startswith("Vulnerable")]
     mitigated = len(states) - len(vulnerable)
     parts = [f"{mitigated} active"]

@@ -13,6 +13,7 @@ import msgspec
 
 from bench.base.errors import UsageError
 from bench.model.axes import AXES
+from bench.model.header import RunHeader
 from bench.model.results import LARGEST_INTEGER
 from bench.model.samples import Sample
 from bench.store.misfits import misfit
@@ -57,39 +58,11 @@ class _Cell(msgspec.Struct):
     values: _Values  # type: ignore[valid-type]
 
 
-class _Matrix(msgspec.Struct):
-    name: str
-    description: str = ""
-    baseline: dict[str, Any] | None = None
+class _RunLine(msgspec.Struct):
+    """The cells of a run; the rest of its first line is a RunHeader."""
 
-
-class _Rounds(msgspec.Struct):
-    min: int = 0
-    max: int = 0
-
-
-class _Measure(msgspec.Struct):
-    rounds: _Rounds = msgspec.field(default_factory=_Rounds)
-    precision: float = 0.0
-
-
-class _Host(msgspec.Struct):
-    virtualisation: str = ""
-
-
-class _Header(msgspec.Struct):
-    """What readers look into: the line itself is what they are given."""
-
-    matrix: _Matrix
     cells: list[_Cell]
-    baselines: dict[str, str]
-    id: str = ""
     calibration: list[_Cell] = []
-    thresholds: dict[str, float] = {}
-    measure: _Measure = msgspec.field(default_factory=_Measure)
-    host: _Host = msgspec.field(default_factory=_Host)
-    core: dict[str, Any] = {}
-    devices: dict[str, dict[str, Any]] = {}
 
 
 class _Facts(msgspec.Struct):
@@ -111,12 +84,11 @@ class _EndLine(msgspec.Struct):
 
 
 _LINES: Mapping[str, type[msgspec.Struct]] = {
-    "run": _Header,
     "cell": _CellLine,
     "failure": _FailureLine,
     "end": _EndLine,
 }
-"""What lines must have, by type; samples are converted, types that are not known are left out."""
+"""What lines must have, by type; headers and samples are converted, unknown types left out."""
 
 
 def _bounded(digits: str) -> int:
@@ -161,6 +133,15 @@ class Record:
         """Raise UsageError where it lacks what a line of its type has."""
         if self.kind in _LINES:
             self._converted(self.fields, _LINES[self.kind])
+
+    def header(self) -> RunHeader:
+        """The header; raises UsageError where it lacks something, or its cells do."""
+        fields = self.fields
+        if isinstance(fields.get("doctor"), list):  # before there was a verdict
+            fields = fields | {"doctor": {"findings": fields["doctor"]}}
+        header = self._converted(fields, RunHeader)
+        self._converted(fields, _RunLine)
+        return header
 
     def sample(self) -> Sample:
         """Fields that a later version of the format adds are ignored; zeros are not written."""

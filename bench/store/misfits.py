@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import inspect
 
 from bench.base.units import show
@@ -12,6 +15,7 @@ from bench.base.units import show
 _WANTED: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.BoolType: ((bool,), "true or false"),
     inspect.DataclassType: ((dict,), "an object"),
+    inspect.DateTimeType: ((str,), "a date and time such as 2026-01-02T03:04:05+00:00"),
     inspect.DictType: ((dict,), "an object"),
     inspect.FloatType: ((int, float), "a number"),
     inspect.IntType: ((int,), "a whole number"),
@@ -47,6 +51,8 @@ def _misfit(value: Any, kind: inspect.Type, at: str) -> str:
     if type(value) not in python:  # true is no number
         return f"{at} is {show(value)}; it must be {wanted}"
     match kind:
+        case inspect.DateTimeType() if not _is_time(value):
+            return f"{at} is {show(value)}; it must be {wanted}"
         case inspect.StructType() | inspect.DataclassType():
             return _first(_misfits_of_fields(value, kind.fields, at))
         case inspect.DictType():
@@ -56,6 +62,12 @@ def _misfit(value: Any, kind: inspect.Type, at: str) -> str:
             parts = ((f"{at}[{index}]", inner) for index, inner in enumerate(value))
             return _first(_misfit(inner, kind.item_type, part) for part, inner in parts)
     return ""
+
+
+def _is_time(text: str) -> bool:
+    with suppress(msgspec.ValidationError, UnicodeEncodeError):
+        return bool(msgspec.convert(text, datetime))
+    return False
 
 
 def _misfits_of_fields(

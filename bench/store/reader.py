@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +43,6 @@ def read(path: Path) -> Run:
     return run_of(path, records, cut_off(path, lines))
 
 
-@contextmanager
-def looking_into(header: str) -> Iterator[None]:
-    """For code that takes more of a run's header for granted than ``read`` has checked.
-
-    Raises UsageError, where that is not there or is something else, with the place ``header``.
-    """
-    try:
-        yield
-    except KeyError as error:
-        raise UsageError(f"{header}: not the header of a run: {error} is missing") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{header}: not the header of a run: {error}") from error
-
-
 def bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -74,16 +60,18 @@ def cut_off(path: Path, lines: Sequence[object]) -> tuple[str, ...]:
 def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> Run:
     if not records or records[0].kind != "run":
         raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
-    header = records[0].fields
-    if not isinstance(header.get("format"), int) or header["format"] > FORMAT:
+    first, *rest = records
+    version = first.fields.get("format")
+    if not isinstance(version, int) or version > FORMAT:
         raise UsageError(
-            f"{path}:1: format {header.get('format')!r} is newer than this bench reads "
+            f"{path}:1: format {version!r} is newer than this bench reads "
             f"(up to {FORMAT}); update bench"
         )
+    header = first.header()
     samples: list[Sample] = []
     slaves: dict[str, int] = {}
     facts, failures, end = {}, {}, ""
-    for record in records:
+    for record in rest:
         record.check()
         fields = record.fields
         match record.kind:
@@ -101,13 +89,12 @@ def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> 
                 end = fields["reason"]
             case "resume":
                 end = ""
-    calibration = _cells(header.get("calibration", []))
+    calibration = _cells(first.fields.get("calibration", []))
     calibrating = {cell.id for cell in calibration}
     return Run(
         path=str(path),
         header=header,
-        cells=_cells(header["cells"]),
-        baselines=header["baselines"],
+        cells=_cells(first.fields["cells"]),
         facts=facts,
         failures=failures,
         samples=tuple(s for s in samples if s.cell not in calibrating),

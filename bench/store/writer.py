@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.base.errors import BenchError, UsageError, remedy
 from bench.model.cells import Cell
+from bench.model.header import RunHeader
 from bench.model.samples import Sample
 from bench.store.lines import FORMAT
 
@@ -79,10 +80,10 @@ class RunWriter:
             raise self._cannot(error) from error
 
     def header(
-        self, header: Mapping[str, Any], cells: Iterable[Cell], calibration: Iterable[Cell] = ()
+        self, header: RunHeader, cells: Iterable[Cell], calibration: Iterable[Cell] = ()
     ) -> None:
         rows = {"cells": _cell_rows(cells), "calibration": _cell_rows(calibration)}
-        self.write("run", {"format": FORMAT, **header, **rows})
+        self.write("run", {"format": FORMAT, **_written(header), **rows})
 
     def resume(self, at: str) -> None:
         """Go on after the last whole line."""
@@ -132,6 +133,17 @@ class RunWriter:
         except BenchError:
             if error is None:
                 raise
+
+
+def _written(header: RunHeader) -> dict[str, Any]:
+    """The header as JSON has it; a fact of a device that is not known is left out."""
+    fields = dataclasses.asdict(header)
+    fields["started"] = header.started.isoformat() if header.started else None
+    fields["devices"] = {
+        name: {fact: value for fact, value in facts.items() if value not in (None, "", (), {})}
+        for name, facts in fields["devices"].items()
+    }
+    return fields
 
 
 def _cell_rows(cells: Iterable[Cell]) -> list[dict[str, Any]]:

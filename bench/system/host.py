@@ -10,9 +10,9 @@ import platform
 import resource
 import socket
 from pathlib import Path
-from typing import Any
 
 from bench.base.errors import BenchError
+from bench.model.header import HostFacts
 from bench.system import cpus, hardware
 from bench.system.procfs import Machine
 
@@ -41,28 +41,28 @@ def machine_name() -> str:
 
 
 @functools.cache
-def fingerprint() -> dict[str, Any]:
-    """What the machine is, as JSON-able values.
+def fingerprint() -> HostFacts:
+    """What the machine is.
 
     Looked at once: in a user namespace net.core.* is out of sight, and it counts there too.
     """
-    return {
-        "hostname": machine_name(),
-        "kernel": platform.release(),
-        "kernel_version": platform.version(),
-        "arch": platform.machine(),
-        "cpu": hardware.cpu_model(Machine()),
-        "cpus_online": _read("/sys/devices/system/cpu/online"),
-        "cpus_allowed": list(cpus.allowed(Machine())),
-        "memory_bytes": _meminfo("MemTotal"),
-        "virtualisation": hardware.virtualisation(Machine()) or "unknown",
-        "mitigations": mitigations(),
-        "cmdline": _read("/proc/cmdline"),
-        "clocksource": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "python": platform.python_version(),
-        "sysctls": {name: _sysctl(name) for name in SYSCTLS},
-    }
+    return HostFacts(
+        hostname=machine_name(),
+        kernel=platform.release(),
+        kernel_version=platform.version(),
+        arch=platform.machine(),
+        cpu=hardware.cpu_model(Machine()),
+        cpus_online=_read("/sys/devices/system/cpu/online"),
+        cpus_allowed=tuple(cpus.allowed(Machine())),
+        memory_bytes=_meminfo("MemTotal"),
+        virtualisation=hardware.virtualisation(Machine()) or "unknown",
+        mitigations=mitigations(),
+        cmdline=_read("/proc/cmdline"),
+        clocksource=_read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        python=platform.python_version(),
+        sysctls={name: _sysctl(name) for name in SYSCTLS},
+    )
 
 
 def available_memory() -> int:

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field
 
 from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError
+from bench.model.header import DeviceFacts
 from bench.model.vocabulary import DEVICE, KindInfo
 from bench.system import netns, privileges
 from bench.system.netlink import codec
@@ -375,8 +376,8 @@ def _is_there(port: Port) -> bool:
 # Telling what it is
 
 
-def describe(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What figures depend on, of each device that is there, as JSON-able values.
+def describe(names: Sequence[str]) -> dict[str, DeviceFacts]:
+    """What figures depend on, of each device that is there.
 
     MTU and qdisc are those that a run of it will find: not while another one has it, which has set
     its own. Raises NotAllowed then. What is not known is left out, and so are addresses: results
@@ -396,7 +397,7 @@ def describe(names: Sequence[str]) -> dict[str, dict[str, Any]]:
         return found
 
 
-def _described(port: Port) -> dict[str, Any]:
+def _described(port: Port) -> DeviceFacts:
     with link.rtnl(port.netns_fd) as ip:
         found = _link(ip, port)
         uses = _uses(port, ip, found)
@@ -411,7 +412,7 @@ def _described(port: Port) -> dict[str, Any]:
         **ethtool.read(port.ifname),
         "in_use": bool(uses),
     }
-    return {name: fact for name, fact in facts.items() if fact not in (None, "")}
+    return DeviceFacts(**{name: fact for name, fact in facts.items() if fact is not None})
 
 
 KIND = link.Kind(

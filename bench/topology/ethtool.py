@@ -107,11 +107,11 @@ def _named(
     return {} if answer is None else {name: answer[index] for name, index in fields.items()}
 
 
-def _features(device: _Device) -> list[str]:
+def _features(device: _Device) -> tuple[str, ...]:
     request = _SSET_INFO.pack(_GSSET_INFO, 0, 1 << _SS_FEATURES, 0)
     answer = device.ask(request)
     if not answer or not _SSET_INFO.unpack(answer)[2]:
-        return []
+        return ()
     count = _SSET_INFO.unpack(answer)[3]
     strings = device.ask(_SET_OF.pack(_GSTRINGS, _SS_FEATURES, count) + bytes(count * _STRING))[
         _SET_OF.size :
@@ -121,7 +121,8 @@ def _features(device: _Device) -> list[str]:
         _COUNTED.size :
     ]
     if not strings or not states:
-        return []
+        return ()
     active = [block[2] for block in _FEATURE_BLOCK.iter_unpack(states)]
     names = [_text(strings[at : at + _STRING]) for at in range(0, count * _STRING, _STRING)]
-    return sorted(name for i, name in enumerate(names) if active[i // 32] >> i % 32 & 1)
+    on = (name for i, name in enumerate(names) if active[i // 32] >> i % 32 & 1)
+    return tuple(sorted(on))

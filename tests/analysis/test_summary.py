@@ -8,45 +8,23 @@ from dataclasses import replace
 import pytest
 
 from bench.analysis import calibration, figures, summary
-from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.model.run import Run
 from bench.model.samples import Sample, ThreadSample
-
-
-def sample(cell: str, round_: int, pps: float, **fields: object) -> Sample:
-    """A slice of 10 ms at so many frames per second, at 1000 ns of CPU per frame."""
-    completed = int(pps / 100)
-    thread = ThreadSample(
-        cpu=1, wall_ns=10_000_000, cpu_ns=completed * 1000, completed=completed, calls=completed
-    )
-    base = {"wall_ns": 10_000_000, "threads": (thread,), "at_ns": round_}
-    return Sample(
-        cell=cell,
-        round=round_,
-        slice_completed=completed,
-        delivered=completed,
-        **(base | fields),  # type: ignore[arg-type]
-    )
+from tests.builders import a_cell, a_run, a_sample
 
 
 def cell(name: str) -> Cell:
-    return Cell(name, dict.fromkeys(AXES) | {"method": name, "frame_size": 1250, "threads": 1})
+    return a_cell(name, frame_size=1250)
 
 
 def run(samples: list[Sample], baselines: dict[str, str], **fields: object) -> Run:
-    names = list(dict.fromkeys(s.cell for s in samples)) or ["a"]
-    base = {"facts": {}, "failures": {}, "end": "done", "header": {}, "path": "x"}
-    return Run(
-        cells=tuple(cell(name) for name in names),
-        baselines=baselines,
-        samples=tuple(samples),
-        **(base | fields),  # type: ignore[arg-type]
-    )
+    names = dict.fromkeys(sample.cell for sample in samples)
+    return a_run(samples, map(cell, names), baselines, **fields)
 
 
 def test_samples_in_which_a_thread_moved_are_counted_and_kept() -> None:
-    still = sample("a", 0, 1e6)
+    still = a_sample("a", 0, 1e6)
     moved = replace(still, round=1, threads=(replace(still.threads[0], moved=1), *still.threads))
     (row,) = summary.summarise(run([still, moved], {}), precision=0.01)
     assert (row.rounds, row.moved) == (2, 1)
@@ -54,7 +32,7 @@ def test_samples_in_which_a_thread_moved_are_counted_and_kept() -> None:
 
 
 def test_what_else_the_cpus_did_is_told_of_each_cell() -> None:
-    quiet = sample("a", 0, 1e6, cpus_ns=20_000_000, interrupts=7)
+    quiet = a_sample("a", 0, 1e6, cpus_ns=20_000_000, interrupts=7)
     switched = replace(quiet.threads[0], involuntary=2)
     samples = [
         quiet,
@@ -74,18 +52,18 @@ def test_steal_is_noted_above_a_hundredth_unless_it_may_be_chance(
     ticks: int, rounds: int, noted: bool
 ) -> None:
     stolen = [10_000_000 if n < ticks else 0 for n in range(rounds)]
-    samples = [sample("a", n, 1e6, cpus_ns=100_000_000, steal_ns=ns) for n, ns in enumerate(stolen)]
+    samples = [a_sample("a", n, cpus_ns=100_000_000, steal_ns=ns) for n, ns in enumerate(stolen)]
     (row,) = summary.summarise(run(samples, {}), precision=0.01)
     assert ("stolen: " in " ".join(row.notes)) is noted
 
 
 def test_a_run_that_did_not_read_what_the_cpus_did_says_nothing_of_it() -> None:
-    (row,) = summary.summarise(run([sample("a", 0, 1e6)], {}), precision=0.01)
+    (row,) = summary.summarise(run([a_sample("a", 0, 1e6)], {}), precision=0.01)
     assert (row.steal_share, row.softirq_share) == (None, None)
 
 
 def test_a_row_without_an_interval_says_how_many_rounds_it_takes() -> None:
-    few = [sample(name, r, 1e6 + r) for r in range(19) for name in ("base", "other")]
+    few = [a_sample(name, r, 1e6 + r) for r in range(19) for name in ("base", "other")]
     _, other = summary.summarise(run(few, {"base": "base", "other": "base"}), 0.01)
     assert other.notes == ("imprecise: no interval would hold from fewer than 20 rounds",)
     alone, _ = summary.summarise(run(few, {}), 0.01)
@@ -94,8 +72,8 @@ def test_a_row_without_an_interval_says_how_many_rounds_it_takes() -> None:
 
 def test_ratios_are_within_rounds_so_that_drift_cancels() -> None:
     drifting = [1e6 * (1 + 0.3 * r / 100) for r in range(100)]
-    samples = [sample("base", r, pps) for r, pps in enumerate(drifting)]
-    samples += [sample("fast", r, 2 * pps) for r, pps in enumerate(drifting)]
+    samples = [a_sample("base", r, pps) for r, pps in enumerate(drifting)]
+    samples += [a_sample("fast", r, 2 * pps) for r, pps in enumerate(drifting)]
     base, fast = summary.summarise(run(samples, {"base": "base", "fast": "base"}), 0.01)
     assert base.is_baseline
     assert base.ratio is None
@@ -114,7 +92,7 @@ def race(
     for r in range(rounds):
         speed = generator.uniform(0.5, 1.5)
         samples += [
-            sample(name, r, of * speed * generator.gauss(1, noise)) for name, of in pps.items()
+            a_sample(name, r, of * speed * generator.gauss(1, noise)) for name, of in pps.items()
         ]
     raced = run(samples, {})
     cells = (replace(c, values={**c.values, **_of(values, c.id)}) for c in raced.cells)
@@ -162,8 +140,8 @@ def test_cells_of_other_frame_sizes_are_no_rivals() -> None:
 
 
 def test_only_rounds_that_both_have_make_a_ratio() -> None:
-    cells = [sample("a", r, 2e6) for r in (0, 1, 3)]
-    base = [sample("b", r, 1e6) for r in (1, 2, 3)]
+    cells = [a_sample("a", r, 2e6) for r in (0, 1, 3)]
+    base = [a_sample("b", r, 1e6) for r in (1, 2, 3)]
     assert len(figures.within_round_ratios(cells, base, "pps")) == 2
 
 
@@ -179,7 +157,7 @@ def test_figures_of_a_row() -> None:
         enobufs=3,
         wmem_high=1000,
     )
-    samples = [sample("a", r, 0, threads=(thread, thread), qdisc_drops=3) for r in range(100)]
+    samples = [a_sample("a", r, 0, threads=(thread, thread), qdisc_drops=3) for r in range(100)]
     (row,) = summary.summarise(run(samples, {}), 0.01)
     assert row.pps is not None
     assert row.gbps is not None
@@ -195,8 +173,8 @@ def test_figures_of_a_row() -> None:
 
 
 def test_an_invalid_sample_is_counted_and_left_out() -> None:
-    samples = [sample("a", r, 1e6) for r in range(10)]
-    samples += [sample("a", r, 9e9, problem="5 foreign frames") for r in range(10, 13)]
+    samples = [a_sample("a", r, 1e6) for r in range(10)]
+    samples += [a_sample("a", r, 9e9, problem="5 foreign frames") for r in range(10, 13)]
     (row,) = summary.summarise(run(samples, {}), 0.5)
     assert (row.rounds, row.invalid, row.invalid_reason) == (10, 3, "5 foreign frames")
     assert row.pps is not None
@@ -204,13 +182,13 @@ def test_an_invalid_sample_is_counted_and_left_out() -> None:
 
 
 def test_a_window_without_a_frame_is_invalid_and_says_so() -> None:
-    (row,) = summary.summarise(run([sample("a", 0, 0)], {}), 0.01)
+    (row,) = summary.summarise(run([a_sample("a", 0, 0)], {}), 0.01)
     assert row.pps is None
     assert row.invalid_reason == "no frame completed in the window"
 
 
 def test_notes_say_imprecise_lossy_and_unlocked() -> None:
-    samples = [sample("a", r, 1e6 * (1 + r % 2), lost=1) for r in range(100)]
+    samples = [a_sample("a", r, 1e6 * (1 + r % 2), lost=1) for r in range(100)]
     (row,) = summary.summarise(run(samples, {}, facts={"a": {"mmap_unlocked": True}}), 0.01)
     assert [note.split(":")[0] for note in row.notes] == ["imprecise", "lossy", "unlocked"]
 
@@ -221,7 +199,7 @@ def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:
             cpu=1, wall_ns=10_000_000, cpu_ns=9_000_000, completed=5000, run_delay_ns=600_000
         )
         return [
-            sample("a", r, 1e6, **({"threads": (late,)} if r < disturbed else {}))
+            a_sample("a", r, 1e6, **({"threads": (late,)} if r < disturbed else {}))
             for r in range(100)
         ]
 
@@ -233,7 +211,7 @@ def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:
 
 
 def test_a_note_says_that_others_sent_by_the_same_device() -> None:
-    samples = [sample("a", r, 1e6, foreign=int(r == 7)) for r in range(30)]
+    samples = [a_sample("a", r, 1e6, foreign=int(r == 7)) for r in range(30)]
     (row,) = summary.summarise(run(samples, {}), 0.5)
     assert "shared" in [note.split(":")[0] for note in row.notes]
 
@@ -254,7 +232,7 @@ def test_normalising_changes_no_share_and_no_sample_is_disturbed_by_it() -> None
             completed=5000,
             calls=5000,
         )
-        return sample(name, round_, 0, wall_ns=thread.wall_ns, threads=(thread,))
+        return a_sample(name, round_, 0, wall_ns=thread.wall_ns, threads=(thread,))
 
     measured = run(
         [slices("a", r) for r in range(100)],

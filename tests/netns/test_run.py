@@ -413,7 +413,7 @@ def test_whoever_lacks_a_capability_has_it_in_a_user_namespace(
     assert outcome.code == 0, outcome.err
     run = bench.stored()
     assert_sound(run, rounds=2)
-    assert run.header["measure"]["privileges"] == "user namespace"
+    assert run.header.measure.privileges == "user namespace"
 
 
 @anykernel
@@ -484,7 +484,7 @@ def test_without_root_only_what_needs_more_than_a_user_namespace_fails(bench: Be
     outcome = bench("run", matrix, prefix=UNPRIVILEGED, preexec_fn=locks_little)
     assert outcome.code == 4, outcome.err
     run = bench.stored()
-    assert run.header["measure"]["privileges"] == "user namespace"
+    assert run.header.measure.privileges == "user namespace"
     assert "privileges      user namespace: no SO_SNDBUFFORCE" in outcome.out
     failed = {cell.id for cell in run.cells if cell.values["sndbuf"] != "default"}
     assert set(run.failures) == failed
@@ -541,7 +541,7 @@ def test_a_machine_s_settings_are_seen_from_a_user_namespace_too(bench: Bench) -
     prefixes = [[], UNPRIVILEGED]
     for prefix in prefixes:
         assert bench("run", matrix, prefix=prefix).code == 0
-    hosts = [reader.read(path).header["host"] for path in bench.files()]
+    hosts = [reader.read(path).header.host for path in bench.files()]
     assert hosts[0] == hosts[1]
 
 
@@ -616,7 +616,7 @@ def test_a_run_is_not_resumed_with_other_privileges(bench: Bench) -> None:
     process.send_signal(signal.SIGINT)
     assert ended(process).code == 130
     before = bench.stored()
-    assert before.header["measure"]["privileges"] == "root"
+    assert before.header.measure.privileges == "root"
     lacking = ["setpriv", "--bounding-set=-net_raw"]
     refused = bench("run", bench.folder / "m.yaml", "--resume", prefix=lacking)
     assert refused.code == 2

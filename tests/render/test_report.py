@@ -5,35 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bench.model.axes import AXES
-from bench.model.cells import Cell
-from bench.model.run import Run
-from bench.model.samples import Sample, ThreadSample
+from bench.model.samples import Sample
 from bench.render import report
-from bench.system import host
+from tests.builders import a_cell, a_run, a_sample, a_thread
 
-CELL = Cell("c1", dict.fromkeys(AXES) | {"method": "send", "frame_size": 64, "threads": 1})
+CELL = a_cell("c1")
 
 
 def sample(round_: int, **fields: int) -> Sample:
-    thread = ThreadSample(cpu=1, wall_ns=10, cpu_ns=9, completed=5, involuntary=round_)
-    return Sample("c1", round_, 0, 10, (thread,), slice_completed=5, delivered=5, **fields)
-
-
-def a_run(cells: tuple[Cell, ...], samples: tuple[Sample, ...]) -> Run:
-    header = {
-        "started": "2026-01-02T03:04:05+00:00",
-        "matrix": {"name": "m", "description": "", "baseline": None},
-        "measure": {"precision": 0.01, "window_ns": 10, "seed": 1},
-        "core": {"hash": "h", "compiler": "gcc"},
-        "host": host.fingerprint(),
-    }
-    return Run("r.jsonl", header, cells, {}, {}, {}, samples, end="done")
+    return a_sample("c1", round_, threads=(a_thread(completed=5, involuntary=round_),), **fields)
 
 
 def disturbance(*samples: Sample) -> str:
     """What the heading says was going on beside the senders."""
-    return dict(report.make_report(a_run((CELL,), samples)).facts).get("disturbance", "")
+    return dict(report.make_report(a_run(samples, [CELL])).facts).get("disturbance", "")
 
 
 def test_what_disturbed_a_run_is_told_of_all_its_samples() -> None:
@@ -59,7 +44,7 @@ def test_the_samples_are_gone_through_once_however_many_cells_there_are() -> Non
         passes = 0
         every = tuple(replace(CELL, id=f"c{number}") for number in range(cells))
         samples = Samples(replace(sample(1), cell=cell.id) for cell in every)
-        heading = dict(report.make_report(a_run(every, samples)).facts)
+        heading = dict(report.make_report(a_run(samples, every)).facts)
         assert "in 1 rounds" in heading["measured"]
         return passes
 

@@ -19,20 +19,20 @@ from bench import cli
 from bench.base.errors import UsageError
 from bench.matrix import load
 from bench.measure import prepare, runner
-from bench.model.axes import AXES, DEFAULTS
+from bench.model.axes import DEFAULTS
 from bench.model.cells import Cell
-from bench.model.samples import Sample, ThreadSample
 from bench.plan import calibration, plan
 from bench.render import FORMATS
 from bench.store import lines
 from bench.store.writer import RunWriter
+from tests.builders import a_cell, a_header, a_sample, a_thread
 from tests.running import Quiet
 
 VETH = {"kind": "veth", "mtu": 1500, "peer": "stack"}
 TBF = {"kind": "tbf", "rate": 10**9, "burst": 65536, "limit": 65536}
 RING = {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048}
 CELLS = [
-    Cell("c1", dict.fromkeys(AXES) | {"method": "sendto", "frame_size": 64, "threads": 1}),
+    a_cell("c1", method="sendto"),
     Cell(
         "c2",
         DEFAULTS
@@ -87,16 +87,18 @@ ROUNDS = 20
 
 def write(path: Path) -> list[dict[str, Any]]:
     with RunWriter(path) as writer:
-        writer.header(HEADER, CELLS, calibration.CALIBRATION)
+        writer.header(a_header(**HEADER), CELLS, calibration.CALIBRATION)
         for cell in CELLS:
             writer.cell(cell.id, {"sndbuf": 212992, "mmap_unlocked": False, "cpus": [1]})
         for round_ in range(ROUNDS):
             for cell in (*CELLS, *calibration.CALIBRATION):
                 wall = 10_000_000 + 1000 * round_
                 counts = {"completed": 1000, "calls": 1000, "blocked_ns": 7, "run_delay_ns": 9}
-                thread = ThreadSample(1, wall, wall, **counts)
+                thread = a_thread(wall_ns=wall, cpu_ns=wall, **counts)
                 more = {"cpus_ns": wall, "steal_ns": 1, "per_sink": (600, 400), "lost": 1}
-                writer.sample(Sample(cell.id, round_, 1, wall, (thread,), 1000, 1000, **more))
+                writer.sample(
+                    a_sample(cell.id, round_, 1e5, wall_ns=wall, threads=(thread,), **more)
+                )
         writer.failure("c2", "the worker died")
         writer.end("done", wall_s=1.5, cpu={"steal": 0.1, "softirq": 0.2, "interrupts": 3})
     return [json.loads(line) for line in path.read_text().splitlines()]
@@ -231,21 +233,36 @@ def test_a_run_with_such_a_value_is_resumed_or_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
+    "place",
+    [("started",), ("measure", "precision"), ("host", "kernel_version"), ("core", "compiler")],
+)
+def test_what_a_run_does_not_say_of_itself_is_left_out_and_no_obstacle(
+    unfinished: Unfinished, place: tuple[str, ...]
+) -> None:
+    assert unfinished.resumed(unfinished.edited(0, place, REMOVED))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
     [
-        (("host",), "'host' is missing"),
-        (("host", "kernel_version"), "'kernel_version' is missing"),
-        (("measure", "precision"), "'precision' is missing"),
-        (("started",), "'started' is missing"),
+        (
+            ("started",),
+            "yesterday",
+            "started is 'yesterday'; it must be a date and time such as 2026-01-02T03:04:05+00:00",
+        ),
+        (("host", "cmdline"), 1, "host.cmdline is 1; it must be text"),
+        (("measure", "cpus"), [True], "measure.cpus[0] is true; it must be a whole number"),
+        (("doctor",), "fine", "doctor is 'fine'; it must be an object"),
     ],
 )
-def test_a_run_that_could_not_be_shown_is_not_resumed(
-    unfinished: Unfinished, place: tuple[str, ...], said: str
+def test_a_run_whose_header_is_bad_is_neither_shown_nor_resumed(
+    unfinished: Unfinished, place: tuple[str, ...], value: object, said: str
 ) -> None:
-    bad = unfinished.edited(0, place, REMOVED)
+    bad = unfinished.edited(0, place, value)
     before = bad.read_bytes()
-    code, lines = unfinished.resumed(bad)
-    assert (code, lines) == (2, [f"bench: {bad}:1: not the header of a run: {said}"])
+    refusal = (2, [f"bench: {bad}:1: not a line of type run: {said}"])
+    assert said_of("show", str(bad)) == refusal
+    assert unfinished.resumed(bad) == refusal
     assert bad.read_bytes() == before
 
 
@@ -294,7 +311,8 @@ def test_what_is_wrong_is_told_with_its_place(
 def refusal_of(line: dict[str, Any], kind: str) -> str:
     record = lines.Record(Path("RUN"), 1, kind, line)
     try:
-        record.sample() if kind == "sample" else record.check()
+        of_type = {"sample": record.sample, "run": record.header}
+        of_type.get(kind, record.check)()
     except UsageError as refusal:
         return str(refusal)
     return ""

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from bench.base.errors import BenchError, UsageError
-from bench.model.axes import AXES
-from bench.model.cells import Cell
 from bench.model.samples import Sample, ThreadSample
 from bench.store import folders, reader
 from bench.store.writer import RunWriter
+from tests.builders import a_cell, a_header
 
-CELL = Cell("c1", dict.fromkeys(AXES) | {"method": "send", "frame_size": 64, "threads": 2})
+CELL = a_cell("c1", threads=2)
 THREADS = (
     ThreadSample(cpu=1, wall_ns=10, cpu_ns=9, completed=5, calls=5),
     ThreadSample(cpu=0, wall_ns=10, cpu_ns=8, completed=4, calls=4, eagain=2),
@@ -29,7 +28,7 @@ SAMPLE = Sample(
 
 def write(path: Path, *samples: Sample, end: str = "done") -> Path:
     with RunWriter(path) as writer:
-        writer.header({"matrix": {"name": "m"}, "baselines": {}}, [CELL])
+        writer.header(a_header(), [CELL])
         writer.cell("c1", {"sndbuf": 212992})
         for sample in samples:
             writer.sample(sample)
@@ -147,7 +146,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 def test_a_full_disk_is_an_error_and_keeps_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     writer = RunWriter(path)
-    writer.header({"matrix": {"name": "m"}, "baselines": {}}, [CELL])
+    writer.header(a_header(), [CELL])
     writer._file.close()
     writer._file = open("/dev/full", "w")  # noqa: SIM115
     with pytest.raises(BenchError, match=os.strerror(errno.ENOSPC)):

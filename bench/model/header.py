@@ -1,0 +1,139 @@
+"""The header of a run: what was measured, how, where and with what.
+
+A field has a default where files of older versions lack it: "", None, 0 or empty is "not known".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bench.base.values import Value
+from bench.model.matrix import Rounds
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixSource:
+    """The matrix of a run: its text whole, and what readers need of it."""
+
+    name: str
+    description: str = ""
+    text: str = ""
+    baseline: Mapping[str, Value] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run measured; thread i was pinned to ``cpus[i]``, chosen for ``cpus_why``.
+
+    ``precision`` is the half-width of the 95 % interval of the ratio that was asked for, a
+    fraction. ``privileges`` is one of ``system.privileges.Standing``.
+    """
+
+    window_ns: int = 0
+    warmup_ns: int = 0
+    rounds: Rounds = field(default_factory=lambda: Rounds(0, 0))
+    precision: float = 0.01
+    seed: int | None = None
+    cpus: tuple[int, ...] = ()
+    cpus_why: str = ""
+    privileges: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CoreBuild:
+    """The C core that measured: the hash of its sources, and its compiler with flags."""
+
+    hash: str = ""
+    compiler: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """The machine's fingerprint: figures depend on it, and a reader of a run cannot see it.
+
+    ``mitigations`` maps each vulnerability of this CPU to what the kernel does about it;
+    ``sysctls`` maps names to values. Both are None where they were not read.
+    """
+
+    hostname: str = ""
+    kernel: str = ""
+    kernel_version: str = ""
+    arch: str = ""
+    cpu: str = ""
+    cpus_online: str = ""
+    cpus_allowed: tuple[int, ...] = ()
+    memory_bytes: int = 0
+    virtualisation: str = ""
+    mitigations: Mapping[str, str] | None = None
+    cmdline: str = ""
+    clocksource: str = ""
+    governor: str = ""
+    python: str = ""
+    sysctls: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """A real interface as a run found it; ``features`` are those that were on.
+
+    ``rings``, ``channels`` and ``coalesce`` map the names of ethtool's counts to their values.
+    """
+
+    state: str = ""
+    kind: str = ""
+    mtu: int | None = None
+    txqueuelen: int | None = None
+    tx_queues: int | None = None
+    qdisc: str = ""
+    driver: str = ""
+    version: str = ""
+    firmware: str = ""
+    bus: str = ""
+    speed_mbit: int | None = None
+    duplex: str = ""
+    rings: Mapping[str, int] = field(default_factory=dict)
+    channels: Mapping[str, int] = field(default_factory=dict)
+    coalesce: Mapping[str, int] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    in_use: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the doctor said before the run began: its verdict, and each finding as JSON has it."""
+
+    verdict: str = ""
+    findings: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHeader:
+    """What a run file says at its top, but for the cells.
+
+    ``baselines`` maps a cell to its baseline, ``thresholds`` to its minimum effect (a fraction).
+    ``devices`` are the real interfaces by name.
+    """
+
+    id: str = ""
+    started: datetime | None = None
+    matrix: MatrixSource
+    measure: Settings = field(default_factory=Settings)
+    core: CoreBuild = field(default_factory=CoreBuild)
+    host: HostFacts = field(default_factory=HostFacts)
+    devices: Mapping[str, DeviceFacts] = field(default_factory=dict)
+    doctor: Diagnosis = field(default_factory=Diagnosis)
+    baselines: Mapping[str, str]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What copies of one run have in common, wherever they are and however far it got.
+
+        Runs of older versions have no id: when and where they began tells them apart.
+        """
+        if self.id:
+            return (self.id,)
+        return (self.started, self.host.hostname, self.measure.seed, self.matrix.name)
