@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.errors import BenchError, UsageError, told_with_place
-from bench.engines import build
-from bench.engines.core import info
+from bench.engines import build, core
+from bench.measure.local import LocalOpening
+from bench.measure.opening import MakeOpening, Setting
 from bench.measure.session import Progress, Session
 from bench.model.header import (
     CoreBuild,
@@ -52,6 +53,7 @@ def run(
     progress: Progress,
     allowed: Allowed = Allowed(),  # noqa: B008 - a constant
     diagnosis: Mapping[str, Any] | None = None,
+    make_opening: MakeOpening = LocalOpening,
 ) -> Run:
     """Run every cell of a plan and store each sample as it is taken.
 
@@ -72,15 +74,16 @@ def run(
         if target.resume:  # read only now that nobody else can write it
             earlier = _resumable(matrix, planned, target, devices)
             matrix = _with_seed_of(earlier, matrix)
-        session = Session(matrix, planned, writer, progress, earlier, allowed)
+        session = Session(matrix, planned, writer, progress, earlier)
         started = time.monotonic()
         try:
             if earlier is None:
                 writer.header(header, planned.cells, calibration.CALIBRATION)
             else:
                 writer.resume(_now())
-            with cpus.kept_off(session.senders):
-                session.run()
+            senders = planned.cpus[: max(cell.threads for cell in planned.runnable)]
+            with cpus.kept_off(senders):
+                session.run(_setting(matrix, planned, allowed), make_opening)
             end = "done"
         except KeyboardInterrupt:
             end = "interrupted"
@@ -99,6 +102,21 @@ def run(
     return reader.read(target.path)
 
 
+def _setting(matrix: Matrix, planned: Plan, allowed: Allowed) -> Setting:
+    return Setting(
+        topologies=planned.topologies,
+        topology_of=planned.topology_of,
+        cpus=planned.cpus,
+        slice_plan=core.SlicePlan(
+            window_ns=matrix.measure.window_ns,
+            warmup_ns=schedule.WARMUP_NS,
+            drain_ns=schedule.DRAIN_NS,
+        ),
+        core_hash=core.info().hash,
+        allowed=allowed,
+    )
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -109,7 +127,7 @@ def _header(
     diagnosis: Mapping[str, Any],
     devices: Mapping[str, DeviceFacts],
 ) -> RunHeader:
-    core, measure = info(), matrix.measure
+    of_core, measure = core.info(), matrix.measure
     return RunHeader(
         id=secrets.token_hex(8),
         started=datetime.now(UTC).replace(microsecond=0),
@@ -124,7 +142,7 @@ def _header(
             cpus_why=planned.cpus_why,
             privileges=privileges.standing(),
         ),
-        core=CoreBuild(core.hash, core.compiler),
+        core=CoreBuild(of_core.hash, of_core.compiler),
         host=host.fingerprint(),
         devices=devices,
         doctor=Diagnosis(**diagnosis),
@@ -161,7 +179,7 @@ def _obstacles(
             "it is finished": earlier.end != "done",
             "it is a run of another matrix": header.matrix.text == matrix.text,
             "it has other cells": {c.id for c in earlier.cells} == {c.id for c in planned.cells},
-            "the core has changed since": header.core.hash == info().hash,
+            "the core has changed since": header.core.hash == core.info().hash,
             "the kernel is another one": machine.kernel == known.kernel,
             "it is from another machine": machine.hostname == known.hostname,
             f"it ran with other privileges than {standing}": (measure.privileges in ("", standing)),

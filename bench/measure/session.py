@@ -1,17 +1,14 @@
-"""One call of ``run``: what is up, which cells are left, what was measured."""
+"""One call of ``run``: which cells are left, in which order, what was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Protocol
 
-from bench.base import signals
-from bench.base.errors import BenchError, NotAllowed, UsageError, WorkerDied
-from bench.engines import core
 from bench.measure import stop
-from bench.measure.messages import Failure, Setup
-from bench.measure.supervisor import Worker
+from bench.measure.messages import Failure
+from bench.measure.opening import MakeOpening, Opening, Setting
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.run import Run
@@ -19,14 +16,10 @@ from bench.model.samples import Sample
 from bench.plan import calibration, schedule
 from bench.plan.plan import Plan
 from bench.store.writer import RunWriter
-from bench.system import host
-from bench.topology import Topology, entered
-from bench.topology.kinds import up
-from bench.topology.link import Allowed
 
 PRECISION_CHECK_ROUNDS = 10
-"""After the minimum of rounds, every so many, and first of all on --resume, it is seen which cells
-need more."""
+"""Rounds between checks of precision, once the minimum is reached; also at the start of a resumed
+run."""
 
 
 class Progress(Protocol):
@@ -41,7 +34,7 @@ class Progress(Protocol):
 
 
 class Session:
-    """One call of ``run``: what is up, which cells are left, what was measured."""
+    """One call of ``run``: which cells are left, in which order, what was measured."""
 
     def __init__(
         self,
@@ -50,157 +43,57 @@ class Session:
         writer: RunWriter,
         progress: Progress,
         earlier: Run | None,
-        allowed: Allowed,
     ) -> None:
-        self._allowed = allowed
         self._matrix, self._plan, self._writer, self._progress = matrix, planned, writer, progress
         self._cells = {cell.id: cell for cell in (*planned.cells, *calibration.CALIBRATION)}
-        self._memory = {cell.id: schedule.memory_of(cell) for cell in self._cells.values()}
-        self._budget = int(host.available_memory() * host.MEMORY_SHARE)
         self._samples: dict[str, list[Sample]] = {cell: [] for cell in self._cells}
         for sample in earlier.samples if earlier else ():
             self._samples.setdefault(sample.cell, []).append(sample)
         self._failures: dict[str, str] = dict(earlier.failures) if earlier else {}
-        self._checked: set[str] = set()
-        self._open: set[str] = set()
-        self._worker: Worker | None = None
-        self.senders = planned.cpus[: max(cell.threads for cell in planned.runnable)]
         self.windows_s = 0.0
 
-    def run(self) -> None:
-        with ExitStack() as stack:
-            self._progress.stage("setting up")
-            topologies = self._set_up(stack)
-            setup = Setup(
-                topologies=tuple(t for t in topologies if t is not None),
-                slice_plan=core.SlicePlan(
-                    window_ns=self._matrix.measure.window_ns,
-                    warmup_ns=schedule.WARMUP_NS,
-                    drain_ns=schedule.DRAIN_NS,
-                ),
-                cpus=self._plan.cpus,
-                core_hash=core.info().hash,
-            )
-            up_ones = [index for index, topology in enumerate(topologies) if topology is not None]
-            self._place = {
-                cell: up_ones.index(index)
-                for cell, index in self._plan.topology_of.items()
-                if cell not in self._failures
-            }
-            with self._workers(setup):
-                self._open_all()
-                self._rounds()
+    def run(self, setting: Setting, make_opening: MakeOpening) -> None:
+        """Measure what is left. Raises BenchError if nothing of the plan can be measured."""
+        self._progress.stage("setting up")
+        known = self._failures.keys() | self._plan.unfit.keys()
+        left = [cell for cell in self._cells.values() if cell.id not in known]
+        with closing(make_opening(setting, left)) as opening:
+            self._set_up(opening)
+            self._open_cells(opening, left)
+            self._rounds(opening)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing yet that would be lost."""
         return not any(self._samples.values())
 
-    # Setting up
-
-    def _set_up(self, stack: ExitStack) -> list[Topology | None]:
-        """Every topology side by side; one that cannot be made fails its cells, not the run."""
-        topologies: list[Topology | None] = []
-        failures = dict(self._plan.unfit)
-        failed: BenchError | None = None
-        for index, spec in enumerate(self._plan.topologies):
-            try:
-                with signals.held():  # asyncio, below pyroute2, does not take one midway
-                    made = up(spec.interface, spec.qdisc, spec.mtu, self._allowed)
-                    topology = stack.enter_context(made)
-                topologies.append(topology)
-            except NotAllowed:
-                raise
-            except BenchError as error:
-                failed = error
-                topologies.append(None)
-                there = [c for c, place in self._plan.topology_of.items() if place == index]
-                failures |= dict.fromkeys(there, str(error))
-        for method, reason in self._refused_methods(topologies).items():
-            failed = UsageError(f"method {method}: {reason}; `bench methods` shows what works here")
-            using = [cell.id for cell in self._plan.cells if cell.method == method]
-            failures |= dict.fromkeys(using, str(failed))
-        if failed and (failures | self._failures).keys() == {c.id for c in self._plan.cells}:
-            raise failed  # before it is written: a run that is resumed keeps its cells
-        for cell in failures.keys() - self._failures.keys():
-            self._fail(cell, failures[cell])
-        return topologies
-
-    def _refused_methods(self, topologies: Sequence[Topology | None]) -> dict[str, str]:
-        """Methods that the kernel does not let us use, and why; asked where they would run."""
-        up_one = next((topology for topology in topologies if topology is not None), None)
-        if up_one is None:
-            return {}
-        names = {c.method for c in self._plan.cells if c.id in self._plan.topology_of}
-        with entered(up_one.tx.netns_fd):
-            return {name: reason for name in sorted(names) if (reason := core.probe(name))}
-
-    @contextmanager
-    def _workers(self, setup: Setup) -> Iterator[None]:
-        """The present worker, and one that takes its place when it dies."""
-        self._setup = setup
-        self._worker = Worker(setup)
-        try:
-            self._worker.start()
-            yield
-        except BaseException as error:
-            self._worker.__exit__(type(error), error, error.__traceback__)
-            raise
-        else:
-            self._worker.__exit__(None, None, None)
-
-    @property
-    def _present(self) -> Worker:
-        assert self._worker is not None
-        return self._worker
-
-    def _replace_worker(self, cell: str, death: WorkerDied) -> None:
-        """After a death: the cell that was in hand is left out, the others are opened anew."""
-        self._fail(cell, f"{death} in this cell")
-        self._present.__exit__(type(death), death, None)
-        self._open.clear()
-        self._worker = Worker(self._setup)
-        self._worker.start()
+    def _set_up(self, opening: Opening) -> None:
+        refused = opening.open()
+        reasons = {**self._plan.unfit, **{cell: str(error) for cell, error in refused.items()}}
+        if refused and (reasons | self._failures).keys() >= {cell.id for cell in self._plan.cells}:
+            # Before it is written: a run that is resumed keeps its cells.
+            raise [*refused.values()][-1]
+        for cell, reason in reasons.items():
+            if cell not in self._failures:
+                self._fail(cell, reason)
 
     def _fail(self, cell: str, reason: str) -> None:
         self._failures[cell] = reason
         self._writer.failure(cell, reason)
 
-    # Cells
-
-    def _open_all(self) -> None:
+    def _open_cells(self, opening: Opening, cells: Sequence[Cell]) -> None:
         """Open every cell once, in the order of the plan, and check its frames."""
-        for number, cell in enumerate(self._cells.values(), 1):
-            self._progress.stage(f"opening cell {number} of {len(self._cells)}")
-            if cell.id not in self._failures:
-                self._ensure_open(cell.id, [])
+        for number, cell in enumerate(cells, 1):
+            self._progress.stage(f"opening cell {number} of {len(cells)}")
+            if cell.id in self._failures:
+                continue
+            match opening.open_cell(cell.id):
+                case Failure(reason):
+                    self._fail(cell.id, reason)
+                case facts:
+                    self._writer.cell(cell.id, facts)
 
-    def _ensure_open(self, cell: str, upcoming: Sequence[str]) -> bool:
-        """Open a cell if it is closed, and close others where memory asks for it."""
-        if cell in self._open:
-            return True
-        try:
-            resident = {open_: self._memory[open_] for open_ in self._open}
-            for other in schedule.to_evict(resident, self._memory[cell], self._budget, upcoming):
-                self._present.close_cell(other)
-                self._open.discard(other)
-            first = cell not in self._checked
-            answer = self._present.open(self._cells[cell], self._place.get(cell), check=first)
-        except WorkerDied as death:
-            self._replace_worker(cell, death)
-            return False
-        if isinstance(answer, Failure):
-            self._fail(cell, answer.reason)
-            return False
-        if first:
-            self._writer.cell(cell, answer)
-        self._checked.add(cell)
-        self._open.add(cell)
-        return True
-
-    # Rounds
-
-    def _rounds(self) -> None:
+    def _rounds(self, opening: Opening) -> None:
         rounds, seed = self._matrix.measure.rounds, self._matrix.measure.seed
         rounds_so_far = [s.round for samples in self._samples.values() for s in samples]
         first = max(rounds_so_far, default=-1) + 1
@@ -217,16 +110,10 @@ class Session:
             following = schedule.round_order(cells, seed, round_ + 1)
             for position, cell in enumerate(order):
                 if cell not in self._failures:
-                    self._slice(cell, round_, [*order[position + 1 :], *following])
+                    self._slice(opening, cell, round_, [*order[position + 1 :], *following])
 
-    def _slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> None:
-        if not self._ensure_open(cell, upcoming):
-            return
-        try:
-            answer = self._present.run(cell, round_)
-        except WorkerDied as death:
-            self._replace_worker(cell, death)
-            return
+    def _slice(self, opening: Opening, cell: str, round_: int, upcoming: Sequence[str]) -> None:
+        answer = opening.run(cell, round_, upcoming)
         if isinstance(answer, Failure):
             self._fail(cell, answer.reason)
             self._progress.slice(self._cells[cell], None)

@@ -1,113 +1,47 @@
-"""The parent's end of a worker: one request at a time, and how the child died."""
+"""The present worker, and one that takes its place when it dies."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Mapping
-from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
-from bench.base.errors import BenchError, WorkerDied, told
-from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
-from bench.model.cells import Cell
-from bench.model.samples import Sample
+from bench.base.errors import WorkerDied
+from bench.measure.messages import Failure, Setup
+from bench.measure.worker_process import WorkerProcess
 
-CHILD = "from bench.measure.worker import main; main()"
+T = TypeVar("T")
 
 
-ANSWER_SLACK_S = 30.0
-"""Beyond what a slice may take by itself; a worker that is silent for longer hangs."""
+class Supervisor:
+    """Starts a worker when it is first asked for something, and another after a death.
 
-
-# The runner's end
-
-
-class Worker:
-    """A running child; a context manager that ends it.
-
-    Requests raise WorkerDied when the child ends or hangs, naming how. ``start`` comes first.
+    ``died`` is called when a worker is gone, with all that it had open.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        ours, theirs = socket.socketpair()
-        fds = {fd for topology in setup.topologies for fd in topology.netns_fds}
-        with ours, theirs:
-            try:
-                self._process = subprocess.Popen(
-                    # Not -m: requests are instances of this module's classes, not of __main__'s.
-                    # -P: a file in the present folder must not stand in for one of Python's.
-                    [sys.executable, "-P", "-c", CHILD, str(os.getpid()), str(theirs.fileno())],
-                    pass_fds=(theirs.fileno(), *fds),
-                    stdin=subprocess.DEVNULL,
-                    env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-                    start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
-                )
-            except OSError as error:
-                raise BenchError(
-                    f"cannot start the worker {sys.executable}: {told(error)}"
-                ) from error
-            self._connection = Connection(ours.detach())
-        self._setup = setup
-        plan = setup.slice_plan
-        self._slice_s = (plan.window_ns + plan.warmup_ns + 3 * plan.drain_ns) / 1e9
+    def __init__(self, setup: Setup, died: Callable[[], object]) -> None:
+        self._setup, self._died = setup, died
+        self._worker: WorkerProcess | None = None
 
-    def start(self) -> None:
-        """Hand over what all requests need. Raises BenchError if the child cannot work with it."""
-        answer = self._ask(self._setup, ANSWER_SLACK_S)
-        if isinstance(answer, Failure):
-            raise BenchError(f"the worker cannot start: {answer.reason}")
+    def ask(self, act: Callable[[WorkerProcess], T]) -> T | Failure:
+        """What ``act`` does with the worker; a Failure if the worker dies of it.
 
-    def open(self, cell: Cell, topology: int | None, check: bool) -> Mapping[str, Any] | Failure:
-        answer = self._ask(Open(cell, topology, check), 10 * ANSWER_SLACK_S)
-        assert isinstance(answer, dict | Failure)
-        return answer
-
-    def close_cell(self, cell: str) -> None:
-        self._ask(Close(cell), ANSWER_SLACK_S)
-
-    def run(self, cell: str, round_: int) -> Sample | Failure:
-        answer = self._ask(RunSlice(cell, round_), self._slice_s + ANSWER_SLACK_S)
-        assert isinstance(answer, Sample | Failure)
-        return answer
-
-    def _ask(self, request: object, timeout_s: float) -> object:
+        Raises BenchError, and no other is tried, if a worker cannot start.
+        """
+        worker = self._present()
         try:
-            self._connection.send(request)
-            if not self._connection.poll(timeout_s):
-                self._process.kill()
-                raise WorkerDied(f"the worker hung: no answer within {timeout_s:.0f} s")
-            return self._connection.recv()
-        except (EOFError, OSError) as error:
-            raise WorkerDied(f"the worker {self._death()}") from error
+            return act(worker)
+        except WorkerDied as death:
+            self.close()
+            self._died()
+            return Failure(f"{death} in this cell")
 
-    def _death(self) -> str:
-        try:
-            code = self._process.wait(timeout=ANSWER_SLACK_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return "stopped answering"
-        if code >= 0:
-            return f"exited with code {code}"
-        return f"died of {signal.Signals(-code).name}"
+    def _present(self) -> WorkerProcess:
+        if self._worker is None:
+            self._worker = WorkerProcess(self._setup)
+            self._worker.start()
+        return self._worker
 
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the connection, upon which the child ends; kill it if it does not."""
-        self._connection.close()
-        try:
-            self._process.wait(timeout=0.0 if error else 3.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None

@@ -1,9 +1,9 @@
-"""In which order cells run, and which are open at the same time."""
+"""In which order cells run, how long a slice takes, and the memory of an open cell."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bench.model.cells import Cell
 
@@ -30,22 +30,3 @@ def memory_of(cell: Cell) -> int:
         return buffers
     rings = 1 if cell.values["socket"] == "shared" else cell.threads
     return buffers + rings * int(ring["block_size"]) * int(ring["block_nr"])
-
-
-def to_evict(
-    resident: Mapping[str, int], needed: int, budget: int, upcoming: Sequence[str]
-) -> list[str]:
-    """Which open cells to close so that ``needed`` more bytes fit into ``budget``.
-
-    The cell whose next slice is farthest away goes first, which closes the fewest (Belady 1966).
-    ``resident`` maps open cells to their bytes, ``upcoming`` is the order of the slices to come.
-    """
-    next_use = {cell: position for position, cell in reversed(list(enumerate(upcoming)))}
-    by_distance = sorted(resident, key=lambda cell: -next_use.get(cell, len(upcoming)))
-    used, closing = sum(resident.values()), []
-    for cell in by_distance:
-        if used + needed <= budget:
-            break
-        closing.append(cell)
-        used -= resident[cell]
-    return closing

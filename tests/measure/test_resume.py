@@ -1,4 +1,4 @@
-"""Going on with a run, in this process: what may be added to it, and what is still measured."""
+"""Going on with a run: what may be added to it, and what is still measured."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from bench.model.run import Run
 from bench.plan import plan, schedule
 from bench.store import reader, writer
 from bench.system import host
+from tests.measure.fake_opening import FakeOpening
 from tests.running import Quiet
 
 
@@ -50,7 +51,13 @@ def run(
     """Run it to the end, or interrupt it after so many slices; ``then`` is done instead of that."""
     planned = plan.make_plan(of, vocabulary())
     planned = replace(planned, cpus=cpus or planned.cpus)
-    return runner.run(of, planned, runner.Target(path, **target), Quiet(then, after))
+    return runner.run(
+        of,
+        planned,
+        runner.Target(path, **target),
+        Quiet(then, after),
+        make_opening=FakeOpening(),
+    )
 
 
 @pytest.fixture

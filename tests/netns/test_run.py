@@ -6,7 +6,6 @@ import dataclasses
 import errno
 import mmap
 import os
-import re
 import resource
 import shutil
 import signal
@@ -21,11 +20,11 @@ from bench.base.errors import BenchError
 from bench.cli import main
 from bench.engines import core
 from bench.matrix import load
-from bench.measure import runner, supervisor
+from bench.measure import runner
 from bench.measure.prepare import vocabulary
+from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
 from bench.model.run import Run
-from bench.model.samples import Sample
 from bench.plan import calibration, plan
 from bench.store import reader
 from bench.system import host, privileges
@@ -36,6 +35,7 @@ from tests.running import (
     UNPRIVILEGED,
     Bench,
     Outcome,
+    Quiet,
     ended,
     measured,
     needs_root,
@@ -678,16 +678,6 @@ def test_read_only_places_are_one_line(bench: Bench) -> None:
 # In this process, with something made to fail
 
 
-class Quiet:
-    """A progress that shows nothing."""
-
-    def stage(self, text: str) -> None: ...
-
-    def rounds(self, slices: int) -> None: ...
-
-    def slice(self, cell: Cell, sample: Sample | None) -> None: ...
-
-
 def run_here(bench: Bench, path: Path) -> Run:
     words = vocabulary()
     loaded = load.load(path, words)
@@ -700,9 +690,9 @@ def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[str] = []
-    close = supervisor.Worker.close_cell
+    close = WorkerProcess.close_cell
 
-    def noted(self: supervisor.Worker, cell: str) -> None:
+    def noted(self: WorkerProcess, cell: str) -> None:
         closed.append(cell)
         close(self, cell)
 
@@ -713,72 +703,12 @@ def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
     one_ring = 20 * PAGE
     room = int(3.5 * one_ring / host.MEMORY_SHARE)
     monkeypatch.setattr(host, "available_memory", lambda: room)
-    monkeypatch.setattr(supervisor.Worker, "close_cell", noted)
+    monkeypatch.setattr(WorkerProcess, "close_cell", noted)
     run = run_here(bench, path)
     assert len(run.cells) == 12
     assert_sound(run, rounds=4)
     # Three fit; at random two slices in a row find theirs open now and then.
     assert 12 < len(closed) <= (12 + len(calibration.CALIBRATION)) * 5
-
-
-@anykernel
-def test_a_bug_in_the_worker_is_the_cell_s_and_not_the_run_s(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        supervisor,
-        "CHILD",
-        "import bench.measure.worker as w\n"
-        "run = w._Cells.run\n"
-        "def buggy(self, request):\n"
-        "    if self._open[request.cell][0].method == 'sendto': return {}['no such key']\n"
-        "    return run(self, request)\n"
-        "w._Cells.run = buggy\n"
-        "w.main()\n",
-    )
-    path = bench.matrix({"interface": ["lo"], "method": ["send", "sendto"]}, rounds=3)
-    run = run_here(bench, path)
-    (buggy,) = cells(run, method="sendto")
-    assert list(run.failures) == [buggy.id]
-    assert re.fullmatch(r"KeyError: 'no such key' \(<string>, line \d+\)", run.failures[buggy.id])
-    assert len(run.samples) == 3
-
-
-@anykernel
-@pytest.mark.parametrize(
-    ("child", "said"),
-    [
-        ("raise SystemExit(3)", r"the worker exited with code 3"),
-        (
-            "import bench.measure.worker as w\n"
-            "def broken(*_): raise RuntimeError('no such luck')\n"
-            "w._Cells.__init__ = broken\n"
-            "w.main()\n",
-            r"the worker cannot start: RuntimeError: no such luck \(<string>, line \d+\)",
-        ),
-    ],
-)
-def test_a_worker_that_cannot_start_ends_the_run_in_one_line(
-    bench: Bench,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    child: str,
-    said: str,
-) -> None:
-    started: list[object] = []
-    start = supervisor.Worker.start
-
-    def counted(self: supervisor.Worker) -> None:
-        started.append(self)
-        start(self)
-
-    monkeypatch.setattr(supervisor.Worker, "start", counted)
-    monkeypatch.setattr(supervisor, "CHILD", child)
-    assert main(["run", str(bench.matrix()), "--results", str(bench.results)]) == 1
-    (complaint,) = Outcome(1, *capsys.readouterr()).complaints
-    assert re.fullmatch(said, complaint)
-    assert len(started) == 1
-    assert not bench.results.exists()
 
 
 @anykernel

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from bench.base.errors import UsageError
@@ -507,38 +505,6 @@ def test_a_round_is_shuffled_anew_and_the_same_for_the_same_seed() -> None:
     assert first == schedule.round_order(cells, 1, 0)
     assert first != schedule.round_order(cells, 1, 1)
     assert first != schedule.round_order(cells, 2, 0)
-
-
-def test_the_cell_that_is_used_last_is_closed_first_and_no_more_than_needed() -> None:
-    resident = {"a": 4, "b": 4, "c": 4}
-    assert schedule.to_evict(resident, 4, 16, ["a", "b", "c"]) == []
-    assert schedule.to_evict(resident, 4, 12, ["a", "c", "b"]) == ["b"]
-    assert schedule.to_evict(resident, 4, 12, ["a", "b"]) == ["c"]
-    assert schedule.to_evict(resident, 8, 12, ["a", "b", "c"]) == ["c", "b"]
-
-
-@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=60), st.integers(1, 6))
-def test_evicting_never_closes_more_cells_than_first_in_first_out_would(
-    uses: list[str], room: int
-) -> None:
-    def closed(choose: str) -> int:
-        resident: dict[str, int] = {}
-        count = 0
-        for position, cell in enumerate(uses):
-            if cell in resident:
-                continue
-            if choose == "plan":
-                gone = schedule.to_evict(resident, 1, room, uses[position + 1 :])
-            else:
-                gone = list(resident)[: len(resident) + 1 - room]
-            for other in gone:
-                del resident[other]
-            count += len(gone)
-            resident[cell] = 1
-            assert len(resident) <= room
-        return count
-
-    assert closed("plan") <= closed("first")
 
 
 def test_the_last_threshold_that_matches_a_cell_is_its_own() -> None:

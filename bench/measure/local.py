@@ -1,0 +1,114 @@
+"""An opening on this machine: topologies in namespaces of their own, and a worker that sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+from bench.base import signals
+from bench.base.errors import BenchError, NotAllowed, UsageError
+from bench.engines import core
+from bench.measure.messages import Failure, Setup
+from bench.measure.opening import Facts, Setting
+from bench.measure.residency import Residency
+from bench.measure.supervisor import Supervisor
+from bench.measure.worker_process import WorkerProcess
+from bench.model.cells import Cell
+from bench.model.samples import Sample
+from bench.plan import schedule
+from bench.system import host
+from bench.topology import Topology, entered
+from bench.topology.kinds import up
+
+
+class LocalOpening:
+    """An Opening (its methods are described there) of these cells on this machine."""
+
+    def __init__(self, setting: Setting, cells: Sequence[Cell]) -> None:
+        self._setting = setting
+        self._cells = {cell.id: cell for cell in cells}
+        self._resources = ExitStack()
+        memory = {cell.id: schedule.memory_of(cell) for cell in cells}
+        self._residency = Residency(memory, int(host.available_memory() * host.MEMORY_SHARE))
+
+    def open(self) -> Mapping[str, BenchError]:
+        made: dict[int, Topology] = {}
+        failures: dict[str, BenchError] = {}
+        for index, cells in self._cells_by_topology().items():
+            try:
+                made[index] = self._set_up(index)
+            except NotAllowed:
+                raise
+            except BenchError as error:
+                failures |= dict.fromkeys(cells, error)
+        by_method = self._refused_methods([*made.values()])
+        numbers = {index: number for number, index in enumerate(made)}
+        places = {cell: numbers.get(at) for cell, at in self._setting.topology_of.items()}
+        self._place = places
+        setup = Setup(
+            topologies=tuple(made.values()),
+            slice_plan=self._setting.slice_plan,
+            cpus=self._setting.cpus,
+            core_hash=self._setting.core_hash,
+        )
+        self._supervisor = Supervisor(setup, self._residency.clear)
+        self._resources.callback(self._supervisor.close)
+        return {cell: e for cell, e in failures.items() if cell not in by_method} | by_method
+
+    def _cells_by_topology(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for cell in self._cells:
+            if (index := self._setting.topology_of.get(cell)) is not None:
+                found.setdefault(index, []).append(cell)
+        return dict(sorted(found.items()))
+
+    def _set_up(self, index: int) -> Topology:
+        spec = self._setting.topologies[index]
+        made = up(spec.interface, spec.qdisc, spec.mtu, self._setting.allowed)
+        with signals.held():  # asyncio, below pyroute2, does not take one midway
+            return self._resources.enter_context(made)
+
+    def _refused_methods(self, made: Sequence[Topology]) -> dict[str, BenchError]:
+        """Cells whose method the kernel does not let us use; asked where they would run."""
+        if not made:
+            return {}
+        sending = [cell for cell in self._cells if cell in self._setting.topology_of]
+        with entered(made[0].tx.netns_fd):
+            reasons = {
+                name: core.probe(name)
+                for name in sorted({self._cells[cell].method for cell in sending})
+            }
+        return {
+            cell: UsageError(f"method {name}: {reason}; `bench methods` shows what works here")
+            for name, reason in reasons.items()
+            for cell in sending
+            if reason and self._cells[cell].method == name
+        }
+
+    def open_cell(self, cell: str) -> Facts | Failure:
+        return self._supervisor.ask(lambda worker: self._opened(worker, cell, (), check=True))
+
+    def run(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
+        def slice_in(worker: WorkerProcess) -> Sample | Failure:
+            if cell not in self._residency:
+                facts = self._opened(worker, cell, upcoming, check=False)
+                if isinstance(facts, Failure):
+                    return facts
+            return worker.run(cell, round_)
+
+        return self._supervisor.ask(slice_in)
+
+    def _opened(
+        self, worker: WorkerProcess, cell: str, upcoming: Sequence[str], *, check: bool
+    ) -> Facts | Failure:
+        """Open a cell, and close others before where memory asks for it."""
+        for other in self._residency.to_evict(cell, upcoming):
+            worker.close_cell(other)
+            self._residency.closed(other)
+        answer = worker.open(self._cells[cell], self._place.get(cell), check)
+        if not isinstance(answer, Failure):
+            self._residency.opened(cell)
+        return answer
+
+    def close(self) -> None:
+        self._resources.close()

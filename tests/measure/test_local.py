@@ -1,0 +1,157 @@
+"""An opening on this machine, with cells that need no interface: its worker, and what ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.base.errors import BenchError, WorkerDied
+from bench.cli import main
+from bench.engines import core
+from bench.matrix import load
+from bench.measure.local import LocalOpening
+from bench.measure.messages import Failure, Setup
+from bench.measure.opening import Setting
+from bench.measure.prepare import vocabulary
+from bench.measure.supervisor import Supervisor
+from bench.measure.worker_process import WorkerProcess
+from bench.model.cells import Cell
+from bench.model.samples import Sample
+from bench.plan import plan
+from bench.system import host
+from bench.topology.link import Allowed
+from tests.running import Outcome
+
+SLICES = core.SlicePlan(window_ns=1_000_000, warmup_ns=100_000, drain_ns=1_000_000_000)
+TEXT = json.dumps(
+    {"name": "m", "axes": {"method": ["null"], "frame_size": [64, 1514, 9000], "burst": [8]}}
+)
+
+
+def some_cells() -> tuple[Cell, ...]:
+    """Three, in the order of their memory."""
+    words = vocabulary()
+    return plan.make_plan(load.parse(TEXT, "m.yaml", words), words).cells
+
+
+def setup(core_hash: str = "") -> Setup:
+    cpu = max(os.sched_getaffinity(0))
+    return Setup((), SLICES, (cpu,), core_hash or core.info().hash)
+
+
+@contextmanager
+def opened(cells: tuple[Cell, ...]) -> Iterator[LocalOpening]:
+    of = setup()
+    setting = Setting((), {}, of.cpus, of.slice_plan, of.core_hash, Allowed())
+    with closing(LocalOpening(setting, cells)) as opening:
+        assert opening.open() == {}
+        yield opening
+
+
+def worker_of(opening: LocalOpening) -> int:
+    """The process id of its present worker."""
+    (pid,) = children_of(os.getpid())
+    return pid
+
+
+def children_of(parent: int) -> list[int]:
+    found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in found}
+    return [pid for pid, command in commands.items() if "bench.measure.worker" in command]
+
+
+def test_a_worker_that_dies_costs_the_cell_in_hand_and_the_others_are_opened_anew() -> None:
+    first, second, third = (cell.id for cell in some_cells())
+    with opened(some_cells()) as opening:
+        for cell in (first, second, third):
+            facts = opening.open_cell(cell)
+            assert not isinstance(facts, Failure)
+            assert list(facts["cpus"]) == list(setup().cpus)
+        assert isinstance(opening.run(first, 0, ()), Sample)
+        worker = worker_of(opening)
+        os.kill(worker, signal.SIGKILL)
+        assert opening.run(second, 0, ()) == Failure("the worker died of SIGKILL in this cell")
+        for cell in (first, third):
+            answer = opening.run(cell, 1, ())
+            assert isinstance(answer, Sample)
+            assert (answer.cell, answer.round, answer.problem) == (cell, 1, "")
+        assert worker_of(opening) != worker
+    assert children_of(os.getpid()) == []
+
+
+def test_cells_that_do_not_fit_are_closed_and_opened_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second, third = some_cells()
+    closed: list[str] = []
+    close = WorkerProcess.close_cell
+
+    def noted(self: WorkerProcess, cell: str) -> None:
+        closed.append(cell)
+        close(self, cell)
+
+    monkeypatch.setattr(WorkerProcess, "close_cell", noted)
+    # Room for the largest alone.
+    monkeypatch.setattr(host, "available_memory", lambda: 1)
+    with opened((first, second, third)) as opening:
+        for cell in (first, second, third):
+            assert not isinstance(opening.open_cell(cell.id), Failure)
+        assert closed == [first.id, second.id]
+        assert isinstance(opening.run(first.id, 0, ()), Sample)
+        assert closed == [first.id, second.id, third.id]
+
+
+def test_a_fault_of_the_worker_s_own_is_an_answer_and_it_goes_on() -> None:
+    (cell, *_) = some_cells()
+    worker = WorkerProcess(setup())
+    with closing(worker):
+        worker.start()
+        answer = worker.run("no such cell", 0)
+        assert isinstance(answer, Failure)
+        assert answer.reason.startswith("KeyError: 'no such cell' (worker.py, line ")
+        assert not isinstance(worker.open(cell, None, check=True), Failure)
+        assert isinstance(worker.run(cell.id, 0), Sample)
+
+
+def test_a_worker_that_cannot_work_says_why() -> None:
+    with closing(WorkerProcess(setup(core_hash="another"))) as worker:
+        said = "the worker cannot start: the core's sources changed since the run began"
+        with pytest.raises(BenchError, match=said):
+            worker.start()
+
+
+def test_no_other_worker_is_tried_where_one_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+    start = WorkerProcess.start
+
+    def counted(self: WorkerProcess) -> None:
+        started.append(self)
+        start(self)
+
+    monkeypatch.setattr(WorkerProcess, "start", counted)
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with (
+        closing(Supervisor(setup(), lambda: None)) as supervisor,
+        pytest.raises(WorkerDied, match="the worker exited with code 1"),
+    ):
+        supervisor.ask(lambda worker: worker.run("a", 0))
+    assert len(started) == 1
+
+
+def test_a_worker_that_cannot_start_ends_the_run_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix, results = tmp_path / "m.yaml", tmp_path / "results"
+    matrix.write_text(TEXT)
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    assert main(["run", str(matrix), "--results", str(results)]) == 1
+    assert Outcome(1, *capsys.readouterr()).complaints == ["the worker exited with code 1"]
+    assert not results.exists()

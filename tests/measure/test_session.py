@@ -1,0 +1,265 @@
+"""Rounds, order, stopping and failures, over an opening that measures nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.base.errors import BenchError, UsageError
+from bench.matrix import load
+from bench.measure import runner
+from bench.measure.messages import Failure
+from bench.measure.prepare import vocabulary
+from bench.measure.session import PRECISION_CHECK_ROUNDS
+from bench.model.cells import Cell
+from bench.model.matrix import Matrix
+from bench.model.run import Run
+from bench.model.samples import Sample
+from bench.plan import calibration, plan, schedule
+from bench.store import reader
+from tests.measure.fake_opening import FakeOpening, at_rate, steady
+from tests.running import Quiet
+
+CALIBRATION = [cell.id for cell in calibration.CALIBRATION]
+
+
+def some_matrix(rounds: Any = 4) -> Matrix:
+    """Over lo: send, which is the baseline, sendto and sendmmsg."""
+    content = {
+        "name": "m",
+        "axes": {"interface": ["lo"], "method": ["send", "sendto", "sendmmsg"]},
+        "measure": {"window": "1ms", "rounds": rounds, "precision": "1%"},
+        "baseline": {"method": "send"},
+    }
+    return load.parse(json.dumps(content), "m.yaml", vocabulary())
+
+
+def run(path: Path, fake: FakeOpening, rounds: Any = 4, **target: Any) -> Run:
+    of = some_matrix(rounds)
+    planned = plan.make_plan(of, vocabulary())
+    target_ = runner.Target(path, **target)
+    return runner.run(of, planned, target_, Quiet(), make_opening=fake)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.jsonl"
+
+
+def failing(method: str, from_round: int, reason: str) -> Callable[[Cell, int], Sample | Failure]:
+    def sample(cell: Cell, round_: int) -> Sample | Failure:
+        fails = cell.method == method and round_ >= from_round
+        return Failure(reason) if fails else steady(cell, round_)
+
+    return sample
+
+
+def rounds_of(run: Run, method: str) -> list[int]:
+    (cell,) = [cell.id for cell in run.cells if cell.method == method]
+    return [sample.round for sample in run.samples if sample.cell == cell]
+
+
+def failures_of(run: Run) -> dict[str, str]:
+    return {cell.method: run.failures[cell.id] for cell in run.cells if cell.id in run.failures}
+
+
+# Order
+
+
+def test_every_cell_and_the_calibration_have_a_slice_in_each_round(path: Path) -> None:
+    fake = FakeOpening()
+    done = run(path, fake)
+    ids = [cell.id for cell in (*done.cells, *done.calibration)]
+    assert fake.opened == ids
+    assert done.end == "done"
+    for round_ in range(4):
+        assert [cell for n, cell, _ in fake.slices if n == round_] == schedule.round_order(
+            ids, 1, round_
+        )
+    assert len(fake.slices) == len(done.samples) + len(done.calibration_samples) == 4 * len(ids)
+    assert [done.facts[cell]["sndbuf"] for cell in ids] == [1, 2, 3, 4, 5]
+
+
+def test_with_each_slice_goes_what_comes_after_it_until_the_end_of_the_next_round(
+    path: Path,
+) -> None:
+    fake = FakeOpening()
+    run(path, fake)
+    order = [cell for _, cell, _ in fake.slices]
+    for position, (_, _, upcoming) in enumerate(fake.slices[:10]):
+        assert list(upcoming) == order[position + 1 : 5 * (position // 5 + 2)]
+
+
+def test_an_opening_is_made_of_descriptions(path: Path) -> None:
+    fake = FakeOpening()
+    done = run(path, fake)
+    (topology,) = fake.setting.topologies
+    assert topology.interface == {"kind": "lo"}
+    assert dict(fake.setting.topology_of) == {cell.id: 0 for cell in done.cells}
+    assert fake.setting.slice_plan.window_ns == 1_000_000
+
+
+# Failures
+
+
+def test_cells_without_anything_to_run_on_are_written_and_the_rest_is_measured(path: Path) -> None:
+    fake = FakeOpening(refused={"sendto": BenchError("no sendto here")})
+    done = run(path, fake)
+    assert failures_of(done) == {"sendto": "no sendto here"}
+    assert {fake.cells[cell].method for cell in fake.opened} >= {"send", "sendmmsg"}
+    assert rounds_of(done, "sendto") == []
+    assert rounds_of(done, "sendmmsg") == [0, 1, 2, 3]
+
+
+def test_where_no_cell_has_anything_to_run_on_there_is_no_run_but_an_error(path: Path) -> None:
+    refused = {name: UsageError(f"no {name}") for name in ("send", "sendto", "sendmmsg")}
+    fake = FakeOpening(refused=refused)
+    with pytest.raises(UsageError, match="no sendmmsg"):
+        run(path, fake)
+    assert not path.exists()
+    assert (fake.slices, fake.closed) == ([], 1)
+
+
+def test_a_resumed_run_keeps_its_cells_where_none_of_them_can_be_set_up(path: Path) -> None:
+    fake = FakeOpening(failing("sendto", 2, "gone"))
+    with pytest.raises(OSError, match="full"):
+        run(path, FakeOpening(raising_in_round(2, OSError("full"))))
+    before = reader.read(path)
+    refused = {name: BenchError(f"no {name}") for name in ("send", "sendto", "sendmmsg")}
+    with pytest.raises(BenchError, match="no sendmmsg"):
+        run(path, FakeOpening(refused=refused), resume=True)
+    assert reader.read(path).failures == before.failures == {}
+    assert failures_of(run(path, fake, resume=True)) == {"sendto": "gone"}
+
+
+def raising_in_round(last: int, error: BaseException) -> Callable[[Cell, int], Sample]:
+    def sample(cell: Cell, round_: int) -> Sample:
+        if round_ == last:
+            raise error
+        return steady(cell, round_)
+
+    return sample
+
+
+def test_a_cell_that_cannot_be_opened_is_left_out(path: Path) -> None:
+    done = run(path, FakeOpening(unopenable={"sendto": "wrong frames: all of them"}))
+    assert failures_of(done) == {"sendto": "wrong frames: all of them"}
+    assert rounds_of(done, "sendto") == []
+    assert rounds_of(done, "send") == [0, 1, 2, 3]
+
+
+def test_a_cell_that_fails_keeps_its_samples_and_is_not_asked_for_again(path: Path) -> None:
+    fake = FakeOpening(failing("sendto", 2, "the worker died of SIGSEGV in this cell"))
+    done = run(path, fake)
+    assert failures_of(done) == {"sendto": "the worker died of SIGSEGV in this cell"}
+    assert rounds_of(done, "sendto") == [0, 1]
+    asked = [n for n, cell, _ in fake.slices if fake.cells[cell].method == "sendto"]
+    assert asked == [0, 1, 2]
+    assert rounds_of(done, "sendmmsg") == [0, 1, 2, 3]
+
+
+def test_where_every_cell_failed_the_calibration_does_not_go_on_alone(path: Path) -> None:
+    done = run(
+        path, FakeOpening(unopenable=dict.fromkeys(("send", "sendto", "sendmmsg"), "refused"))
+    )
+    assert (done.end, len(done.failures), done.samples) == ("done", 3, ())
+    assert done.calibration_samples == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (BenchError("the disk is full"), "failed: the disk is full"),
+    ],
+)
+def test_whatever_ends_a_run_its_opening_is_closed(
+    path: Path, error: BaseException, end: str
+) -> None:
+    fake = FakeOpening(raising_in_round(1, error))
+    if isinstance(error, KeyboardInterrupt):
+        run(path, fake)
+    else:
+        with pytest.raises(BenchError, match=str(error)):
+            run(path, fake)
+    assert reader.read(path).end == end
+    assert (fake.is_open, fake.closed) == (False, 1)
+
+
+def test_an_opening_that_cannot_be_opened_is_closed_and_leaves_no_run(path: Path) -> None:
+    fake = FakeOpening(broken=BenchError("no namespaces"))
+    with pytest.raises(BenchError, match="no namespaces"):
+        run(path, fake)
+    assert fake.closed == 1
+    assert not path.exists()
+
+
+# Stopping
+
+
+def unsteady(method: str) -> Callable[[Cell, int], Sample]:
+    generator = random.Random(5)
+
+    def sample(cell: Cell, round_: int) -> Sample:
+        rate = 5e7 * generator.uniform(0.999, 1.001)
+        return at_rate(
+            cell, round_, rate * (generator.uniform(0.5, 1.5) if cell.method == method else 1)
+        )
+
+    return sample
+
+
+def test_only_imprecise_cells_their_baselines_and_the_calibration_go_on(path: Path) -> None:
+    minimum, most = 40, 60
+    fake = FakeOpening(unsteady("sendto"))
+    done = run(path, fake, rounds={"min": minimum, "max": most})
+    assert rounds_of(done, "sendto") == rounds_of(done, "send") == list(range(most))
+    assert rounds_of(done, "sendmmsg") == list(range(minimum))
+    calibrating = [n for n, cell, _ in fake.slices if cell in CALIBRATION]
+    assert len(calibrating) == 2 * most
+
+
+def test_a_run_ends_when_every_cell_is_precise(path: Path) -> None:
+    done = run(path, FakeOpening(unsteady("none")), rounds={"min": 100, "max": 400})
+    assert done.end == "done"
+    assert max(sample.round for sample in done.samples) == 99
+
+
+def test_precision_is_looked_at_every_so_many_rounds(path: Path) -> None:
+    """A cell that becomes precise goes on to the next look."""
+    generator = random.Random(5)
+
+    def sample(cell: Cell, round_: int) -> Sample:
+        spread = 0.05 if cell.method == "sendto" and round_ < 30 else 0.0005
+        return at_rate(cell, round_, 5e7 * generator.uniform(1 - spread, 1 + spread))
+
+    done = run(path, FakeOpening(sample), rounds={"min": 40, "max": 400})
+    rounds = len(rounds_of(done, "sendto"))
+    assert 40 < rounds < 400
+    assert (rounds - 40) % PRECISION_CHECK_ROUNDS == 0
+
+
+# Going on
+
+
+def test_a_resumed_run_goes_on_after_its_last_round_without_what_failed(path: Path) -> None:
+    def sample(cell: Cell, round_: int) -> Sample | Failure:
+        if cell.method == "sendto" and round_ == 1:
+            return Failure("gone")
+        if round_ == 2:
+            raise KeyboardInterrupt
+        return steady(cell, round_)
+
+    assert run(path, FakeOpening(sample)).end == "interrupted"
+    fake = FakeOpening()
+    done = run(path, fake, resume=True)
+    assert done.end == "done"
+    assert failures_of(done) == {"sendto": "gone"}
+    assert "sendto" not in {cell.method for cell in fake.cells.values()}
+    assert rounds_of(done, "send") == [0, 1, 2, 3]
+    assert min(n for n, _, _ in fake.slices) == 2
