@@ -384,7 +384,7 @@ def test_the_runner_and_its_worker_keep_off_the_senders_cpu(bench: Bench) -> Non
     assert ended(process).code == 130
     run = bench.stored()
     assert (run.header.measure.cpus, run.header.measure.cpus_why) == (
-        [sender],
+        (sender,),
         "as the matrix names them",
     )
 
