@@ -11,7 +11,8 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from contextlib import suppress
+from typing import NoReturn, TextIO
 
 from bench.base.errors import BenchError, told, told_with_place
 from bench.base.exit_codes import MEANINGS, ExitCode
@@ -33,9 +34,23 @@ UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 EPILOG = "exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())
 
 
+class _Parser(argparse.ArgumentParser):
+    """Full streams are to it what they are to commands, on every Python: some let stderr fail, and
+    some pass over stdout."""
+
+    def error(self, message: str) -> NoReturn:
+        with suppress(OSError):
+            super().error(message)
+        self.exit(ExitCode.USAGE)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        sys.stdout.flush()  # help ends here
+        super().exit(status, message)
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="bench",
         description="Which way of transmitting raw Ethernet frames is fastest here, and by "
         "how much?",
@@ -74,10 +89,11 @@ def main(arguments: Sequence[str] | None = None, first: Callable[[], object] = l
         say(f"cannot write to stdout: {told(error)}" if is_stdout else told_with_place(error))
         return ExitCode.FAILURE
     finally:
-        try:
-            sys.stderr.flush()
-        except OSError:  # full: Python would end with 120 for what it cannot flush at exit
-            _drop(sys.stderr)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:  # full: Python would end with 120 for what it cannot flush at exit
+                _drop(stream)
 
 
 def _mend_streams() -> None:

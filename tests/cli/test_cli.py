@@ -806,6 +806,8 @@ def test_a_reader_that_has_gone(bench: Bench) -> None:
         ("$bench schema >/dev/full", 1, FULL),
         ("$bench methods >/dev/full", 1, FULL),
         ("$bench doctor >/dev/full", 1, FULL),
+        ("$bench --help >/dev/full", 1, FULL),
+        ("$bench plan --help >/dev/full", 1, FULL),
         ("$bench run m.yaml >&-", 0, "stored in "),
         ("$bench run m.yaml 2>&-", 0, ""),
         ("$bench run m.yaml 2>/dev/full", 0, ""),
