@@ -12,7 +12,7 @@ from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
 from bench.plan.checks import ETHERNET_HEADER, cpus_text, problems_of
 from bench.plan.devices import devices_of
-from bench.plan.space import Combination, Space, ambiguous_baselines, bases_of
+from bench.plan.space import Combination, Space, ambiguous_baselines, bases_of, unread_axes
 from bench.system import cpus
 from bench.system.cpus import Choice
 from bench.system.procfs import Machine
@@ -93,6 +93,7 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -
     chosen = _chosen_cpus(matrix, machine, dict.fromkeys(device_of.values()))
     unfit = _unfit(matrix, list(made.values()), chosen)
     problems = problems_of(space, cells, rows, made, chosen, unfit)
+    problems += unread_axes(space, (cell.method for cell in made.values()))
     if not cells:
         problems = [f"{matrix.where('exclude')}: every combination is excluded; keep at least one"]
     bases = bases_of(space, alike)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bench.base.errors import UsageError
 from bench.base.values import Value, covers, yaml_text
@@ -141,6 +141,22 @@ def _identity(
 def kind_of(interface: Value | None, vocabulary: Vocabulary) -> KindInfo:
     assert isinstance(interface, dict)
     return vocabulary.interfaces[interface["kind"]]
+
+
+def unread_axes(space: Space, methods: Iterable[str]) -> list[str]:
+    """One line for each axis with several values that no method reads: they are all one cell.
+
+    (One that some methods read collapses for the others, which is what a product is for.)
+    """
+    words, names = space.vocabulary, sorted(set(methods))
+    unread = frozenset.intersection(*map(words.unread, names)) if names else frozenset()
+    lost = {axis: len(v) for axis, v in space.matrix.axes.items() if axis in unread and len(v) > 1}
+    return [
+        f"{space.matrix.where('axes', axis)}: {number} values of {axis}, which no method of the "
+        f"matrix reads ({', '.join(names)}); name one value or none, or add a method that reads "
+        f"it: {', '.join(name for name, method in words.methods.items() if axis in method.knobs)}"
+        for axis, number in lost.items()
+    ]
 
 
 def bases_of(

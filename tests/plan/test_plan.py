@@ -84,6 +84,25 @@ def test_an_axis_that_a_method_ignores_collapses() -> None:
     ]
 
 
+def test_an_axis_that_no_method_reads_is_no_axis_of_several_values() -> None:
+    """They would be one cell, and nobody would see it."""
+    marks = {("axes", "burst"): Mark(5, 10), ("axes", "ring_wait"): Mark(6, 14)}
+    lost = matrix(method=("sendto", "null"), ring_wait=("poll", "spin"), burst=(64,))
+    assert errors(replace(lost, marks=lost.marks | marks)) == [
+        "m.yaml:6:14: 2 values of ring_wait, which no method of the matrix reads (null, sendto); "
+        "name one value or none, or add a method that reads it: tx_ring"
+    ]
+    ringless = ({"method": ("tx_ring",)},)
+    excluded = matrix(method=("sendto", "tx_ring"), burst=(1, 8, 64))
+    assert len(planned(excluded).cells) == 4
+    assert errors(replace(excluded, exclude=ringless, marks=excluded.marks | marks)) == [
+        "m.yaml:5:10: 3 values of burst, which no method of the matrix reads (sendto); "
+        "name one value or none, or add a method that reads it: null, sendmmsg, tx_ring"
+    ]
+    included = replace(excluded, exclude=ringless, include=({"method": "tx_ring"},))
+    assert len(planned(included).cells) == 2
+
+
 def test_null_needs_no_topology_and_lo_has_no_qdisc() -> None:
     made = planned(matrix(method=("null", "sendto"), interface=(LO, VETH)))
     assert [c.values["interface"] for c in made.cells] == [None, LO, VETH]
