@@ -26,6 +26,7 @@ from pathlib import Path
 from common import heading
 
 from bench.analysis import summary, verdicts
+from bench.analysis.figures import series
 from bench.analysis.verdicts import RunFigures, Verdict
 from bench.model.results import CellResult
 from bench.store import rates, reader
@@ -91,7 +92,7 @@ def rows(path: Path) -> list[CellResult]:
 
 def figures(path: Path) -> RunFigures:
     """As `bench compare` takes them where both sides have the same kernel."""
-    return verdicts.figures_of(rates.read_rates(path), normalise=True)
+    return verdicts.figures_of(rates.read_rates(path, series), normalise=True)
 
 
 def flagged(result: verdicts.Comparison) -> int:

@@ -30,6 +30,10 @@ LAYERS = {
 """From the bottom up: a module imports only from its own folder and from those before it."""
 
 
+STRANGERS = ({"analysis", "store"},)
+"""Folders that do not know each other: one computes, one reads, and who needs both joins them."""
+
+
 def layer_of(module: str) -> str:
     return module.split(".")[1]
 
@@ -71,6 +75,18 @@ def upward_imports() -> list[tuple[str, str]]:
 
 def test_imports_run_downward() -> None:
     assert upward_imports() == []
+
+
+@pytest.mark.parametrize("pair", STRANGERS, ids=" and ".join)
+def test_strangers_do_not_import_each_other(pair: set[str]) -> None:
+    known = [
+        (str(path.relative_to(ROOT)), name)
+        for path in MODULES
+        if own_layer(path) in pair
+        for name in sorted(imports_of(path))
+        if layer_of(name) in pair - {own_layer(path)}
+    ]
+    assert known == []
 
 
 def test_every_folder_has_its_layer() -> None:

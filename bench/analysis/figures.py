@@ -1,11 +1,13 @@
-"""The figures of one sample, and which samples are used."""
+"""The figures of one sample, and which samples are used: one definition for every verb."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Protocol, TypeVar
 
-from bench.model.run import Run
+from bench.model.run import Run, Series
 from bench.model.samples import Sample
 
 MIN_SHARE = 0.95
@@ -24,14 +26,50 @@ it to itself (ksoftirqd takes over its receive side, say): leaving them out woul
 # Figures of one sample
 
 
-def pps(sample: Sample) -> float:
+class Timed(Protocol):
+    """What the figures of a sample need of each of its threads."""
+
+    @property
+    def wall_ns(self) -> int: ...
+    @property
+    def cpu_ns(self) -> int: ...
+    @property
+    def run_delay_ns(self) -> int: ...
+    @property
+    def completed(self) -> int: ...
+
+
+class Measured(Protocol):
+    """What the figures of a sample need of it: a Sample has that, and what a file has of one."""
+
+    @property
+    def cell(self) -> str: ...
+    @property
+    def round(self) -> int: ...
+    @property
+    def wall_ns(self) -> int: ...
+    @property
+    def threads(self) -> Sequence[Timed]: ...
+    @property
+    def problem(self) -> str: ...
+
+
+def pps(sample: Measured) -> float:
     """Completed frames per second of the window."""
-    return sample.total("completed") * 1e9 / sample.wall_ns
+    return _completed(sample) * 1e9 / sample.wall_ns
 
 
-def ns_per_frame(sample: Sample) -> float:
+def ns_per_frame(sample: Measured) -> float:
     """CPU nanoseconds of the sending threads per completed frame."""
-    return sample.total("cpu_ns") / sample.total("completed")
+    return _cpu_ns(sample) / _completed(sample)
+
+
+def _completed(sample: Measured) -> int:
+    return sum([thread.completed for thread in sample.threads])
+
+
+def _cpu_ns(sample: Measured) -> int:
+    return sum([thread.cpu_ns for thread in sample.threads])
 
 
 def share(sample: Sample) -> float:
@@ -40,13 +78,26 @@ def share(sample: Sample) -> float:
     return min(1.0, sample.total("cpu_ns") / wanted) if wanted > 0 else 1.0
 
 
-def is_usable(sample: Sample) -> bool:
-    return not sample.problem and sample.wall_ns > 0 and sample.total("completed") > 0
+def why_unusable(sample: Measured) -> str:
+    """Why a sample has no figures; empty where it has."""
+    if sample.problem:
+        return sample.problem
+    if sample.wall_ns <= 0:
+        return "the window has no length"
+    if _completed(sample) <= 0:
+        return "no frame completed in the window"
+    if _cpu_ns(sample) <= 0:
+        return "the senders' CPU clocks stood still in the window"
+    return ""
 
 
-def is_disturbed(sample: Sample) -> bool:
+def is_usable(sample: Measured) -> bool:
+    return not why_unusable(sample)
+
+
+def is_disturbed(sample: Measured) -> bool:
     """Whether others had the sender's CPU for a while: says nothing of how fast it was."""
-    return any(t.run_delay_ns > DISTURBED_DELAY * t.wall_ns for t in sample.threads)
+    return any([t.run_delay_ns > DISTURBED_DELAY * t.wall_ns for t in sample.threads])
 
 
 T = TypeVar("T")
@@ -85,6 +136,23 @@ def usable(samples: Sequence[Sample]) -> list[Sample]:
     """Of one cell's samples those that estimates are made of, in round order."""
     in_order = sorted(filter(is_usable, samples), key=lambda s: (s.round, s.at_ns))
     return undisturbed(in_order, is_disturbed)
+
+
+def series(samples: Iterable[Measured]) -> Series:
+    """The figures that estimates of each cell are made of, in round order; keeps no sample."""
+    found: defaultdict[str, list[tuple[int, float, float, bool]]] = defaultdict(list)
+    for sample in samples:
+        if is_usable(sample):
+            figures = sample.round, pps(sample), ns_per_frame(sample), is_disturbed(sample)
+            found[sample.cell].append(figures)
+    calm = {
+        cell: undisturbed(sorted(figures, key=itemgetter(0)), itemgetter(3))
+        for cell, figures in found.items()
+    }
+    return Series(
+        pps={cell: [f[1] for f in figures] for cell, figures in calm.items()},
+        ns_per_frame={cell: [f[2] for f in figures] for cell, figures in calm.items()},
+    )
 
 
 def share_of_cpus(samples: Sequence[Sample], part: str) -> float | None:

@@ -10,11 +10,11 @@ from bench.analysis.estimates import Estimates, estimates_of
 from bench.analysis.figures import (
     DISTURBED_DELAY,
     MIN_SHARE,
-    is_usable,
     pps,
     share,
     share_of_cpus,
     usable_by_cell,
+    why_unusable,
     within_round_ratios,
 )
 from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, estimates, quantile
@@ -43,8 +43,8 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
     problems: dict[str, list[str]] = {cell.id: [] for cell in run.cells}
     for sample in run.samples:
         foreign[sample.cell] += sample.foreign
-        if sample.cell in problems and not is_usable(sample):
-            problems[sample.cell].append(sample.problem or "no frame completed in the window")
+        if sample.cell in problems and (why := why_unusable(sample)):
+            problems[sample.cell].append(why)
     return [
         _result(
             run,

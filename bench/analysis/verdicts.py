@@ -77,12 +77,12 @@ def figures_of(rates: Rates, normalise: bool = False) -> RunFigures:
         cells={cell.id: cell for cell in rates.cells},
         figures={
             cell.id: CellFigures(
-                pps=statistics.median(rates.pps[cell.id]) / speed,
-                ns_per_frame=statistics.median(rates.ns_per_frame[cell.id]) * speed,
-                rounds=len(rates.pps[cell.id]),
+                pps=statistics.median(rates.series.pps[cell.id]) / speed,
+                ns_per_frame=statistics.median(rates.series.ns_per_frame[cell.id]) * speed,
+                rounds=len(rates.series.pps[cell.id]),
             )
             for cell in rates.cells
-            if rates.pps.get(cell.id)
+            if rates.series.pps.get(cell.id)
         },
     )
 
@@ -94,7 +94,7 @@ def _speed(rates: Rates) -> float:
     ``uncalibrated``); of CPU time, as what others took of the CPU is no matter of the machine's
     speed.
     """
-    costs = [statistics.median(rates.ns_per_frame[cell.id]) for cell in rates.calibration]
+    costs = [statistics.median(rates.series.ns_per_frame[cell.id]) for cell in rates.calibration]
     return statistics.geometric_mean([1e9 / cost for cost in costs])
 
 
@@ -123,7 +123,7 @@ def uncalibrated(runs: Sequence[Rates]) -> str:
         if not run.calibration:
             return f"{run.path} has no calibration cells"
         for cell, method in cells.items():
-            if len(run.ns_per_frame.get(cell, ())) < MIN_ROUNDS:
+            if len(run.series.ns_per_frame.get(cell, ())) < MIN_ROUNDS:
                 return f"{run.path} has too few valid samples of the calibration cell {method}"
     return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.analysis import environments, verdicts
+from bench.analysis import environments, figures, verdicts
 from bench.analysis.verdicts import RunFigures
 from bench.base.errors import UsageError
 from bench.campaign.sources import beside
@@ -24,7 +24,7 @@ def history(sides: Sequence[Rates], normalise: bool) -> list[RunFigures]:
         if len(found) == MOST_HISTORY:
             break
         try:
-            run = read_rates(path)
+            run = read_rates(path, figures.series)
         except UsageError:
             continue
         if run.header.identity in taken or (normalise and verdicts.uncalibrated([*sides, run])):

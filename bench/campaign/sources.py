@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bench.analysis import figures
 from bench.base.errors import UsageError
 from bench.base.stderr import say
 from bench.model.run import Rates
@@ -30,7 +31,7 @@ def sources(text: str) -> list[Source]:
 
 def read(found: Iterable[Source]) -> list[Rates]:
     """Each run once. Says what is wrong with a file that can be read. Raises UsageError."""
-    runs = [read_rates(path, content) for path, content in found]
+    runs = [read_rates(path, figures.series, content) for path, content in found]
     for run in runs:
         for warning in run.warnings:
             say(warning)
@@ -55,7 +56,7 @@ def _distinct(runs: Sequence[Rates]) -> list[Rates]:
 
 
 def _slices(run: Rates) -> int:
-    return sum(map(len, run.pps.values()))
+    return sum(map(len, run.series.pps.values()))
 
 
 def _paths(text: str) -> list[Path]:

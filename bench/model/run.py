@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,14 +37,21 @@ class Run:
         return self.header.baselines
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Figures by cell, in round order, of the samples that estimates are made of."""
+
+    pps: Mapping[str, list[float]]
+    ns_per_frame: Mapping[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Rates:
-    """A run without its counters: per cell, in round order, the figures of its valid samples."""
+    """A run without its samples: its figures, cell by cell."""
 
     path: str
     header: RunHeader
     cells: tuple[Cell, ...]
     calibration: tuple[Cell, ...]
-    pps: Mapping[str, list[float]]
-    ns_per_frame: Mapping[str, list[float]]
+    series: Series
     warnings: tuple[str, ...]

@@ -18,6 +18,7 @@ import pytest
 
 from bench import cli
 from bench.analysis import environments
+from bench.analysis.figures import series
 from bench.analysis.verdicts import CellFigures, RunFigures, Verdict, compare
 from bench.model.cells import Cell
 from bench.plan import calibration
@@ -177,9 +178,9 @@ def shown(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_rates_are_those_of_the_samples_in_round_order(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", 1.0)
-    rates, full = read_rates(path), reader.read(path)
+    rates, full = read_rates(path, series), reader.read(path)
     samples = [s for s in full.samples if s.cell == "send"]
-    assert rates.pps["send"] == [s.total("completed") * 1e9 / s.wall_ns for s in samples]
+    assert rates.series.pps["send"] == [s.total("completed") * 1e9 / s.wall_ns for s in samples]
     assert (rates.cells, rates.header) == (full.cells, full.header)
 
 
@@ -349,10 +350,29 @@ def test_what_was_edited_is_one_line_from_every_reader_and_spoils_no_history(
 
 def test_a_sample_that_was_written_with_blanks_counts_too(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", 1.0)
-    before = read_rates(path).pps
+    before = read_rates(path, series).series.pps
     lines = path.read_text().splitlines()
     path.write_text("".join(json.dumps(json.loads(line)) + "\n" for line in lines))
-    assert read_rates(path).pps == before
+    assert read_rates(path, series).series.pps == before
+
+
+@pytest.mark.parametrize("count", ["cpu_ns", "completed", "wall_ns"])
+def test_a_cell_without_figures_has_none_in_any_verb(
+    count: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shown with 0.0 ns/frame by one and missing to the other, a cell was told two ways."""
+    whole, bad = write(tmp_path / "a.jsonl", 1.0), tmp_path / "b" / "b.jsonl"
+    header, *lines = map(json.loads, write(bad, 1.0).read_text().splitlines())
+    for line in lines:
+        if line.get("cell") == "send":
+            (line if count == "wall_ns" else line["threads"][0])[count] = 0
+    bad.write_text("".join(json.dumps(line) + "\n" for line in (header, *lines)))
+    assert cli.main(["show", str(bad), "--format", "json"]) == 0
+    (row,) = (c for c in json.loads(capsys.readouterr().out)["cells"] if c["cell"] == "send")
+    assert (row["rounds"], row["invalid_rounds"], row["ns_per_frame"]) == (0, 20, None)
+    assert cli.main(["compare", str(whole), str(bad), "--format", "json"]) == 4
+    (row,) = (c for c in json.loads(capsys.readouterr().out)["cells"] if c["cell"] == "send")
+    assert row["verdict"] == "missing"
 
 
 def test_runs_of_few_rounds_have_no_verdict_and_one_without_samples_is_told(
