@@ -21,13 +21,14 @@ import pytest
 
 from bench.matrix import load
 from bench.measure import runner, session
+from bench.measure.measuring import Seen
 from bench.measure.prepare import vocabulary
 from bench.model.cells import Cell
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.plan import plan
 from bench.store import reader
-from bench.system import privileges
+from bench.system import host, privileges
 from bench.topology.link import Allowed
 
 ROOT = Path(__file__).parents[1]
@@ -105,7 +106,13 @@ def measured(
     words = _words()
     loaded = load.parse(text, "m.yaml", words)
     target = runner.Target(folder / "run.jsonl")
-    return runner.run(loaded, plan.make_plan(loaded, words), target, progress or Quiet(), allowed)
+    planned = plan.make_plan(loaded, words)
+    return runner.run(loaded, planned, target, progress or Quiet(), seen(), allowed)
+
+
+def seen() -> Seen[dict[str, Any]]:
+    """This machine, without the doctor, who takes his time."""
+    return Seen(host.fingerprint(), {})
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Findings are information: the exit code is 0 whatever they are."""
     from bench import doctor
-    from bench.base import signals
     from bench.base.errors import UsageError
     from bench.measure import prepare, trial
+    from bench.measure.measuring import measuring
     from bench.plan.needs import needs_of
-    from bench.system import cpus, host, privileges
-    from bench.topology import kinds
+    from bench.system import cpus
 
     if args.matrix is None and args.filter:
         raise UsageError("--filter: it chooses cells of a MATRIX; name one")
@@ -61,14 +60,10 @@ def execute(args: argparse.Namespace) -> int:
         findings = doctor.examine(machine, cpus.allowed(machine))
         refused = {}
     else:
-        options.give_devices_back()
-        findings = doctor.examine(machine, planned.cpus, needs_of(planned))
-        if planned.topologies:
-            host.raise_file_limit()
-            kinds.load_modules(spec.interface for spec in planned.topologies)
-            privileges.gain()  # not before: the host's own network is out of sight then
-        with signals.raising():  # a device that was borrowed has to be given back
-            refused = trial.unrunnable(planned, options.allowed(args))
+        with measuring(
+            planned, lambda: doctor.examine(machine, planned.cpus, needs_of(planned))
+        ) as seen:
+            findings, refused = seen.found, trial.unrunnable(planned, options.allowed(args))
     if args.format == "json":
         print(json.dumps(_document(findings, planned, refused), indent=2))
         return ExitCode.FINE

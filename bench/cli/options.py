@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.base.errors import UsageError
-from bench.base.stderr import say
 from bench.model.results import LARGEST_INTEGER
 from bench.render import FORMATS
 
@@ -72,14 +71,6 @@ def allowed(args: argparse.Namespace) -> Allowed:
     from bench.topology.link import Allowed
 
     return Allowed(tuple(args.allow_device), args.allow_device_in_use)
-
-
-def give_devices_back() -> None:
-    """Undo what killed runs left of devices that they had borrowed, and say so."""
-    from bench.topology import device
-
-    for line in device.restore_all():
-        say(line)
 
 
 def _seed(text: str) -> int:

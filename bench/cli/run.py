@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.base.errors import BenchError, UsageError
 from bench.base.exit_codes import ExitCode
@@ -47,13 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from bench import doctor
     from bench.analysis import calibration
-    from bench.base import signals
     from bench.measure import prepare, runner
+    from bench.measure.measuring import measuring
     from bench.plan.needs import needs_of
     from bench.render import report
     from bench.store import folders, reader
-    from bench.system import host, privileges
-    from bench.topology import kinds
+    from bench.system import host
 
     matrix, plan = prepare.planned(args.matrix, args.filter, args.seed)
     folder = folders.results_folder(args.results, args.machine or host.machine_name(), matrix.name)
@@ -65,18 +65,14 @@ def execute(args: argparse.Namespace) -> int:
             raise UsageError(f"--resume {path}: its table could take its place; name a .jsonl file")
         report.make_report(reader.read(path))  # what cannot be shown is known before it is measured
         target = runner.Target(path, resume=True, seed=args.seed)
-    options.check_output(args)
-    options.give_devices_back()
-    if plan.topologies:
-        host.fingerprint()  # while all of net.core.* can be seen
-        kinds.load_modules(spec.interface for spec in plan.topologies)
-        privileges.gain()
-    else:
-        privileges.shed(privileges.CONTROLLER)
-    with progress.shown(sys.stderr) as bar, signals.raising():
-        found = doctor.diagnosis(doctor.examine(doctor.Machine(), plan.cpus, needs_of(plan)))
-        bar.stage(found["verdict"])
-        run = runner.run(matrix, plan, target, bar, options.allowed(args), found)
+
+    def look() -> Mapping[str, Any]:
+        return doctor.diagnosis(doctor.examine(doctor.Machine(), plan.cpus, needs_of(plan)))
+
+    ready = measuring(plan, look, lambda: options.check_output(args))
+    with ready as seen, progress.shown(sys.stderr) as bar:
+        bar.stage(seen.found["verdict"])
+        run = runner.run(matrix, plan, target, bar, seen, options.allowed(args))
     say(f"stored in {target.path}")
     made = report.make_report(run)
     _keep_table(made, target.path)

@@ -13,12 +13,14 @@ from typing import Any
 from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.engines import build, core
 from bench.measure.local import LocalOpening
+from bench.measure.measuring import Seen
 from bench.measure.opening import MakeOpening, Setting
 from bench.measure.session import Progress, Session
 from bench.model.header import (
     CoreBuild,
     DeviceFacts,
     Diagnosis,
+    HostFacts,
     MatrixSource,
     RunHeader,
     Settings,
@@ -29,7 +31,7 @@ from bench.plan import calibration, schedule
 from bench.plan.plan import Plan
 from bench.store import reader
 from bench.store.writer import RunWriter
-from bench.system import cpus, host, privileges
+from bench.system import cpus, privileges
 from bench.topology.device import check_allowed, describe
 from bench.topology.link import Allowed
 
@@ -51,13 +53,13 @@ def run(
     planned: Plan,
     target: Target,
     progress: Progress,
+    seen: Seen[Mapping[str, Any]],
     allowed: Allowed = Allowed(),  # noqa: B008 - a constant
-    diagnosis: Mapping[str, Any] | None = None,
     make_opening: MakeOpening = LocalOpening,
 ) -> Run:
     """Run every cell of a plan and store each sample as it is taken.
 
-    ``diagnosis`` is what the doctor said of this machine, for the header.
+    ``seen`` is this machine, and what the doctor said of it.
 
     Raises NotAllowed, before anything is done, if a cell sends on a device that is not allowed. An
     interrupt (KeyboardInterrupt) ends the run early: what was measured is stored and
@@ -66,13 +68,12 @@ def run(
     """
     check_allowed(planned.devices, allowed)
     build.ensure_built()
-    host.raise_file_limit()
     devices = describe(planned.devices)
-    header = _header(matrix, planned, diagnosis or {}, devices)
+    header = _header(matrix, planned, seen, devices)
     with RunWriter(target.path, append=target.resume) as writer:
         earlier = None
         if target.resume:  # read only now that nobody else can write it
-            earlier = _resumable(matrix, planned, target, devices)
+            earlier = _resumable(matrix, planned, target, seen.fingerprint, devices)
             matrix = _with_seed_of(earlier, matrix)
         session = Session(matrix, planned, writer, progress, earlier)
         started = time.monotonic()
@@ -124,7 +125,7 @@ def _now() -> str:
 def _header(
     matrix: Matrix,
     planned: Plan,
-    diagnosis: Mapping[str, Any],
+    seen: Seen[Mapping[str, Any]],
     devices: Mapping[str, DeviceFacts],
 ) -> RunHeader:
     of_core, measure = core.info(), matrix.measure
@@ -143,20 +144,24 @@ def _header(
             privileges=privileges.standing(),
         ),
         core=CoreBuild(of_core.hash, of_core.compiler),
-        host=host.fingerprint(),
+        host=seen.fingerprint,
         devices=devices,
-        doctor=Diagnosis(**diagnosis),
+        doctor=Diagnosis(**seen.found),
         baselines=planned.baselines,
         thresholds=planned.thresholds,
     )
 
 
 def _resumable(
-    matrix: Matrix, planned: Plan, target: Target, devices: Mapping[str, DeviceFacts]
+    matrix: Matrix,
+    planned: Plan,
+    target: Target,
+    known: HostFacts,
+    devices: Mapping[str, DeviceFacts],
 ) -> Run:
     """The stored run, if what would be added to it is comparable with what it has."""
     earlier = reader.read(target.path)
-    problems = _obstacles(earlier, matrix, planned, target, devices)
+    problems = _obstacles(earlier, matrix, planned, target, known, devices)
     if problems:
         raise UsageError(f"cannot resume {target.path}: {problems[0]}; start a new run")
     return earlier
@@ -167,10 +172,11 @@ def _obstacles(
     matrix: Matrix,
     planned: Plan,
     target: Target,
+    known: HostFacts,
     devices: Mapping[str, DeviceFacts],
 ) -> list[str]:
     """Why what would be added to a run were not comparable with what it has."""
-    known, standing = host.fingerprint(), privileges.standing()
+    standing = privileges.standing()
     header, machine, measure = earlier.header, earlier.header.host, earlier.header.measure
     seed = _seed(earlier, matrix)
     problems = [

@@ -5,7 +5,6 @@ Everything is read from /proc and /sys; what is not there is left out, never gue
 
 from __future__ import annotations
 
-import functools
 import platform
 import resource
 import socket
@@ -40,11 +39,10 @@ def machine_name() -> str:
     return socket.gethostname() or "machine"
 
 
-@functools.cache
 def fingerprint() -> HostFacts:
     """What the machine is.
 
-    Looked at once: in a user namespace net.core.* is out of sight, and it counts there too.
+    In a user namespace net.core.* is out of sight: look before (``measuring``).
     """
     return HostFacts(
         hostname=machine_name(),

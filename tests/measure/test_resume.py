@@ -14,6 +14,7 @@ from bench.base.errors import UsageError
 from bench.cli import main
 from bench.matrix import load
 from bench.measure import runner, stop
+from bench.measure.measuring import Seen
 from bench.measure.prepare import vocabulary
 from bench.model.matrix import Matrix
 from bench.model.run import Run
@@ -21,7 +22,7 @@ from bench.plan import plan, schedule
 from bench.store import reader, writer
 from bench.system import host
 from tests.measure.fake_opening import FakeOpening
-from tests.running import Quiet
+from tests.running import Quiet, seen
 
 
 def some_matrix(rounds: Any = 4) -> Matrix:
@@ -46,6 +47,7 @@ def run(
     cpus: tuple[int, ...] = (),
     after: int = 0,
     then: Callable[[], object] = interrupt,
+    of_machine: Seen[dict[str, Any]] | None = None,
     **target: Any,
 ) -> Run:
     """Run it to the end, or interrupt it after so many slices; ``then`` is done instead of that."""
@@ -56,6 +58,7 @@ def run(
         planned,
         runner.Target(path, **target),
         Quiet(then, after),
+        of_machine or seen(),
         make_opening=FakeOpening(),
     )
 
@@ -101,20 +104,19 @@ def test_a_run_is_not_resumed_on_other_cpus(begun: Path) -> None:
     ],
 )
 def test_a_run_is_not_resumed_on_a_machine_that_is_set_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, facts: dict[str, str], said: str
+    tmp_path: Path, key: str, facts: dict[str, str], said: str
 ) -> None:
     machine = replace(
         host.fingerprint(),
         mitigations={"spectre_v2": "Mitigation: Retpolines"},
         sysctls={"net.core.wmem_max": "8"},
     )
-    monkeypatch.setattr(host, "fingerprint", lambda: machine)
     path = tmp_path / "run.jsonl"
-    run(path, some_matrix(), after=6)
-    monkeypatch.setattr(host, "fingerprint", lambda: replace(machine, **{key: facts}))
-    assert refusal(path) == f"cannot resume RUN: {said}; start a new run"
-    monkeypatch.setattr(host, "fingerprint", lambda: machine)
-    assert run(path, some_matrix(), resume=True).end == "done"
+    run(path, some_matrix(), after=6, of_machine=Seen(machine, {}))
+    changed = Seen(replace(machine, **{key: facts}), {})
+    assert refusal(path, of_machine=changed) == f"cannot resume RUN: {said}; start a new run"
+    resumed = run(path, some_matrix(), resume=True, of_machine=Seen(machine, {}))
+    assert resumed.end == "done"
 
 
 def test_what_an_older_header_does_not_say_is_no_obstacle(begun: Path) -> None:

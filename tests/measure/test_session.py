@@ -23,7 +23,7 @@ from bench.model.samples import Sample
 from bench.plan import calibration, plan, schedule
 from bench.store import reader
 from tests.measure.fake_opening import FakeOpening, at_rate, steady
-from tests.running import Quiet
+from tests.running import Quiet, seen
 
 CALIBRATION = [cell.id for cell in calibration.CALIBRATION]
 
@@ -42,8 +42,8 @@ def some_matrix(rounds: Any = 4) -> Matrix:
 def run(path: Path, fake: FakeOpening, rounds: Any = 4, **target: Any) -> Run:
     of = some_matrix(rounds)
     planned = plan.make_plan(of, vocabulary())
-    target_ = runner.Target(path, **target)
-    return runner.run(of, planned, target_, Quiet(), make_opening=fake)
+    where = runner.Target(path, **target)
+    return runner.run(of, planned, where, Quiet(), seen(), make_opening=fake)
 
 
 @pytest.fixture

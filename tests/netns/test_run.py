@@ -41,6 +41,7 @@ from tests.running import (
     needs_root,
     needs_setpriv,
     needs_unshare,
+    seen,
     wait_for,
 )
 
@@ -682,7 +683,7 @@ def run_here(bench: Bench, path: Path) -> Run:
     words = vocabulary()
     loaded = load.load(path, words)
     target = runner.Target(bench.results / "run.jsonl")
-    return runner.run(loaded, plan.make_plan(loaded, words), target, Quiet())
+    return runner.run(loaded, plan.make_plan(loaded, words), target, Quiet(), seen())
 
 
 @anykernel
