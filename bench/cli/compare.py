@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="divide by the speed of the calibration cells (default: where both sides have the "
         "same kernel)",
     )
-    options.add_format(parser, normalise=False)
+    options.add_format(parser)
 
 
 def _share(text: str) -> float:
@@ -54,12 +54,12 @@ def _share(text: str) -> float:
 
 def execute(args: argparse.Namespace) -> int:
     from bench.campaign import sides
-    from bench.render.comparison import render
+    from bench.render import comparison
 
     options.check_output(args)
     policy = sides.Policy(args.force, args.min_effect, args.false_discoveries, args.normalise)
     result, differences = sides.compare(args.a, args.b, policy)
-    options.write(lambda width, _: render(result, differences, args.format, width), args)
+    options.write(comparison.document_of(result, differences), args)
     return _exit_code(result)
 
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.base.exit_codes import ExitCode
-from bench.base.printable import printable
 from bench.cli import options
+from bench.render.document import Document, Item, Listing, Records
 
 if TYPE_CHECKING:
     from bench.doctor import Finding
@@ -22,10 +17,8 @@ if TYPE_CHECKING:
 
 HELP = "say what on this host would spoil a measurement, and how to mend it"
 SHOWN_CELLS = 6
-_COLOURS = {"bad": "\x1b[1;31m", "warn": "\x1b[33m"}
-_PLAIN = "\x1b[0m"
-_LEVEL, _CHECK = 9, 17
-"""Widths of the first two columns."""
+SPOILING = ("bad", "warn", "note")
+"""Levels of findings that are not as they should be."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_filter(parser)
     options.add_devices(parser)
-    parser.add_argument(
-        "--format", choices=("terminal", "json"), default="terminal", help="of the findings"
-    )
+    options.add_format(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -52,6 +43,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.plan.needs import needs_of
     from bench.system import cpus
 
+    options.check_output(args)
     if args.matrix is None and args.filter:
         raise UsageError("--filter: it chooses cells of a MATRIX; name one")
     planned = prepare.planned(args.matrix, args.filter)[1] if args.matrix else None
@@ -64,84 +56,58 @@ def execute(args: argparse.Namespace) -> int:
             planned, lambda: doctor.examine(machine, planned.cpus, needs_of(planned))
         ) as seen:
             findings, refused = seen.found, trial.unrunnable(planned, options.allowed(args))
-    if args.format == "json":
-        print(json.dumps(_document(findings, planned, refused), indent=2))
-        return ExitCode.FINE
-    on_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if on_terminal else options.TABLE_WIDTH
-    colour = on_terminal and not os.environ.get("NO_COLOR")
-    for line in render(findings, planned, refused, width, colour):
-        print(line)
+    options.write(document_of(findings, planned, refused), args)
     return ExitCode.FINE
 
 
-def _document(
+def document_of(
     findings: Sequence[Finding], planned: Plan | None, refused: Mapping[str, str]
-) -> dict[str, Any]:
-    from bench import doctor
-
-    document = doctor.diagnosis(findings)
-    if planned is None:
-        return document
-    return document | {"cells": len(planned.cells), "unrunnable": dict(refused)}
-
-
-# The terminal
-
-
-def render(
-    findings: Sequence[Finding],
-    planned: Plan | None,
-    refused: Mapping[str, str],
-    width: int,
-    colour: bool,
-) -> Iterator[str]:
+) -> Document:
     """Findings with the most serious first, then what cannot run, then the verdict."""
     from bench import doctor
 
-    for finding in findings:
-        yield from _finding(finding, width, colour)
-    yield ""
+    blocks = [Listing(items=tuple(map(_item, findings)))]
+    data: dict[str, object] = {"verdict": doctor.verdict(findings)}
     if planned is not None:
-        yield from _cells(planned, refused, width)
-        yield ""
-    yield _wrapped("", doctor.verdict(findings), width)
+        blocks.append(_cells(planned, refused))
+        data |= {"cells": len(planned.cells), "unrunnable": dict(refused)}
+    fields = ("level", "check", "found", "why", "mend")
+    return Document(
+        records=Records(
+            "findings", {name: (name,) for name in fields}, tuple(doctor.as_json(findings))
+        ),
+        blocks=(*blocks, Listing(doctor.verdict(findings))),
+        data=data,
+    )
 
 
-def _finding(finding: Finding, width: int, colour: bool) -> Iterator[str]:
+def _item(finding: Finding) -> Item:
     """What was found; of what is not as it should be also why it matters, and what mends it."""
-    level, indent = f"{finding.level:{_LEVEL}}", " " * (_LEVEL + _CHECK)
-    text = _wrapped(f"{level}{finding.check:{_CHECK}}", finding.found, width)
-    code = _COLOURS.get(finding.level, "") if colour else ""
-    yield f"{code}{level}{_PLAIN}{text[_LEVEL:]}" if code else text
-    if finding.level in ("bad", "warn", "note"):
-        yield _wrapped(f"{indent}why:  ", finding.why, width)
-        if finding.mend:
-            yield _wrapped(f"{indent}mend: ", finding.mend, width)
+    said = {"why": finding.why, "mend": finding.mend} if finding.level in SPOILING else {}
+    return Item(
+        names=(str(finding.level), finding.check),
+        text=finding.found,
+        details=tuple((label, text) for label, text in said.items() if text),
+        severity=str(finding.level),
+    )
 
 
-def _cells(planned: Plan, refused: Mapping[str, str], width: int) -> Iterator[str]:
+def _cells(planned: Plan, refused: Mapping[str, str]) -> Listing:
     """Cells that cannot run, gathered by the reason."""
     if not refused:
-        yield f"all {len(planned.cells)} cells can run here"
-        return
-    yield f"{len(refused)} of {len(planned.cells)} cells cannot run here:"
-    for reason in dict.fromkeys(refused.values()):
-        cells = [cell for cell, its_reason in refused.items() if its_reason == reason]
-        yield _wrapped(f"{len(cells):{_LEVEL - 2}}  ", f"{reason} ({_named(cells)})", width)
+        return Listing(f"all {len(planned.cells)} cells can run here")
+    gathered: dict[str, list[str]] = {}
+    for cell, reason in refused.items():
+        gathered.setdefault(reason, []).append(cell)
+    return Listing(
+        f"{len(refused)} of {len(planned.cells)} cells cannot run here:",
+        tuple(
+            Item((str(len(cells)),), f"{reason} ({_named(cells)})")
+            for reason, cells in gathered.items()
+        ),
+    )
 
 
 def _named(cells: Sequence[str]) -> str:
     more = len(cells) - SHOWN_CELLS
     return " ".join(cells[:SHOWN_CELLS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _wrapped(lead: str, text: str, width: int) -> str:
-    return fill(
-        printable(text),
-        max(width, len(lead) + 40),
-        initial_indent=lead,
-        subsequent_indent=" " * len(lead),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

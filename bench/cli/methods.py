@@ -3,42 +3,99 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from bench.base.exit_codes import ExitCode
+from bench.cli import options
+from bench.render.document import Document, Item, Listing, Records, Table, text_column
+
+if TYPE_CHECKING:
+    from bench.model.axes import Axis
+    from bench.model.vocabulary import MethodInfo
 
 HELP = "list transmit methods and their knobs, and which this kernel offers"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No arguments."""
+    options.add_format(parser)
 
 
-def execute(_args: argparse.Namespace) -> int:
-    from tabulate import tabulate
-
+def execute(args: argparse.Namespace) -> int:
     from bench.engines import core
-    from bench.model.axes import AXES
     from bench.system import privileges
 
+    options.check_output(args)
     methods = core.methods()
     privileges.gain()
+    lacking = {name: core.probe(name) for name in methods}
+    hint = ""
+    if privileges.standing() == privileges.Standing.NONE:
+        hint = f"packet sockets: {privileges.remedy('CAP_NET_RAW')}"
+    options.write(document_of(methods, lacking, hint), args)
+    return ExitCode.FINE
+
+
+def document_of(
+    methods: Mapping[str, MethodInfo], lacking: Mapping[str, str], hint: str = ""
+) -> Document:
+    """``lacking`` says of each method why this kernel does not offer it, or ""."""
+    from bench.model.axes import AXES
+
+    read = {name for method in methods.values() for name in method.knobs}
+    knobs = [axis for name, axis in AXES.items() if name in read]
+    fields = ("method", "offered", "reason", "path", "help", "max_burst", "knobs")
     rows = [
-        (name, "no: " + reason if (reason := core.probe(name)) else "yes", method.path)
+        {
+            "method": name,
+            "offered": not lacking[name],
+            "reason": lacking[name] or None,
+            "path": method.path,
+            "help": method.help,
+            "max_burst": method.max_burst or None,
+            "knobs": [knob.name for knob in knobs if knob.name in method.knobs],
+        }
         for name, method in methods.items()
     ]
-    print(tabulate(rows, headers=("method", "offered here", "path through the kernel")))
-    if privileges.standing() == privileges.Standing.NONE:
-        print(f"\npacket sockets: {privileges.remedy('CAP_NET_RAW')}")
-    print()
-    read = [[axis.name in method.knobs for method in methods.values()] for axis in AXES.values()]
-    marks = [
-        (axis.name, *("x" if reads else "" for reads in by_method), axis.help)
-        for axis, by_method in zip(AXES.values(), read, strict=True)
-        if any(by_method)
-    ]
-    print(tabulate(marks, headers=("knob", *methods, "meaning")))
-    print()
-    for name, method in methods.items():
-        limit = f" (at most {method.max_burst} frames a call)" if method.max_burst else ""
-        print(f"{name}: {method.help}{limit}")
-    return ExitCode.FINE
+    return Document(
+        records=Records("methods", {name: (name,) for name in fields}, tuple(rows)),
+        blocks=(_offered(methods, lacking), _knobs(methods, knobs), _helps(methods)),
+        notes=(hint,) if hint else (),
+        data={"knobs": {knob.name: knob.help for knob in knobs}},
+    )
+
+
+def _offered(methods: Mapping[str, MethodInfo], lacking: Mapping[str, str]) -> Table:
+    return Table(
+        (
+            text_column("method", methods),
+            text_column(
+                "offered here", (f"no: {r}" if (r := lacking[m]) else "yes" for m in methods)
+            ),
+            text_column("path through the kernel", (m.path for m in methods.values())),
+        )
+    )
+
+
+def _knobs(methods: Mapping[str, MethodInfo], knobs: Sequence[Axis]) -> Table:
+    """Which method reads which."""
+    marks = (
+        text_column(name, ("x" if knob.name in method.knobs else "" for knob in knobs))
+        for name, method in methods.items()
+    )
+    return Table(
+        (
+            text_column("knob", (knob.name for knob in knobs)),
+            *marks,
+            text_column("meaning", (knob.help for knob in knobs)),
+        )
+    )
+
+
+def _helps(methods: Mapping[str, MethodInfo]) -> Listing:
+    return Listing(items=tuple(Item((name,), _help(method)) for name, method in methods.items()))
+
+
+def _help(method: MethodInfo) -> str:
+    limit = f" (at most {method.max_burst} frames a call)" if method.max_burst else ""
+    return method.help + limit

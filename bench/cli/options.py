@@ -6,20 +6,17 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.base.errors import UsageError
 from bench.model.results import LARGEST_INTEGER
 from bench.render import FORMATS
+from bench.render.screen import PAPER, Screen
 
 if TYPE_CHECKING:
-    from bench.model.results import Report
+    from bench.render.document import Document
     from bench.topology.link import Allowed
-
-TABLE_WIDTH = 120
-"""Columns of a table that does not go to a terminal."""
 
 
 def add_matrix(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +35,16 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_format(parser: argparse.ArgumentParser, normalise: bool = True) -> None:
-    parser.add_argument("--format", choices=FORMATS, default="terminal", help="of the table")
-    if normalise:
-        parser.add_argument(
-            "--normalise",
-            action="store_true",
-            help="divide by the machine's speed in each round, as the calibration cells had it",
-        )
+def add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=FORMATS, default="terminal", help="of what is printed")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="write it there, not to stdout")
+
+
+def add_normalise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, help="write the table there, not to stdout"
+        "--normalise",
+        action="store_true",
+        help="divide by the machine's speed in each round, as the calibration cells had it",
     )
 
 
@@ -85,11 +82,11 @@ def check_output(args: argparse.Namespace) -> None:
 
     A table takes the place of no run, whichever it is, and of no matrix that the command reads.
     """
+    if args.output is None:
+        return
     from bench.base.files import check_writable
     from bench.store.reader import is_run
 
-    if args.output is None:
-        return
     if args.output.is_dir() or not args.output.parent.is_dir():
         raise UsageError(f"--output {args.output}: name a file in a folder that is there")
     matrix = getattr(args, "matrix", None)
@@ -99,20 +96,19 @@ def check_output(args: argparse.Namespace) -> None:
     check_writable(args.output)
 
 
-def write_report(report: Report, args: argparse.Namespace) -> None:
-    """The table in the format and to the place that were asked for."""
-    write(lambda width, colour: FORMATS[args.format](report, width, colour), args)
-
-
-def write(render: Callable[[int, bool], str], args: argparse.Namespace) -> None:
-    """What ``render(width, colour)`` gives, to --output or to stdout."""
+def write(document: Document, args: argparse.Namespace) -> None:
+    """A document in the format that was asked for, to --output or to stdout."""
     from bench.base.files import write_text
 
-    on_terminal = args.output is None and sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if on_terminal else TABLE_WIDTH
-    colour = on_terminal and not os.environ.get("NO_COLOR")
-    text = render(width, colour)
+    text = FORMATS[args.format](document, _screen(args))
     if args.output is None:
         sys.stdout.write(text)
     else:
         write_text(args.output, text)
+
+
+def _screen(args: argparse.Namespace) -> Screen:
+    if args.output is not None or not sys.stdout.isatty():
+        return PAPER
+    width = shutil.get_terminal_size().columns
+    return Screen(width, colour=not os.environ.get("NO_COLOR"))

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bench.base.exit_codes import ExitCode
-from bench.base.printable import printable
 from bench.cli import options
+from bench.render.document import Document, Fact, Records, Table, count, text_column
 
 if TYPE_CHECKING:
     from bench.measure.estimate import Estimate
     from bench.model.cells import Cell
+    from bench.model.matrix import Matrix
     from bench.plan.plan import Plan
 
 HELP = "show what a matrix would run and how long it would take"
@@ -22,7 +23,10 @@ LONG_OPENING_NS = 5_000_000_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_matrix(parser)
-    parser.add_argument("--cells", action="store_true", help="list every cell as well")
+    options.add_format(parser)
+    parser.add_argument(
+        "--cells", action="store_true", help="list every cell as well, as csv and json always do"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -30,34 +34,98 @@ def execute(args: argparse.Namespace) -> int:
     from bench.measure.estimate import estimate
     from bench.system.procfs import Machine
 
+    options.check_output(args)
     matrix, planned = prepare.planned(args.matrix, args.filter, args.seed)
     told = estimate(planned, matrix, Machine())
+    options.write(document_of(matrix, planned, told, args.cells), args)
+    return ExitCode.FINE
+
+
+def document_of(matrix: Matrix, planned: Plan, told: Estimate, cells: bool = False) -> Document:
+    """What would run; ``cells``: with a line for each cell."""
+    return Document(
+        records=_records(planned),
+        name=matrix.name,
+        description=matrix.description,
+        facts=_facts(matrix, planned, told),
+        blocks=(_table(planned),) if cells else (),
+    )
+
+
+def _facts(matrix: Matrix, planned: Plan, told: Estimate) -> tuple[Fact, ...]:
     compared = sum(1 for cell, base in planned.baselines.items() if cell != base)
     cpus = ", ".join(map(str, planned.cpus))
-    rows = [
-        ("combinations", planned.combinations),
-        ("excluded", planned.excluded),
-        ("collapsed", planned.collapsed),
-        ("cells", len(planned.cells)),
-        *_unfit(planned),
-        ("topologies", len(planned.topologies)),
-        ("compared with a baseline", compared),
-        ("rounds", _span(matrix.measure.rounds.min, matrix.measure.rounds.max)),
-        ("CPUs, in the order of the threads", f"{cpus} ({planned.cpus_why})"),
-        ("memory of rings and buffers", f"{told.memory / 2**20:.1f} MiB"),
-        ("estimated time", time_text(told)),
-    ]
-    if devices := planned.devices:
-        rows.append(("needs", " ".join(f"--allow-device {name}" for name in devices)))
-    width = max(len(label) for label, _ in rows)
-    description = " ".join(matrix.description.split())
-    print(printable(f"{matrix.name}: {description}".rstrip(": ")))
-    for label, value in rows:
-        print(printable(f"  {label:{width}}  {value}"))
-    if args.cells:
-        for cell in planned.cells:
-            print(printable(f"{cell.id}  {' '.join(_named(cell))}"))
-    return ExitCode.FINE
+    rounds = matrix.measure.rounds
+    devices = planned.devices
+    return (
+        count("combinations", planned.combinations),
+        count("excluded", planned.excluded),
+        count("collapsed", planned.collapsed),
+        count("cells", len(planned.cells)),
+        Fact("cells that cannot run here", _unfit(planned), "unfit", len(planned.unfit)),
+        count("topologies", len(planned.topologies)),
+        count("compared with a baseline", compared, "compared"),
+        Fact(
+            "rounds",
+            _span(rounds.min, rounds.max),
+            "rounds",
+            {"min": rounds.min, "max": rounds.max},
+        ),
+        Fact(
+            "CPUs, in the order of the threads",
+            f"{cpus} ({planned.cpus_why})",
+            "cpus",
+            list(planned.cpus),
+        ),
+        Fact(
+            "memory of rings and buffers",
+            f"{told.memory / 2**20:.1f} MiB",
+            "memory_bytes",
+            told.memory,
+        ),
+        Fact(
+            "estimated time",
+            time_text(told),
+            "time_ns",
+            {"least": told.least_ns, "most": told.most_ns, "opening": told.opening_ns},
+        ),
+        Fact(
+            "needs",
+            " ".join(f"--allow-device {name}" for name in devices),
+            "devices",
+            list(devices),
+        ),
+    )
+
+
+def _records(planned: Plan) -> Records:
+    from bench.model.axes import AXES
+    from bench.render.records import AXIS_FIELDS
+
+    names = ("cell", *AXES, "baseline", "unfit")
+    return Records(
+        "cells",
+        {name: AXIS_FIELDS.get(name, (name,)) for name in names},
+        tuple(
+            {
+                "cell": cell.id,
+                "axes": dict(cell.values),
+                "baseline": planned.baselines.get(cell.id),
+                "unfit": planned.unfit.get(cell.id),
+            }
+            for cell in planned.cells
+        ),
+    )
+
+
+def _table(planned: Plan) -> Table:
+    """A line for each cell, with its axes as --filter takes them."""
+    return Table(
+        (
+            text_column("cell", (cell.id for cell in planned.cells)),
+            text_column("axes", (" ".join(_named(cell)) for cell in planned.cells)),
+        )
+    )
 
 
 def _named(cell: Cell) -> Iterator[str]:
@@ -72,12 +140,11 @@ def _named(cell: Cell) -> Iterator[str]:
             yield f"{name}={value_text(value)}"
 
 
-def _unfit(planned: Plan) -> list[tuple[str, str]]:
+def _unfit(planned: Plan) -> str:
     """How many cells cannot run here, and why; nothing if all can."""
     if not planned.unfit:
-        return []
-    reasons = "; ".join(dict.fromkeys(planned.unfit.values()))
-    return [("cells that cannot run here", f"{len(planned.unfit)} ({reasons})")]
+        return ""
+    return f"{len(planned.unfit)} ({'; '.join(dict.fromkeys(planned.unfit.values()))})"
 
 
 def _span(least: object, most: object) -> str:

@@ -15,7 +15,7 @@ from bench.base.stderr import say
 from bench.cli import options, progress
 
 if TYPE_CHECKING:
-    from bench.model.results import Report
+    from bench.render.report import Report
 
 HELP = "run a matrix: set up, measure, store, print the table"
 DEFAULT_RESULTS = Path("results")
@@ -24,6 +24,7 @@ DEFAULT_RESULTS = Path("results")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_matrix(parser)
     options.add_devices(parser)
+    options.add_normalise(parser)
     options.add_format(parser)
     parser.add_argument(
         "--results",
@@ -51,7 +52,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.measure import prepare, runner
     from bench.measure.measuring import measuring
     from bench.plan.needs import needs_of
-    from bench.render import report
+    from bench.render import report, table
     from bench.store import folders, reader
     from bench.system import host
 
@@ -77,7 +78,7 @@ def execute(args: argparse.Namespace) -> int:
     made = report.make_report(run)
     _keep_table(made, target.path)
     shown = report.make_report(calibration.normalised(run)) if args.normalise else made
-    options.write_report(shown, args)
+    options.write(table.document_of(shown), args)
     if run.end == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.FINE if report.is_complete(made, run) else ExitCode.INCONCLUSIVE
@@ -90,13 +91,13 @@ def _keep_table(made: Report, run: Path) -> None:
     So it is said, and no failure of the command, which would have a run repeated.
     """
     from bench.base import files
-    from bench.render import markdown
+    from bench.render import markdown, table
 
-    table = run.with_suffix(".md")
+    path = run.with_suffix(".md")
     try:
-        if table.exists() and not markdown.is_of(table.read_text(errors="replace"), made):
-            raise BenchError(f"{table} is no table of this run and stays as it is")
-        files.write_text(table, markdown.render(made))
+        if path.exists() and not markdown.is_of(path.read_text(errors="replace"), made.run):
+            raise BenchError(f"{path} is no table of this run and stays as it is")
+        files.write_text(path, markdown.render(table.document_of(made)))
     except (BenchError, OSError) as error:
         again = f"bench show {quote(str(run))} --format markdown --output FILE"
         say(f"{error}; the run is complete, for its table: {again}")

@@ -15,6 +15,7 @@ HELP = "print a stored run again, in any format"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="a run file (.jsonl)")
     options.add_filter(parser)
+    options.add_normalise(parser)
     options.add_format(parser)
 
 
@@ -24,7 +25,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.analysis import calibration
     from bench.base.errors import UsageError
     from bench.plan import selection
-    from bench.render import report
+    from bench.render import report, table
     from bench.store import reader
 
     options.check_output(args)
@@ -37,5 +38,5 @@ def execute(args: argparse.Namespace) -> int:
     rows = tuple(row for row in made.rows if row.cell.id in kept)
     if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
-    options.write_report(replace(made, rows=rows), args)
+    options.write(table.document_of(replace(made, rows=rows)), args)
     return ExitCode.FINE

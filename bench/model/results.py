@@ -1,11 +1,9 @@
-"""Rows of a table, and the report that they stand in."""
+"""Rows of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.base.values import Value
 from bench.model.cells import Cell
 
 LARGEST_INTEGER = 2**63 - 1
@@ -81,18 +79,4 @@ class CellResult:
     wmem_high: int = 0
     sndbuf: int = 0
     slaves: tuple[float, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Everything a table shows: what was measured, on what, and a row per cell."""
-
-    name: str
-    description: str
-    run: str
-    facts: tuple[tuple[str, str], ...]
-    """(label, text) pairs about the machine and the run, in the order to show."""
-    rows: tuple[CellResult, ...]
-    baseline: Mapping[str, Value] | None
     notes: tuple[str, ...] = ()

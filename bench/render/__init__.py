@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from bench.model.results import Report
-from bench.render import csv_, json_, markdown, text
+from bench.render import csv_, json_, markdown, terminal
+from bench.render.document import Document
+from bench.render.screen import Screen
 
-FORMATS: Mapping[str, Callable[[Report, int, bool], str]] = {
-    "terminal": text.render,
+FORMATS: dict[str, Callable[[Document, Screen], str]] = {
+    "terminal": terminal.render,
     "markdown": markdown.render,
     "csv": csv_.render,
     "json": json_.render,
 }
-"""By name, in the order in which help texts list them: ``render(report, width, colour)`` gives the
-text to write, with its final newline; only the one for terminals heeds the width in columns and
-colour."""
+"""By name, in the order in which help texts list them: each gives the text of any verb's document,
+with its final newline; only the one for terminals heeds the screen."""

@@ -1,36 +1,52 @@
-"""A comparison in every output format: the worst cells first, and a line that sums up."""
+"""A comparison as a document: the worst cells first, and a line that sums up."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections import Counter
 from collections.abc import Sequence
 
 from bench.analysis.environments import Difference
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.verdicts import FIGURES, Comparison, Row, Verdict
-from bench.model.axes import AXES, Role, with_role
+from bench.model.axes import Role, with_role
 from bench.model.results import CellResult
-from bench.render import axes, csv_, markdown, text
-from bench.render.table import NONE, Column, Table, axis_columns
+from bench.render import axes
+from bench.render.document import Column, Document, Fact, Records, Table
+from bench.render.records import AXIS_FIELDS
+from bench.render.table import NONE, axis_columns
 
-FORMAT = 1
 LABELS = {"pps": "Mpps", "ns_per_frame": "ns/frame"}
 
 
-def render(result: Comparison, found: Sequence[Difference], form: str, width: int = 120) -> str:
-    """The comparison as text in one of FORMATS; ``found`` is what the environments differ in."""
-    match form:
-        case "csv":
-            return _csv(result)
-        case "json":
-            return _json(result, found)
-        case "markdown":
-            return markdown.piped(_table(result, found))
-        case _:
-            return text.fitted(_table(result, found), width, colour=False)
+def document_of(result: Comparison, found: Sequence[Difference]) -> Document:
+    """A comparison; ``found`` is what the environments differ in."""
+    rows = [CellResult(cell=row.cell) for row in result.rows]
+    verdicts = tuple(row.verdict.value for row in result.rows)
+    columns = (
+        Column("verdict", verdicts, right=False),
+        *(column for column in axis_columns(rows) if column.label not in with_role(Role.REPLICA)),
+        *(column for figure in FIGURES for column in _change_columns(result.rows, figure)),
+    )
+    return Document(
+        records=_records(result),
+        facts=(
+            *(Fact("differs", f"{d.what}: {d.a} in A, {d.b} in B") for d in found),
+            Fact("not normalised", result.why_not_normalised),
+            Fact("all cells", ", ".join(axes.shared(rows))),
+        ),
+        blocks=(Table(columns),),
+        notes=tuple(filter(None, (_basis(result), _too_few(result), summary(result)))),
+        data={
+            "summary": summary(result),
+            "runs": {"a": result.runs_a, "b": result.runs_b, "history": result.history},
+            "spread": dict(result.spread) | {"assumed": result.assumed},
+            "normalised": result.normalised,
+            "why_not_normalised": result.why_not_normalised or None,
+            "differences": [
+                {"what": d.what, "a": d.a, "b": d.b, "incomparable": d.incomparable} for d in found
+            ],
+        },
+    )
 
 
 def summary(result: Comparison) -> str:
@@ -38,28 +54,6 @@ def summary(result: Comparison) -> str:
     counts = Counter(row.verdict for row in result.rows)
     told = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
     return f"{len(result.rows)} cells: {', '.join(told)}"
-
-
-def _table(result: Comparison, found: Sequence[Difference]) -> Table:
-    rows = [CellResult(cell=row.cell) for row in result.rows]
-    facts = [
-        *(("differs", f"{d.what}: {d.a} in A, {d.b} in B") for d in found),
-        ("not normalised", result.why_not_normalised),
-        ("all cells", ", ".join(axes.shared(rows))),
-    ]
-    verdicts = tuple(row.verdict.value for row in result.rows)
-    replicas = with_role(Role.REPLICA)
-    return Table(
-        title="",
-        facts=tuple((label, text) for label, text in facts if text),
-        columns=(
-            Column("verdict", verdicts, right=False),
-            *(column for column in axis_columns(rows) if column.label not in replicas),
-            *(column for figure in FIGURES for column in _change_columns(result.rows, figure)),
-        ),
-        footnotes=(),
-        notes=tuple(filter(None, (_basis(result), _too_few(result), summary(result)))),
-    )
 
 
 def _change_columns(rows: Sequence[Row], figure: str) -> tuple[Column, Column]:
@@ -104,38 +98,21 @@ def _too_few(result: Comparison) -> str:
     return f"{cells} valid samples of fewer than {MIN_ROUNDS} rounds on a side: too few to compare"
 
 
-def _csv(result: Comparison) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    names = [f"{figure}_{part}" for figure in FIGURES for part in ("change", "low", "high", "p")]
-    writer.writerow(["cell", *AXES, "verdict", "min_effect", *names])
-    for row in result.rows:
-        shown = [csv_.field(row.cell.values.get(axis)) for axis in AXES]
-        record = [row.cell.id, *shown, row.verdict.value, row.threshold, *_numbers(row)]
-        writer.writerow(map(csv_.field_text, record))
-    return text.getvalue()
-
-
-def _numbers(row: Row) -> list[float | str]:
-    found: list[float | str] = []
-    for figure in FIGURES:
-        change = row.changes.get(figure)
-        found += [change.value, change.low, change.high, change.p] if change else [""] * 4
-    return found
-
-
-def _json(result: Comparison, found: Sequence[Difference]) -> str:
-    document = {
-        "format": FORMAT,
-        "summary": summary(result),
-        "runs": {"a": result.runs_a, "b": result.runs_b, "history": result.history},
-        "spread": dict(result.spread) | {"assumed": result.assumed},
-        "normalised": result.normalised,
-        "why_not_normalised": result.why_not_normalised or None,
-        "differences": [
-            {"what": d.what, "a": d.a, "b": d.b, "incomparable": d.incomparable} for d in found
-        ],
-        "cells": [
+def _records(result: Comparison) -> Records:
+    parts = ("change", "low", "high", "p")
+    changes = {
+        f"{figure}_{part}": ("changes", figure, part) for figure in FIGURES for part in parts
+    }
+    return Records(
+        name="cells",
+        fields={
+            "cell": ("cell",),
+            **AXIS_FIELDS,
+            "verdict": ("verdict",),
+            "min_effect": ("min_effect",),
+            **changes,
+        },
+        rows=tuple(
             {
                 "cell": row.cell.id,
                 "axes": dict(row.cell.values),
@@ -147,6 +124,5 @@ def _json(result: Comparison, found: Sequence[Difference]) -> str:
                 },
             }
             for row in result.rows
-        ],
-    }
-    return json.dumps(document, indent=2) + "\n"
+        ),
+    )

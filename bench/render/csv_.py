@@ -1,44 +1,45 @@
-"""CSV: a record per cell with every axis and every figure, for spreadsheets and pandas."""
+"""CSV: the records of a document, for spreadsheets and pandas."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 
 from bench.base.printable import printable
-from bench.base.values import Value, yaml_text
-from bench.model.axes import AXES
-from bench.model.results import CellResult, Report
-from bench.render.records import FIGURES, Figure, figures
-
-_HEADER = ("run", "cell", *AXES, *FIGURES, "notes")
+from bench.base.values import yaml_text
+from bench.render.document import Document, Json
+from bench.render.screen import PAPER, Screen
 
 
-def render(report: Report, _width: int = 0, _colour: bool = False) -> str:
-    """The cells as CSV with a header line; an axis or figure that there is not is empty."""
+def render(document: Document, _screen: Screen = PAPER) -> str:
+    """A header line and a line per record; a value that there is not is empty."""
+    records = document.records
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_HEADER)
-    writer.writerows(map(field_text, _record(report.run, row)) for row in report.rows)
+    writer.writerow(records.fields)
+    for row in records.rows:
+        writer.writerow(_field(_at(row, path)) for path in records.fields.values())
     return text.getvalue()
 
 
-def field_text(field: object) -> str:
-    """As it is to be written: CSV has quotes for line feeds, and nothing for control characters."""
-    return "\n".join(map(printable, str(field).split("\n")))
+def _at(row: Json, path: Sequence[str]) -> Json:
+    for key in path:
+        if not isinstance(row, Mapping):
+            return None
+        row = row.get(key)
+    return row
 
 
-def _record(run: str, row: CellResult) -> list[str]:
-    axes = (row.cell.values.get(axis) for axis in AXES)
-    return [
-        run,
-        row.cell.id,
-        *map(field, axes),
-        *map(field, figures(row).values()),
-        "; ".join(row.notes),
-    ]
-
-
-def field(value: Value | Figure) -> str:
+def _field(value: Json) -> str:
     """Spelled as in a matrix or in JSON: ``true``, the shortest exact number, or nothing."""
-    return "" if value is None else yaml_text(value)
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return "; ".join(map(_field, value))
+    return _printable(yaml_text(value))
+
+
+def _printable(text: str) -> str:
+    """CSV has quotes for line feeds, and nothing for control characters."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -1,35 +1,25 @@
-"""JSON: the whole report, for programs."""
+"""JSON: everything that a document has for programs."""
 
 from __future__ import annotations
 
 import json
 
-from bench.model.results import CellResult, Report
-from bench.render.records import figures
+from bench.render.document import Document
+from bench.render.screen import PAPER, Screen
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when a key changes its meaning or goes away, not when one is added."""
 
 
-def render(report: Report, _width: int = 0, _colour: bool = False) -> str:
-    """The report as one JSON object; ``cells`` has an object per cell with its figures."""
-    document = {
+def render(document: Document, _screen: Screen = PAPER) -> str:
+    """One JSON object: name, facts and notes of any verb, and what is the verb's own."""
+    whole = {
         "format": FORMAT,
-        "name": report.name,
-        "description": report.description,
-        "run": report.run,
-        "facts": dict(report.facts),
-        "baseline": None if report.baseline is None else dict(report.baseline),
-        "cells": [_cell(row) for row in report.rows],
-        "notes": list(report.notes),
+        "name": document.name,
+        "description": document.description,
+        **document.data,
+        "facts": {fact.key: fact.value for fact in document.facts if fact.key},
+        document.records.name: document.records.rows,
+        "notes": document.notes,
     }
-    return json.dumps(document, indent=2) + "\n"
-
-
-def _cell(row: CellResult) -> dict[str, object]:
-    return {
-        "cell": row.cell.id,
-        "axes": dict(row.cell.values),
-        **figures(row),
-        "notes": list(row.notes),
-    }
+    return json.dumps(whole, indent=2) + "\n"

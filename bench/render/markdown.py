@@ -1,41 +1,54 @@
-"""Markdown: the facts as a list, the cells as a pipe table, the notes below."""
+"""Markdown: the facts as a list, tables as pipe tables, the notes below."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from bench.base.printable import printable
-from bench.model.results import Report
-from bench.render.table import Table, tabulated
+from bench.render.document import Document, Item, Listing, Table
+from bench.render.screen import PAPER, Screen
 
 _SPECIAL = re.compile(r"([\\|<*`])")
 
 
-def render(report: Report, _width: int = 0, _colour: bool = False) -> str:
-    """The report as GitHub Flavored Markdown; neither the width nor colour matters."""
-    description = _escaped(printable(" ".join(report.description.split())))
-    heading = [f"## {_escaped(printable(report.name))}", description]
-    return "\n\n".join(filter(None, [*heading, piped(tabulated(report))]))
-
-
-def is_of(text: str, report: Report) -> bool:
-    """Whether a text is a table of the run that a report is of, as far as that had got then."""
-    return f"- **run:** {_escaped(printable(report.run))}\n" in text
-
-
-def piped(table: Table) -> str:
-    """A table with its facts and notes."""
-    table = table.printable()
-    blocks = [_facts(table), _pipes(table), _footnotes(table), *map(_escaped, table.notes)]
+def render(document: Document, _screen: Screen = PAPER) -> str:
+    """The document as GitHub Flavored Markdown."""
+    document = document.printable()
+    blocks = [
+        f"## {_escaped(document.name)}" if document.name else "",
+        _escaped(document.description),
+        _list([Item((label,), text) for label, text in document.shown()]),
+        *map(_block, document.blocks),
+        _footnotes(document.footnotes),
+        *map(_escaped, document.notes),
+    ]
     return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def is_of(text: str, run: str) -> bool:
+    """Whether a text is a table of the run with that name, as far as it had got then."""
+    return f"- **run:** {_escaped(printable(run))}\n" in text
 
 
 def _escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", text)
 
 
-def _facts(table: Table) -> str:
-    return "\n".join(f"- **{_escaped(label)}:** {_escaped(text)}" for label, text in table.facts)
+def _block(block: Table | Listing) -> str:
+    if isinstance(block, Table):
+        return _pipes(block)
+    return "\n\n".join(filter(None, [_escaped(block.heading), _list(block.items)]))
+
+
+def _list(items: Sequence[Item]) -> str:
+    return "\n".join(map(_entry, items))
+
+
+def _entry(item: Item) -> str:
+    """Its details are a list in the list."""
+    details = [f"\n  - {_escaped(label)}: {_escaped(text)}" for label, text in item.details]
+    return f"- **{_escaped(' '.join(item.names))}:** {_escaped(item.text)}" + "".join(details)
 
 
 def _pipes(table: Table) -> str:
@@ -52,6 +65,6 @@ def _pipes(table: Table) -> str:
     )
 
 
-def _footnotes(table: Table) -> str:
+def _footnotes(footnotes: Sequence[str]) -> str:
     """An ordered list: its numbers are those in the rows."""
-    return "\n".join(f"{i}. {_escaped(text)}" for i, text in enumerate(table.footnotes, 1))
+    return "\n".join(f"{i}. {_escaped(text)}" for i, text in enumerate(footnotes, 1))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from bench.model.axes import AXES
 from bench.model.results import CellResult
+from bench.render.document import Records
 
 Figure = str | int | float | bool | None
 
@@ -62,6 +64,24 @@ their slices; ``foreign_frames``: of the invalid ones too).
 """
 
 
-def figures(row: CellResult) -> dict[str, Figure]:
-    """Every figure of a cell, in the order of FIGURES."""
-    return {name: read(row) for name, read in FIGURES.items()}
+AXIS_FIELDS: Mapping[str, tuple[str, ...]] = {axis: ("axes", axis) for axis in AXES}
+"""Where records of cells have their axes."""
+
+
+def records(run: str, rows: Sequence[CellResult]) -> Records:
+    """Each cell with its axes, its figures in the order of FIGURES, and its notes."""
+    names = ("run", "cell", *AXES, *FIGURES, "notes")
+    return Records(
+        name="cells",
+        fields={name: AXIS_FIELDS.get(name, (name,)) for name in names},
+        rows=tuple(
+            {
+                "run": run,
+                "cell": row.cell.id,
+                "axes": dict(row.cell.values),
+                **{name: read(row) for name, read in FIGURES.items()},
+                "notes": list(row.notes),
+            }
+            for row in rows
+        ),
+    )

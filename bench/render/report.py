@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis import calibration, figures, summary
+from bench.base.values import Value
 from bench.model.header import DeviceFacts, HostFacts
-from bench.model.results import Report
+from bench.model.results import CellResult
 from bench.model.run import Run
+from bench.render.document import Fact
 from bench.system.privileges import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a table shows: what was measured, on what, and a row per cell."""
+
+    name: str
+    description: str
+    run: str
+    facts: tuple[Fact, ...]
+    """About the machine and the run, in the order to show."""
+    rows: tuple[CellResult, ...]
+    baseline: Mapping[str, Value] | None
+    notes: tuple[str, ...] = ()
 
 
 def make_report(run: Run) -> Report:
@@ -19,7 +37,7 @@ def make_report(run: Run) -> Report:
         name=matrix.name,
         description=matrix.description,
         run=Path(run.path).stem,
-        facts=tuple((label, text) for label, text in _facts(run) if text),
+        facts=tuple(Fact(label, text, label, text) for label, text in _facts(run) if text),
         rows=tuple(summary.summarise(run, run.header.measure.precision)),
         baseline=matrix.baseline,
         notes=tuple(_notes(run)),

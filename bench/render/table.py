@@ -1,4 +1,4 @@
-"""A report as a table of texts that knows nothing of any output format.
+"""A report as a document: a table of texts that knows nothing of any output format.
 
 One row per cell. What varies is a column; what does not is said once, in the heading. Whatever
 is to be known about a cell beyond its figures is a footnote, which rows may share.
@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from bench.base.printable import printable
 from bench.base.values import value_text
 from bench.model.axes import Role, with_role
-from bench.model.results import CellResult, Estimate, Report
-from bench.render import axes
+from bench.model.results import CellResult, Estimate
+from bench.render import axes, records
+from bench.render.document import Column, Document, Fact, Table
+from bench.render.report import Report
 
 MOST_ALIKE = 8
 """So many rows are shown that failed for the same reason."""
@@ -24,77 +25,34 @@ NONE = "-"
 """Shown for an axis that is no knob of the method, and for a figure that there is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """``stacked`` is the label over several lines; ``briefer`` has shorter and shorter cells.
-
-    ``dispensable`` is 0 for a column that must be shown; of the others the one with the
-    lowest number goes first.
-    """
-
-    label: str
-    cells: tuple[str, ...]
-    right: bool = True
-    stacked: str = ""
-    briefer: tuple[tuple[str, ...], ...] = ()
-    dispensable: int = 0
-
-    def narrow(self, brevity: int) -> Column:
-        """The same with its label stacked, and its cells so many steps briefer, if they can."""
-        steps = (self.cells, *self.briefer)
-        cells = steps[min(brevity, len(self.briefer))]
-        return replace(self, label=self.stacked or self.label, cells=cells)
-
-    def printable(self) -> Column:
-        """The same with cells as they are to be shown."""
-        briefer = tuple(tuple(map(printable, cells)) for cells in self.briefer)
-        return replace(self, cells=tuple(map(printable, self.cells)), briefer=briefer)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """``footnotes`` are numbered from 1; ``bad``, ``best`` and ``breaks`` hold row indices.
-
-    A ``bad`` row has no figures; a ``best`` one is the fastest of its group; a gap belongs
-    before each row in ``breaks``.
-    """
-
-    title: str
-    facts: tuple[tuple[str, str], ...]
-    columns: tuple[Column, ...]
-    footnotes: tuple[str, ...]
-    notes: tuple[str, ...]
-    bad: frozenset[int] = frozenset()
-    best: frozenset[int] = frozenset()
-    breaks: frozenset[int] = frozenset()
-
-    def printable(self) -> Table:
-        """The same, of whatever a run file had in it, for a terminal to show."""
-        return replace(
-            self,
-            title=printable(self.title),
-            facts=tuple((printable(label), printable(text)) for label, text in self.facts),
-            columns=tuple(column.printable() for column in self.columns),
-            footnotes=tuple(map(printable, self.footnotes)),
-            notes=tuple(map(printable, self.notes)),
-        )
-
-
-def tabulated(report: Report) -> Table:
-    """The table of a report."""
-    report = _without_repeated_failures(report)
-    rows = report.rows
+def document_of(report: Report) -> Document:
+    """A report as a document: its table, what rows are marked with, and every figure."""
+    shown = _without_repeated_failures(report)
+    rows = shown.rows
     remarks = [_remarks(row) for row in rows]
     footnotes = tuple(dict.fromkeys(remark.text for each in remarks for remark in each))
-    columns = (*axis_columns(rows), *_figure_columns(rows), _notes_column(remarks, footnotes))
+    return Document(
+        records=records.records(report.run, report.rows),
+        name=report.name,
+        description=report.description,
+        facts=_facts(shown),
+        blocks=(tabulated(rows, _notes_column(remarks, footnotes)),),
+        footnotes=footnotes,
+        notes=shown.notes,
+        data={
+            "run": report.run,
+            "baseline": None if report.baseline is None else dict(report.baseline),
+        },
+    )
+
+
+def tabulated(rows: Sequence[CellResult], notes: Column) -> Table:
+    """A row per cell: what varies, the figures that there are, and the notes."""
+    columns = (*axis_columns(rows), *_figure_columns(rows), notes)
     return Table(
-        title=_one_line(": ".join(text for text in (report.name, report.description) if text)),
-        facts=_facts(report),
         columns=tuple(
             column for column in columns if any(c not in ("", NONE) for c in column.cells)
         ),
-        footnotes=footnotes,
-        notes=tuple(_one_line(note) for note in report.notes),
         bad=frozenset(index for index, row in enumerate(rows) if row.pps is None),
         best=frozenset(index for index, row in enumerate(rows) if row.is_fastest),
         breaks=_breaks(rows),
@@ -116,13 +74,17 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _facts(report: Report) -> tuple[tuple[str, str], ...]:
-    facts = [("run", report.run), *report.facts]
+def _facts(report: Report) -> tuple[Fact, ...]:
+    baseline = ""
     if report.baseline:
         cell = ", ".join(f"{axis} {value_text(v)}" for axis, v in report.baseline.items())
-        facts.append(("baseline", f"{cell} (ratio: pps to the baseline's in the same round)"))
-    facts.append(("all cells", ", ".join(axes.shared(report.rows))))
-    return tuple((label, _one_line(text)) for label, text in facts if text)
+        baseline = f"{cell} (ratio: pps to the baseline's in the same round)"
+    return (
+        Fact("run", report.run),
+        *report.facts,
+        Fact("baseline", baseline),
+        Fact("all cells", ", ".join(axes.shared(report.rows))),
+    )
 
 
 # Axes

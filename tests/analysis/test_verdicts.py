@@ -22,7 +22,9 @@ from bench.analysis.figures import series
 from bench.analysis.verdicts import CellFigures, RunFigures, Verdict, compare
 from bench.model.cells import Cell
 from bench.plan import calibration
+from bench.render import FORMATS
 from bench.render import comparison as render
+from bench.render.screen import Screen
 from bench.store import reader
 from bench.store.rates import read_rates
 from bench.store.writer import RunWriter
@@ -272,14 +274,14 @@ def test_a_comparison_fits_the_terminal(width: int, left_out: str) -> None:
     difference = environments.Difference(
         "host cmdline", "quiet " * 20, "mitigations=off " * 10, False
     )
-    text = render.render(result, [difference], "terminal", width)
+    text = FORMATS["terminal"](render.document_of(result, [difference]), Screen(width))
     lines = text.splitlines()
     assert max(map(len, lines)) <= max(width, len(left_out))
     assert [line for line in lines if "not shown" in line] == ([left_out] if left_out else [])
     assert len([line for line in lines if "inconclusive " in line]) == 4
 
 
-@pytest.mark.parametrize("form", ["terminal", "markdown", "csv", "json"])
+@pytest.mark.parametrize("form", FORMATS)
 def test_every_format_has_every_cell(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -668,6 +668,7 @@ def test_an_output_takes_the_place_of_nothing_that_is_read_or_stored(
         (["show", path], [path, link]),
         (["compare", path, other], [path, other, history, link]),
         (["run", matrix, "--results", bench.results], [matrix]),
+        *((["plan", matrix], [matrix]), (["doctor", matrix], [matrix])),
         (["run", matrix, "--resume", path], [path, matrix, link]),
     ]
     before = [file.read_bytes() for file in (matrix, *bench.files())]

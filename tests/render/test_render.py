@@ -18,9 +18,12 @@ import pytest
 from bench.base.values import Value
 from bench.model.axes import AXES
 from bench.model.cells import Cell
-from bench.model.results import CellResult, Estimate, Report
+from bench.model.results import CellResult, Estimate
 from bench.render import FORMATS, axes
-from bench.render.table import _FASTEST, tabulated
+from bench.render.document import Column, Fact, Table
+from bench.render.report import Report
+from bench.render.screen import PAPER, Screen
+from bench.render.table import _FASTEST, document_of
 
 LO: dict[str, Any] = {"kind": "lo"}
 VETH: dict[str, Any] = {"kind": "veth", "queues": 4, "gro": False}
@@ -28,17 +31,17 @@ RING: dict[str, Any] = {"version": 2, "block_size": 4096, "block_nr": 256, "fram
 LOST = "the interface counted fewer frames than completed"
 IMPRECISE = "imprecise: the interval is wider than 1 % after 400 rounds"
 FACTS = (
-    ("kernel", "6.18.2-amd64 SMP PREEMPT_DYNAMIC"),
-    ("CPU", "AMD EPYC 7B13, 2 cores"),
-    ("cores used", "1"),
-    (
+    Fact("kernel", "6.18.2-amd64 SMP PREEMPT_DYNAMIC", "kernel", {"release": "6.18.2-amd64"}),
+    Fact("CPU", "AMD EPYC 7B13, 2 cores"),
+    Fact("cores used", "1"),
+    Fact(
         "mitigations",
         "spectre_v1: usercopy/swapgs barriers and __user pointer sanitization; "
         "spectre_v2: Retpolines; STIBP disabled; RSB filling",
     ),
-    ("virtualisation", "kvm"),
-    ("date", "2026-11-22 17:15 UTC"),
-    ("core", "3f9c0a1b2d"),
+    Fact("virtualisation", "kvm"),
+    Fact("date", "2026-11-22 17:15 UTC"),
+    Fact("core", "3f9c0a1b2d"),
 )
 
 
@@ -163,8 +166,18 @@ def many_axes() -> Report:
     return report(rows)
 
 
+def printed(form: str, of: Report, screen: Screen = PAPER) -> str:
+    return FORMATS[form](document_of(of), screen)
+
+
 def terminal(of: Report, width: int = 120, colour: bool = False) -> str:
-    return FORMATS["terminal"](of, width, colour)
+    return printed("terminal", of, Screen(width, colour))
+
+
+def columns_of(of: Report) -> tuple[Column, ...]:
+    (table,) = document_of(of).blocks
+    assert isinstance(table, Table)
+    return table.columns
 
 
 def small() -> Report:
@@ -174,7 +187,7 @@ def small() -> Report:
         measured(cells_of("sendto", **interface), 0.9e6, half=None),
         measured(cells_of("tx_ring", **interface), 1.1e6, ratio=1.2222, half=None, enobufs=950),
     ]
-    return report(rows, description="", facts=(("kernel", "6.18.2"),))
+    return report(rows, description="", facts=(Fact("kernel", "6.18.2"),))
 
 
 def test_many_rows_that_failed_alike_are_told_in_a_note() -> None:
@@ -357,9 +370,9 @@ def test_a_run_without_ratios_shows_the_intervals_of_pps() -> None:
         measured(cells_of("sendto"), 1e6, half=0.01, is_baseline=False),
         measured(cells_of("tx_ring"), 2e6, half=None, is_baseline=False),
     ]
-    columns = {column.label: column.cells for column in tabulated(report(rows)).columns}
+    columns = {column.label: column.cells for column in columns_of(report(rows))}
     assert columns["95 % interval"] == ("[0.990, 1.010]", "none (n = 4)")
-    without = {column.label for column in tabulated(report(rows[1:])).columns}
+    without = {column.label for column in columns_of(report(rows[1:]))}
     assert "95 % interval" not in without
 
 
@@ -455,7 +468,7 @@ def test_columns_of_numbers_are_aligned_to_the_right() -> None:
         measured(cells_of("sendto", threads=threads, msg_dontwait=threads == 1), 1e6)
         for threads in (1, 2, 16)
     ]
-    right = {column.label: column.right for column in tabulated(report(rows)).columns}
+    right = {column.label: column.right for column in columns_of(report(rows))}
     assert right["threads"]
     assert not right["msg_dontwait"]
 
@@ -468,7 +481,7 @@ def test_digits_of_a_column_are_alike() -> None:
         measured(cells_of("sendto", interface=LO), 0.9e6),
         measured(cells_of("tx_ring", interface=LO), 0.05e6, ratio=12.3456, drops=999_950),
     ]
-    cells = {column.label: column.cells for column in tabulated(report(rows)).columns}
+    cells = {column.label: column.cells for column in columns_of(report(rows))}
     assert cells["ns/frame"] == ("1111", "20000")
     assert cells["Mpps"] == ("0.900", "0.050")
     assert cells["ratio"] == ("1.000", "12.346")
@@ -480,7 +493,7 @@ def test_digits_of_a_column_are_alike() -> None:
 
 
 def test_markdown() -> None:
-    assert FORMATS["markdown"](two_interfaces(), 0, False) == MARKDOWN
+    assert printed("markdown", two_interfaces()) == MARKDOWN
 
 
 MARKDOWN = """\
@@ -524,7 +537,7 @@ def test_markdown_escapes_what_would_break_the_table() -> None:
         for name in ("a|b", "c")
     ]
     rows = [replace(rows[0], notes=("odd: x|y <z>",)), rows[1]]
-    text = FORMATS["markdown"](report(rows), 0, False)
+    text = printed("markdown", report(rows))
     assert "| device name=a\\|b |" in text
     assert "\n1. odd: x\\|y \\<z>\n" in text
     table = [line for line in text.splitlines() if line.startswith("|")]
@@ -535,7 +548,7 @@ def test_markdown_escapes_what_would_break_the_table() -> None:
 
 
 def test_csv() -> None:
-    assert FORMATS["csv"](small(), 0, False) == CSV
+    assert printed("csv", small()) == CSV
 
 
 CSV = """\
@@ -547,7 +560,7 @@ run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ri
 
 def test_csv_reads_back() -> None:
     of = two_interfaces()
-    records = list(csv.DictReader(io.StringIO(FORMATS["csv"](of, 0, False))))
+    records = list(csv.DictReader(io.StringIO(printed("csv", of))))
     assert [record["cell"] for record in records] == [row.cell.id for row in of.rows]
     for record, row in zip(records, of.rows, strict=True):
         assert record["failure"] == row.failure
@@ -559,7 +572,7 @@ def test_csv_reads_back() -> None:
 
 
 def test_csv_without_cells_has_its_header() -> None:
-    assert FORMATS["csv"](report([]), 0, False) == CSV.splitlines()[0] + "\n"
+    assert printed("csv", report([])) == CSV.splitlines()[0] + "\n"
 
 
 # JSON
@@ -567,14 +580,14 @@ def test_csv_without_cells_has_its_header() -> None:
 
 def test_json_reads_back() -> None:
     of = two_interfaces()
-    document = json.loads(FORMATS["json"](of, 0, False))
+    document = json.loads(printed("json", of))
     cells = document.pop("cells")
     assert document == {
-        "format": 1,
+        "format": 2,
         "name": of.name,
         "description": of.description,
         "run": of.run,
-        "facts": dict(FACTS),
+        "facts": {"kernel": {"release": "6.18.2-amd64"}},
         "baseline": {"method": "sendto"},
         "notes": ["calibration drifted by 1.2 % over the run"],
     }
@@ -583,12 +596,13 @@ def test_json_reads_back() -> None:
 
 
 def test_json_of_a_cell() -> None:
-    text = FORMATS["json"](small(), 0, False)
-    assert text[text.rindex('    {\n      "cell"') :] == JSON_CELL
+    text = printed("json", small())
+    assert text[text.rindex('    {\n      "run"') :] == JSON_CELL
 
 
 JSON_CELL = """\
     {
+      "run": "20261122-171503-5f1c",
       "cell": "id-of-tx_ring",
       "axes": {
         "interface": {
@@ -675,7 +689,7 @@ JSON_CELL = """\
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_ends_in_one_newline(name: str) -> None:
-    text = FORMATS[name](two_interfaces(), 120, False)
+    text = printed(name, two_interfaces())
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.render import report
 from tests.builders import a_cell, a_run, a_sample, a_thread
@@ -16,9 +17,13 @@ def sample(round_: int, **fields: int) -> Sample:
     return a_sample("c1", round_, threads=(a_thread(completed=5, involuntary=round_),), **fields)
 
 
+def heading(run: Run) -> dict[str, str]:
+    return {fact.label: fact.text for fact in report.make_report(run).facts}
+
+
 def disturbance(*samples: Sample) -> str:
     """What the heading says was going on beside the senders."""
-    return dict(report.make_report(a_run(samples, [CELL])).facts).get("disturbance", "")
+    return heading(a_run(samples, [CELL])).get("disturbance", "")
 
 
 def test_what_disturbed_a_run_is_told_of_all_its_samples() -> None:
@@ -44,8 +49,7 @@ def test_the_samples_are_gone_through_once_however_many_cells_there_are() -> Non
         passes = 0
         every = tuple(replace(CELL, id=f"c{number}") for number in range(cells))
         samples = Samples(replace(sample(1), cell=cell.id) for cell in every)
-        heading = dict(report.make_report(a_run(samples, every)).facts)
-        assert "in 1 rounds" in heading["measured"]
+        assert "in 1 rounds" in heading(a_run(samples, every))["measured"]
         return passes
 
     assert looks(100) == looks(2)

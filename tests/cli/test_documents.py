@@ -1,0 +1,90 @@
+"""Every verb that prints makes a document, and every format prints any."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.cli import COMMANDS, main
+from bench.render import FORMATS
+from bench.render.document import Document
+from bench.render.screen import Screen
+from tests.running import Bench, measured
+
+VERBS = [name for name in COMMANDS if name != "schema"]
+"""Of schema the output is a file of its own kind."""
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory, built_core: None) -> dict[str, list[str]]:
+    """Each verb with arguments: a matrix that needs no privilege, and two runs of it."""
+    folder = tmp_path_factory.mktemp("documents")
+    matrix = str(Bench(folder).matrix())
+    stored = Path(measured(folder, {"method": ["null"], "frame_size": [64, 1514]}).path)
+    header, samples = stored.read_text().split("\n", 1)
+    other = folder / "other.jsonl"
+    other.write_text(json.dumps(json.loads(header) | {"id": "other"}) + f"\n{samples}")
+    return {
+        "run": [matrix, "--results", str(folder / "results")],
+        "plan": [matrix, "--cells"],
+        "show": [str(stored)],
+        "compare": [str(stored), str(other)],
+        "methods": [],
+        "doctor": [matrix],
+    }
+
+
+@pytest.fixture
+def printed(
+    commands: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """What a verb prints in a format."""
+
+    def print_(verb: str, form: str, *more: str) -> str:
+        capsys.readouterr()
+        assert main([verb, *commands[verb], "--format", form, *more]) in (0, 4)
+        return capsys.readouterr().out
+
+    return print_
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_format_prints_every_verb(printed: Callable[..., str], verb: str) -> None:
+    texts = {form: printed(verb, form) for form in FORMATS}
+    assert all(text.endswith("\n") and not text.endswith("\n\n") for text in texts.values())
+    assert len(set(texts.values())) == len(FORMATS)
+    document = json.loads(texts["json"])
+    assert document.keys() >= {"format", "name", "description", "facts", "notes"}
+    header, *records = csv.reader(io.StringIO(texts["csv"]))
+    assert records
+    assert {len(record) for record in records} == {len(header)}
+    assert len(records) in [len(rows) for rows in document.values() if isinstance(rows, list)]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_new_format_is_one_row_and_prints_every_verb(
+    printed: Callable[..., str], verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them falls back to a format that it knows."""
+
+    def rows(document: Document, _screen: Screen) -> str:
+        return f"{len(document.records.rows)} {document.records.name}\n"
+
+    monkeypatch.setitem(FORMATS, "rows", rows)
+    number, name = printed(verb, "rows").split()
+    assert int(number) > 0
+    assert name in ("cells", "findings", "methods")
+
+
+@pytest.mark.parametrize("verb", ["plan", "show", "compare", "methods"])
+def test_what_is_printed_can_be_written_to_a_file(
+    printed: Callable[..., str], tmp_path: Path, verb: str
+) -> None:
+    table = tmp_path / "table"
+    assert printed(verb, "csv", "--output", str(table)) == ""
+    assert table.read_text() == printed(verb, "csv")
