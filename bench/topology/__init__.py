@@ -1,7 +1,7 @@
 """Interfaces to send on, each with a qdisc, in network namespaces of their own.
 
-Here is what a process needs that is given one, which is no more than Python's own library. What
-there is to choose from, and what sets it up, is in ``kinds``.
+A worker that receives a Topology imports this module, which needs only Python's own library.
+``kinds`` has the tables of kinds and sets interfaces up.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Port:
 class Delivery:
     """How the kernel counts frames that were delivered over a link.
 
-    ``direction`` says which counters of the sinks: ``rx`` (rx_packets, rx_bytes) or ``tx``.
-    ``header_left_out`` is how many bytes of each frame the byte counter does not count.
+    ``direction`` names the counters of the sinks: ``rx`` (rx_packets, rx_bytes) or ``tx``.
+    ``header_left_out``: bytes per frame that the byte counter leaves out.
     ``hidden_backlog``: a frame dropped at a full softnet backlog shows in no drop counter of
-    the sending device, only in /proc/net/softnet_stat. ``copies`` is how many of each frame
-    arrive. ``late_s``: a counter may rise so many seconds after the sender got its frame back (in
-    another CPU's softirq, or by hardware). ``others_send``: others may send by it, too, and a few
-    frames of theirs explain themselves. ``may_pad``: the byte counter may count padding and FCS.
-    ``tolerates_foreign``: a check of frames by these counters passes over those of others.
+    the sending device, only in /proc/net/softnet_stat. ``copies`` of each frame arrive.
+    ``late_s``: a counter may rise up to this many seconds after the sender got its frame back (in
+    another CPU's softirq, or by hardware). ``others_send``: others may send by it, too; a few of
+    their frames are no fault. ``may_pad``: the byte counter may count padding and FCS.
+    ``tolerates_foreign``: a check of frames by these counters skips the frames of others.
     """
 
     direction: Literal["rx", "tx"] = "rx"
@@ -51,13 +51,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """An interface that is up with its qdisc; plain values that another process can be given.
+    """An interface that is up with its qdisc; plain values, fit for another process.
 
-    ``qdisc`` is canonical, with what is in effect. ``tx`` is where senders open their sockets,
-    ``rx`` where frames arrive and can be captured (lo: the same; ifb and device: nowhere),
-    ``sinks`` the ports at which the kernel counts them as delivered, in the way that ``delivery``
-    says. ``queues`` have the qdisc, each its own (a bond: its slaves). ``readdressed``: frames may
-    arrive with another source address; ``unordered``: or in another order.
+    ``qdisc`` is the canonical value in effect. Senders open their sockets at ``tx``. Frames arrive
+    and can be captured at ``rx`` (lo: the same port; ifb and device: none). The kernel counts
+    delivered frames at ``sinks``, as ``delivery`` describes. Each of ``queues`` has a qdisc of its
+    own (a bond: its slaves). ``readdressed``: frames may arrive with another source address;
+    ``unordered``: or in another order.
     """
 
     qdisc: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A bond over veth pairs: what the bonding driver makes of several links, each with its own qdisc.
+"""A bond over veth pairs: several links under the bonding driver, each with its own qdisc.
 
 drivers/net/bonding/bond_main.c: ``bond_start_xmit`` chooses a slave for each frame, by the mode,
 and hands it to that slave's qdisc (``bond_dev_queue_xmit``). The bond itself has none: the
@@ -49,14 +49,14 @@ MOST_SLAVES = 32
 READY_TIMEOUT_S = 20.0
 """The ports of an aggregator distribute after two seconds at the least (AD_AGGREGATE_WAIT_TIME)."""
 RARELY_S = 0x7FFFFFFF // 10
-"""Between learning packets, which balance-tlb and balance-alb send by themselves: the most whose
-ticks of 100 ms fit an int (BOND_ALB_LP_TICKS)."""
+"""Seconds between the learning packets of balance-tlb and balance-alb: the longest interval whose
+ticks of 100 ms (BOND_ALB_LP_TICKS) fit an int."""
 _LINK_UP = 0
 _ACTIVE = 0
 
 
 class BondOptions(link.Options):
-    """What a bond may have; the defaults are the driver's, but for two slaves."""
+    """Options of a bond; the defaults are the driver's, except for two slaves."""
 
     mode: Literal[
         "balance-rr",
@@ -73,9 +73,9 @@ class BondOptions(link.Options):
     xmit_hash_policy: Literal[
         "layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac"
     ] = "layer2"
-    """What of a frame chooses its slave, in the modes that hash."""
+    """The fields of a frame that choose its slave, in modes that hash."""
     miimon: Annotated[int, Field(strict=True, ge=1, le=60_000)] = 100
-    """Milliseconds between two looks at the slaves' carriers."""
+    """Milliseconds between two checks of the slaves' carriers."""
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def _peer(number: int) -> veth.End:
 
 
 def _peers(far: int, options: BondOptions, mtu: int) -> tuple[Port, ...]:
-    """The slaves' peers, up; for LACP in a bond of their own, which it is to agree with."""
+    """The slaves' peers, up; for 802.3ad in a bond of their own, as LACP's partner."""
     if options.mode != "802.3ad":
         return tuple(link.set_up(far, _peer(number).ifname) for number in range(options.slaves))
     peers = _bonded(far, options, mtu, veth.End(link.RX_NAME, link.RX_MAC), _peer)
@@ -127,12 +127,12 @@ def _bonded(
     end: veth.End,
     slave: Callable[[int], veth.End],
 ) -> tuple[Port, ...]:
-    """A bond with its slaves in it, which it sets up, with its own MTU, as it takes them.
+    """Make a bond, put its slaves in, and return their ports.
 
-    Its slaves' ports.
+    The driver sets each slave up as it takes it, and gives it the bond's MTU.
     """
     with link.rtnl(netns_fd) as ip:
-        with link.refusals(f"bond, mode {options.mode}", link.lacking("CONFIG_BONDING")):
+        with link.refusals(f"bond, mode {options.mode}", link.needs_config("CONFIG_BONDING")):
             ip.link(
                 "add",
                 kind="bond",
@@ -153,7 +153,7 @@ def _bonded(
 
 
 def _wait_for_slaves(tx: Port, slaves: Sequence[Port], options: BondOptions) -> None:
-    """Until every slave may carry frames: seen up by miimon, and for LACP distributing.
+    """Wait until miimon has seen every slave up, and for 802.3ad until every slave distributes.
 
     Raises BenchError after READY_TIMEOUT_S.
     """
@@ -174,7 +174,7 @@ def _is_ready(ip: IPRoute, slave: Port, options: BondOptions) -> bool:
     data = message.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA")
     if data is None or data.get_attr("IFLA_BOND_SLAVE_MII_STATUS") != _LINK_UP:
         return False
-    # Of LACP's ports only those that distribute are active: bond_3ad.c, __enable_port().
+    # With LACP, only a port that distributes is active: bond_3ad.c, __enable_port().
     return options.mode != "802.3ad" or data.get_attr("IFLA_BOND_SLAVE_STATE") == _ACTIVE
 
 

@@ -1,8 +1,8 @@
 """The root qdisc that an interface came with: reading it, and putting it back as it was.
 
-Its options are kept as the bytes that the kernel dumps, of whatever kind it is, and given back to
-it as they are; pyroute2 cannot do that, it decodes each kind. That the same qdisc comes of it is
-tried on an interface of our own before any other is touched.
+Its options are kept as the bytes that the kernel dumps, whatever its kind, and handed back
+unchanged. pyroute2 cannot: it decodes each kind. They are tried first on a scratch veth: if the
+bytes read back differ, the real device is not touched.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ U32 = Annotated[int, Field(ge=0, lt=2**32)]
 
 @dataclass(frozen=True, slots=True)
 class RootQdisc:
-    """A root qdisc; ``options`` in hexadecimal as dumped, ``below`` what else is on it, in words.
+    """A root qdisc: ``options`` in hexadecimal as dumped, ``below`` its classes, filters, qdiscs.
 
-    Handle 0 is one that nobody set: the kernel makes it where there is no other.
+    Handle 0: nobody set it; it is the kernel's default.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class RootQdisc:
 
 
 def read(port: Port) -> RootQdisc:
-    """The root qdisc of a port, and what hangs below it. Raises BenchError."""
+    """The root qdisc of a port, and everything below it. Raises BenchError."""
     with codec.opened(port.netns_fd) as asking:
         return _read(asking, port.ifindex)
 
@@ -61,8 +61,8 @@ def read(port: Port) -> RootQdisc:
 def why_not_restorable(port: Port, found: RootQdisc, queues: int) -> str:
     """Why a root qdisc could not be put back as it is; empty if it could.
 
-    Whatever somebody put below it could not. Its options are tried on a veth of a namespace of
-    our own with as many transmit queues: they must make the same there.
+    Anything that somebody put below it could not. Its options are tried on a veth in a scratch
+    namespace, with the same number of transmit queues: they must read back the same there.
     """
     if set_below := [what for what in found.below if not what.startswith(_DEFAULT)]:
         return f"it has {set_below[0]}"
@@ -81,7 +81,7 @@ def why_not_restorable(port: Port, found: RootQdisc, queues: int) -> str:
 
 
 def put_back(port: Port, found: RootQdisc) -> None:
-    """Make the root qdisc what it was. Raises BenchError where it does not become that."""
+    """Put the root qdisc back. Raises BenchError if another one reads back."""
     present = read(port)
     if present == found:
         return
@@ -103,7 +103,7 @@ def _add(asking: socket.socket, ifindex: int, wanted: RootQdisc) -> None:
     codec.ask(asking, _NEWQDISC, codec.CREATE | codec.EXCL, body)
 
 
-# What there is
+# Reading it
 
 _DEFAULT = "default "
 
@@ -120,7 +120,7 @@ def _read(asking: socket.socket, ifindex: int) -> RootQdisc:
             named = f"qdisc {kind} below it"
             below.append(f"{named} with handle {handle >> 16:x}:" if handle else _DEFAULT + named)
     for handle, _, attributes in _dump(asking, _GETTCLASS, everything, ifindex):
-        # One without options comes with its qdisc (tbf, mq), or is a flow of the moment (fq_codel).
+        # A class without options comes with its qdisc (tbf, mq), or is a live flow (fq_codel).
         if _OPTIONS in attributes:
             below.append(f"class {handle >> 16:x}:{handle & 0xFFFF:x}")
     for _, _, attributes in _dump(asking, _GETTFILTER, everything, ifindex):

@@ -1,7 +1,7 @@
 """A real interface of the machine, borrowed: used as it is found, and given back that way.
 
-It stays in the network namespace in which bench was started, and is never set up or down. What
-arrives at its other end nobody here sees: its own tx counters say what it has sent.
+It stays in the network namespace in which bench was started, and is never set up or down. Nobody
+here sees its other end: its own tx counters say how much it has sent.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _mac(value: str) -> str:
 
 
 class DeviceOptions(link.Options):
-    """Which one, and to whom."""
+    """Which device, and which station it sends to."""
 
     name: Annotated[
         str, AfterValidator(_device_name), Field(json_schema_extra={"maxLength": _IFNAMSIZ - 1})
@@ -88,11 +88,11 @@ class DeviceOptions(link.Options):
 
 @contextmanager
 def borrow(options: DeviceOptions, mtu: int, qdisc: str | None, allowed: Allowed) -> Iterator[None]:
-    """Have a device for oneself, and give it back with the MTU and the qdisc that it had.
+    """Lock a device, and give it back with the MTU and the qdisc that it had.
 
-    ``mtu`` is the least that is wanted and ``qdisc`` the kind that it will be given (None: its
-    own). Raises NotAllowed where the user did not name it or another run has it, UsageError where
-    it is no device to send on, and nothing has been changed then.
+    ``mtu`` is the least MTU wanted, in bytes; ``qdisc`` is the kind that will be set (None: the
+    device keeps its own). Raises NotAllowed if the user did not name it or another run has it,
+    UsageError if nothing can be sent on it; nothing has been changed then.
     """
     check_allowed([options.name], allowed)
     with _home() as netns_fd:
@@ -112,9 +112,9 @@ def borrow(options: DeviceOptions, mtu: int, qdisc: str | None, allowed: Allowed
 
 @contextmanager
 def _own(port: Port) -> Iterator[str]:
-    """Have a device for oneself, as it is without bench: what was undone of a run that was killed.
+    """Lock the device and undo what a killed run left. Yields what was undone.
 
-    Raises NotAllowed where another run has it.
+    Raises NotAllowed if another run has it.
     """
     with journal.locked(port):
         with signals.held():
@@ -136,9 +136,9 @@ def check_allowed(names: Sequence[str], allowed: Allowed) -> None:
 
 
 def restore_all() -> list[str]:
-    """Give back what runs that were killed had borrowed here: a line about each device.
+    """Give back the devices that killed runs had borrowed here. Returns a line for each.
 
-    What a run that is still going on has borrowed is left alone.
+    A device of a run that still goes on is left alone.
     """
     try:
         with _home() as netns_fd:
@@ -184,7 +184,7 @@ def create(options: DeviceOptions, mtu: int) -> Iterator[link.Link]:
 
 @contextmanager
 def _home() -> Iterator[int]:
-    """A descriptor of the namespace that we are in."""
+    """A descriptor of our own namespace."""
     netns_fd = netns.own_netns()
     try:
         yield netns_fd
@@ -196,7 +196,7 @@ def _find(netns_fd: int, name: str) -> Port:
     try:
         with link.rtnl(netns_fd) as ip:
             return Port(netns_fd, int(ip.link("get", ifname=name)[0]["index"]), name)
-    except link.netlink().NetlinkError as error:
+    except link.pyroute().NetlinkError as error:
         if error.code != errno.ENODEV:
             raise BenchError(f"device {name}: {error.args[1]}") from error
         raise UsageError(f"device {name}: {_nowhere(name)}") from None
@@ -217,7 +217,7 @@ def _link(ip: IPRoute, port: Port) -> Any:
 
 
 def _examined(port: Port, mtu: int, qdisc: str | None, allowed: Allowed) -> journal.Entry:
-    """What would be changed of a device that may be used. Raises UsageError if it may not be."""
+    """The changes that a run will make to a device. Raises UsageError if it may not be used."""
     with link.rtnl(port.netns_fd) as ip:
         found = _link(ip, port)
         if reason := _unfit(ip, found):
@@ -266,7 +266,7 @@ def _unfit(ip: IPRoute, found: Any) -> str:
 
 
 def _uses(port: Port, ip: IPRoute, found: Any) -> list[str]:
-    """What others use a link for: its addresses, default routes and interfaces on top of it."""
+    """How others use a link: its addresses, default routes and the interfaces on top of it."""
     addresses = [
         f"address {each.get('local') or each.get('address')}/{each['prefixlen']}"
         for each in ip.get_addr(index=port.ifindex)
@@ -275,7 +275,7 @@ def _uses(port: Port, ip: IPRoute, found: Any) -> list[str]:
     upper = [
         f"{other.get('ifname')} is on top of it"
         for other in ip.get_links()
-        # A veth's peer and a tunnel's device are told in the same way as the device of a VLAN.
+        # IFLA_LINK names a veth's peer and a tunnel's device as well as a VLAN's device.
         if other.get("link") == port.ifindex
         and other.get("link_netnsid") is None
         and other["index"] != found.get("link")
@@ -293,10 +293,10 @@ def _default_routes(port: Port) -> list[str]:
 
 
 def _routes(port: Port, family: int) -> Iterator[tuple[int, int]]:
-    """Length of prefix and type of each route by a port.
+    """Prefix length and type of each route by a port.
 
-    The kernel picks them: a router's table has a million others. (pyroute2 would pick once more,
-    and drop those with several hops.)
+    The kernel filters them: a router's table has a million others. (pyroute2 would filter again,
+    and drop routes with several hops.)
     """
     by_port = codec.attribute(_RTA_OIF, port.ifindex.to_bytes(4, sys.byteorder))
     body = _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0) + by_port
@@ -310,10 +310,10 @@ def _routes(port: Port, family: int) -> Iterator[tuple[int, int]]:
 
 
 def _restore(port: Port) -> str:
-    """Undo what the journal has of a device, and forget it: what was done, empty if nothing.
+    """Undo a device's changes by its journal, and remove that. Returns what was undone, or "".
 
-    What is neither as it was found nor as a run has set it was changed by somebody since: it is
-    left alone. Raises BenchError, and keeps the journal, where something cannot be put back.
+    A value that is neither as found nor as the run set it was changed by somebody since: it is
+    left alone. Raises BenchError, and keeps the journal, if something cannot be put back.
     """
     entry = journal.read(port)
     if entry is None:
@@ -373,15 +373,15 @@ def _is_there(port: Port) -> bool:
     return True
 
 
-# Telling what it is
+# Describing it
 
 
 def describe(names: Sequence[str]) -> dict[str, DeviceFacts]:
-    """What figures depend on, of each device that is there.
+    """The facts that figures depend on, for each device that exists.
 
-    MTU and qdisc are those that a run of it will find: not while another one has it, which has set
-    its own. Raises NotAllowed then. What is not known is left out, and so are addresses: results
-    are shown to others.
+    MTU and qdisc are those that a run will find. Raises NotAllowed while another run has the
+    device, because that one has set its own. Unknown facts are left out, and so are addresses:
+    results are shown to others.
     """
     with _home() as netns_fd:
         found = {}

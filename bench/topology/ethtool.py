@@ -1,7 +1,7 @@
-"""What a driver tells about its device, by the ioctls that ethtool(8) began with.
+"""A driver's facts about its device, by ethtool(8)'s first ioctls.
 
-They are answered by every kernel and every driver that has anything to answer, need no privilege
-and one socket. (pyroute2's Ethtool tells no driver, and fails on a link mode newer than itself.)
+Every kernel answers them, for every driver that has an answer; they need one socket and no
+privilege. (pyroute2's Ethtool names no driver, and fails on a link mode newer than itself.)
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _DUPLEX = {0: "half", 1: "full"}
 
 
 def read(ifname: str) -> dict[str, Any]:
-    """What there is of driver, link, rings, channels, coalescing and features of an interface.
+    """Driver, link, rings, channels, coalescing and features of an interface.
 
-    Of the calling thread's namespace. What a driver does not answer is left out. Speed in Mb/s;
-    ``features`` are the names of those that are on, as ``ethtool -k`` has them.
+    It is in the calling thread's namespace. Facts that a driver does not answer are left out.
+    Speed in Mb/s; ``features`` are the names of the active ones, as in ``ethtool -k``.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         device = _Device(asking, ifname)

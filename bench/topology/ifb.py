@@ -15,7 +15,7 @@ from bench.topology import link
 
 
 class IfbOptions(link.EthernetOptions):
-    """What an ifb may have."""
+    """Options of an ifb."""
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""What a run borrowed of the machine: who has a device, and how it was found.
+"""The devices that runs borrow: who has one, and how it was found.
 
-A lock says who has it: an abstract Unix socket, which belongs to the network namespace that the
-device is in and is gone with its process, however that ends. A file says how the device was found;
-it is on the disk before anything is changed, and whoever finds it without the lock puts that back.
+A lock says who has it: an abstract Unix socket in the device's network namespace, gone with its
+process, however that ends. A file says how the device was found; it is on the disk before
+anything is changed. A run that finds the file but no lock puts the device back.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FOLDER = Path("/run")
-"""Found whatever a run's environment, and emptied by the next boot, as the changes are undone."""
+"""The same in every environment, and emptied by the next boot, which undoes the changes too."""
 _VARIABLE = "BENCH_STATE"
 _PREFIX, _UNFINISHED = "bench-", ".new"
 
 _SO_NETNS_COOKIE = 71
-"""include/uapi/asm-generic/socket.h, since Linux 5.14: never used again until the next boot."""
+"""include/uapi/asm-generic/socket.h, since Linux 5.14: no cookie is reused before the next boot."""
 _COOKIE = struct.Struct("=Q")
 _UCRED = struct.Struct("=iII")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A device as it was found, and what a run changed of it.
+    """A device as it was found, and a run's changes.
 
-    ``mtu_set`` is the MTU in bytes and ``qdisc_set`` the kind of root qdisc that it was given;
-    None where it kept its own.
+    ``mtu_set`` is the MTU in bytes and ``qdisc_set`` the kind of root qdisc that the run set;
+    None where the device kept its own.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Entry:
 
 @contextmanager
 def locked(port: Port) -> Iterator[None]:
-    """Be the only one that uses a device. Raises NotAllowed where another run does."""
+    """Be the only user of a device. Raises NotAllowed if another run has it."""
     address = f"\0bench-device-{port.ifindex}"
     with _socket_in(port) as lock:
         try:
@@ -94,7 +94,7 @@ def _holder(port: Port, address: str) -> str:
 
 
 def write(port: Port, entry: Entry) -> None:
-    """Have an entry on the disk. Raises BenchError where it cannot be."""
+    """Put an entry on the disk. Raises BenchError if that fails."""
     path = path_of(port)
     temporary = path.with_suffix(_UNFINISHED)
     record = {"boot": _boot(), "pid": os.getpid(), **asdict(entry)}
@@ -115,7 +115,7 @@ def write(port: Port, entry: Entry) -> None:
 
 
 def read(port: Port) -> Entry | None:
-    """The entry of a device, None if this user has none of this boot. Raises BenchError."""
+    """A device's entry, None if this user wrote none since boot. Raises BenchError."""
     path = path_of(port)
     try:
         if path.stat().st_uid != os.geteuid():
@@ -147,7 +147,7 @@ def remove(port: Port) -> None:
 
 
 def devices(netns_fd: int) -> list[Port]:
-    """The devices of a namespace of which there is a file; their names are not known."""
+    """The devices of a namespace that have a file; their names are not known."""
     known = []
     with suppress(OSError):
         prefix = f"{_PREFIX}{_netns_id(netns_fd)}-"
@@ -159,7 +159,7 @@ def devices(netns_fd: int) -> list[Port]:
 
 
 def path_of(port: Port) -> Path:
-    """Where the file of a device is, or would be."""
+    """The path of a device's file, which need not exist."""
     return _folder() / f"{_PREFIX}{_netns_id(port.netns_fd)}-{port.ifindex}.json"
 
 
@@ -170,7 +170,7 @@ def _folder() -> Path:
 def _netns_id(netns_fd: int) -> int:
     """A number that no other network namespace has until the next boot.
 
-    Before Linux 5.14 its inode, which may be used again once it is gone.
+    Before Linux 5.14 it is the inode, which the kernel may reuse.
     """
     with entered(netns_fd):
         probe = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -1,6 +1,6 @@
-"""What there is to choose from, and setting it up.
+"""The tables of interface kinds and qdiscs, and setting one up.
 
-An interface kind is one file here, which says how the kernel counts what it delivers, and one
+An interface kind is one file here, which says how the kernel counts delivered frames, and one
 row in KINDS; a qdisc is one row in QDISCS.
 """
 
@@ -32,7 +32,7 @@ QDISC_KINDS: Mapping[str, KindInfo] = MappingProxyType(
 
 
 def load_modules(interfaces: Iterable[Value]) -> None:
-    """Load what the kernel would load otherwise as they are made: while this process still may."""
+    """Load the modules of interfaces while this process still may; else the kernel does, later."""
     for interface in interfaces:
         _load_module(KINDS[_validated("interface", INTERFACES, interface)[0]])
 
@@ -51,11 +51,11 @@ def up(
 ) -> Iterator[Topology]:
     """Make an interface with its qdisc in new namespaces; all of it vanishes on exit.
 
-    A device is not made but borrowed, if it is ``allowed``, and given back as it was; with None
-    for its qdisc it keeps its own. ``mtu`` is the least that is wanted, in bytes of payload: the
-    kind's own is kept where it is more. Raises UsageError for a value that no table knows,
-    NotAllowed for a device that must not be used, and BenchError where the kernel lacks or
-    refuses something, and leaves nothing behind then either.
+    A device is not made but borrowed, if it is ``allowed``, and given back as it was; with
+    qdisc None it keeps its own. ``mtu`` is the least MTU wanted, in bytes of payload: a kind's
+    larger one is kept. Raises UsageError for a value that no table knows, NotAllowed for a device
+    that must not be used, BenchError if the kernel lacks or refuses something; nothing is left
+    behind then either.
     """
     kind_name, options = _validated("interface", INTERFACES, interface)
     qdisc_name, qdisc_options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
@@ -87,17 +87,17 @@ def up(
 
 
 def largest_frame(qdisc_value: Value | None) -> int | None:
-    """The longest frame in bytes that a qdisc ever lets pass, None where it has no limit.
+    """The longest frame in bytes that a qdisc ever lets pass; None: no limit.
 
-    A longer one is dropped each time: tbf drops what is longer than its burst, and a queue
-    bounded in bytes what is longer than its limit. Raises UsageError as ``up`` does.
+    tbf drops frames longer than its burst, and a queue bounded in bytes drops frames longer than
+    its limit. Raises UsageError as ``up`` does.
     """
     name, options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
     return QDISCS[name].largest_frame(options)
 
 
 def shaper(qdisc_value: Value | None, frame_size: int) -> Shaper | None:
-    """What a qdisc does to frames of a size, None where it delays none.
+    """The shaper that frames of a size (bytes) meet in a qdisc; None: it delays none.
 
     Raises UsageError as ``up`` does.
     """
@@ -106,7 +106,7 @@ def shaper(qdisc_value: Value | None, frame_size: int) -> Shaper | None:
 
 
 def _validated(what: str, table: Mapping[str, KindInfo], value: Value) -> tuple[str, Options]:
-    """The kind that a value names and its options; a bare name has the defaults."""
+    """A value's kind and options; a bare name has the defaults."""
     given = dict(value) if isinstance(value, dict) else {"kind": value}
     name = given.pop("kind", None)
     if not isinstance(name, str) or name not in table:

@@ -1,4 +1,4 @@
-"""What every kind of interface is made of: the row that describes it, and its netlink calls."""
+"""The parts of every interface kind: the row that describes it, and its netlink calls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RX_MAC = bytes.fromhex("0262656e63ff")
 ETHERNET_MTU = 1500
 ETHERNET_HEADER = 14
 CARRIER_TIMEOUT_S = 10.0
-"""The kernel tells of a carrier once a second (net/core/link_watch.c), later on a busy machine."""
+"""The kernel reports a carrier once a second (net/core/link_watch.c), later on a busy machine."""
 
 _IFF_UP = 0x1
 _IFF_LOWER_UP = 0x10000
@@ -63,13 +63,13 @@ _UP_STATES = ("UP", "UNKNOWN")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An interface that is up, with all that belongs to it.
+    """An interface that is up, with all its ports.
 
     Senders open their sockets at ``tx``; frames arrive and can be captured at ``rx`` (none
-    where they are swallowed). ``sinks`` are the ports whose counters, summed, are the
-    delivered frames, in the way that ``delivery`` says. ``queues`` are the ports that get the
-    qdisc, if not ``tx``. ``readdressed``: the link may write another source address into a frame.
-    ``unordered``: one frame may arrive before another that was sent first.
+    where they are swallowed). The counters of ``sinks``, summed, are the delivered frames, as
+    ``delivery`` describes. ``queues`` are the ports that get the qdisc, if not ``tx``.
+    ``readdressed``: the link may write another source address into a frame.
+    ``unordered``: a frame may arrive before one that was sent earlier.
     """
 
     tx: Port
@@ -85,7 +85,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Which real interfaces the command line lets a run use, also those that others use."""
+    """The real interfaces that the command line allows; ``in_use``: even if others use them."""
 
     devices: tuple[str, ...] = ()
     in_use: bool = False
@@ -100,10 +100,10 @@ def _ours(_options: Any, _mtu: int, _qdisc: str | None, _allowed: Allowed) -> It
 class Kind:
     """One row of the table of interface kinds.
 
-    ``create`` takes the validated options and the least MTU in bytes; what it makes is gone
-    when its context ends, also where it fails midway. ``borrow`` is around it for an interface
-    that is not made but found: it takes the kind of qdisc that will be set, too (None: none).
-    ``module`` is what load_module() takes.
+    ``create`` takes the validated options and the least MTU in bytes; the interface is gone
+    when its context ends, also if it fails midway. ``borrow`` surrounds it for an interface that
+    is found, not made: it takes the kind of qdisc that will be set, too (None: none).
+    ``module`` has the arguments of load_module().
     """
 
     info: KindInfo
@@ -113,9 +113,9 @@ class Kind:
 
 
 class Options(BaseModel):
-    """The options of an interface kind or a qdisc: immutable, and no others than those named.
+    """The options of an interface kind or a qdisc: immutable; an unknown one is refused.
 
-    What is written below each is its description in the JSON Schema (matrix_schema.documented).
+    The text below each is its description in the JSON Schema (matrix.schema.documented).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -153,22 +153,22 @@ def mtu_of(options: EthernetOptions, needed: int) -> int:
 
 
 @functools.cache
-def netlink() -> ModuleType:
-    """The module of what is pyroute2's, which only a process that speaks netlink imports."""
-    with signals.held():  # thrown into an import, one would be swallowed
-        from bench.system.netlink import pyroute
-    return pyroute
+def pyroute() -> ModuleType:
+    """The one module that imports pyroute2; only a process that needs it pays for that."""
+    with signals.held():  # an import would swallow the exception of a signal
+        from bench.system.netlink import pyroute as module
+    return module
 
 
 @contextmanager
 def rtnl(netns_fd: int) -> Iterator[IPRoute]:
-    """An rtnetlink socket in a namespace, with the calling thread in it meanwhile.
+    """An rtnetlink socket in a namespace; the calling thread stays in it meanwhile.
 
     (``IPRoute(netns=...)`` would fork a child for it.) Do not hand it to another thread:
     IPRoute opens a further socket there, in that thread's namespace.
     """
-    speaking = netlink()
-    with entered(netns_fd), speaking.IPRoute(ext_ack=True) as ip:
+    make = pyroute().IPRoute
+    with entered(netns_fd), make(ext_ack=True) as ip:
         yield ip
 
 
@@ -176,14 +176,14 @@ def rtnl(netns_fd: int) -> Iterator[IPRoute]:
 def refusals(doing: str, unknown: str = "") -> Iterator[None]:
     """Turn a netlink error into a BenchError, in the kernel's words (its extended ack).
 
-    ``doing`` names the thing and the value, ``unknown`` says what is missing if the kernel does
-    not know the kind at all. Lacking a privilege is a UsageError.
+    ``doing`` names the thing and the value; ``unknown`` is added if the kernel does not know the
+    kind at all. A missing privilege is a UsageError.
     """
     try:
         yield
     except codec.Refused as error:
         raise _refusal(doing, unknown, error.code, os.strerror(error.code)) from error
-    except netlink().NetlinkError as error:
+    except pyroute().NetlinkError as error:
         raise _refusal(doing, unknown, *error.args) from error
 
 
@@ -194,8 +194,8 @@ def _refusal(doing: str, unknown: str, code: int, words: str) -> BenchError:
     return BenchError("; ".join(filter(None, [f"{doing}: {words}", missing])))
 
 
-def lacking(*options: str) -> str:
-    """What to say where the kernel does not know a kind of thing."""
+def needs_config(*options: str) -> str:
+    """The likely reason why a kernel does not know something: it was built without an option."""
     return f"this kernel may be without {' or '.join(options)}"
 
 
@@ -203,8 +203,8 @@ def lacking(*options: str) -> str:
 def load_module(name: str, parameter: str) -> None:
     """Load a module that would make interfaces of its own on the host if the kernel loaded it.
 
-    Where it is there already, there is no modprobe, or CAP_SYS_MODULE is missing, nothing happens:
-    the kernel then loads it on demand, without parameters, or says that it has none.
+    Does nothing if it is loaded, there is no modprobe, or CAP_SYS_MODULE is missing: the kernel
+    then loads it on demand, without parameters, or refuses the kind.
     """
     if Path("/sys/module", name).exists():
         return
@@ -216,12 +216,12 @@ def load_module(name: str, parameter: str) -> None:
 def add_link(ip: IPRoute, kind: str, **attributes: Any) -> None:
     """Create an interface; raises BenchError if the kernel lacks the kind or refuses a value."""
     doing = f"interface {kind} with MTU {attributes['mtu']}"
-    with refusals(doing, lacking(f"CONFIG_{kind.upper()}")):
+    with refusals(doing, needs_config(f"CONFIG_{kind.upper()}")):
         ip.link("add", kind=kind, **attributes)
 
 
 def port_of(netns_fd: int, ifname: str) -> Port:
-    """An interface that is in a namespace. Raises BenchError if it is not."""
+    """An interface by its name in a namespace. Raises BenchError if there is none."""
     with entered(netns_fd):
         try:
             return Port(netns_fd, socket.if_nametoindex(ifname), ifname)
@@ -230,14 +230,14 @@ def port_of(netns_fd: int, ifname: str) -> Port:
 
 
 def add_egress_filters(port: Port, number: int) -> None:
-    """Put so many u32 filters that match nothing on a port's clsact egress hook.
+    """Put ``number`` u32 filters that match nothing on a port's clsact egress hook.
 
-    Each frame passes all of them before its qdisc (net/core/dev.c, ``sch_handle_egress``): what
-    classifying costs, in steps of one filter. A qdisc bypass goes around them.
+    Each frame passes all of them before its qdisc (net/core/dev.c, ``sch_handle_egress``): they
+    show the cost of classifying, in steps of one filter. A qdisc bypass goes around them.
     """
     if not number:
         return
-    unknown = lacking("CONFIG_NET_SCH_INGRESS", "CONFIG_NET_CLS_U32")
+    unknown = needs_config("CONFIG_NET_SCH_INGRESS", "CONFIG_NET_CLS_U32")
     with rtnl(port.netns_fd) as ip, refusals(f"{number} egress filters", unknown):
         ip.tc("add", "clsact", port.ifindex)
         for _ in range(number):
@@ -265,14 +265,14 @@ def set_up(netns_fd: int, ifname: str) -> Port:
 
 
 def _keep_quiet(asking: socket.socket, ifindex: int) -> None:
-    """No IPv6 address of its own when it comes up, hence nothing to announce (addrconf.c)."""
+    """Give it no IPv6 address when it comes up: then it announces none (addrconf.c)."""
     mode = codec.attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_MODE_NONE]))
     inet6 = codec.attribute(socket.AF_INET6, mode)
     body = _IFINFOMSG.pack(0, 0, ifindex, 0, 0) + codec.attribute(_IFLA_AF_SPEC, inet6)
     try:
         codec.ask(asking, _RTM_SETLINK, 0, body)
     except codec.Refused as error:
-        if error.code != errno.EAFNOSUPPORT:  # there is no IPv6, or not at so small an MTU
+        if error.code != errno.EAFNOSUPPORT:  # no IPv6, or the MTU is too small for it
             raise
 
 

@@ -2,7 +2,7 @@
 
 drivers/net/loopback.c: no qdisc (IFF_NO_QUEUE) and no device queue. ``loopback_xmit`` hands
 the frame to ``netif_rx``, and counts it, without its Ethernet header, as sent and received if
-the softnet backlog took it. If not, only the softnet counters tell; the sender is not told.
+the softnet backlog took it. If not, only the softnet counters show it; the sender gets no error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.topology import Delivery, link
 
 
 class LoOptions(link.Options):
-    """None."""
+    """lo has no options."""
 
 
 LO_MTU = 65536

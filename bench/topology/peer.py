@@ -1,4 +1,4 @@
-"""What the receiving end of a link does with the frames that arrive."""
+"""The receiving end of a link: steering, XDP, and a process that reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bench.system import privileges
 from bench.system.netns import entered
 from bench.system.procfs import Machine
 from bench.topology import Port
-from bench.topology.link import lacking, refusals, rtnl
+from bench.topology.link import needs_config, refusals, rtnl
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -33,9 +33,9 @@ _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
 
 
 def steer(port: Port, cpus: str) -> None:
-    """RPS on every receive queue of a port: over all CPUs online, or those of a list ("0,2-3").
+    """Switch RPS on for every receive queue of a port: over all online CPUs, or a list ("0,2-3").
 
-    Raises BenchError where the kernel is without it or the CPUs are not there.
+    Raises BenchError if the kernel lacks RPS or a CPU does not exist.
     """
     chosen = Machine().online() if cpus == "all" else parse_cpu_list(cpus)
     mask = sum(1 << cpu for cpu in chosen)
@@ -45,12 +45,12 @@ def steer(port: Port, cpus: str) -> None:
 
 
 def _write_rps(port: Port, cpus: str, mask: str) -> None:
-    """In a thread of its own: /sys shows the network namespace in which it was mounted."""
+    """Needs a thread of its own: /sys shows the network namespace in which it was mounted."""
     with entered(port.netns_fd):
         _mount_own_sysfs()
         queues = sorted(Path(f"/sys/class/net/{port.ifname}/queues").glob("rx-*/rps_cpus"))
         if not queues:
-            raise BenchError(f"RPS of {port.ifname}: {lacking('CONFIG_RPS')}")
+            raise BenchError(f"RPS of {port.ifname}: {needs_config('CONFIG_RPS')}")
         for queue in queues:
             try:
                 queue.write_text(mask)
@@ -84,9 +84,9 @@ _RETURN_DROP = struct.pack("=BBhi", 0xB7, 0, 0, _XDP_DROP) + struct.pack("=BBhi"
 
 
 def drop_by_xdp(port: Port) -> None:
-    """Attach a program that drops every frame as it arrives; it goes with the interface.
+    """Attach a program that drops every frame on arrival; it goes with the interface.
 
-    Raises BenchError where the kernel or a missing privilege forbids it.
+    Raises BenchError if the kernel refuses it or a privilege is missing.
     """
     program = _load_xdp(_RETURN_DROP)
     try:
@@ -126,12 +126,12 @@ def _load_xdp(instructions: bytes) -> int:
 # A reader
 
 READY_S = 30.0
-"""Some hundred times what a reader takes to start: one that is silent for longer hangs."""
+"""Some hundred times a reader's start: one that is silent for longer hangs."""
 
 
 @contextmanager
 def read_all(port: Port) -> Iterator[None]:
-    """A process that captures every frame which arrives at a port, as tcpdump would.
+    """A process that captures every frame on arrival at a port, as tcpdump would.
 
     Raises BenchError if it does not start, or is not ready within READY_S.
     """

@@ -1,8 +1,8 @@
 """The queueing disciplines that a matrix may name, set at the root and read back.
 
-What tc does in user space is done here in the kernel's own units: pyroute2 rounds a burst to
-whole microseconds of its rate, which at 10 Gbit/s makes a burst of 2000 bytes one of 1200,
-and tbf drops every frame longer than that.
+tc's sums in user space are done here in the kernel's own units. pyroute2 rounds a burst to whole
+microseconds of its rate: at 10 Gbit/s a burst of 2000 bytes becomes 1200, and tbf drops every
+frame longer than its burst.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.topology.link import (
     ETHERNET_HEADER,
     ETHERNET_MTU,
     Options,
-    lacking,
+    needs_config,
     refusals,
     rtnl,
 )
@@ -43,7 +43,7 @@ _ROUNDING = 0.01
 
 
 def _between(low: int, high: int) -> AfterValidator:
-    """Field(ge=, le=) would leak into the JSON Schema, where the value may also be a text."""
+    """Bounds; those of Field(ge=, le=) would leak into the JSON Schema, where text is allowed."""
 
     def check(value: int) -> int:
         if not low <= value <= high:
@@ -59,7 +59,7 @@ Rate = Annotated[BitRate, _between(1000, 10**15)]
 
 
 class Bucket(Options):
-    """A token bucket: what tbf and htb have in common."""
+    """A token bucket: the common part of tbf and htb."""
 
     rate: Rate
     """Bits per second that leave the queue."""
@@ -78,8 +78,8 @@ class Bucket(Options):
 
 @dataclass(frozen=True, slots=True)
 class Shaper:
-    """What leaves at ``rate`` bits per second, after ``burst`` bytes that leave at once; at most
-    ``room`` frames wait."""
+    """``burst`` bytes leave at once, the rest at ``rate`` bits per second; at most ``room`` frames
+    wait."""
 
     rate: int
     burst: int
@@ -90,10 +90,10 @@ class Shaper:
 class Qdisc:
     """One row of the table of qdiscs.
 
-    ``install`` sets it at the root of an interface (netlink, ifindex, options); ``read`` gives
-    the same options as the kernel now has them. ``largest_frame`` is the longest frame in bytes
-    that ever passes, None where there is no such limit. ``shaper`` is what it does to frames of
-    a size, None where they leave as fast as the device takes them.
+    ``install`` sets it at the root of an interface (netlink, ifindex, options); ``read`` returns
+    the same options as the kernel has them now. ``largest_frame`` is the longest frame in bytes
+    that ever passes (None: no limit). ``shaper`` takes options and a frame size in bytes (None:
+    frames leave as fast as the device takes them).
     """
 
     info: KindInfo
@@ -104,13 +104,13 @@ class Qdisc:
 
 
 def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
-    """Set a qdisc at the root of a port and read it back: the canonical value in effect.
+    """Set a qdisc at the root of a port and read it back. Returns the canonical value in effect.
 
-    Where the kernel can only hold a rounded value, that is what is returned. Raises BenchError
-    where it lacks the qdisc, refuses an option or ignores one.
+    A value that the kernel rounds is returned rounded. Raises BenchError if the kernel lacks the
+    qdisc, refuses an option or ignores one.
     """
     row = QDISCS[kind]
-    unknown = lacking(f"CONFIG_NET_SCH_{_CONFIG.get(kind, kind.upper())}")
+    unknown = needs_config(f"CONFIG_NET_SCH_{_CONFIG.get(kind, kind.upper())}")
     with rtnl(port.netns_fd) as ip, refusals(f"qdisc {kind} on {port.ifname}", unknown):
         row.install(ip, port.ifindex, options)
         effective = row.read(ip, port.ifindex, options)
@@ -126,7 +126,7 @@ def kept(port: Port) -> dict[str, Any]:
 
 
 def _check(kind: str, asked: Mapping[str, int], effective: Mapping[str, int]) -> None:
-    """That what the kernel has is what was asked, but for rounding."""
+    """Raises BenchError unless the kernel has the values asked for, except for rounding."""
     for name, value in asked.items():
         slack = max(_ROUNDING * value, _tick_bytes(asked) if name == "burst" else 0)
         if abs(effective[name] - value) > slack:
@@ -140,11 +140,11 @@ def _tick_bytes(asked: Mapping[str, int]) -> float:
     return asked["rate"] / 8 * _TICK_NS / 1e9
 
 
-# What the kernel is told and tells, in its own units
+# Messages to and from the kernel, in its own units
 
 
 def _at(ip: IPRoute, ifindex: int, parent: int) -> Any:
-    """The qdisc below a parent, None where the kernel tells of none."""
+    """The qdisc below a parent; None: the kernel lists none."""
     for message in ip.get_qdiscs(index=ifindex):
         if (message["index"], message["parent"]) == (ifindex, parent):
             return message
@@ -161,10 +161,10 @@ def _qdisc_at(ip: IPRoute, ifindex: int, parent: int, kind: str) -> Any:
 
 
 def _replace_root(ip: IPRoute, ifindex: int, kind: str, options: Mapping[str, Any]) -> int:
-    """Set a root qdisc, with another handle than the one that is there; that handle.
+    """Set a root qdisc, with another handle than the present one. Returns the new handle.
 
-    With the same one the kernel would not replace but change it, and refuses if it is of another
-    kind (net/sched/sch_api.c, ``tc_modify_qdisc``).
+    With the same handle the kernel would change the present qdisc instead of replacing it, and
+    refuses another kind (net/sched/sch_api.c, ``tc_modify_qdisc``).
     """
     present = _at(ip, ifindex, _ROOT)
     handle = _OTHER_HANDLE if present and present["handle"] == _HANDLE else _HANDLE
@@ -173,17 +173,17 @@ def _replace_root(ip: IPRoute, ifindex: int, kind: str, options: Mapping[str, An
 
 
 def _rate_fields(name: str, bit_rate: int) -> dict[str, int]:
-    """A struct tc_ratespec; the 64-bit attribute beside it says the whole truth."""
+    """A struct tc_ratespec; its rate has 32 bits, the attribute beside it has all 64."""
     return {name: min(bit_rate // 8, _U32_MAX), f"{name}_linklayer": _LINKLAYER_ETHERNET}
 
 
 def _bit_rate(options: Any, parms: Any, attribute: str) -> int:
-    """Bits per second; the 64-bit attribute is there only if 32 bits do not hold the rate."""
+    """Bits per second; the kernel sends the 64-bit attribute only if 32 bits are too few."""
     return int((options.get_attr(attribute) or parms["rate"]) * 8)
 
 
 def _burst_ticks(burst: int, bit_rate: int) -> int:
-    """Ticks that sending a burst takes at a rate, rounded up so that it does fit."""
+    """Ticks to send a burst at a rate, rounded up so that it fits."""
     return -(-burst * 8 * 10**9 // (bit_rate * _TICK_NS))
 
 
@@ -195,7 +195,7 @@ def _burst_bytes(ticks: int, bit_rate: int) -> int:
 
 
 class NoqueueOptions(Options):
-    """None."""
+    """noqueue has no options."""
 
 
 def _install_noqueue(ip: IPRoute, ifindex: int, _options: NoqueueOptions) -> None:
@@ -212,7 +212,7 @@ def _read_noqueue(ip: IPRoute, ifindex: int, _options: NoqueueOptions) -> dict[s
 
 class PfifoOptions(Options):
     limit: Frames = 1000
-    """Most frames in the queue; 1000 is what the kernel takes on a veth (its txqueuelen)."""
+    """Most frames in the queue; 1000 is the kernel's default on a veth (its txqueuelen)."""
 
 
 class BfifoOptions(Options):
@@ -255,7 +255,7 @@ def _install_tbf(ip: IPRoute, ifindex: int, options: TbfOptions) -> None:
 
 
 def _read_tbf(ip: IPRoute, ifindex: int, asked: TbfOptions) -> dict[str, int]:
-    """net/sched/sch_tbf.c, ``tbf_dump``: the bucket comes back as ticks of nanoseconds held."""
+    """net/sched/sch_tbf.c, ``tbf_dump``: the bucket comes back as a time, in ticks."""
     options = _qdisc_at(ip, ifindex, _ROOT, "tbf")
     parms = options.get_attr("TCA_TBF_PARMS")
     rate = _bit_rate(options, parms, "TCA_TBF_RATE64")
@@ -295,7 +295,7 @@ def _install_htb(ip: IPRoute, ifindex: int, options: HtbOptions) -> None:
         **_rate_fields("ceil", options.rate),
         "buffer": ticks,
         "cbuffer": ticks,
-        # How much a class sends before its siblings: it has none; the kernel warns about 0.
+        # Bytes that a class sends before its siblings; it has none, but the kernel warns about 0.
         "quantum": _HTB_QUANTUM,
     }
     of_class = [
@@ -326,7 +326,7 @@ def _read_htb(ip: IPRoute, ifindex: int, _asked: HtbOptions) -> dict[str, int]:
 # The table
 
 _CONFIG = {"pfifo": "FIFO", "bfifo": "FIFO"}
-"""Kernel options that are not named like the qdisc."""
+"""Kernel options whose name is not the qdisc's."""
 
 _ROWS = (
     Qdisc(

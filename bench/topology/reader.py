@@ -1,7 +1,7 @@
 """A capturing reader: takes every frame that arrives at an interface from a PACKET_RX_RING.
 
-TPACKET_V3 hands over whole blocks (Documentation/networking/packet_mmap.rst), so one turn of this
-loop gives back thousands of frames: Python is fast enough to be no bottleneck.
+TPACKET_V3 hands over whole blocks (Documentation/networking/packet_mmap.rst): one turn of this
+loop gives back thousands of frames, so Python is no bottleneck.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ TP_STATUS_KERNEL = 0
 ETH_P_ALL = 3
 BLOCK_SIZE, BLOCK_NR, FRAME_SIZE = 1 << 20, 16, 2048
 RETIRE_MS = 10
-"""A block that is not full is handed over after so long."""
+"""The kernel hands over a block that is not full after this long."""
 STATUS_AT = 8
-"""Of block_status in struct tpacket_block_desc."""
+"""Offset of block_status in struct tpacket_block_desc, in bytes."""
 PR_SET_PDEATHSIG = 1
 
 

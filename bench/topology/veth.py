@@ -2,10 +2,10 @@
 
 drivers/net/veth.c: ``veth_xmit`` hands the frame to the peer's ``netif_rx``. Only then is it
 counted, whole, as sent here and received there. If the softnet backlog is full it counts as
-tx_dropped here, and a sender without a queueing qdisc is told (NET_XMIT_DROP, ENOBUFS).
+tx_dropped here, and a sender without a queueing qdisc gets ENOBUFS (NET_XMIT_DROP).
 
-Half of what a sender costs is the peer's receive side, which runs in the sender's softirq: what
-becomes of a frame there is an option.
+Half of a sender's cost is the peer's receive side, which runs in the sender's softirq: the fate
+of a frame there is an option.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _rps(text: str) -> str:
 
 
 class VethOptions(link.EthernetOptions):
-    """What a veth pair may have."""
+    """Options of a veth pair."""
 
     peer: Literal["stack", "xdp_drop", "capture"] = "stack"
     """What the peer does with a frame: the stack drops it, an XDP program does, or all are read."""
@@ -54,7 +54,7 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
         ends = End(link.TX_NAME, link.TX_MAC), End(link.RX_NAME, link.RX_MAC)
         add_pair(near, far, *ends, link.mtu_of(options, mtu), options.queues)
         # The peer first: then the sending end has its carrier when it is opened, and its qdisc
-        # is attached there and then, not some time later by the link watch.
+        # is attached at once, not later by the link watch.
         rx = link.set_up(far, link.RX_NAME)
         tx = link.set_up(near, link.TX_NAME)
         link.wait_until_up(rx)
@@ -73,16 +73,16 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
             sinks=(rx,),
             src_mac=link.TX_MAC,
             dst_mac=link.RX_MAC,
-            # veth_xdp_rcv() counts a frame after its header was taken off.
+            # veth_xdp_rcv() counts a frame without its Ethernet header.
             delivery=Delivery(header_left_out=link.ETHERNET_HEADER if by_xdp else 0),
             unordered=options.rps != "none",
         )
 
 
 def add_pair(near: int, far: int, here: End, there: End, mtu: int, queues: int = 1) -> None:
-    """Both ends in one request, so that neither is ever in the other's namespace.
+    """Make both ends in one request, so that neither is ever in the other's namespace.
 
-    The peer has the same MTU: ``is_skb_forwardable`` drops what is longer than its own.
+    Both have the same MTU: ``is_skb_forwardable`` drops a frame longer than the peer's.
     """
     common = {"mtu": mtu, "num_tx_queues": queues, "num_rx_queues": queues}
     with link.rtnl(near) as ip:

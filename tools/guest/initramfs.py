@@ -248,8 +248,8 @@ def _trial() -> str:
 import sys, sysconfig
 sys.path += {paths!r}
 import bench.measure.runner, {core.__name__}, pytest
-from {link.__name__} import netlink
-netlink()
+from {link.__name__} import pyroute
+pyroute()
 {core.__name__}.info()
 print(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sep="\\n")
 """

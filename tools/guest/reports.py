@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from bench.topology.link import netlink
+from bench.topology.link import pyroute
 
 PORT = "/dev/reports"
 PROCESSES = 3
@@ -86,7 +86,7 @@ class Told:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self._tell("collected", len(session.items))
-        netlink()  # imported once, and not by each of them
+        pyroute()  # imported once, not by each of them
         gc.freeze()
         gc.enable()
         left = deque(pieces(session.items))

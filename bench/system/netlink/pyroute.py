@@ -1,6 +1,6 @@
-"""What bench takes of pyroute2, and the qdiscs' layouts that it adds.
+"""The parts of pyroute2 that bench uses, and the qdiscs' layouts that it adds.
 
-Importing pyroute2 takes longer than importing all the rest: ``link.netlink`` does so once netlink
+Importing pyroute2 takes longer than importing all the rest: ``link.pyroute`` does so once netlink
 is spoken, and nothing else imports this module.
 """
 
