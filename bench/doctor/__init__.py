@@ -1,7 +1,7 @@
-"""What on this machine would spoil a measurement of packet transmit, and how to mend it.
+"""The host's faults that would spoil a measurement of packet transmit, and how to mend them.
 
-A check is one function and one row of a CHECKS table: it says what was found, why it matters and
-what mends it. All is read from /proc and /sys through a Machine; nothing is changed.
+A check is one function and one row of a CHECKS table: it says what it found, why that matters and
+how to mend it. All is read from /proc and /sys through a Machine; nothing is changed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CHECKS: tuple[Check, ...] = (
 )
 
 INTERVAL_S = 0.2
-"""Between the two readings: twenty ticks of /proc/stat for each CPU, so 5 % are seen."""
+"""Between the two readings: twenty ticks of /proc/stat per CPU, which show 5 % of its time."""
 SAID_IN_VERDICT = 4
 
 
@@ -51,15 +51,15 @@ def examine(
 ) -> tuple[Finding, ...]:
     """Every check's findings, the most serious first.
 
-    Thread i of a cell sends on ``cpus[i]``; ``needs`` are those of a matrix, if there is one.
+    Thread i of a cell sends on ``cpus[i]``; ``needs`` are a matrix's, if there is one.
     Takes little more than ``interval_s`` seconds, in which this process sleeps. Never fails:
-    what cannot be read is a finding of level UNKNOWN.
+    a file that cannot be read is a finding of level UNKNOWN.
     """
     return consult(machine, Context(tuple(cpus), needs, watch(machine, interval_s)))
 
 
 def consult(machine: Machine, context: Context) -> tuple[Finding, ...]:
-    """Every check's findings on counters that were already read twice."""
+    """Every check's findings; the counters were already read twice."""
     findings = [
         Finding(found.level, check.name, found.what, check.why, found.mend)
         for check in CHECKS
@@ -93,7 +93,7 @@ def verdict(findings: Sequence[Finding]) -> str:
 
 
 def diagnosis(findings: Sequence[Finding]) -> dict[str, Any]:
-    """What the header of a run keeps: the verdict, and every finding."""
+    """For the header of a run: the verdict, and every finding."""
     return {"verdict": verdict(findings), "findings": as_json(findings)}
 
 

@@ -1,4 +1,4 @@
-"""How much CPU time the control groups of this process may use, in version 2 and version 1."""
+"""The limits on this process's CPU time by control groups, version 2 and version 1."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Quota:
     """A limit on CPU time.
 
     ``cpus`` is quota over period: 1.5 is one CPU and a half. ``throttled`` counts the periods in
-    which it was used up. ``lift`` is the command that takes it away.
+    which it was used up. ``lift`` is the command that removes it.
     """
 
     cpus: float
@@ -36,9 +36,9 @@ class _Hierarchy:
     group: str
 
     def folders(self) -> Iterator[str]:
-        """The group of this process and the groups around it, as far as they are mounted.
+        """The group of this process and the mounted groups around it, the innermost first.
 
-        A limit of any of them holds (kernel/sched/fair.c throttles a whole subtree).
+        Each one's limit holds (kernel/sched/fair.c throttles a whole subtree).
         """
         below = PurePosixPath(self.group)
         if below.is_relative_to(self.root):  # else a cgroup namespace shows its own paths
@@ -51,7 +51,7 @@ class _Hierarchy:
 
 
 def quotas(machine: Machine) -> tuple[Quota, ...] | None:
-    """Every limit on this process's CPU time, the innermost first; None where none can be seen."""
+    """Every limit on this process's CPU time, the innermost first; None: groups are not visible."""
     hierarchies = list(_hierarchies(machine))
     if not hierarchies:
         return None
@@ -65,7 +65,7 @@ def quotas(machine: Machine) -> tuple[Quota, ...] | None:
 
 
 def throttled(machine: Machine) -> int:
-    """In how many periods any of the limits was used up, since the groups were made."""
+    """Periods in which a limit was used up since the groups were made, summed over the limits."""
     return sum(quota.throttled for quota in quotas(machine) or ())
 
 
@@ -79,7 +79,7 @@ def _hierarchies(machine: Machine) -> Iterator[_Hierarchy]:
 
 
 def _groups(text: str) -> dict[str, str]:
-    """/proc/self/cgroup: controller to path; version 2 has no controller's name ("")."""
+    """/proc/self/cgroup: controller to path; version 2 names no controller ("")."""
     groups = {}
     for controllers, path in re.findall(r"^\d+:([^:]*):(.*)$", text, re.M):
         groups.update(dict.fromkeys(controllers.split(","), path))

@@ -8,7 +8,7 @@ from bench.system.cpus import irq_cpus, layout, unclaimed
 from bench.system.hardware import virtualisation
 from bench.system.procfs import Machine, cpu_list, cpu_words, parse_cpus
 
-# Shares of a CPU and rates per second from which on something is said.
+# Shares of a CPU, and interrupts per second, from which a finding of a level is made.
 STEAL_NOTE, STEAL_WARN, STEAL_BAD = 0.001, 0.01, 0.1
 
 
@@ -16,7 +16,7 @@ BUSY_WARN, BUSY_BAD = 0.1, 0.5
 
 
 FEW_TICKS = 5
-"""So little of a CPU's time that shares of it mean nothing."""
+"""With fewer ticks of 10 ms a CPU's shares mean nothing."""
 
 
 IRQS_NOTE, IRQS_WARN = 100, 2000
@@ -33,7 +33,7 @@ def _counted(count: int, noun: str) -> str:
 def _virtual(machine: Machine, _context: Context) -> Found:
     found = virtualisation(machine)
     if found is None:
-        return Found(Level.UNKNOWN, "nothing tells whether this is a virtual machine")
+        return Found(Level.UNKNOWN, "nothing shows whether this is a virtual machine")
     return Found(Level.NOTE if found.startswith("virtual machine") else Level.OK, found)
 
 
@@ -92,7 +92,7 @@ def _quota(machine: Machine, context: Context) -> Found:
     what += f", used up {_counted(throttled, 'time')}" if throttled else ""
     if now or limit.cpus < context.threads:
         return Found(Level.BAD, f"{what}, {now} of them now" if now else what, limit.lift)
-    # The controlling side and the kernel's work for it want something, too.
+    # The controlling side, and the kernel's work for it, need CPU time, too.
     if throttled or limit.cpus < context.threads + 0.5:
         return Found(Level.WARN, what, limit.lift)
     return Found(Level.OK, what)

@@ -1,4 +1,4 @@
-"""The CPUs that senders are pinned to: how fast they run, and what they share."""
+"""The CPUs of the senders: how fast they run, and with whom they share a core, node or memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.system.cpus import Layout, device, layout
 from bench.system.procfs import CPU, Machine, cpu_list, cpu_words
 
 SLOW_WAKE_US = 20
-"""An idle state that takes longer to leave shows in what a sender waits for."""
+"""An idle state with a longer exit shows in every wait of a sender."""
 
 
 # Frequency
@@ -32,7 +32,7 @@ def _governor(machine: Machine, context: Context) -> Iterator[Found]:
 
 
 _TURBO_SWITCHES = ((f"{CPU}/intel_pstate/no_turbo", 0, 1), (f"{CPU}/cpufreq/boost", 1, 0))
-"""Where turbo is switched, with the values for on and off."""
+"""The switches of turbo: file, value for on, value for off."""
 
 
 def _turbo(machine: Machine, _context: Context) -> Iterator[Found]:
@@ -69,7 +69,7 @@ def _smt(machine: Machine, context: Context) -> Iterator[Found]:
     there = layout(machine)
     siblings = {cpu: there.core_of.get(cpu, ()) for cpu in context.senders}
     if not all(siblings.values()):
-        yield Found(Level.UNKNOWN, "the kernel does not tell which CPUs share a core")
+        yield Found(Level.UNKNOWN, "the kernel does not show which CPUs share a core")
         return
     shared = {core for cpu, core in siblings.items() if len(set(core) & set(context.senders)) > 1}
     cores = {cpu for core in siblings.values() for cpu in core}
@@ -92,7 +92,7 @@ def _shared_cores(there: Layout, context: Context, shared: Iterable[tuple[int, .
         return Found(Level.NOTE, f"SMT is on: {cores} share a core each", named)
     what = f"two senders on one core: {cores}"
     if len(one_each) < context.needs.threads:
-        return Found(Level.WARN, what, f"threads: {len(one_each)} at most: one for each core")
+        return Found(Level.WARN, what, f"threads: {len(one_each)} at most: one per core")
     return Found(Level.WARN, what, named)
 
 
@@ -109,7 +109,7 @@ def _one_of_each_core(there: Layout, cpus: Iterable[int]) -> tuple[int, ...]:
 def _isolation(machine: Machine, context: Context) -> Found:
     there = layout(machine)
     if not there.online:
-        return Found(Level.UNKNOWN, "the kernel does not tell its CPUs")
+        return Found(Level.UNKNOWN, "the kernel does not show its CPUs")
     if not there.isolated:
         return _nothing_isolated(sorted(there.online))
     if there.isolated.issuperset(context.senders):
@@ -158,7 +158,7 @@ def _numa(machine: Machine, context: Context) -> Iterator[Found]:
 def _device_distance(machine: Machine, name: str, nodes: Iterable[int]) -> Iterator[Found]:
     home = device(machine, name).node
     if home is None:
-        yield Found(Level.UNKNOWN, f"{name} does not tell its node")
+        yield Found(Level.UNKNOWN, f"{name} does not show its node")
         return
     row = (machine.text(f"sys/devices/system/node/node{home}/distance") or "").split()
     there = machine.text(f"sys/devices/system/node/node{home}/cpulist")
@@ -185,8 +185,8 @@ CHECKS = (
     ),
     Check(
         "idle states",
-        "Who sleeps (a drain, poll(), a blocked send) goes on only when its CPU has left its idle "
-        "state, and pays for cold caches then.",
+        "A sleeping sender (in a drain, poll(), a blocked send) goes on only when its CPU has left "
+        "its idle state, and pays for cold caches then.",
         _idle,
     ),
     Check(
@@ -203,7 +203,7 @@ CHECKS = (
     ),
     Check(
         "NUMA",
-        "Frames, rings and a device's descriptors are memory of one node; from another one each "
+        "Frames, rings and a device's descriptors are in one node's memory; from another node each "
         "cache miss costs half as much again or more.",
         _numa,
     ),

@@ -1,4 +1,4 @@
-"""What a check is, what it is given, and what it finds."""
+"""A check, its context, and its findings."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from bench.system.procfs import Machine
 
 
 class Level(StrEnum):
-    """How much a finding spoils, the most serious first."""
+    """The damage that a finding does, the most serious first."""
 
     BAD = "bad"
     """Figures mean little until it is mended."""
     WARN = "warn"
     """Figures are noisier or slower than the machine's own."""
     NOTE = "note"
-    """Figures hold, but not for a machine on which this is otherwise."""
+    """Figures hold, but not for a machine that differs in this."""
     UNKNOWN = "unknown"
     """It cannot be seen here."""
     OK = "ok"
 
 
 class Found(NamedTuple):
-    """What one check says: a short clause with its values, and the command that mends it."""
+    """A check's answer: a short clause with its values, and the command that mends it."""
 
     level: Level
     what: str
@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found by which check, why it matters to a packet sender, and what mends it."""
+    """A check's answer with its name, and why it matters to a packet sender."""
 
     level: Level
     check: str
@@ -47,7 +47,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is to be measured: thread i of a cell sends on ``cpus[i]``."""
+    """The planned measurement: thread i of a cell sends on ``cpus[i]``."""
 
     cpus: tuple[int, ...]
     needs: Needs | None
@@ -55,12 +55,12 @@ class Context:
 
     @property
     def threads(self) -> int:
-        """How many send at a time, at most; one without a matrix."""
+        """The most senders at a time; one without a matrix."""
         return self.needs.threads if self.needs else 1
 
     @property
     def senders(self) -> tuple[int, ...]:
-        """The CPUs that cells use; without a matrix those that one could use."""
+        """The CPUs that cells use; without a matrix, all that a cell could use."""
         return self.cpus[: self.needs.threads] if self.needs else self.cpus
 
 
@@ -68,9 +68,9 @@ class Context:
 class Check:
     """One row of the table.
 
-    ``why`` is the fact of the kernel or of the hardware behind it, in one sentence. ``look``
-    finds nothing where the check does not apply. A ValueError or LookupError of it says that
-    the kernel's text was not as expected.
+    ``why`` is the fact about kernel or hardware behind it, in one sentence. ``look`` finds
+    nothing if the check does not apply. It raises ValueError or LookupError if the kernel's text
+    was not as expected.
     """
 
     name: str

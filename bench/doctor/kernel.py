@@ -1,4 +1,4 @@
-"""How the kernel was built and booted, and what is switched on in it."""
+"""The kernel: its build and boot options, and its switches."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _debug(machine: Machine, _context: Context) -> Found:
 
 
 def _active(built: set[str], cmdline: list[str]) -> set[str]:
-    """The build options that are in effect, as switched on the kernel's command line."""
+    """The build options in effect, after the switches on the kernel's command line."""
     if "KASAN_HW_TAGS" in built:  # checked by hardware, also in production
         built = built - {"KASAN"}
     active = built - ({"DEBUG_KMEMLEAK"} if "DEBUG_KMEMLEAK_DEFAULT_OFF" in built else set())
@@ -111,7 +111,7 @@ GOOD_CLOCKS = {
     "riscv_clocksource",
     "tod",
 }
-"""Clock sources that are read without leaving the CPU."""
+"""Clock sources read without leaving the CPU."""
 
 
 def _clock(machine: Machine, _context: Context) -> Found:
@@ -150,7 +150,7 @@ def _mitigations(machine: Machine, _context: Context) -> Found:
     folder = f"{CPU}/vulnerabilities"
     states = {path.rpartition("/")[2]: machine.text(path) for path in machine.glob(f"{folder}/*")}
     if not states:
-        return Found(Level.UNKNOWN, "the kernel does not tell its mitigations")
+        return Found(Level.UNKNOWN, "the kernel does not show its mitigations")
     active = [name for name, state in states.items() if state and state.startswith("Mitigation")]
     booted = [word for word in machine.cmdline() if word.startswith("mitigations=")]
     if not active:
@@ -181,14 +181,14 @@ CHECKS = (
     ),
     Check(
         "tracing",
-        "A live trace event costs 100 to 250 ns each time that a frame passes it, a function "
-        "tracer that for every function.",
+        "A live trace event costs 100 to 250 ns each time a frame passes it, a function tracer as "
+        "much for every function.",
         _tracing,
     ),
     Check(
         "clock source",
-        "A clock that is a device's register costs about a microsecond to read and, without "
-        "vDSO, a system call: timestamps and the edges of slices cost as much as frames.",
+        "A clock in a device's register takes about a microsecond to read and, without vDSO, a "
+        "system call: timestamps and the edges of slices cost as much as frames.",
         _clock,
     ),
     Check(

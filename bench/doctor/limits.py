@@ -1,4 +1,4 @@
-"""What a matrix asks for, and what the machine has of it."""
+"""A matrix's needs of memory and send buffers, against the machine's limits."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def _sndbuf(machine: Machine, context: Context) -> Iterator[Found]:
 CHECKS = (
     Check(
         "memory",
-        "Cells that do not fit beside each other are closed and opened again between slices: "
-        "their rings are other pages then, in other places of the caches.",
+        "Cells that do not fit beside each other are closed and reopened between slices: their "
+        "rings are then other pages, in other places of the caches.",
         _memory,
     ),
     Check(
@@ -92,8 +92,8 @@ CHECKS = (
     ),
     Check(
         "send buffer",
-        "SO_SNDBUF takes wmem_max where more is asked for, and does not say so: two cells that "
-        "differ in sndbuf may be one.",
+        "SO_SNDBUF silently sets wmem_max if more is asked for: two cells that differ in sndbuf "
+        "may be one.",
         _sndbuf,
     ),
 )

@@ -1,4 +1,4 @@
-"""What on the way of a frame is not the run's own."""
+"""Taps and steering on a frame's way that are not the run's own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.doctor.finding import Check, Context, Found, Level
 from bench.system.procfs import Machine, cpu_words, parse_mask
 
 TAPS_PER_NAMESPACE = (6, 15)
-"""Linux from which on a tap is on a list of its network namespace (commit c353e8983e0d)."""
+"""From this Linux on, a tap is on a list of its network namespace (commit c353e8983e0d)."""
 ETH_P_ALL = 0x0003
 
 
@@ -28,7 +28,7 @@ def _taps(machine: Machine, context: Context) -> Found:
     devices = _ifindices(machine, context)
     if own_lists:
         files = ["proc/net/packet"]
-    else:  # one list for all namespaces, and each process shows those of its own
+    else:  # one list for all namespaces; each process shows the taps of its own
         files = ["proc/net/packet", *machine.glob("proc/[0-9]*/net/packet")]
     texts = [text for path in files if (text := machine.text(path)) is not None]
     if not texts:
@@ -50,7 +50,7 @@ def _sockets(count: int) -> str:
 
 
 def _ifindices(machine: Machine, context: Context) -> set[int]:
-    """Of the real interfaces that the matrix names."""
+    """The indices of the real interfaces that the matrix names."""
     names = context.needs.devices if context.needs else ()
     found = (machine.number(f"sys/class/net/{name}/ifindex") for name in names)
     return {ifindex for ifindex in found if ifindex is not None}
@@ -93,7 +93,7 @@ def _xps(machine: Machine, context: Context) -> Iterator[Found]:
 
 
 def _queues_of(device: str, masks: Mapping[str, set[int]], senders: set[int]) -> Iterator[Found]:
-    """Whether each sender has a transmit queue of a device for itself."""
+    """Findings about senders that have no transmit queue of a device for themselves."""
     mend = f"echo MASK | sudo tee /sys/class/net/{device}/queues/tx-N/xps_cpus, one CPU each"
     for queue, cpus in masks.items():
         if len(cpus & senders) > 1:
@@ -108,14 +108,14 @@ def _queues_of(device: str, masks: Mapping[str, set[int]], senders: set[int]) ->
 CHECKS = (
     Check(
         "taps",
-        "Each frame is cloned for every socket of ETH_P_ALL (dev_queue_xmit_nit), and again where "
-        "it arrives; PACKET_QDISC_BYPASS goes round it. Before Linux 6.15 one that is bound to no "
+        "Each frame is cloned for every socket of ETH_P_ALL (dev_queue_xmit_nit), and again on "
+        "arrival; PACKET_QDISC_BYPASS avoids the first. Before Linux 6.15 a socket bound to no "
         "interface costs senders in every namespace.",
         _taps,
     ),
     Check(
         "RPS",
-        "With it on any queue, netif_rx() of lo and veth, too, looks for a CPU for each frame "
+        "RPS on any queue makes netif_rx() of lo and veth, too, choose a CPU per frame "
         "(rps_needed is one switch for the machine), and its target CPUs run the receive side.",
         _rps,
     ),

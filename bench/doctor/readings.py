@@ -1,4 +1,4 @@
-"""What only shows in time: two readings of the machine's counters, some moments apart."""
+"""Rates of the machine: two readings of its counters, and the time between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.system.procfs import Machine, parse_cpus
 class Ticks(NamedTuple):
     """A CPU's time since boot in ticks of USER_HZ (10 ms), from /proc/stat.
 
-    ``steal`` is what the hypervisor gave to others while this CPU had something to do.
+    ``steal`` is time that the hypervisor gave to others while this CPU had something to do.
     """
 
     busy: int
@@ -33,7 +33,7 @@ class Ticks(NamedTuple):
 
     @property
     def steal_share(self) -> float:
-        """Of the time in which there was something to do."""
+        """Share of the time in which there was something to do."""
         return self.steal / max(1, self.busy + self.steal)
 
 
@@ -62,12 +62,12 @@ class Watched:
     seconds: float
 
     def ticks(self, cpu: int) -> Ticks:
-        """What a CPU did between the readings."""
+        """A CPU's time between the readings."""
         none = Ticks(0, 0, 0)
         return self.after.cpus.get(cpu, none).since(self.before.cpus.get(cpu, none))
 
     def irq_rates(self, cpus: Iterable[int]) -> dict[int, float]:
-        """Interrupts per second that CPUs took, by number, the most frequent first."""
+        """Interrupts per second that these CPUs took, by IRQ number, the most frequent first."""
         taken = {
             number: sum(irq.counts.get(cpu, 0) - self._before(number, cpu) for cpu in cpus)
             for number, irq in self.after.irqs.items()
@@ -82,7 +82,7 @@ class Watched:
 
 
 def watch(machine: Machine, seconds: float) -> Watched:
-    """Read, sleep, read: this process must not be what it finds to be running."""
+    """Read, sleep, read: awake, this process would find itself running."""
     before, begun = read(machine), time.monotonic()
     time.sleep(seconds)
     elapsed = time.monotonic() - begun
@@ -90,7 +90,7 @@ def watch(machine: Machine, seconds: float) -> Watched:
 
 
 def read(machine: Machine) -> Reading:
-    """The counters now; what is not written as expected is left out."""
+    """The counters now; lines that are not as expected are left out."""
     return Reading(
         cpus=_ticks(machine.text("proc/stat") or ""),
         irqs=_irqs(machine.text("proc/interrupts") or ""),
@@ -110,7 +110,7 @@ def _ticks_of(text: str, cpu: int) -> Ticks:
 
 
 def _irqs(text: str) -> dict[int, Irq]:
-    """The numbered rows of /proc/interrupts; the others are of the CPUs among themselves."""
+    """The numbered rows of /proc/interrupts; the others are CPU-internal (timer, IPIs)."""
     header, _, body = text.partition("\n")
     cpus = parse_cpus(header)  # "CPU0 CPU2": those that are online
     found = {}

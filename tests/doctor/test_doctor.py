@@ -165,9 +165,9 @@ def test_where_nothing_can_be_read_nothing_is_claimed(tmp_path: Path) -> None:
     findings = doctor.examine(Machine(tmp_path), [0], NEEDS, interval_s=0)
     assert [(str(f.level), f.found) for f in findings] == [
         ("unknown", "no frequency scaling to be seen"),
-        ("unknown", "the kernel does not tell which CPUs share a core"),
-        ("unknown", "the kernel does not tell its CPUs"),
-        ("unknown", "nothing tells whether this is a virtual machine"),
+        ("unknown", "the kernel does not show which CPUs share a core"),
+        ("unknown", "the kernel does not show its CPUs"),
+        ("unknown", "nothing shows whether this is a virtual machine"),
         ("unknown", "/proc/stat cannot be read"),
         ("unknown", "/proc/loadavg and /proc/stat cannot be read"),
         ("unknown", "the control groups of this process cannot be seen"),
@@ -178,7 +178,7 @@ def test_where_nothing_can_be_read_nothing_is_claimed(tmp_path: Path) -> None:
         ("unknown", "tracefs is not mounted, or not for this user"),
         ("unknown", "the clock source cannot be read"),
         ("unknown", "the kernel's build options cannot be read"),
-        ("unknown", "the kernel does not tell its mitigations"),
+        ("unknown", "the kernel does not show its mitigations"),
         ("unknown", "/proc/meminfo cannot be read"),
         ("unknown", "/proc/self/limits cannot be read"),
         ("unknown", "net.core.wmem_max cannot be read"),
@@ -263,7 +263,7 @@ ONE_STATE: list[tuple[str, Tree, list[tuple[str, str, str]]]] = [
     (
         "SMT",
         {f"{CPU}/cpu{n}/topology/thread_siblings_list": "1-2\n" for n in (1, 2)},
-        [("warn", "two senders on one core: 1-2", "threads: 1 at most: one for each core")],
+        [("warn", "two senders on one core: 1-2", "threads: 1 at most: one per core")],
     ),
     (
         "SMT",
