@@ -15,7 +15,7 @@ class BenchError(Exception):
 
 
 class UsageError(BenchError):
-    """Bad input: a matrix, an option, a file that is not what it should be.
+    """Bad input: in a matrix, an option or a file.
 
     Several problems of one file are reported in one go: the message then has several lines,
     each ``file:line:column: what is wrong; what is allowed``.
@@ -25,7 +25,7 @@ class UsageError(BenchError):
 
 
 class NotAllowed(UsageError):
-    """A real interface that must not be used: ends a run, whatever else it could measure."""
+    """A real interface must not be used: ends the whole run, its other cells too."""
 
 
 class CoreError(BenchError):
@@ -37,7 +37,7 @@ class CoreError(BenchError):
 
 
 class WorkerDied(BenchError):
-    """The worker process ended without being asked to."""
+    """The worker process ended unasked."""
 
 
 _REMEDIES = {
@@ -51,19 +51,19 @@ _REMEDIES = {
 
 
 def remedy(error: OSError) -> str:
-    """What helps against what the system refused; empty where only its own words say more."""
+    """The way out of a system error; empty if its own words say enough."""
     if error.errno == errno.ENOENT and not _is_somewhere():
-        return "the present folder was deleted: cd to one that is there"
+        return "the present folder was deleted: cd to another one"
     return _REMEDIES.get(error.errno or 0, "")
 
 
 def told(error: OSError) -> str:
-    """What the system refused, in its words and without its number, and what helps."""
+    """A system error in the system's words, without its number, and the way out."""
     return "; ".join(filter(None, [error.strerror or str(error), remedy(error)]))
 
 
 def told_with_place(error: OSError) -> str:
-    """For an error that nobody foresaw: after the file that it is about, if it is about one."""
+    """An unforeseen system error: its file first, if it has one."""
     return f"{error.filename}: {told(error)}" if error.filename else told(error)
 
 

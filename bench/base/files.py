@@ -13,9 +13,9 @@ from bench.base.errors import BenchError, told
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none: to a name beside it first. Raises BenchError.
+    """Write a whole file or none: first under a name beside it. Raises BenchError.
 
-    What is there and is no regular file (/dev/stdout, a pipe) is written to, never replaced.
+    An existing path that is no regular file (/dev/stdout, a pipe) is written to, never replaced.
     """
     try:
         if _is_special(path):
@@ -27,9 +27,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise BenchError where ``write_text`` would, as far as it can be seen before."""
+    """Raise BenchError if ``write_text`` would, as far as can be seen before."""
     try:
-        if not _is_special(path):  # to open a pipe would be to write to it
+        if not _is_special(path):  # opening a pipe would already reach its reader
             with _beside(path) as temporary:
                 temporary.touch(exist_ok=False)
     except OSError as error:
@@ -49,9 +49,9 @@ def _replace(path: Path, text: str) -> None:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A name in the folder of a file, or of what a link points to; nothing is left under it."""
+    """A name in the folder of a file, or of a link's target; nothing is left under it."""
     target = Path(os.path.realpath(path))
-    # Not to be guessed, or somebody could put a link there to what is not his.
+    # Random: under a name that can be guessed, somebody could put a link to another's file.
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     with signals.held():
         try:

@@ -1,13 +1,13 @@
-"""What others wrote, on a terminal: run files and matrices are passed on and may hold anything."""
+"""Others' text on a terminal: run files and matrices are passed on and may hold anything."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """The text with an escape (``\\x1b``) for each character that is not to be seen.
+    """The text with an escape (``\\x1b``) for each invisible character.
 
-    Such are control characters, which a terminal obeys, those that turn the direction of writing,
-    and surrogates, which no encoding has. Line feeds are among them.
+    These are control characters, line feeds among them, which a terminal obeys; characters that
+    turn the direction of writing; and surrogates, which no encoding has.
     """
     if text.isprintable():
         return text

@@ -1,7 +1,7 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do: exit at once, or raise where there is something to undo.
+"""Ctrl-C, SIGTERM and SIGHUP: they exit at once, or raise once there is something to undo.
 
-A KeyboardInterrupt that is thrown into an import is swallowed, and pydantic makes another error of
-it; so none is thrown while nothing is set up yet.
+An import may swallow a KeyboardInterrupt, and pydantic turns it into another error; so none is
+raised before anything is set up.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def exiting() -> AbstractContextManager[None]:
-    """An interrupt ends the process, with INTERRUPTED and without a word.
+    """A signal ends the process, with INTERRUPTED and without a word.
 
-    After the block it does nothing: the command is done, and Python takes some milliseconds more
-    to end, in which it takes its handlers back.
+    After the block it does nothing: the command is done, and Python needs some milliseconds more
+    to end, in which it restores its own handlers.
     """
     return _handled(
         lambda _number, _frame: os._exit(ExitCode.INTERRUPTED), afterwards=signal.SIG_IGN
@@ -29,7 +29,7 @@ def exiting() -> AbstractContextManager[None]:
 
 
 def raising() -> AbstractContextManager[None]:
-    """An interrupt raises KeyboardInterrupt."""
+    """A signal raises KeyboardInterrupt."""
     return _handled(signal.default_int_handler)
 
 
@@ -41,10 +41,10 @@ _late: list[int] = []
 
 @contextmanager
 def held() -> Iterator[None]:
-    """An interrupt comes when the block has ended. For the main thread.
+    """A signal is handled after the block. For the main thread.
 
     Blocking signals is not enough: the kernel gives one to any other thread that takes it (tqdm has
-    one, a BLAS library many), and Python runs the handler in the main thread all the same.
+    one, a BLAS library many), and Python still runs the handler in the main thread.
     """
     global _blocks
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -64,7 +64,7 @@ def held() -> Iterator[None]:
 def _handled(
     handler: Callable[[int, FrameType | None], object], afterwards: signal.Handlers | None = None
 ) -> Iterator[None]:
-    """``afterwards`` is what they do after the block; None is what they did before it."""
+    """``afterwards`` handles them after the block; None: their handlers from before it."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         if _blocks:
@@ -72,7 +72,7 @@ def _handled(
         else:
             handler(number, frame)
 
-    # What is ignored stays ignored: that is how nohup asks to be left alone.
+    # An ignored signal stays ignored: nohup asks for that.
     caught = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in caught}
     try:

@@ -1,4 +1,4 @@
-"""Lines for whoever is at the terminal, beside the output proper."""
+"""Lines for the person at the terminal, beside the output proper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.base.printable import printable
 
 
 def say(text: str) -> None:
-    """Each line of a text on stderr. That it is full or closed is no failure of the command."""
+    """Each line of a text on stderr. A full or closed stderr is no failure of the command."""
     with suppress(OSError):
         for line in text.split("\n"):
             print(f"bench: {printable(line)}", file=sys.stderr)

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is measured: its name, its unit in words, and the factor of each written unit."""
+    """A quantity: its name, its unit in words, and the factor of each written unit."""
 
     name: str
     counted: str
@@ -108,7 +108,7 @@ def rate_text(rate: object) -> str:
 
 
 def _exact(amount: object, quantity: Quantity, units: Sequence[str]) -> str:
-    """In the largest unit that tells it exactly; as it is where there is none."""
+    """In the largest unit that holds it exactly, else in the base unit without a name."""
     for unit in units:
         factor = quantity.units[unit]
         if isinstance(amount, int) and amount >= factor and amount % factor == 0:

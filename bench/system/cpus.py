@@ -1,6 +1,6 @@
-"""The CPUs: which may be used, what they share, which are the best to send from.
+"""The CPUs: which may be used, which share cores and nodes, which are the best to send from.
 
-What the kernel tells of them is read here and nowhere else.
+Only this module reads the kernel's files about them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import NamedTuple
 from bench.base.errors import BenchError
 from bench.system.procfs import CPU, Machine, cpu_words
 
-# What the kernel tells
+# The kernel's facts
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What CPUs are, and what they share; empty where the kernel does not tell.
+    """The CPUs, their cores and nodes; empty where the kernel shows nothing.
 
     No other task is put on an ``isolated`` CPU, and a lone task on a ``tickless`` one is not
     interrupted by the timer. ``core_of`` maps a CPU to all CPUs of its core, ``node_of`` to its
@@ -64,7 +64,7 @@ class Device:
 
 
 def device(machine: Machine, name: str) -> Device:
-    """What is not told (of a virtual interface hardly anything is) is None or empty."""
+    """A real interface's node and CPUs; None and empty if unknown, as for most virtual ones."""
     # The parent's as well: virtio's device is a child of the PCI function that has node and IRQs.
     folders = [f"sys/class/net/{name}/device{parent}" for parent in ("", "/..")]
     nodes = [machine.number(f"{folder}/numa_node") for folder in folders]
@@ -80,21 +80,21 @@ def device(machine: Machine, name: str) -> Device:
 
 
 def irq_cpus(machine: Machine, number: int) -> tuple[int, ...]:
-    """The CPUs to which an interrupt goes, or where the kernel does not tell, may go."""
+    """The CPUs to which an interrupt goes; if the kernel does not show that, those it may go to."""
     folder = f"proc/irq/{number}"
     where = machine.cpus(f"{folder}/effective_affinity_list")
     return where or machine.cpus(f"{folder}/smp_affinity_list")
 
 
 def allowed(machine: Machine) -> tuple[int, ...]:
-    """The CPUs that this process may use: those of its mask, and isolated ones (``unclaimed``)."""
+    """The CPUs that this process may use: its mask, and isolated ones (``unclaimed``)."""
     mask = os.sched_getaffinity(0)
     isolated = unclaimed(layout(machine), mask)
     return tuple(sorted(mask | _granted(isolated) if isolated else mask))
 
 
 def unclaimed(layout: Layout, mask: Collection[int]) -> frozenset[int]:
-    """Isolated CPUs that are not in a mask because nobody asked for them.
+    """Isolated CPUs that are missing in a mask only because nobody asked for them.
 
     ``isolcpus`` takes them out of every task's mask (kernel/sched/core.c, ``sched_init_smp``). A
     mask that lacks others, too, was made on purpose.
@@ -103,7 +103,7 @@ def unclaimed(layout: Layout, mask: Collection[int]) -> frozenset[int]:
 
 
 def _granted(cpus: Collection[int]) -> set[int]:
-    """Those of the CPUs that the cpuset lets this process have: the others leave the mask."""
+    """The CPUs among these that the cpuset grants: sched_setaffinity() drops the others."""
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, cpus)
@@ -114,16 +114,16 @@ def _granted(cpus: Collection[int]) -> set[int]:
         os.sched_setaffinity(0, before)
 
 
-# What they did
+# Their time
 
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 
 
 class CpuTime(NamedTuple):
-    """What some CPUs did between two moments, in nanoseconds, and the interrupts of all CPUs.
+    """Time of some CPUs between two moments, in nanoseconds, and the interrupts of all CPUs.
 
-    ``total_ns`` is how long it was, times their number. Steal and softirq are counted in ticks of
-    10 ms: only sums over many slices tell of them.
+    ``total_ns`` is the time between, times their number. Steal and softirq are counted in ticks of
+    10 ms: only sums over many slices show them.
     """
 
     total_ns: int
@@ -161,7 +161,7 @@ def stat_row(stat: str, cpu: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """CPUs for senders, thread i on ``cpus[i]``, and what put them into this order."""
+    """CPUs for senders, thread i on ``cpus[i]``, and the reasons for this order."""
 
     cpus: tuple[int, ...]
     why: str
@@ -183,7 +183,7 @@ def choose(layout: Layout, allowed: Collection[int], devices: Sequence[Device] =
         return cpu in disturbed, not isolated, not tickless
 
     def seat(cpu: int) -> int:
-        """Which one of its core it is; none of 0 shares a core with another of 0."""
+        """Its index among its core's CPUs: no two CPUs with seat 0 share a core."""
         core = set(layout.core_of.get(cpu, ())) & set(allowed) | {cpu}
         return sorted(core, key=lambda one: (worth(one), one == 0, one)).index(cpu)
 
@@ -210,7 +210,7 @@ class _Home(NamedTuple):
 
 
 def _home(layout: Layout, allowed: Collection[int], devices: Sequence[Device]) -> _Home:
-    """The first device's node; without one that where most isolated CPUs are, or most CPUs."""
+    """The first device's node; without one, the node with the most isolated CPUs, or most CPUs."""
     counts: dict[int, tuple[int, int]] = {}
     for cpu in sorted(allowed):
         if cpu in layout.node_of:
@@ -244,14 +244,14 @@ def _disturbed(
     return f"{cpu_words(disturbed)} last for the interrupts of {names}"
 
 
-# Who keeps off them
+# Keeping others off them
 
 
 @contextmanager
 def kept_off(senders: Sequence[int]) -> Iterator[None]:
-    """All threads of this process, and the children that it starts, off the senders' CPUs.
+    """Keep all threads of this process, and children that it starts, off the senders' CPUs.
 
-    Where there are no others they share that of the last sender, which the fewest cells use.
+    If there are no other CPUs, they share the last sender's, which the fewest cells use.
     """
     before = _masks()
     others = os.sched_getaffinity(0) - set(senders) or {senders[-1]}
@@ -259,12 +259,12 @@ def kept_off(senders: Sequence[int]) -> Iterator[None]:
     try:
         yield
     finally:
-        # Threads that were started meanwhile have the mask of the one that started them.
+        # A thread that was started meanwhile has the mask of its parent.
         _place(dict.fromkeys(_threads(), before[os.getpid()]) | before)
 
 
 def _threads() -> list[int]:
-    """Raises BenchError where they have other numbers in /proc."""
+    """The ids of our threads. Raises BenchError if /proc is another PID namespace's."""
     tids = [int(path.name) for path in Path("/proc/self/task").iterdir()]
     if os.getpid() not in tids:
         raise BenchError(

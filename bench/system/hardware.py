@@ -1,7 +1,7 @@
-"""Which CPU, and which hypervisor below it: what the firmware and the kernel say, on any CPU.
+"""The CPU and the hypervisor below it, by firmware and kernel, on any architecture.
 
-The order of the questions is that of lscpu (util-linux) and systemd-detect-virt. All of it can be
-read without privileges, so that root's runs and other users' are of one machine.
+The order of the questions is that of lscpu (util-linux) and systemd-detect-virt. Only files that
+need no privileges are read: root's runs and other users' then name the same machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEVICE_TREE = "proc/device-tree"
 
 
 _MODEL_FIELDS = ("model name", "cpu model", "cpu", "uarch")
-"""Of /proc/cpuinfo: x86 and LoongArch, MIPS, POWER, RISC-V."""
+"""Fields of /proc/cpuinfo: x86 and LoongArch, MIPS, POWER, RISC-V."""
 
 
 _IMPLEMENTERS: Mapping[int, str] = {
@@ -94,7 +94,7 @@ _PARTS: Mapping[tuple[int, int], str] = {
 
 
 def cpu_model(machine: Machine) -> str:
-    """The CPU's name. ARM's cores do not tell the chip that they are part of: the board does."""
+    """The CPU's name. ARM's cores do not name their chip: the board does."""
     cpuinfo = _cpuinfo(machine)
     cores = " + ".join(_arm_cores(cpuinfo))
     named = next((cpuinfo[field][0] for field in _MODEL_FIELDS if field in cpuinfo), "")
@@ -105,7 +105,7 @@ def cpu_model(machine: Machine) -> str:
 
 
 def _cpuinfo(machine: Machine) -> dict[str, list[str]]:
-    """The fields of /proc/cpuinfo, their names in small letters, with all their values."""
+    """The fields of /proc/cpuinfo: name in lower case to all its values."""
     found: dict[str, list[str]] = {}
     for line in (machine.text("proc/cpuinfo") or "").splitlines():
         name, _, value = line.partition(":")
@@ -123,7 +123,7 @@ def _arm_cores(cpuinfo: Mapping[str, list[str]]) -> Iterator[str]:
 
 
 def _board(machine: Machine) -> str:
-    """What the device tree calls this machine, or the DMI; empty where there is neither."""
+    """The machine's name in the device tree, or in the DMI; empty if there is neither."""
     if model := _device_tree(machine, "model"):
         return model
     vendor, product = (_dmi(machine, name) for name in ("sys_vendor", "product_name"))
@@ -149,7 +149,7 @@ _VIRTUAL = (
     *("VirtualBox", "Xen", "Bochs", "Parallels", "BHYVE", "Hyper-V", "Apple Virtualization"),
     *("Google Compute Engine", "Alibaba Cloud ECS"),
 )
-"""How the DMI of a virtual machine begins: src/basic/virt.c of systemd, and one cloud more."""
+"""Prefixes of a virtual machine's DMI: src/basic/virt.c of systemd, and one cloud more."""
 
 
 _DMI_FIELDS = ("product_name", "sys_vendor", "board_vendor", "bios_vendor", "product_version")
@@ -159,7 +159,7 @@ _CONTAINERS = (".dockerenv", "run/.containerenv", "run/systemd/container")
 
 
 def virtualisation(machine: Machine) -> str | None:
-    """``virtual machine (QEMU)``, ``container``, both, or NONE; None where nothing tells."""
+    """``virtual machine (QEMU)``, ``container``, both, or NONE; None if unknown."""
     kinds = [_virtual_machine(machine)]
     if any(machine.text(path) is not None for path in _CONTAINERS):
         kinds.append("container")
@@ -169,7 +169,7 @@ def virtualisation(machine: Machine) -> str | None:
 
 
 def _virtual_machine(machine: Machine) -> str | None:
-    """What kind this is; empty where it is none, None where nothing tells."""
+    """This virtual machine, in words; empty if it is none, None if unknown."""
     vendor = _dmi(machine, "sys_vendor") or machine.text("sys/hypervisor/type") or ""
     if flags := _cpuinfo(machine).get("flags"):  # x86's, by CPUID
         return _named(vendor) if "hypervisor" in flags[0].split() else ""
@@ -189,14 +189,14 @@ def _named(vendor: str) -> str:
 
 
 def _is_virtual_dmi(machine: Machine) -> bool:
-    """(A cloud's bare machines bear its name, too, and are m7g.metal or the like.)"""
+    """Whether the DMI names a hypervisor or cloud; a cloud's bare machines are ``*metal*``."""
     if "metal" in _dmi(machine, "product_name"):
         return False
     return any(_dmi(machine, name).startswith(_VIRTUAL) for name in _DMI_FIELDS)
 
 
 def _device_tree_hypervisor(machine: Machine) -> str:
-    """Its name, or that of the emulator; empty where the tree shows neither."""
+    """The hypervisor's name, or the emulator's; empty if the tree shows neither."""
     told = _device_tree(machine, "hypervisor/compatible").removeprefix("linux,")
     if told:
         return told

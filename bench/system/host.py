@@ -1,6 +1,6 @@
-"""The machine's fingerprint: what figures depend on and a reader of a result cannot see.
+"""The machine's fingerprint: the facts that figures depend on and a result's reader cannot see.
 
-Everything is read from /proc and /sys; what is not there is left out, never guessed.
+Everything is read from /proc and /sys; a missing fact is left out, never guessed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SYSCTLS = (
 
 
 MEMORY_SHARE = 0.5
-"""Of the free memory: what rings and buffers of open cells may take."""
+"""Share of the free memory that rings and buffers of open cells may take."""
 
 
 def machine_name() -> str:
@@ -69,21 +69,21 @@ def available_memory() -> int:
 
 
 def raise_file_limit() -> None:
-    """Let this process and its children open as many files as they may: each socket is one.
+    """Raise the soft limit of open files to the hard one: each socket is a file.
 
-    Raises BenchError where not even a small run could be set up.
+    Raises BenchError if not even a small run could be set up.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most < FEWEST_FILES:
         raise BenchError(
-            f"at most {most} files may be open here, and setting up takes {FEWEST_FILES}: "
+            f"at most {most} files may be open here, and set-up needs {FEWEST_FILES}: "
             "raise the limit (ulimit -n)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def mitigations() -> dict[str, str]:
-    """Each CPU vulnerability that this CPU has, with what the kernel does about it."""
+    """Each vulnerability of this CPU, with the kernel's mitigation."""
     if not VULNERABILITIES.is_dir():
         return {}
     found = {path.name: _read(path) for path in sorted(VULNERABILITIES.iterdir())}

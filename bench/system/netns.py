@@ -27,8 +27,8 @@ def private_netns() -> Iterator[int]:
     """A new network namespace with a downed lo and no IPv6: its descriptor, closed on exit.
 
     IPv6 is off before there is a link, so that no link in it ever sends a frame of its own
-    (router solicitations, MLD reports, duplicate address detection). Raises BenchError where the
-    kernel or the lack of a privilege forbids it.
+    (router solicitations, MLD reports, duplicate address detection). Raises BenchError if the
+    kernel refuses or a privilege is missing.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
         netns_fd = thread.submit(_unshared_netns).result()
@@ -46,8 +46,8 @@ def entered(netns_fd: int) -> Iterator[None]:
 
     A socket stays in the namespace in which it was opened, and so does an open file under
     ``/proc/net``. Coming back needs CAP_SYS_ADMIN over the namespace that was left: a process
-    in a user namespace has it only if its network namespace was made along with that (or
-    after it). This is tried before leaving. Raises BenchError if the way in or back is refused.
+    in a user namespace has it only if its network namespace was made along with it, or later.
+    The way back is tried before leaving. Raises BenchError if the way in or back is refused.
     """
     home = own_netns()
     try:
@@ -92,7 +92,7 @@ def _setns(netns_fd: int, failure: str) -> None:
 
 
 def _switch_ipv6_off() -> None:
-    """Of the thread's own namespace, which is what /proc/sys/net shows it.
+    """Switch IPv6 off in the thread's own namespace, which /proc/sys/net shows it.
 
     In a container /proc/sys may be read-only: then ``link.set_up`` alone keeps links quiet.
     """

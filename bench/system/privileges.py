@@ -1,8 +1,8 @@
-"""What this process may do: gain what is missing in a user namespace, give up what is not needed.
+"""This process's capabilities: gaining the missing ones in a user namespace, shedding the rest.
 
-A user namespace must be made while there is one thread, and capabilities are a thread's own, which
-those that it starts inherit (``struct cred`` is per task): both come before any thread is there.
-``os.unshare`` came with Python 3.12 and nothing of the rest with any, hence libc.
+A user namespace must be made while there is one thread. Capabilities belong to a thread, and new
+threads inherit them (``struct cred`` is per task). So both come before any other thread starts.
+``os.unshare`` came with Python 3.12, and the other calls with none, hence libc.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.base.errors import BenchError
 
 
 class Capability(IntEnum):
-    """Those that some part of a run needs, as in include/uapi/linux/capability.h."""
+    """The capabilities that parts of a run need, as in include/uapi/linux/capability.h."""
 
     CAP_DAC_OVERRIDE = 1
     CAP_SETPCAP = 8
@@ -30,13 +30,13 @@ class Capability(IntEnum):
 
 
 class Standing(StrEnum):
-    """As what this process runs."""
+    """The source of this process's rights."""
 
     ROOT = "root"
     CAPABILITIES = "capabilities"
-    """Another user, who was given all of NEEDED."""
+    """Another user, with all of NEEDED."""
     USER_NAMESPACE = "user namespace"
-    """All of NEEDED, but over what this namespace owns alone."""
+    """All of NEEDED, but only over things that this namespace owns."""
     NONE = "none"
 
 
@@ -45,22 +45,22 @@ NEEDED = frozenset({Capability.CAP_NET_ADMIN, Capability.CAP_NET_RAW, Capability
 
 
 WORKER = NEEDED | {Capability.CAP_IPC_LOCK}
-"""What the sending process keeps: SYS_ADMIN to enter a namespace (setns), NET_RAW for a packet
-socket, NET_ADMIN for SO_SNDBUFFORCE, IPC_LOCK for MAP_LOCKED beyond RLIMIT_MEMLOCK."""
+"""The sending process keeps SYS_ADMIN to enter a namespace (setns), NET_RAW for a packet socket,
+NET_ADMIN for SO_SNDBUFFORCE, IPC_LOCK for MAP_LOCKED beyond RLIMIT_MEMLOCK."""
 
 
 GAINED = WORKER | {Capability.CAP_SETPCAP}
-"""What the controlling process has in a user namespace: what it hands to workers (also to one that
-takes the place of another that died), and SETPCAP so that they can shrink their bounding set."""
+"""The controlling process in a user namespace keeps a worker's capabilities, because it may have
+to start another worker, and SETPCAP, with which a worker shrinks its bounding set."""
 
 
 CONTROLLER = GAINED | {Capability.CAP_DAC_OVERRIDE}
-"""What it keeps as root: under sudo results, and the checkout itself, are in a folder of another
-user. (In a user namespace it would pass over the modes of the user's own files.)"""
+"""As root it keeps DAC_OVERRIDE, too: under sudo, results and the checkout are in another user's
+folder. (In a user namespace that would override the modes of the user's own files.)"""
 
 
 LOADER = CONTROLLER | {Capability.CAP_SYS_MODULE}
-"""What it has as root until ``gain``: the modules of a plan are loaded before."""
+"""As root it keeps SYS_MODULE until ``gain``: the modules of a plan are loaded before."""
 
 
 CLONE_NEWUSER = 0x10000000
@@ -85,9 +85,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def settle() -> None:
-    """At the start of the process: keep what it needs, or what it takes to gain that.
+    """At the start of the process: shed all but what a run needs, or needs for ``gain``.
 
-    Raises BenchError where /proc is missing, without which nobody knows what this process is.
+    Raises BenchError if /proc is missing, which shows this process's rights.
     """
     if not Path("/proc/self").exists():
         raise BenchError("/proc is not there, which bench reads: mount -t proc proc /proc")
@@ -95,11 +95,10 @@ def settle() -> None:
 
 
 def gain() -> None:
-    """Have all of NEEDED, and no more than the rest takes: where some of it is missing, in a user
-    namespace made for this process.
+    """Get all of NEEDED, if necessary in a user namespace made for this process; shed the rest.
 
-    Where that is refused nothing is raised: cells that need no interface can run, and what the
-    others meet then says so in the words of ``remedy``.
+    Raises nothing if that is refused: cells that need no interface can run, and the others then
+    fail with the words of ``remedy``.
     """
     if is_enough():
         shed(CONTROLLER)
@@ -112,21 +111,21 @@ def is_enough() -> bool:
 
 
 def enter_user_namespace() -> bool:
-    """Move this process into a new one as its root; whether it was allowed.
+    """Move this process into a new user namespace as its root. Returns whether it was allowed.
 
-    The network namespace must come with it, in one call: only then may this process come back to
-    it (setns asks for CAP_SYS_ADMIN over the user namespace that owns it).
+    A network namespace must be made in the same call: only then may this process come back to it
+    (setns asks for CAP_SYS_ADMIN over the user namespace that owns it).
     """
     uid, gid = os.geteuid(), os.getegid()
     if _libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
         return False
     try:
-        Path("/proc/self/setgroups").write_text("deny")  # gid_map is refused before
+        Path("/proc/self/setgroups").write_text("deny")  # else the kernel refuses gid_map
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
     except OSError:
-        # AppArmor lets the namespace be made, but not be used; root is not mapped without
-        # CAP_SETFCAP (Linux 5.12). What would work in it now would be gone after the next exec.
+        # AppArmor allows the namespace, but not its use; from Linux 5.12 on, mapping root needs
+        # CAP_SETFCAP. The capabilities that we have in it now would be gone after the next exec.
         shed(frozenset())
         return False
     return True
@@ -134,12 +133,12 @@ def enter_user_namespace() -> bool:
 
 def shed(keep: frozenset[Capability]) -> None:
     """Give up all other capabilities for good: in this thread and in all that it starts, also by
-    exec (bounding set, no_new_privs). What is inheritable and ambient shrinks alike."""
+    exec (bounding set, no_new_privs). The inheritable and ambient sets shrink alike."""
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
     number = 0
     while _libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(number)) >= 0:
         if number not in keep:
-            # EPERM to whom lacks CAP_SETPCAP; nothing comes back to him either: no_new_privs.
+            # EPERM without CAP_SETPCAP; with no_new_privs no capability comes back then either.
             _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number))
         number += 1
     sets = _capget()
@@ -153,7 +152,7 @@ def shed(keep: frozenset[Capability]) -> None:
 
 
 def held() -> frozenset[Capability]:
-    """Those of ours that are effective, over whichever user namespace this is."""
+    """Our effective capabilities, over the present user namespace."""
     sets = _capget()
     return frozenset(c for c in Capability if sets[c // 32].effective >> c % 32 & 1)
 
@@ -167,7 +166,7 @@ def standing() -> Standing:
 
 
 def remedy(capability: str) -> str:
-    """What to do where the kernel refused something for want of a capability."""
+    """The next step after the kernel refused something for want of a capability."""
     match standing():
         case Standing.NONE:
             return f"needs root ({capability}) or a user namespace: {obstacle()}"
@@ -185,13 +184,13 @@ _SWITCHES = (
     ("user.max_net_namespaces", "0", "10000"),
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),  # Ubuntu, from 23.10 on
 )
-"""Each sysctl that forbids it: its name, the value that does, one that does not."""
+"""The sysctls that can forbid it: name, forbidding value, allowing value."""
 
 
 def obstacle(root: Path = Path("/")) -> str:
-    """What forbids an ordinary user a user namespace with a network namespace, and what helps.
+    """Why an ordinary user gets no user namespace with a network namespace, and the way out.
 
-    The kernel only says EPERM or ENOSPC; what is known to be behind that is looked at in turn.
+    The kernel says only EPERM or ENOSPC; the known causes are tried in turn.
     """
     for name, forbids, allows in _SWITCHES:
         if _text(root / "proc/sys" / name.replace(".", "/")) == forbids:
@@ -246,9 +245,9 @@ def _words(capabilities: Iterable[Capability]) -> tuple[int, int]:
 
 
 def _owns_network() -> bool:
-    """Whether this process may come back to its network namespace: by trying.
+    """Whether this process may come back to its network namespace, by trying.
 
-    Not in a user namespace that was made without one (``unshare -r``, ``podman unshare``).
+    It may not in a user namespace that was made without one (``unshare -r``, ``podman unshare``).
     """
     with open("/proc/thread-self/ns/net") as own:
         return bool(_libc.setns(own.fileno(), CLONE_NEWNET) == 0)

@@ -1,8 +1,8 @@
-"""The only reader of /proc and /sys: once, below a root that tests can put elsewhere, or again and
-again from files that stay open.
+"""The only reader of /proc and /sys: once, below a root that tests choose, or again and again
+from files that stay open.
 
-Paths of a Machine are relative to its root. What is not there, or may not be read, is None: a
-container, an old kernel and a user without privileges are no errors.
+Paths of a Machine are relative to its root. A missing or unreadable file is None: a container, an
+old kernel and a user without privileges are no errors.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Machine:
             return None
 
     def number(self, path: str) -> int | None:
-        """The content of a file that has a decimal number in it."""
+        """The content of a file that holds one decimal number, else None."""
         text = self.text(path)
         return int(text) if text is not None and re.fullmatch(r"-?\d+", text) else None
 
     def cpus(self, path: str) -> tuple[int, ...]:
-        """A file with a list of CPUs; empty also where there is none."""
+        """The CPUs of a file with a list of them; empty if there is no file."""
         return parse_cpus(self.text(path) or "")
 
     def glob(self, pattern: str) -> list[str]:
@@ -56,20 +56,20 @@ class Machine:
         return self.cpus(f"{CPU}/online")
 
     def release(self) -> str:
-        """Such as ``6.1.0-18-amd64``; empty where it cannot be read."""
+        """Such as ``6.1.0-18-amd64``; empty if it cannot be read."""
         return self.text("proc/sys/kernel/osrelease") or ""
 
     def kernel(self) -> tuple[int, int]:
-        """Version and patch level, (0, 0) where they cannot be read."""
+        """Version and patch level, (0, 0) if they cannot be read."""
         found = re.match(r"(\d+)\.(\d+)", self.release())
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
     def cmdline(self) -> list[str]:
-        """The options that the kernel was booted with."""
+        """The kernel's boot options."""
         return (self.text("proc/cmdline") or "").split()
 
     def config(self) -> frozenset[str] | None:
-        """The options that the kernel was built with (``=y``), without ``CONFIG_``."""
+        """The kernel's build options (``=y``), without ``CONFIG_``."""
         text = self._config_gz()
         for path in (f"boot/config-{self.release()}", f"lib/modules/{self.release()}/config"):
             text = self.text(path) if text is None else text
@@ -88,8 +88,8 @@ class Machine:
     def is_capable(self, capability: int) -> bool:
         """Whether this process has a capability over the whole machine.
 
-        In a user namespace of its own a process has them all, and ``capable()``, which asks about
-        the first one, still says no.
+        In a user namespace of its own a process has them all, but ``capable()`` asks about the
+        first namespace and says no.
         """
         held = int(self.status("CapEff") or "0", 16) >> capability & 1
         return bool(held) and (self.text("proc/self/uid_map") or "").split() == _WHOLE_UID_MAP
@@ -143,7 +143,7 @@ _READ_SIZE = 1 << 16
 
 @contextmanager
 def kept_open(path: str) -> Iterator[Callable[[], bytes]]:
-    """All of a file under /proc, as it is at each call: microseconds, as it is not opened anew."""
+    """A file under /proc, read whole at each call: in microseconds, because it stays open."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def content() -> bytes:
@@ -160,7 +160,7 @@ def kept_open(path: str) -> Iterator[Callable[[], bytes]]:
 
 
 class Softirqs(NamedTuple):
-    """How often the softirqs NET_TX and NET_RX ran: of the whole machine, over all CPUs."""
+    """Runs of the softirqs NET_TX and NET_RX, summed over all CPUs."""
 
     net_tx: int
     net_rx: int
@@ -169,7 +169,7 @@ class Softirqs(NamedTuple):
 def softnet_drops(text: bytes) -> int:
     """/proc/net/softnet_stat: a line per CPU, in hexadecimal (net/core/net-procfs.c).
 
-    Its second column: frames that a full backlog dropped, of the whole machine.
+    Its second column: frames dropped at a full backlog; here summed over the machine.
     """
     return sum(int(line.split(maxsplit=2)[1], 16) for line in text.splitlines())
 

@@ -841,7 +841,7 @@ def test_too_few_files_are_known_before_anything_is_set_up(bench: Bench, verb: s
         resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
 
     outcome = bench(verb, matrix, preexec_fn=few)
-    said = "at most 12 files may be open here, and setting up takes 64: raise the limit (ulimit -n)"
+    said = "at most 12 files may be open here, and set-up needs 64: raise the limit (ulimit -n)"
     assert (outcome.code, outcome.complaints) == (1, [said])
     assert not bench.results.exists()
 
@@ -855,7 +855,7 @@ def test_a_present_folder_that_was_deleted(bench: Bench) -> None:
         outcome = in_shell(bench, line)
         gone.mkdir()
         assert (outcome.code, len(outcome.complaints)) == (1, 1)
-        assert "; the present folder was deleted: cd to one that is there" in outcome.err
+        assert "; the present folder was deleted: cd to another one" in outcome.err
         assert "Errno" not in outcome.err
 
 
