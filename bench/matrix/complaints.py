@@ -1,4 +1,4 @@
-"""What is wrong with a value, and what is allowed: pydantic's errors in our words."""
+"""pydantic's errors about a value in our words: the error, and what is allowed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _BOUNDS = {
 
 
 def complaint(detail: ErrorDetails) -> str:
-    """What is wrong with a value, and what is allowed."""
+    """The error of a value, and what is allowed."""
     value, context = detail["input"], detail.get("ctx", {})
     match detail["type"]:
         case "value_error":
@@ -66,7 +66,7 @@ def complaint(detail: ErrorDetails) -> str:
             return f"{show(value)} is {_kind_of(value)}; write {_WANTED[kind]}"
         case kind if kind in _BOUNDS:
             return f"{show(value)} {_BOUNDS[kind].format(**context)}"
-        case _:  # a type that only an option of some kind brings with it
+        case _:  # an error that only the options of some interface kind or qdisc make
             return f"{show(value)} is not allowed; `bench schema` has what is"
 
 

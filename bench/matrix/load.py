@@ -1,7 +1,7 @@
 """YAML text -> Matrix: every error of the file with its place, all in one go.
 
-The text is read with its marks (yamltree), validated by pydantic models that are made from the
-vocabulary, and each of pydantic's errors is put into words at the mark of its path.
+The text is read with its marks (yamltree) and validated by pydantic models, which are made from
+the vocabulary. Each of pydantic's errors is put into words at the mark of its path.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def load(path: Path, vocabulary: Vocabulary) -> Matrix:
 def parse(text: str, file: str, vocabulary: Vocabulary) -> Matrix:
     """The matrix in a text; ``file`` is its name in messages.
 
-    A dict among the values of an exclude rule is as partial as the file has it: it means every
+    A dict among the values of an exclude rule may be partial, as the file has it: it matches every
     value that has all its items.
 
-    Raises UsageError with all that is wrong, a line each, by position.
+    Raises UsageError with every error of the text, a line each, by position.
     """
     tree = yamltree.read(text, _is_list)
     checked = _checked(tree, models_of(vocabulary))
@@ -131,7 +131,7 @@ def _checked(tree: Tree, models: Models) -> Any:
 
 
 def _context(axes: object, models: Models) -> Context:
-    """What the rest of the file is validated with, from its axes, whatever these are."""
+    """The axes as context for validating the rest of the file; they may be wrong themselves."""
     written = axes if isinstance(axes, dict) else {}
     taken: dict[str, Sequence[Value]] = {axis: [value] for axis, value in models.defaults.items()}
     for axis, values in written.items():

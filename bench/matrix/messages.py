@@ -41,7 +41,7 @@ def problem_of(detail: ErrorDetails, tree: Tree, context: Context) -> Problem:
 
 
 def _label(path: yamltree.Path) -> str:
-    """What is spoken of: ``ring block_size: ``, ``rounds min: ``; nothing at the top."""
+    """The subject of a message: ``ring block_size: ``, ``rounds min: ``; empty at the top."""
     section, *names = [part for part in path if isinstance(part, str)] or [""]
     label = " ".join(names) or section
     return f"{label}: " if label else ""
@@ -54,6 +54,6 @@ def _unknown_key(path: yamltree.Path, tree: Tree, context: Context) -> str:
 
 
 def _missing(key: object, mapping: Any) -> str:
-    # Whoever wrote a bare kind has to learn the form that takes options.
+    # The writer of a bare kind has to learn the form with options.
     example = f"write {show(mapping | {key: '...'})}" if "kind" in mapping else "it has to be given"
     return f"{show(key)} is missing; {example}"

@@ -1,6 +1,6 @@
 """YAML text -> plain data with the place of every value, and the traps of YAML 1.1 as problems.
 
-Works on the parser's events instead of its node tree: only they tell anchors and tags, and
+Works on the parser's events instead of its node tree: only they have anchors and tags, and
 reading them takes no deep recursion whatever the file holds.
 """
 
@@ -19,7 +19,7 @@ from bench.base.units import show
 from bench.model.matrix import Mark
 
 Path = tuple[str | int, ...]
-"""Where a value is: the keys and the indices (from 0) that lead to it from the top."""
+"""The place of a value: keys and indices (from 0) from the top down to it."""
 
 
 MAX_DEPTH = 20
@@ -27,7 +27,7 @@ MAX_DEPTH = 20
 
 
 MAX_VALUES = 20_000
-"""Values, mappings and lists included; a matrix of so many would run for days."""
+"""Values, mappings and lists included; a matrix with more would run for days."""
 
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster
@@ -35,7 +35,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten time
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """What is wrong at a place, and what is allowed."""
+    """An error at a place, and what is allowed there."""
 
     mark: Mark
     message: str
@@ -62,7 +62,7 @@ class Tree:
         return next((self.marks[p] for p in ancestors if p in self.marks), Mark(1, 1))
 
     def value(self, path: Path) -> Any:
-        """What ``data`` has at a path; None where it has nothing."""
+        """The value of ``data`` at a path; None if there is none."""
         value = self.data
         with suppress(LookupError, TypeError):
             for part in path:
@@ -76,18 +76,18 @@ class Tree:
 
 
 def read(text: str, is_list: Callable[[Path], bool]) -> Tree:
-    """The tree of a YAML text; raises nothing, all that is wrong is in its ``problems``.
+    """The tree of a YAML text. Raises nothing: every error is in its ``problems``.
 
-    Where ``is_list`` says so of a path, a bare value is read as a list of one, so that paths
-    are the same for both spellings.
+    At a path for which ``is_list`` is true, a bare value is read as a list of one, so that both
+    spellings have the same paths.
     """
     reader = _Reader(text, is_list)
     try:
         try:
             reader.document(_Loader)
         except yaml.MarkedYAMLError:
-            # libyaml has limits of its own (from 0.2.6 on 1000 levels). It meets them as it looks
-            # ahead, before it tells the events that ours are of. So PyYAML's own parser judges.
+            # libyaml has limits of its own (from 0.2.6 on 1000 levels). It looks ahead and meets
+            # them before the events at which ours apply. So PyYAML's own parser judges.
             reader = _Reader(text, is_list)
             reader.document(yaml.SafeLoader)
     except _GiveUpError as reason:
@@ -100,7 +100,7 @@ def read(text: str, is_list: Callable[[Path], bool]) -> Tree:
 
 
 class _GiveUpError(Exception):
-    """What makes the rest of the text unreadable."""
+    """An error after which the rest of the text is unreadable."""
 
     def __init__(self, mark: Mark, message: str) -> None:
         super().__init__(message)
@@ -218,7 +218,7 @@ def _mark(mark: Any) -> Mark:
 
 
 def _refuse_decoration(event: Any) -> None:
-    """Refuse what makes a value something else than what is written in its place."""
+    """Refuse aliases, anchors and tags: a value has to mean what is written in its place."""
     if isinstance(event, yaml.AliasEvent):
         raise ValueError(f"the alias *{event.anchor}; write the value out")
     if event.anchor:
@@ -255,11 +255,11 @@ _BOOLEAN = re.compile(r"on|off|yes|no|y|n", re.IGNORECASE)
 
 
 _LONGEST_NUMBER = 60
-"""Characters; no longer text is looked at, so that no file makes a huge number."""
+"""Characters; longer text is never a number, so that no file makes a huge one."""
 
 
 def plain_value(text: str) -> str | int | float | bool | None:
-    """What an unquoted scalar means, to YAML 1.1 and 1.2 and its writer alike.
+    """The value of an unquoted scalar, the same for YAML 1.1, YAML 1.2 and its writer.
 
     Raises ValueError where these differ; the message says what to write instead.
     """
