@@ -1,26 +1,25 @@
-"""Medians over rounds with intervals that know of autocorrelation.
+"""Medians over rounds, with intervals that allow for autocorrelation.
 
 The estimate is the median over rounds. Its interval is a pair of order statistics (Conover,
-Practical Nonparametric Statistics, 3.2), widened where rounds that follow each other are alike:
-then the number of samples below the median varies more than a binomial's. How many times more is
-the long-run variance of "above or below" (1 for independent samples), and that is the mean square
-of its first few cosine coefficients: what varies slowly, over a run's length or a good part of it
+Practical Nonparametric Statistics, 3.2). It is widened if successive rounds are alike: then the
+number of samples below the median varies more than a binomial's. The factor is the long-run
+variance of "above or below" (1 for independent samples), estimated as the mean square of its
+first few cosine coefficients, which vary slowly, over a run's length or a good part of it
 (Müller, J. Econometrics 141, 2007; Lazarus, Lewis, Stock and Watson, J. Business & Economic
-Statistics 36(4), 2018). No shape of the correlation is assumed. The quantile is Student's, with as
-many degrees of freedom as there are coefficients.
+Statistics 36(4), 2018). No shape of the correlation is assumed. The quantile is Student's; its
+degrees of freedom are the number of coefficients.
 
-One short series has few coefficients that are slow enough. But what makes neighbouring slices
-alike is the machine, and a run has many cells: the mean is over all of them, and the more cells
-there are, the fewer and slower the coefficients that do. Cells that go up and down together count
-as few. The mean is taken half a standard error upwards, as too narrow is worse than too wide; a
-cell whose own is higher by more than its error has its own.
+One short series has few coefficients that are slow enough. But the machine makes neighbouring
+slices alike, and a run has many cells: the mean is over all cells, and the more cells there are,
+the fewer and slower coefficients suffice. Cells that go up and down together count as few. The
+mean is raised by half a standard error, because too narrow is worse than too wide; a cell whose
+own factor exceeds it by more than the error uses its own.
 
-Ratios within the round hardly wander, and a linear drift that the other cells show as well is taken
-off before: it moves a median, but does not make it less certain. Levels (frames per second,
-ns/frame) go with the machine, which is faster in one part of a run than in another: a short stretch
-does not show that, so they have an interval from many more rounds on, from the slowest
-coefficients alone, and none where all cells drift one way. benchmarks/coverage.py shows what both
-hold.
+Ratios within the round hardly wander. A linear drift shared by the other cells is subtracted
+first: it moves a median, but does not make it less certain. Levels (frames per second, ns/frame)
+drift with the machine over minutes; below 300 rounds that drift is invisible, so no interval is
+given. From there on it comes from the slowest coefficients alone, and there is none if all cells
+drift one way. benchmarks/coverage.py shows the coverage of both.
 """
 
 from __future__ import annotations
@@ -36,50 +35,50 @@ from dataclasses import dataclass
 from bench.model.results import Estimate
 
 MIN_ROUNDS = 20
-"""Fewer ratios give no 95 % interval. From six on their whole range would cover enough if they
-were independent, but so few cannot tell whether they are."""
+"""Fewer ratios give no 95 % interval. Six independent ones would be enough, with their whole range
+as the interval, but so few cannot show whether they are independent."""
 
 
 FEW_ROUNDS, FEW_INFLATION = 40, 2.65
-"""Fewer rounds than these give one only where the variance is not inflated by more: where it is,
-some of what makes rounds alike lasts as long as they do, and does not show."""
+"""Fewer than FEW_ROUNDS give an interval only below this inflation: above it, part of the
+likeness between rounds lasts as long as the run, and does not show."""
 
 
 MIN_FREEDOM = 10
-"""The inflation is known from so many degrees of freedom on; one series of 100 has them."""
+"""The inflation is known from this many degrees of freedom on; one series of 100 has them."""
 
 
 ENOUGH_FREEDOM, MIN_COSINES = 20, 2
-"""More cosines are faster ones, which tell less of what is slow: no more than are needed."""
+"""The cosines needed, and no more: each further one is faster and says less of slow variation."""
 
 
 MIN_LEVEL_ROUNDS, LEVEL_COSINES = 300, 4
-"""Of a level: with fewer rounds, and with faster cosines, machines that were faster for a minute
-were told too little of (benchmarks/coverage.py on stored runs)."""
+"""For levels. With fewer rounds or faster cosines the intervals miss a machine that is faster for
+a minute (benchmarks/coverage.py on stored runs)."""
 
 
 DRIFTS = 10.0
-"""Levels drift whose slowest cosine has so many times the mean square of the next ones: one run in
-twenty has it by chance if all cells go together (F with 1 and 3 degrees of freedom)."""
+"""Levels drift if the mean square of the slowest cosine is this many times that of the next ones:
+one run in twenty has it by chance if all cells go together (F with 1 and 3 degrees of freedom)."""
 
 
 Z95 = 1.959964
 
 
 Z_STOPPING = 2.170090
-"""Of 97 %: who looks again and again until an interval is narrow picks narrow moments, and it then
-holds some 2 % less often than it says (benchmarks/coverage.py)."""
+"""The quantile of 97 %. Looking again and again until an interval is narrow picks narrow moments:
+it then holds some 2 % less often than it says (benchmarks/coverage.py)."""
 
 
 def quantile(by_precision: bool) -> float:
-    """Wider where precision decided how many rounds there are."""
+    """The normal quantile; larger if precision decided the number of rounds."""
     return Z_STOPPING if by_precision else Z95
 
 
 @dataclass(frozen=True, slots=True)
 class Inflation:
-    """How many times a binomial's the variance of the count below the median is, and how well
-    that is known: in degrees of freedom."""
+    """The variance of the count below the median as a multiple of a binomial's, and the degrees of
+    freedom of that estimate."""
 
     value: float
     freedom: float
@@ -88,7 +87,7 @@ class Inflation:
 def estimates(
     series: Sequence[Sequence[float]], z: float = Z95, *, levels: bool = False
 ) -> list[Estimate | None]:
-    """The estimate of each of these series, which one machine gave side by side.
+    """The estimate of each series; all were measured side by side on one machine.
 
     They are ratios within the round, or ``levels``, which wander with the machine.
     """
@@ -99,11 +98,11 @@ def estimates(
 def estimate(
     values: Sequence[float], inflation: Inflation | None, z: float = Z95
 ) -> Estimate | None:
-    """The median of values in the order in which they were measured, with its 95 % interval.
+    """The median of values in the order of measurement, with its 95 % interval.
 
-    ``z`` is Z_STOPPING where precision decided how many values there are. None without values.
-    There is no interval where none would hold: below MIN_ROUNDS, where the inflation is not known
-    (None), or where it leaves too few independent values.
+    ``z`` is Z_STOPPING if precision decided the number of values. None without values. There is
+    no interval below MIN_ROUNDS, with an unknown inflation (None), or with an inflation that
+    leaves too few independent values.
     """
     if not values:
         return None
@@ -128,9 +127,9 @@ def _student(z: float, freedom: float) -> float:
 
 
 def inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
-    """The inflation of each series of ratios, most of which it has in common with the others.
+    """The inflation of each series of ratios, estimated from all series together.
 
-    None for series that are too short, and for all where too little is known.
+    None for a series that is too short, and for all if the freedom is below MIN_FREEDOM.
     """
     long = [values for values in series if len(values) >= MIN_ROUNDS]
     if not long:
@@ -147,7 +146,7 @@ def inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
 
 
 def level_inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
-    """The inflation of each level; None for those that are too short, and for all if they drift."""
+    """The inflation of each level; None for one that is too short, and for all if they drift."""
     long = [values for values in series if len(values) >= MIN_LEVEL_ROUNDS]
     if not long:
         return [None] * len(series)
@@ -161,7 +160,8 @@ def level_inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None
 
 
 def _shared(powers: Sequence[Sequence[float]], slow: int, freedom: float) -> list[Inflation]:
-    """From so many of the slowest coefficients of all series; or its own, from all of them."""
+    """Each series' inflation: the common one, from the ``slow`` slowest coefficients of all series;
+    or its own, from all of its coefficients, if that is larger."""
     mean = statistics.fmean(statistics.fmean(each[:slow]) for each in powers)
     common = mean * (1 + _error(freedom) / 2)
     own = (statistics.fmean(each) / (1 + _error(len(each))) for each in powers)
@@ -174,7 +174,7 @@ def _error(freedom: float) -> float:
 
 
 def _sides(values: Sequence[float]) -> list[float]:
-    """1 for a value above the median, -1 for one below; those that equal it take turns."""
+    """1 for a value above the median, -1 for one below; equal ones alternate between the two."""
     median, turn = statistics.median(values), itertools.cycle((1.0, -1.0))
     return [1.0 if v > median else -1.0 if v < median else next(turn) for v in values]
 
@@ -193,7 +193,7 @@ def _without_common_trend(series: Sequence[Sequence[float]]) -> list[list[float]
 
 
 def _independent(series: Sequence[Sequence[float]]) -> float:
-    """As how many series these count, of which some go up and down together."""
+    """The number of independent series that are worth these, which partly move together."""
     return len(series) / (1 + (len(series) - 1) * _likeness(series))
 
 
@@ -210,13 +210,15 @@ def _likeness(series: Sequence[Sequence[float]]) -> float:
 
 
 def _powers(values: Sequence[float]) -> list[float]:
-    """The squares of the first cosine coefficients; of independent values of variance 1, 1."""
+    """The squares of the first cosine coefficients; 1 on average for independent values of
+    variance 1."""
     return [_product(values, cosine) ** 2 for cosine in _cosines(len(values))]
 
 
 @functools.lru_cache(maxsize=128)
 def _cosines(n: int) -> tuple[tuple[float, ...], ...]:
-    """So many as are slow beside n (Lazarus et al. recommend 0.4 n^(2/3)), of length 1 each."""
+    """The cosines that are slow beside n (Lazarus et al. recommend 0.4 n^(2/3) of them), each of
+    length 1."""
     scale = math.sqrt(2 / n)
     return tuple(
         tuple(scale * math.cos(math.pi * k * (i + 0.5) / n) for i in range(n))
