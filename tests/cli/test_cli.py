@@ -967,21 +967,23 @@ def test_a_terminal_that_goes_away_costs_no_result(bench: Bench) -> None:
 
 
 def test_plan_says_what_would_run_and_writes_nothing(bench: Bench) -> None:
-    axes = {"method": ["null"], "frame_size": [64, 1514], "burst": [1, 8], "sndbuf": [4096, 8192]}
+    methods = ["null", "sendto"]
+    axes = {"method": methods, "frame_size": [64, 1514], "burst": [1, 8], "sndbuf": [4096, 8192]}
     matrix = bench.matrix(axes, exclude=[{"frame_size": 1514, "burst": 8}])
     before = sorted(bench.folder.rglob("*"))
     outcome = bench("plan", matrix, "--cells")
     assert (outcome.code, outcome.err) == (0, "")
     counts = dict(re.findall(r"^  (\w+) +(\d+)$", outcome.out, re.MULTILINE))
     assert counts == {
-        "combinations": "8",
-        "excluded": "2",
-        "collapsed": "3",
-        "cells": "3",
-        "topologies": "0",
+        "combinations": "16",
+        "excluded": "4",
+        "collapsed": "5",
+        "cells": "7",
+        "topologies": "1",
         "rounds": "2",
     }
     assert len(re.findall(r"^[0-9a-f]{10}  method=null", outcome.out, re.MULTILINE)) == 3
+    assert len(re.findall(r"^[0-9a-f]{10}  .*method=sendto", outcome.out, re.MULTILINE)) == 4
     assert sorted(bench.folder.rglob("*")) == before
 
 
