@@ -64,7 +64,7 @@ def _facts(matrix: Matrix, planned: Plan, told: Estimate) -> tuple[Fact, ...]:
         count("cells", len(planned.cells)),
         Fact("cells that cannot run here", _unfit(planned), "unfit", len(planned.unfit)),
         count("topologies", len(planned.topologies)),
-        count("compared with a baseline", compared, "compared"),
+        count("compared with a baseline", compared, "compared_cells"),
         Fact(
             "rounds",
             _span(rounds.min, rounds.max),

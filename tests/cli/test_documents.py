@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,21 @@ def test_a_new_format_is_one_row_and_prints_every_verb(
     number, name = printed(verb, "rows").split()
     assert int(number) > 0
     assert name in ("cells", "findings", "methods")
+
+
+def test_facts_are_typed_for_programs(printed: Callable[..., str]) -> None:
+    """Each has a key, a unit in it or in its fields, and no sentence."""
+    facts = json.loads(printed("show", "json"))["facts"]
+    assert facts["measured"]["window_ns"] == 1_000_000
+    assert facts["measured"]["rounds"] == {"min": 2, "max": 2}
+    assert facts["memory_bytes"] > 2**20
+    assert facts["kernel"]["release"] == os.uname().release
+    assert all(isinstance(cpu, int) for cpu in facts["cores_used"])
+    assert facts["disturbance"]["slices"] == 4
+    assert all(key.isidentifier() and not isinstance(facts[key], float) for key in facts)
+    planned = json.loads(printed("plan", "json"))["facts"]
+    assert (planned["cells"], planned["rounds"]) == (2, {"min": 2, "max": 2})
+    assert planned["time_ns"]["least"] > 0
 
 
 @pytest.mark.parametrize("verb", ["plan", "show", "compare", "methods"])
