@@ -22,24 +22,24 @@ from bench.base.values import (
     value_text,
 )
 from bench.model.axes import AXES, Role, with_role
-from bench.model.results import CellResult
+from bench.model.cells import Cell
 
-Rows = Sequence[CellResult]
-
-
-def varying(rows: Rows) -> list[str]:
-    """The axes with more than one value, not counting rows that do not have the axis."""
-    return [axis for axis in AXES if len(_distinct(rows, axis)) > 1]
+Cells = Sequence[Cell]
 
 
-def column(rows: Rows, axis: str) -> tuple[str, ...]:
-    """The text of each row's value, with only the options in which the values differ."""
-    values = _distinct(rows, axis)
-    return tuple(brief_text(row.cell.values.get(axis), values) for row in rows)
+def varying(cells: Cells) -> list[str]:
+    """The axes with more than one value, not counting cells that do not have the axis."""
+    return [axis for axis in AXES if len(_distinct(cells, axis)) > 1]
 
 
-def shared(rows: Rows) -> tuple[str, ...]:
-    """What holds for every row that has the axis: ``frame_size 64``, ``burst 64 (sendmmsg)``.
+def column(cells: Cells, axis: str) -> tuple[str, ...]:
+    """The text of each cell's value, with only the options in which the values differ."""
+    values = _distinct(cells, axis)
+    return tuple(brief_text(cell.values.get(axis), values) for cell in cells)
+
+
+def shared(cells: Cells) -> tuple[str, ...]:
+    """What holds for every cell that has the axis: ``frame_size 64``, ``burst 64 (sendmmsg)``.
 
     That is each axis with a single value, and of those with several the options in which the
     values of one kind agree. That every cell is there once need not be said, nor an option that
@@ -47,11 +47,11 @@ def shared(rows: Rows) -> tuple[str, ...]:
     """
     phrases: list[str] = []
     for axis in with_role(Role.PLACE, Role.WORKLOAD, Role.MEANS):
-        values = _distinct(rows, axis)
+        values = _distinct(cells, axis)
         if len(values) == 1:
-            phrases.append(f"{axis} {_remarkable_text(values[0])}{_holders(rows, axis)}")
+            phrases.append(f"{axis} {_remarkable_text(values[0])}{_holders(cells, axis)}")
         elif values:
-            phrases += [phrase + _holders(rows, axis) for phrase in _agreeing(axis, values)]
+            phrases += [phrase + _holders(cells, axis) for phrase in _agreeing(axis, values)]
     return tuple(phrases)
 
 
@@ -82,9 +82,9 @@ def _defaults(kind: str) -> Mapping[str, Any]:
 # Values of an axis beside each other
 
 
-def _distinct(rows: Rows, axis: str) -> list[Value]:
+def _distinct(cells: Cells, axis: str) -> list[Value]:
     """The values of an axis in order of appearance, without None."""
-    return distinct(row.cell.values.get(axis) for row in rows)
+    return distinct(cell.values.get(axis) for cell in cells)
 
 
 def _agreeing(axis: str, values: Sequence[Value]) -> list[str]:
@@ -101,13 +101,13 @@ def _agreeing(axis: str, values: Sequence[Value]) -> list[str]:
     return phrases
 
 
-def _holders(rows: Rows, axis: str) -> str:
+def _holders(cells: Cells, axis: str) -> str:
     """Which cells have the axis: `` (tx_ring)``; nothing where all do."""
-    has = [row.cell.values.get(axis) is not None for row in rows]
+    has = [cell.values.get(axis) is not None for cell in cells]
     if all(has):
         return ""
     for by in ("method", "interface"):
-        names = [_name(row.cell.values.get(by)) for row in rows]
+        names = [_name(cell.values.get(by)) for cell in cells]
         having = dict.fromkeys(name for name, it in zip(names, has, strict=True) if it)
         lacking = {name for name, it in zip(names, has, strict=True) if not it}
         if lacking.isdisjoint(having):

@@ -9,7 +9,6 @@ from bench.analysis.environments import Difference
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.verdicts import FIGURES, Comparison, Row, Verdict
 from bench.model.axes import Role, with_role
-from bench.model.results import CellResult
 from bench.render import axes
 from bench.render.document import Column, Document, Fact, Records, Table
 from bench.render.records import AXIS_FIELDS
@@ -20,11 +19,11 @@ LABELS = {"pps": "Mpps", "ns_per_frame": "ns/frame"}
 
 def document_of(result: Comparison, found: Sequence[Difference]) -> Document:
     """A comparison; ``found`` is what the environments differ in."""
-    rows = [CellResult(cell=row.cell) for row in result.rows]
+    cells = [row.cell for row in result.rows]
     verdicts = tuple(row.verdict.value for row in result.rows)
     columns = (
         Column("verdict", verdicts, right=False),
-        *(column for column in axis_columns(rows) if column.label not in with_role(Role.REPLICA)),
+        *(column for column in axis_columns(cells) if column.label not in with_role(Role.REPLICA)),
         *(column for figure in FIGURES for column in _change_columns(result.rows, figure)),
     )
     return Document(
@@ -32,7 +31,7 @@ def document_of(result: Comparison, found: Sequence[Difference]) -> Document:
         facts=(
             *(Fact("differs", f"{d.what}: {d.a} in A, {d.b} in B") for d in found),
             Fact("not normalised", result.why_not_normalised),
-            Fact("all cells", ", ".join(axes.shared(rows))),
+            Fact("all cells", ", ".join(axes.shared(cells))),
         ),
         blocks=(Table(columns),),
         notes=tuple(filter(None, (_basis(result), _too_few(result), summary(result)))),

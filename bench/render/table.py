@@ -14,6 +14,7 @@ from itertools import groupby
 
 from bench.base.values import value_text
 from bench.model.axes import Role, with_role
+from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate
 from bench.render import axes, records
 from bench.render.document import Column, Document, Fact, Table
@@ -48,14 +49,15 @@ def document_of(report: Report) -> Document:
 
 def tabulated(rows: Sequence[CellResult], notes: Column) -> Table:
     """A row per cell: what varies, the figures that there are, and the notes."""
-    columns = (*axis_columns(rows), *_figure_columns(rows), notes)
+    cells = [row.cell for row in rows]
+    columns = (*axis_columns(cells), *_figure_columns(rows), notes)
     return Table(
         columns=tuple(
             column for column in columns if any(c not in ("", NONE) for c in column.cells)
         ),
         bad=frozenset(index for index, row in enumerate(rows) if row.pps is None),
         best=frozenset(index for index, row in enumerate(rows) if row.is_fastest),
-        breaks=_breaks(rows),
+        breaks=_breaks(cells),
     )
 
 
@@ -83,7 +85,7 @@ def _facts(report: Report) -> tuple[Fact, ...]:
         Fact("run", report.run),
         *report.facts,
         Fact("baseline", baseline),
-        Fact("all cells", ", ".join(axes.shared(report.rows))),
+        Fact("all cells", ", ".join(axes.shared([row.cell for row in report.rows]))),
     )
 
 
@@ -92,30 +94,30 @@ def _facts(report: Report) -> tuple[Fact, ...]:
 _STACKED = {"msg_dontwait": "dont\nwait"}
 
 
-def axis_columns(rows: Sequence[CellResult]) -> list[Column]:
+def axis_columns(cells: Sequence[Cell]) -> list[Column]:
     """A column for each axis that varies."""
     return [
         Column(
             label=axis,
-            cells=axes.column(rows, axis),
-            right=_is_number(rows, axis),
+            cells=axes.column(cells, axis),
+            right=_is_number(cells, axis),
             stacked=_STACKED.get(axis, axis.replace("_", "\n")),
         )
-        for axis in axes.varying(rows)
+        for axis in axes.varying(cells)
     ]
 
 
-def _is_number(rows: Sequence[CellResult], axis: str) -> bool:
-    values = [row.cell.values.get(axis) for row in rows]
+def _is_number(cells: Sequence[Cell], axis: str) -> bool:
+    values = [cell.values.get(axis) for cell in cells]
     return not any(isinstance(value, bool | str | dict) for value in values)
 
 
-def _breaks(rows: Sequence[CellResult]) -> frozenset[int]:
+def _breaks(cells: Sequence[Cell]) -> frozenset[int]:
     """Where the place changes, if each comes in one piece of several rows."""
-    outer = [axis for axis in axes.varying(rows) if axis in with_role(Role.PLACE)][:1]
+    outer = [axis for axis in axes.varying(cells) if axis in with_role(Role.PLACE)][:1]
     if not outer:
         return frozenset()
-    texts = axes.column(rows, outer[0])
+    texts = axes.column(cells, outer[0])
     lengths = [len(list(group)) for _, group in groupby(texts)]
     if len(lengths) > len(set(texts)) or max(lengths) == 1:
         return frozenset()

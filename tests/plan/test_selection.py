@@ -7,7 +7,6 @@ from hypothesis import example, given
 from bench.base.values import Value, value_text
 from bench.model.axes import AXES
 from bench.model.cells import Cell
-from bench.model.results import CellResult
 from bench.plan import selection
 from bench.render import axes
 from tests.values import axes_with_values
@@ -33,7 +32,7 @@ def test_a_filter_takes_what_the_table_and_the_plan_show(
 ) -> None:
     axis, values = of_an_axis
     cells = cells_with(axis, [*values, None])
-    column = axes.column([CellResult(cell) for cell in cells], axis)
+    column = axes.column(cells, axis)
     for cell, shown in zip(cells, column, strict=True):
         assert kept(cells, f"{axis}={shown}") == {cell.id}
         assert kept(cells, f"{axis}={value_text(cell.values[axis])}") == {cell.id}

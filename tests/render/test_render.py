@@ -381,8 +381,8 @@ def test_a_run_without_ratios_shows_the_intervals_of_pps() -> None:
 
 def shown(axis: str, *values: Value | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """How a column shows values of an axis, and what is left for the heading."""
-    rows = [CellResult(cell(**{axis: value})) for value in values]
-    return axes.column(rows, axis), axes.shared(rows)
+    cells = [cell(**{axis: value}) for value in values]
+    return axes.column(cells, axis), axes.shared(cells)
 
 
 def test_the_heading_leaves_out_what_is_at_its_default_and_keeps_what_only_others_know() -> None:
@@ -448,11 +448,9 @@ def test_options_with_a_unit_are_written_as_in_a_matrix() -> None:
 
 
 def test_an_axis_with_one_value_is_shared_by_the_methods_that_have_it() -> None:
-    rows = [
-        CellResult(cells_of(method, interface=LO)) for method in ("sendto", "sendmmsg", "tx_ring")
-    ]
-    assert axes.varying(rows) == ["method"]
-    assert axes.shared(rows) == (
+    cells = [cells_of(method, interface=LO) for method in ("sendto", "sendmmsg", "tx_ring")]
+    assert axes.varying(cells) == ["method"]
+    assert axes.shared(cells) == (
         "interface lo",
         "frame_size 1514",
         "threads 1",
