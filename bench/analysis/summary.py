@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from bench.analysis.estimates import Estimates, estimates_of
 from bench.analysis.figures import (
@@ -21,6 +22,7 @@ from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, estimates, qu
 from bench.base.values import distinct, key_of
 from bench.model.axes import AXES, Role, with_role
 from bench.model.cells import Cell
+from bench.model.problems import Code, Problem, commonest
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
 from bench.model.samples import Sample
@@ -40,11 +42,11 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
     fastest = _fastest(run, usable)
     measured = Counter(sample.cell for sample in run.samples)
     foreign: Counter[str] = Counter()
-    problems: dict[str, list[str]] = {cell.id: [] for cell in run.cells}
+    problems: dict[str, list[tuple[Problem, ...]]] = {cell.id: [] for cell in run.cells}
     for sample in run.samples:
         foreign[sample.cell] += sample.foreign
         if sample.cell in problems and (why := why_unusable(sample)):
-            problems[sample.cell].append(why)
+            problems[sample.cell].append(sample.problems or (Problem(Code.OTHER, told=why),))
     return [
         _result(
             run,
@@ -68,7 +70,7 @@ def _result(
     samples: Sequence[Sample],
     rates: Estimates,
     costs: Estimates,
-    problems: Sequence[str],
+    problems: Sequence[tuple[Problem, ...]],
     measured: int,
     foreign: int,
     is_fastest: bool,
@@ -85,7 +87,7 @@ def _result(
         is_fastest=is_fastest,
         rounds=len(samples),
         invalid=len(problems),
-        invalid_reason=statistics.mode(problems) if problems else "",
+        invalid_reason=commonest([*chain(*problems)]),
         disturbed=disturbed,
         moved=_moved(samples),
         pps=rate,

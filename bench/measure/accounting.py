@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.model.problems import Code, Problem, joined
 from bench.system.netlink.stats import LinkStats, QdiscStats
 from bench.system.procfs import Softirqs
 from bench.topology import Delivery
@@ -59,9 +60,9 @@ class Accounting:
     counted, those of refused frames included, and each is counted once: ``softnet_drops`` are what
     a full backlog dropped where the device does not tell (``hidden_backlog``), at most the missing
     frames, as softnet's counter is the whole machine's. ``foreign`` frames were delivered but not
-    sent by us; a few of them explain themselves on a real device. ``problem`` is empty if all adds
-    up, else what does not. ``per_sink`` is what each of several sinks counted. ``carrier_lost``
-    names the ports that lost their carrier, if it explains lost frames.
+    sent by us; a few of them explain themselves on a real device. ``problems`` is empty if all
+    adds up, else what does not. ``per_sink`` is what each of several sinks counted.
+    ``carrier_lost`` names the ports that lost their carrier, if it explains lost frames.
     """
 
     delivered: int
@@ -70,9 +71,19 @@ class Accounting:
     device_drops: int
     softnet_drops: int
     foreign: int
-    problem: str
+    problems: tuple[Problem, ...]
     per_sink: tuple[int, ...] = ()
     carrier_lost: str = ""
+
+    @property
+    def problem(self) -> str:
+        """All problems as one text."""
+        return joined(self.problems)
+
+    @classmethod
+    def of_sender(cls, completed: int) -> Accounting:
+        """Without an interface there is nobody but the sender to count."""
+        return cls(completed, 0, 0, 0, 0, 0, ())
 
 
 # What a reading means
@@ -144,14 +155,13 @@ def account(
     missing = max(0, completed - arrived - still_queued)
     lost = missing if carrier_lost else min(missing, max(0, drops - refused))
     unexplained = missing - lost
-    problems = [
-        _queued_before(change.queued_before),
-        f"{_frames(still_queued)} still in the qdisc" if still_queued else "",
-        "" if delivery.others_send and foreign <= FOREIGN_SHARE * completed else _foreign(foreign),
-        f"delivered {arrived} of {completed} completed, {unexplained} unexplained"
-        if unexplained
-        else "",
-        "" if foreign else _wrong_length(change, delivery, frame_size),
+    few_foreign = delivery.others_send and foreign <= FOREIGN_SHARE * completed
+    counted = [
+        Problem(Code.QUEUED_BEFORE, change.queued_before),
+        Problem(Code.STILL_QUEUED, still_queued),
+        Problem(Code.FOREIGN, 0 if few_foreign else foreign),
+        Problem(Code.UNEXPLAINED, unexplained, delivered=arrived, completed=completed),
+        Problem(Code.WRONG_LENGTH) if foreign else _wrong_length(change, delivery, frame_size),
     ]
     return Accounting(
         delivered=arrived,
@@ -160,7 +170,7 @@ def account(
         device_drops=change.tx.tx_dropped,
         softnet_drops=min(missing, change.softnet_drops) if delivery.hidden_backlog else 0,
         foreign=foreign,
-        problem="; ".join(filter(None, problems)),
+        problems=tuple(problem for problem in counted if problem.count),
         per_sink=arrivals(change, delivery) if len(change.sinks) > 1 else (),
         carrier_lost=carrier_lost if lost else "",
     )
@@ -170,24 +180,13 @@ def _risen(before: Sequence[int], after: Sequence[int], wrap: int) -> list[int]:
     return [(new - old) % wrap for old, new in zip(before, after, strict=True)]
 
 
-def _frames(count: int) -> str:
-    return f"{count} frame{'' if count == 1 else 's'}"
-
-
-def _queued_before(count: int) -> str:
-    return f"{_frames(count)} in the qdisc before the slice" if count else ""
-
-
-def _foreign(count: int) -> str:
-    return f"{count} foreign frame{'' if count == 1 else 's'}" if count else ""
-
-
-def _wrong_length(change: Delta, delivery: Delivery, frame_size: int) -> str:
+def _wrong_length(change: Delta, delivery: Delivery, frame_size: int) -> Problem:
+    """Its count is 0 where all lengths are right."""
     arrived, arrived_bytes = sum(arrivals(change, delivery)), delivered_bytes(change, delivery)
     lengths = [frame_size]
     if delivery.may_pad:  # some drivers count before padding, some after it, some with the FCS
         padded = max(frame_size, ETH_ZLEN)
         lengths += [padded, padded + ETH_FCS_LEN]
-    if not arrived or arrived_bytes in [arrived * length for length in lengths]:
-        return ""
-    return f"wrong length: {arrived_bytes / arrived:.10g} bytes per frame, {frame_size} meant"
+    if arrived_bytes in [arrived * length for length in lengths]:
+        return Problem(Code.WRONG_LENGTH)
+    return Problem(Code.WRONG_LENGTH, arrived, bytes=arrived_bytes, meant=frame_size)

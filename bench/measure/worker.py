@@ -31,6 +31,7 @@ from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
 from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
 from bench.model.cells import Cell
+from bench.model.problems import Code, Problem
 from bench.model.samples import Sample
 from bench.system import privileges
 from bench.system.cpus import CpuTime, cpu_time
@@ -124,7 +125,8 @@ class _Cells:
         measured = opened.slice(self._setup.slice_plan)
         cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
         if topology is None or before is None:
-            return _sample(request, cell, at_ns, measured, cpus_did, None)
+            accounting = Accounting.of_sender(measured.slice_completed)
+            return _sample(request, cell, at_ns, measured, cpus_did, accounting)
         accounting, softirqs = self._account(cell, topology, before, measured)
         return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
 
@@ -157,14 +159,15 @@ def _sample(
     at_ns: int,
     measured: Slice,
     cpus_did: CpuTime,
-    accounting: Accounting | None,
+    accounting: Accounting,
     softirqs: tuple[int, int] = (0, 0),
 ) -> Sample:
-    problems = [accounting.problem] if accounting and accounting.problem else []
-    if measured.undrained:
-        problems.insert(0, "not drained: the kernel still owned frames at the deadline")
-    if not _is_free(cell) and any(thread.moved for thread in measured.threads):
-        problems.insert(0, "a thread was not on its CPU")
+    is_moved = not _is_free(cell) and any(thread.moved for thread in measured.threads)
+    problems = [
+        *([Problem(Code.NOT_PINNED)] if is_moved else []),
+        *([Problem(Code.NOT_DRAINED)] if measured.undrained else []),
+        *accounting.problems,
+    ]
     return Sample(
         cell=request.cell,
         round=request.round,
@@ -172,23 +175,22 @@ def _sample(
         wall_ns=measured.wall_ns,
         threads=measured.threads,
         slice_completed=measured.slice_completed,
-        # Without an interface there is nobody but the sender to count.
-        delivered=accounting.delivered if accounting else measured.slice_completed,
-        lost=accounting.lost if accounting else 0,
+        delivered=accounting.delivered,
+        lost=accounting.lost,
         slice_refused=measured.slice_refused,
-        qdisc_drops=accounting.qdisc_drops if accounting else 0,
-        device_drops=accounting.device_drops if accounting else 0,
-        softnet_drops=accounting.softnet_drops if accounting else 0,
-        foreign=accounting.foreign if accounting else 0,
+        qdisc_drops=accounting.qdisc_drops,
+        device_drops=accounting.device_drops,
+        softnet_drops=accounting.softnet_drops,
+        foreign=accounting.foreign,
         softirq_tx=softirqs[0],
         softirq_rx=softirqs[1],
         cpus_ns=cpus_did.total_ns,
         steal_ns=cpus_did.steal_ns,
         softirq_ns=cpus_did.softirq_ns,
         interrupts=cpus_did.interrupts,
-        problem="; ".join(problems),
-        carrier_lost=accounting.carrier_lost if accounting else "",
-        per_sink=accounting.per_sink if accounting else (),
+        problems=tuple(problems),
+        carrier_lost=accounting.carrier_lost,
+        per_sink=accounting.per_sink,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.model.problems import Problem, joined
+
 # Samples
 
 
@@ -47,7 +49,7 @@ class Sample:
     included: they are what must agree. The kernel's counters are deltas over the slice: of
     ``cpus_ns``, the time of the cell's CPUs, the hypervisor had ``steal_ns``, softirqs
     ``softirq_ns`` (both in ticks of 10 ms); ``interrupts`` are those of the whole machine.
-    ``problem`` is empty for a valid sample, else why the sample must not be used.
+    ``problems`` is empty for a valid sample, else why the sample must not be used.
     """
 
     cell: str
@@ -69,12 +71,17 @@ class Sample:
     steal_ns: int = 0
     softirq_ns: int = 0
     interrupts: int = 0
-    problem: str = ""
+    problems: tuple[Problem, ...] = ()
     carrier_lost: str = ""
     """Slaves that lost their carrier, which explains ``lost`` frames that no drop counter has."""
     per_sink: tuple[int, ...] = ()
     """Frames that each slave's peer counted in the slice, in the order of the slaves; empty where
     frames go by one way only."""
+
+    @property
+    def problem(self) -> str:
+        """All problems as one text."""
+        return joined(self.problems)
 
     def total(self, counter: str) -> int:
         """The sum of one of ThreadSample's counters over the threads."""

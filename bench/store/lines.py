@@ -14,6 +14,7 @@ import msgspec
 from bench.base.errors import UsageError
 from bench.model.axes import AXES
 from bench.model.header import RunHeader
+from bench.model.problems import Code
 from bench.model.results import LARGEST_INTEGER
 from bench.model.samples import Sample
 from bench.store.misfits import misfit
@@ -148,7 +149,18 @@ class Record:
         threads = self._converted(self.fields.get("threads"), list[dict[str, Any]], "threads")
         whole = [{"cpu": 0, "wall_ns": 0, "cpu_ns": 0} | thread for thread in threads]
         fields = {"slice_completed": 0, "delivered": 0, **self.fields, "threads": whole}
-        return self._converted(fields, Sample)
+        return self._converted(fields | {"problems": self._problems()}, Sample)
+
+    def _problems(self) -> object:
+        """As they are typed, if all codes are known; else the text, which every version writes."""
+        text = self._converted(self.fields.get("problem", ""), str, "problem")
+        typed = self.fields.get("problems")
+        known = isinstance(typed, list) and all(
+            isinstance(problem, dict) and problem.get("code") in [*Code] for problem in typed
+        )
+        if not text:
+            return []
+        return typed if typed and known else [{"code": Code.OTHER, "told": text}]
 
     def _converted(self, value: object, to: type[T], name: str = "") -> T:
         try:

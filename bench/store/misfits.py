@@ -17,6 +17,7 @@ _WANTED: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.DataclassType: ((dict,), "an object"),
     inspect.DateTimeType: ((str,), "a date and time such as 2026-01-02T03:04:05+00:00"),
     inspect.DictType: ((dict,), "an object"),
+    inspect.EnumType: ((str,), "text"),
     inspect.FloatType: ((int, float), "a number"),
     inspect.IntType: ((int,), "a whole number"),
     inspect.ListType: ((list,), "a list"),

@@ -101,7 +101,11 @@ class RunWriter:
 
     def sample(self, sample: Sample) -> None:
         threads = [_sparse(thread) for thread in sample.threads]
-        self.write("sample", {**_sparse(sample), "round": sample.round, "threads": threads})
+        fields = {**_sparse(sample), "round": sample.round, "threads": threads}
+        if sample.problems:  # with their text: older versions know a sample by it as invalid
+            problems = [_sparse(problem) for problem in sample.problems]
+            fields |= {"problem": sample.problem, "problems": problems}
+        self.write("sample", fields)
 
     def end(self, reason: str, **figures: Any) -> None:
         self.write("end", {"reason": reason, **figures})

@@ -9,6 +9,7 @@ import pytest
 
 from bench.analysis import calibration, figures, summary
 from bench.model.cells import Cell
+from bench.model.problems import Code, Problem
 from bench.model.run import Run
 from bench.model.samples import Sample, ThreadSample
 from tests.builders import a_cell, a_run, a_sample
@@ -38,7 +39,7 @@ def test_what_else_the_cpus_did_is_told_of_each_cell() -> None:
         quiet,
         replace(quiet, round=1, steal_ns=10_000_000, interrupts=5),
         replace(quiet, round=2, softirq_ns=30_000_000, threads=(switched,)),
-        replace(quiet, round=3, foreign=9, problem="9 foreign frames"),
+        replace(quiet, round=3, foreign=9, problems=(Problem(Code.FOREIGN, 9),)),
     ]
     (row,) = summary.summarise(run(samples, {}), precision=0.01)
     assert (row.steal_share, row.softirq_share) == (1 / 6, 1 / 2)
@@ -174,11 +175,28 @@ def test_figures_of_a_row() -> None:
 
 def test_an_invalid_sample_is_counted_and_left_out() -> None:
     samples = [a_sample("a", r, 1e6) for r in range(10)]
-    samples += [a_sample("a", r, 9e9, problem="5 foreign frames") for r in range(10, 13)]
+    samples += [a_sample("a", r, 9e9, problems=(Problem(Code.FOREIGN, 5),)) for r in range(10, 13)]
     (row,) = summary.summarise(run(samples, {}), 0.5)
     assert (row.rounds, row.invalid, row.invalid_reason) == (10, 3, "5 foreign frames")
     assert row.pps is not None
     assert row.pps.value == pytest.approx(1e6)
+
+
+def test_a_row_names_the_commonest_kind_of_problem_at_its_worst() -> None:
+    """Numbers differ from sample to sample: the commonest text was that of an accident."""
+
+    def missing(count: int) -> Problem:
+        return Problem(Code.UNEXPLAINED, count, delivered=100 - count, completed=100)
+
+    accident = Problem(Code.NOT_PINNED)
+    kinds = [(accident,), (accident,), (missing(4),), (missing(5), accident), (missing(6),)]
+    kinds += [(missing(3),), (missing(2),)]
+    samples = [a_sample("a", n, problems=problems) for n, problems in enumerate(kinds)]
+    (row,) = summary.summarise(run(samples, {}), 0.01)
+    assert row.invalid == 7
+    assert row.invalid_reason == (
+        "delivered 94 of 100 completed, 6 unexplained (the worst of 5 samples)"
+    )
 
 
 def test_a_window_without_a_frame_is_invalid_and_says_so() -> None:

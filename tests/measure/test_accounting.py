@@ -83,7 +83,7 @@ def test_delivery_is_read_where_the_kind_says() -> None:
 
 
 def test_what_adds_up_has_no_problem() -> None:
-    assert judged(change(1000)) == Accounting(1000, 0, 0, 0, 0, 0, "")
+    assert judged(change(1000)) == Accounting(1000, 0, 0, 0, 0, 0, ())
 
 
 @pytest.mark.parametrize(

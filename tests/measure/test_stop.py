@@ -9,6 +9,7 @@ import pytest
 
 from bench.measure import stop
 from bench.model.matrix import Measure, Rounds
+from bench.model.problems import Code, Problem
 from bench.model.samples import Sample, ThreadSample
 
 MEASURE = Measure(rounds=Rounds(10, 100), precision=0.01)
@@ -82,5 +83,5 @@ def test_a_cell_without_an_interval_yet_is_not_precise() -> None:
 
 
 def test_a_cell_of_which_no_sample_can_be_used_would_not_become_precise() -> None:
-    invalid = samples("invalid", noisy(2e6), problem="5 foreign frames")
+    invalid = samples("invalid", noisy(2e6), problems=(Problem(Code.FOREIGN, 5),))
     assert wanted(samples("base", steady(1e6)), invalid) == set()

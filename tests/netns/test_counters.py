@@ -231,7 +231,7 @@ def test_frames_refused_by_a_full_qdisc_are_not_missing(interface: str) -> None:
         device_drops=0,
         softnet_drops=0,
         foreign=0,
-        problem="",
+        problems=(),
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bench.base.errors import BenchError, UsageError
+from bench.model.problems import Code, Problem
 from bench.model.samples import Sample, ThreadSample
 from bench.store import folders, reader
 from bench.store.writer import RunWriter
@@ -49,6 +51,37 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert run.samples == (SAMPLE,)
     assert run.facts == {"c1": {"sndbuf": 212992}}
     assert (run.end, run.warnings, run.failures) == ("done", (), {})
+
+
+PROBLEMS = (
+    Problem(Code.UNEXPLAINED, 4, delivered=7, completed=11),
+    Problem(Code.WRONG_LENGTH, 7, bytes=420, meant=64),
+)
+TEXT = "delivered 7 of 11 completed, 4 unexplained; wrong length: 60 bytes per frame, 64 meant"
+
+
+def test_problems_are_written_with_their_numbers_and_the_text_that_older_versions_know(
+    tmp_path: Path,
+) -> None:
+    invalid = replace(SAMPLE, problems=PROBLEMS)
+    path = write(tmp_path / "r.jsonl", invalid)
+    line = json.loads(path.read_text().splitlines()[2])
+    assert line["problem"] == TEXT
+    assert line["problems"] == [
+        {"code": "unexplained", "count": 4, "delivered": 7, "completed": 11},
+        {"code": "wrong_length", "count": 7, "bytes": 420, "meant": 64},
+    ]
+    assert reader.read(path).samples == (invalid,)
+
+
+@pytest.mark.parametrize("typed", [None, [], [{"code": "of a later version", "count": 1}]])
+def test_a_problem_that_has_no_code_here_is_read_as_its_text(typed: object, tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl", replace(SAMPLE, problems=PROBLEMS))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[2]["problems"] = typed
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (sample,) = reader.read(path).samples
+    assert sample.problems == (Problem(Code.OTHER, told=TEXT),)
 
 
 def test_counters_that_are_zero_take_no_room(tmp_path: Path) -> None:
