@@ -30,21 +30,31 @@
 #define CORE_MIN_FRAME 14	/* an Ethernet header */
 #define CORE_MAX_FRAME 65535
 #define CORE_MAX_FLOWS 4096
-#define CORE_FLOW_HEADERS 42	/* Ethernet, IPv4 and UDP, before the number of a frame of several flows */
-#define CORE_MIN_FLOW_FRAME 50	/* these and the number */
-
-#define VNET_HDR_SIZE 10	/* struct virtio_net_hdr, before the frame in a ring slot */
-#define RING_ALIGNMENT 16	/* TPACKET_ALIGNMENT: slots are multiples of it */
-#define RING_SLOT_REST 20	/* struct sockaddr_ll: a slot has room for it after its header */
 
 /* What a sender does when the next ring slot still belongs to the kernel. */
 #define RING_WAIT_BLOCK 0	/* send() without MSG_DONTWAIT: returns when all frames have left */
 #define RING_WAIT_POLL 1	/* poll(POLLOUT) */
 #define RING_WAIT_SPIN 2	/* read the slot's status again */
 
+/* How an engine numbers its frames. */
+#define NUMBERING_CONTINUES 0	/* from burst to burst, each thread for itself */
+#define NUMBERING_PER_BURST 1	/* from 0 in each burst */
+#define NUMBERING_PER_SLOT 2	/* a ring's slot keeps its number, whichever thread sends it */
+
+#define CORE_MAX_PROBLEMS 8
+
 struct core_error {
 	int code;			/* -errno, 0: none */
 	char text[CORE_ERROR_TEXT];	/* which call failed, with what */
+};
+
+/* What cannot work; the option is the axis that a user changes to mend it. */
+struct core_problems {
+	unsigned int number;
+	struct core_problem {
+		const char *option;
+		char text[CORE_ERROR_TEXT];	/* what is wrong; what is allowed */
+	} list[CORE_MAX_PROBLEMS];
 };
 
 struct knob_info {
@@ -91,9 +101,13 @@ struct tx_facts {
 	unsigned int sndbuf;		/* sk_sndbuf: twice what was asked for (socket(7)) */
 	unsigned int mmap_unlocked;	/* MAP_LOCKED was refused, the ring is populated only */
 	unsigned int ring_frames;	/* slots per ring */
-	unsigned int number_period;	/* prefilled frame numbers repeat after so many; 0: never */
-	unsigned int streams;		/* distinct source addresses that number their frames */
-	uint64_t memory;		/* bytes of rings and frame buffers of all threads */
+	uint64_t memory;		/* as core_memory() has it */
+};
+
+struct tx_numbering {
+	unsigned int kind;		/* NUMBERING_* */
+	unsigned int period;		/* frames after which the numbers repeat; 0: never */
+	unsigned int streams;		/* source addresses, each of which has numbers of its own */
 };
 
 /*
@@ -151,7 +165,12 @@ const struct method_info *core_method(int index);
 int core_method_probe(int index, struct core_error *error);	/* 0: this kernel offers it */
 int core_knob_count(void);
 const struct knob_info *core_knob(int index);
-unsigned int core_ring_data_offset(unsigned int version);	/* slot to frame; 0: no such version */
+
+/* What an engine says of a cell that is not opened. Of no method: nothing. */
+void core_check(const struct tx_config *config, unsigned int page_size,
+		struct core_problems *problems);
+uint64_t core_memory(const struct tx_config *config);	/* bytes of rings and buffers, all threads */
+void core_numbering(const struct tx_config *config, struct tx_numbering *numbering);
 
 struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *error);
 void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts);

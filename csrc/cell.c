@@ -9,18 +9,25 @@
 
 static int config_check(const struct tx_config *config, struct core_error *error)
 {
+	struct core_problems problems;
+
 	if (!method_find(config->method))
 		return error_set(error, EINVAL, "method %s", config->method);
 	if (!config->threads || config->threads > CORE_MAX_THREADS)
 		return error_set(error, EINVAL, "%u threads", config->threads);
 	if (!config->burst)
 		return error_set(error, EINVAL, "burst of 0 frames");
-	return frame_check(config, error);
+	if (config->frame_size < CORE_MIN_FRAME || config->frame_size > CORE_MAX_FRAME)
+		return error_set(error, EINVAL, "frame size %u", config->frame_size);
+	if (!config->flows || config->flows > CORE_MAX_FLOWS)
+		return error_set(error, EINVAL, "%u flows", config->flows);
+	core_check(config, (unsigned int)sysconf(_SC_PAGESIZE), &problems);
+	return problems.number ? error_set(error, EINVAL, "%s", problems.list[0].text) : 0;
 }
 
 static int cell_sockets(struct tx_cell *cell, struct core_error *error)
 {
-	const unsigned int sockets = cell->config.socket_shared ? 1 : cell->config.threads;
+	const unsigned int sockets = config_sockets(&cell->config);
 	unsigned int i;
 	int err = 0;
 
@@ -138,13 +145,9 @@ void tx_cell_close(struct tx_cell *cell)
 void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts)
 {
 	socklen_t length = sizeof(facts->sndbuf);
-	unsigned int i;
 
 	memset(facts, 0, sizeof(*facts));
-	facts->streams = cell->config.threads;
-	facts->number_period = cell->config.prefilled ? cell->config.flows : 0;
-	for (i = 0; i < cell->config.threads; i++)
-		facts->memory += cell->threads[i].memory;
+	facts->memory = core_memory(&cell->config);
 	if (cell->socket_nr)
 		getsockopt(cell->sockets[0].fd, SOL_SOCKET, SO_SNDBUF, &facts->sndbuf, &length);
 	if (cell->method->facts)

@@ -23,6 +23,7 @@
 #define CACHE_LINE 64
 #define NSEC_PER_SEC 1000000000ull
 #define ETHERNET_HEADER CORE_MIN_FRAME
+#define FLOW_HEADERS 42		/* Ethernet, IPv4 and UDP, before the number of a frame of several flows */
 
 /* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */
 struct tx_socket {
@@ -57,7 +58,6 @@ struct tx_thread {
 	unsigned char *buffer;		/* what the kernel is given: frames, stride apart */
 	unsigned char *next;		/* the one that a method of single frames sends */
 	size_t stride;
-	size_t memory;			/* bytes of frame and buffer */
 	void *state;			/* the method's */
 	struct thread_times drain_polling;	/* used by a drain that polled a queue */
 	bool idle;			/* the engine's wait said that the kernel owns no frame */
@@ -75,11 +75,16 @@ struct tx_cell {
 
 /*
  * A transmit method. Hooks return 0 or -errno. The required ones are burst, reap, and for a
- * method that sends through an interface also socket_open.
+ * method that sends through an interface also socket_open and numbering.
  */
 struct tx_method {
 	struct method_info info;
 	int (*probe)(struct core_error *error);
+	/* What can be said of a config without opening anything. check: what this method refuses. */
+	void (*check)(const struct tx_config *config, unsigned int page_size,
+		      struct core_problems *problems);
+	uint64_t (*memory)(const struct tx_config *config);
+	struct tx_numbering (*numbering)(const struct tx_config *config);
 	int (*socket_open)(struct tx_socket *socket, struct core_error *error);
 	void (*socket_close)(struct tx_socket *socket);		/* may be half open */
 	int (*open)(struct tx_thread *thread, struct core_error *error);
@@ -106,6 +111,8 @@ const struct tx_method *method_find(const char *name);
 int error_set(struct core_error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int thread_fail(struct tx_thread *thread, int code, const char *call);
+void problem_add(struct core_problems *problems, const char *option, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* times.c */
 void times_begin(struct thread_times *times);
@@ -124,10 +131,19 @@ int sock_wmem(int fd);
 bool sock_reap(struct tx_thread *thread);
 
 /* frame.c */
-int frame_check(const struct tx_config *config, struct core_error *error);
+void frame_check(const struct tx_config *config, struct core_problems *problems);
 void frame_build(unsigned char *frame, const struct tx_config *config, unsigned int thread,
 		 uint64_t number);
 int frame_buffers(struct tx_thread *thread, unsigned int burst, struct core_error *error);
+uint64_t frame_memory(const struct tx_config *config, unsigned int burst);
+uint64_t frame_memory_single(const struct tx_config *config);
+uint64_t frame_memory_burst(const struct tx_config *config);
+struct tx_numbering frame_numbering(const struct tx_config *config);
+
+static inline unsigned int config_sockets(const struct tx_config *config)
+{
+	return config->socket_shared ? 1 : config->threads;
+}
 
 static inline uint64_t clock_ns(clockid_t clock)
 {
@@ -163,7 +179,7 @@ static inline void stop_set(struct tx_cell *cell, bool stop)
 static inline void frame_number(unsigned char *frame, const struct tx_config *config,
 				uint64_t number)
 {
-	const size_t at = unlikely(config->flows > 1) ? CORE_FLOW_HEADERS : ETHERNET_HEADER;
+	const size_t at = unlikely(config->flows > 1) ? FLOW_HEADERS : ETHERNET_HEADER;
 
 	number = htole64(number);
 	if (likely(config->frame_size >= at + sizeof(number)))

@@ -1,5 +1,6 @@
 /*
- * Errors: a code and one sentence of fixed size that names the call.
+ * Errors: a code and one sentence of fixed size that names the call. Problems: one that names the
+ * option.
  */
 #include <locale.h>
 #include <stdarg.h>
@@ -33,4 +34,18 @@ int thread_fail(struct tx_thread *thread, int code, const char *call)
 	if (!thread->error.code)
 		error_set(&thread->error, code, "%s (thread %u)", call, thread->index);
 	return -code;
+}
+
+void problem_add(struct core_problems *problems, const char *option, const char *format, ...)
+{
+	struct core_problem *problem;
+	va_list arguments;
+
+	if (problems->number == CORE_MAX_PROBLEMS)
+		return;
+	problem = &problems->list[problems->number++];
+	problem->option = option;
+	va_start(arguments, format);
+	vsnprintf(problem->text, sizeof(problem->text), format, arguments);
+	va_end(arguments);
 }

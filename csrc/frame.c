@@ -29,8 +29,7 @@
 #define ETHERTYPE_IPV4 0x0800
 #define PORT_DISCARD 9
 #define FIRST_PORT 32768
-
-_Static_assert(CORE_MIN_FLOW_FRAME == CORE_FLOW_HEADERS + sizeof(uint64_t), "see api.h");
+#define MIN_FLOW_FRAME (FLOW_HEADERS + 8)	/* with the number */
 
 static void put16(unsigned char *at, unsigned int value)
 {
@@ -60,7 +59,7 @@ static void flow_headers(unsigned char *frame, const struct tx_config *config,
 	frame[4] ^= (unsigned char)(flow >> 8);
 	frame[5] ^= (unsigned char)flow;
 	put16(frame + 12, ETHERTYPE_IPV4);
-	memset(ip, 0, CORE_FLOW_HEADERS - ETHERNET_HEADER);
+	memset(ip, 0, FLOW_HEADERS - ETHERNET_HEADER);
 	ip[0] = 0x45;
 	put16(ip + 2, ip_length);
 	ip[8] = IPV4_TTL;
@@ -74,16 +73,13 @@ static void flow_headers(unsigned char *frame, const struct tx_config *config,
 	put16(udp + 4, ip_length - IPV4_HEADER);
 }
 
-int frame_check(const struct tx_config *config, struct core_error *error)
+void frame_check(const struct tx_config *config, struct core_problems *problems)
 {
-	if (config->frame_size < CORE_MIN_FRAME || config->frame_size > CORE_MAX_FRAME)
-		return error_set(error, EINVAL, "frame size %u", config->frame_size);
-	if (!config->flows || config->flows > CORE_MAX_FLOWS)
-		return error_set(error, EINVAL, "%u flows", config->flows);
-	if (config->flows > 1 && config->frame_size < CORE_MIN_FLOW_FRAME)
-		return error_set(error, EINVAL, "%u flows in frames of %u bytes, not of %u",
-				 config->flows, config->frame_size, CORE_MIN_FLOW_FRAME);
-	return 0;
+	if (config->flows > 1 && config->frame_size < MIN_FLOW_FRAME)
+		problem_add(problems, "frame_size",
+			    "frame of %u bytes has no room for the addresses and ports of %u flows; "
+			    "at least %u, or exclude the pair",
+			    config->frame_size, config->flows, MIN_FLOW_FRAME);
 }
 
 void frame_build(unsigned char *frame, const struct tx_config *config, unsigned int thread,
@@ -102,25 +98,65 @@ void frame_build(unsigned char *frame, const struct tx_config *config, unsigned 
 	frame_number(frame, config, number);
 }
 
+/* Of the engines that take frames from frame_copy() or frame_next(). */
+struct tx_numbering frame_numbering(const struct tx_config *config)
+{
+	return (struct tx_numbering) {
+		.kind = NUMBERING_CONTINUES,
+		.period = config->prefilled ? config->flows : 0,
+		.streams = config->threads,
+	};
+}
+
+static size_t frame_stride(const struct tx_config *config)
+{
+	return (config->frame_size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
 /*
- * What a thread copies from, and what the kernel is given: of each burst its own frames, but those
- * that are sent as they were filled once need only be as many as there are flows.
+ * Frames of the buffer that the kernel is given. copy: one per frame of a burst. prefilled: one per
+ * flow, sent again and again. burst is 0 where frames go into a ring's slots.
  */
+static unsigned int buffer_frames(const struct tx_config *config, unsigned int burst)
+{
+	return config->flows > 1 && config->prefilled && burst ? config->flows : burst;
+}
+
+/* Of one thread: a frame of each flow to copy from, and the buffer. */
+static size_t buffer_bytes(const struct tx_config *config, unsigned int burst)
+{
+	return frame_stride(config) * (config->flows + buffer_frames(config, burst));
+}
+
+uint64_t frame_memory(const struct tx_config *config, unsigned int burst)
+{
+	return (uint64_t)config->threads * buffer_bytes(config, burst);
+}
+
+uint64_t frame_memory_single(const struct tx_config *config)
+{
+	return frame_memory(config, 1);
+}
+
+uint64_t frame_memory_burst(const struct tx_config *config)
+{
+	return frame_memory(config, config->burst);
+}
+
 int frame_buffers(struct tx_thread *thread, unsigned int burst, struct core_error *error)
 {
 	const struct tx_config *config = thread->config;
-	const unsigned int flows = config->flows;
-	const unsigned int frames = flows > 1 && config->prefilled && burst ? flows : burst;
+	const unsigned int flows = config->flows, frames = buffer_frames(config, burst);
+	const size_t bytes = buffer_bytes(config, burst);
 	unsigned int i;
 	void *memory;
 	int err;
 
-	thread->stride = (config->frame_size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-	thread->memory = thread->stride * (frames + flows);
-	err = posix_memalign(&memory, CACHE_LINE, thread->memory);
+	err = posix_memalign(&memory, CACHE_LINE, bytes);
 	if (err)
-		return error_set(error, err, "frame buffers of %zu bytes", thread->memory);
-	memset(memory, 0, thread->memory);
+		return error_set(error, err, "frame buffers of %zu bytes", bytes);
+	memset(memory, 0, bytes);
+	thread->stride = frame_stride(config);
 	thread->frame = memory;
 	thread->buffer = thread->next = thread->frame + flows * thread->stride;
 	for (i = 0; i < flows; i++)

@@ -88,10 +88,42 @@ int core_method_probe(int index, struct core_error *error)
 		return error_set(error, EINVAL, "method number %d", index);
 	method = methods[index];
 	if (!method->burst || !method->reap ||
-	    ((method->info.knobs & KNOB_INTERFACE) && !method->socket_open))
+	    ((method->info.knobs & KNOB_INTERFACE) &&
+	     (!method->socket_open || !method->numbering)))
 		return error_set(error, ENOSYS, "method %s lacks a required hook",
 				 method->info.name);
 	return method->probe ? method->probe(error) : 0;
+}
+
+void core_check(const struct tx_config *config, unsigned int page_size,
+		struct core_problems *problems)
+{
+	const struct tx_method *method = method_find(config->method);
+
+	problems->number = 0;
+	if (!method)
+		return;
+	if (method->info.max_burst && config->burst > method->info.max_burst)
+		problem_add(problems, "burst", "%u frames in one %s call; at most %u",
+			    config->burst, method->info.name, method->info.max_burst);
+	frame_check(config, problems);
+	if (method->check)
+		method->check(config, page_size, problems);
+}
+
+uint64_t core_memory(const struct tx_config *config)
+{
+	const struct tx_method *method = method_find(config->method);
+
+	return method && method->memory ? method->memory(config) : 0;
+}
+
+void core_numbering(const struct tx_config *config, struct tx_numbering *numbering)
+{
+	const struct tx_method *method = method_find(config->method);
+
+	*numbering = method && method->numbering ? method->numbering(config)
+						 : (struct tx_numbering) { 0 };
 }
 
 int core_knob_count(void)

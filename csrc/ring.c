@@ -7,11 +7,8 @@
 
 #include "ring.h"
 
-_Static_assert(TPACKET_ALIGNMENT == RING_ALIGNMENT, "see api.h");
-_Static_assert(sizeof(struct sockaddr_ll) == RING_SLOT_REST, "see api.h");
-
 /* The header of the version, aligned to TPACKET_ALIGNMENT. These are bytes, not headers. */
-unsigned int core_ring_data_offset(unsigned int version)
+unsigned int ring_header(unsigned int version)
 {
 	switch (version) {
 	case 1:
@@ -25,23 +22,58 @@ unsigned int core_ring_data_offset(unsigned int version)
 	}
 }
 
-int ring_geometry(struct ring *ring, const struct tx_config *config, struct core_error *error)
+/*
+ * What packet_set_ring() would refuse (net/packet/af_packet.c), before it has to.
+ *
+ * Two rules are ours: every byte of a block belongs to a slot, where the kernel would leave a rest
+ * unused; and less than 4 GiB, which it asks for before Linux 5.0 only.
+ */
+void ring_check(const struct tx_config *config, unsigned int page_size,
+		struct core_problems *problems)
 {
-	uint64_t slots;
+	const unsigned int block = config->ring_block_size, slot = config->ring_frame_size;
+	const unsigned int header = ring_header(config->ring_version);
+	const unsigned int smallest = header + (unsigned int)sizeof(struct sockaddr_ll);
+	const uint64_t bytes = (uint64_t)block * config->ring_block_nr;
 
+	if (!header)
+		problem_add(problems, "ring", "ring version %u; 1, 2 or 3", config->ring_version);
+	if (block % page_size)
+		problem_add(problems, "ring",
+			    "ring block_size %u is no multiple of the page size %u; write slots "
+			    "instead of block_size and block_nr: blocks then fit any page",
+			    block, page_size);
+	if (slot % TPACKET_ALIGNMENT)
+		problem_add(problems, "ring", "ring frame_size %u is no multiple of %u", slot,
+			    TPACKET_ALIGNMENT);
+	if (slot < smallest)
+		problem_add(problems, "ring",
+			    "ring frame_size %u is smaller than its header; at least %u", slot,
+			    smallest);
+	else if (block % slot)
+		problem_add(problems, "ring",
+			    "ring block_size %u is no multiple of its frame_size %u", block, slot);
+	if (bytes > UINT32_MAX)
+		problem_add(problems, "ring", "ring of %llu bytes; less than 4 GiB",
+			    (unsigned long long)bytes);
+}
+
+uint64_t ring_slot_count(const struct tx_config *config)
+{
+	const unsigned int slot = config->ring_frame_size;
+
+	return slot ? (uint64_t)(config->ring_block_size / slot) * config->ring_block_nr : 0;
+}
+
+/* Of a config that ring_check() finds nothing wrong with. */
+void ring_geometry(struct ring *ring, const struct tx_config *config)
+{
 	ring->version = config->ring_version;
 	ring->block_size = config->ring_block_size;
 	ring->block_nr = config->ring_block_nr;
 	ring->slot_size = config->ring_frame_size;
-	if (!core_ring_data_offset(ring->version) || !ring->slot_size)
-		return error_set(error, EINVAL, "ring version %u, frame size %u", ring->version,
-				 ring->slot_size);
-	slots = (uint64_t)(ring->block_size / ring->slot_size) * ring->block_nr;
-	if (!slots || slots > UINT32_MAX)
-		return error_set(error, EINVAL, "ring of %llu slots", (unsigned long long)slots);
-	ring->slot_nr = (unsigned int)slots;
+	ring->slot_nr = (unsigned int)ring_slot_count(config);
 	ring->length = (size_t)ring->block_size * ring->block_nr;
-	return 0;
 }
 
 /* Refused (EBUSY) once the ring exists. */
@@ -94,18 +126,15 @@ int ring_map(struct ring *ring, int fd, bool locked, bool *unlocked, struct core
 	return 0;
 }
 
-/* A block may end in a rest too small for a slot: slots never straddle two blocks. */
 int ring_slots(struct ring *ring, struct core_error *error)
 {
-	const unsigned int per_block = ring->block_size / ring->slot_size;
 	unsigned int i;
 
 	ring->slots = calloc(ring->slot_nr, sizeof(*ring->slots));
 	if (!ring->slots)
 		return error_set(error, ENOMEM, "table of %u ring slots", ring->slot_nr);
 	for (i = 0; i < ring->slot_nr; i++)
-		ring->slots[i] = ring->map + (size_t)(i / per_block) * ring->block_size +
-				 (size_t)(i % per_block) * ring->slot_size;
+		ring->slots[i] = ring->map + (size_t)i * ring->slot_size;
 	return 0;
 }
 

@@ -22,7 +22,11 @@ struct ring {
 };
 
 /* ring.c; ring_close accepts a half-open ring */
-int ring_geometry(struct ring *ring, const struct tx_config *config, struct core_error *error);
+void ring_check(const struct tx_config *config, unsigned int page_size,
+		struct core_problems *problems);
+unsigned int ring_header(unsigned int version);		/* bytes; 0: no such version */
+uint64_t ring_slot_count(const struct tx_config *config);
+void ring_geometry(struct ring *ring, const struct tx_config *config);
 int ring_version(const struct ring *ring, int fd, struct core_error *error);
 int ring_allocate(const struct ring *ring, int fd, int option, struct core_error *error);
 int ring_map(struct ring *ring, int fd, bool locked, bool *unlocked, struct core_error *error);

@@ -1,9 +1,10 @@
-"""A vocabulary of fixed words for tests that need neither the core nor pyroute2."""
+"""A vocabulary of fixed words for tests that need no interface; what an engine says is real."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel
 
+from bench.engines import config
 from bench.model.vocabulary import KindInfo, Limits, MethodInfo, Vocabulary
 
 
@@ -55,11 +56,7 @@ WORDS = Vocabulary(
         max_flows=4096,
         min_frame=14,
         max_frame=65535,
-        min_flow_frame=50,
-        vnet_hdr=10,
-        ring_alignment=16,
-        ring_slot_rest=20,
     ),
-    ring_data_offset=lambda version: {1: 32, 2: 32, 3: 48}[version],
+    check=config.check,
     largest_frame=lambda qdisc: 2000 if qdisc == {"kind": "pfifo", "limit": 7} else None,
 )

@@ -38,6 +38,7 @@ def execute(args: argparse.Namespace) -> int:
     """Findings are information: the exit code is 0 whatever they are."""
     from bench import doctor
     from bench.base.errors import UsageError
+    from bench.engines.config import memory_of
     from bench.measure import prepare, trial
     from bench.measure.measuring import measuring
     from bench.plan.needs import needs_of
@@ -53,7 +54,7 @@ def execute(args: argparse.Namespace) -> int:
         refused = {}
     else:
         with measuring(
-            planned, lambda: doctor.examine(machine, planned.cpus, needs_of(planned))
+            planned, lambda: doctor.examine(machine, planned.cpus, needs_of(planned, memory_of))
         ) as seen:
             findings, refused = seen.found, trial.unrunnable(planned, options.allowed(args))
     options.write(document_of(findings, planned, refused), args)

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from bench import doctor
     from bench.analysis import calibration
+    from bench.engines.config import memory_of
     from bench.measure import prepare, runner
     from bench.measure.measuring import measuring
     from bench.plan.needs import needs_of
@@ -68,7 +69,8 @@ def execute(args: argparse.Namespace) -> int:
         target = runner.Target(path, resume=True, seed=args.seed)
 
     def look() -> Mapping[str, Any]:
-        return doctor.diagnosis(doctor.examine(doctor.Machine(), plan.cpus, needs_of(plan)))
+        needs = needs_of(plan, memory_of)
+        return doctor.diagnosis(doctor.examine(doctor.Machine(), plan.cpus, needs))
 
     ready = measuring(plan, look, lambda: options.check_output(args))
     with ready as seen, progress.shown(sys.stderr) as bar:

@@ -1,18 +1,16 @@
-"""The only importer of the compiled core; keeps cdata to itself."""
+"""What the core offers, and its cells, open."""
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.base.errors import BenchError, CoreError
 from bench.base.values import Value
-from bench.engines.build import ensure_built, recipe, variant
+from bench.engines.build import recipe
+from bench.engines.config import config_of
+from bench.engines.library import fail, library, text_of
 from bench.model.samples import ThreadSample
 from bench.model.vocabulary import Limits, MethodInfo
 
@@ -22,24 +20,6 @@ def build_environment() -> dict[str, str]:
     building = recipe()
     names: Sequence[str] = building.ENVIRONMENT if building else ()
     return {name: os.environ[name] for name in names if name in os.environ}
-
-
-@functools.cache
-def _core() -> Any:
-    ensure_built()
-    name = "bench._core_test" if variant() == "test" else "bench._core"
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise BenchError(f"cannot load the core: {error}") from error
-
-
-def _text(pointer: Any) -> str:
-    return str(_core().ffi.string(pointer).decode())
-
-
-def _raise(error: Any) -> None:
-    raise CoreError(-error.code, _text(error.text))
 
 
 # What the core offers
@@ -54,25 +34,25 @@ class CoreInfo:
 
 
 def info() -> CoreInfo:
-    lib = _core().lib
-    return CoreInfo(_text(lib.core_hash()), _text(lib.core_compiler()))
+    lib = library().lib
+    return CoreInfo(text_of(lib.core_hash()), text_of(lib.core_compiler()))
 
 
 def _knob_bits() -> dict[str, int]:
-    lib = _core().lib
+    lib = library().lib
     rows = [lib.core_knob(i) for i in range(lib.core_knob_count())]
-    return {_text(row.name): int(row.bits) for row in rows}
+    return {text_of(row.name): int(row.bits) for row in rows}
 
 
 def methods() -> dict[str, MethodInfo]:
     """Every transmit method by name, in the order of the core's table."""
-    lib, bits = _core().lib, _knob_bits()
+    lib, bits = library().lib, _knob_bits()
     rows = [lib.core_method(i) for i in range(lib.core_method_count())]
     return {
-        _text(row.name): MethodInfo(
-            name=_text(row.name),
-            help=_text(row.help),
-            path=_text(row.path),
+        text_of(row.name): MethodInfo(
+            name=text_of(row.name),
+            help=text_of(row.help),
+            path=text_of(row.path),
             knobs=frozenset(knob for knob, bit in bits.items() if row.knobs & bit),
             max_burst=int(row.max_burst),
         )
@@ -82,29 +62,20 @@ def methods() -> dict[str, MethodInfo]:
 
 def probe(method: str) -> str:
     """Why this kernel (or this user) cannot use a method; "" if it can."""
-    core = _core()
+    core = library()
     error = core.ffi.new("struct core_error *")
     index = list(methods()).index(method)
-    return _text(error.text) if core.lib.core_method_probe(index, error) else ""
+    return text_of(error.text) if core.lib.core_method_probe(index, error) else ""
 
 
 def limits() -> Limits:
-    lib = _core().lib
+    lib = library().lib
     return Limits(
         max_threads=lib.CORE_MAX_THREADS,
         max_flows=lib.CORE_MAX_FLOWS,
         min_frame=lib.CORE_MIN_FRAME,
         max_frame=lib.CORE_MAX_FRAME,
-        min_flow_frame=lib.CORE_MIN_FLOW_FRAME,
-        vnet_hdr=lib.VNET_HDR_SIZE,
-        ring_alignment=lib.RING_ALIGNMENT,
-        ring_slot_rest=lib.RING_SLOT_REST,
     )
-
-
-def ring_data_offset(version: int) -> int:
-    """Bytes from the start of a ring slot to its frame, for TPACKET version 1, 2 or 3."""
-    return int(_core().lib.core_ring_data_offset(version))
 
 
 # Cells
@@ -135,8 +106,6 @@ class Facts:
     sndbuf: int
     mmap_unlocked: bool
     ring_frames: int
-    number_period: int
-    streams: int
     memory: int
 
 
@@ -165,17 +134,19 @@ class OpenCell:
         endpoint: Endpoint | None,
         cpus: Sequence[int],
     ) -> None:
-        core = _core()
+        core = library()
         self._ffi, self._lib = core.ffi, core.lib
         self._error = self._ffi.new("struct core_error *")
         self._slice = self._ffi.new("struct tx_slice *")
         self._plan = self._ffi.new("struct tx_slice_plan *")
-        method = self._ffi.new("char[]", str(values["method"]).encode())
-        config = self._ffi.new("struct tx_config *", _config(values, endpoint, cpus))
-        config.method = method
+        config = config_of(values)
+        if endpoint:
+            config.ifindex, config.dst, config.src = endpoint.ifindex, endpoint.dst, endpoint.src
+        pinned_to = [] if values.get("affinity") == "free" else cpus
+        config.cpus = [*pinned_to, *[-1] * (self._lib.CORE_MAX_THREADS - len(pinned_to))]
         self._cell = self._lib.tx_cell_open(config, self._error)
         if not self._cell:
-            _raise(self._error)
+            fail(self._error)
 
     def facts(self) -> Facts:
         facts = self._ffi.new("struct tx_facts *")
@@ -184,8 +155,6 @@ class OpenCell:
             sndbuf=facts.sndbuf,
             mmap_unlocked=bool(facts.mmap_unlocked),
             ring_frames=facts.ring_frames,
-            number_period=facts.number_period,
-            streams=facts.streams,
             memory=facts.memory,
         )
 
@@ -195,7 +164,7 @@ class OpenCell:
         self._plan.window_ns = plan.window_ns
         self._plan.drain_ns = plan.drain_ns
         if self._lib.tx_cell_slice(self._cell, self._plan, self._slice, self._error) < 0:
-            _raise(self._error)
+            fail(self._error)
         raw = self._slice
         threads = [raw.thread[i] for i in range(raw.threads)]
         return Slice(
@@ -210,7 +179,7 @@ class OpenCell:
         """Send one burst of one thread and drain it: frames completed. Raises CoreError."""
         sent = self._lib.tx_cell_burst(self._cell, thread, deadline_ns, self._error)
         if sent < 0:
-            _raise(self._error)
+            fail(self._error)
         return int(sent)
 
     def close(self) -> None:
@@ -223,46 +192,6 @@ class OpenCell:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _config(
-    values: Mapping[str, Value | None], endpoint: Endpoint | None, cpus: Sequence[int]
-) -> dict[str, Any]:
-    """The fields of struct tx_config, without the method; None is what a method ignores."""
-    ring: Any = values.get("ring") or {}
-    sndbuf: Any = values.get("sndbuf")
-    sndbuf = sndbuf if isinstance(sndbuf, dict) else {"bytes": 0, "force": False}
-    lib = _core().lib
-    ring_waits = {
-        "block": lib.RING_WAIT_BLOCK,
-        "poll": lib.RING_WAIT_POLL,
-        "spin": lib.RING_WAIT_SPIN,
-    }
-    pinned_to = [] if values.get("affinity") == "free" else cpus
-    return {
-        "ifindex": endpoint.ifindex if endpoint else 0,
-        "dst": endpoint.dst if endpoint else bytes(6),
-        "src": endpoint.src if endpoint else bytes(6),
-        "frame_size": values["frame_size"],
-        "threads": values["threads"],
-        "socket_shared": values.get("socket") == "shared",
-        "burst": values.get("burst") or 1,
-        "prefilled": values.get("fill") == "prefilled",
-        "ring_version": ring.get("version", 0),
-        "ring_block_size": ring.get("block_size", 0),
-        "ring_block_nr": ring.get("block_nr", 0),
-        "ring_frame_size": ring.get("frame_size", 0),
-        "ring_wait": ring_waits[str(values.get("ring_wait") or "block")],
-        "sndbuf_bytes": sndbuf["bytes"],
-        "sndbuf_force": bool(sndbuf["force"]),
-        "msg_dontwait": bool(values.get("msg_dontwait")),
-        "qdisc_bypass": bool(values.get("qdisc_bypass")),
-        "packet_loss": bool(values.get("packet_loss")),
-        "mmap_locked": bool(values.get("mmap_locked")),
-        "vnet_hdr": bool(values.get("vnet_hdr")),
-        "flows": values.get("flows") or 1,
-        "cpus": [*pinned_to, *[-1] * (lib.CORE_MAX_THREADS - len(pinned_to))],
-    }
 
 
 def _thread_sample(raw: Any) -> ThreadSample:

@@ -14,12 +14,13 @@ from math import ceil
 from typing import Any
 
 from bench.base.values import Value
+from bench.engines.config import memory_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import DEVICE
 from bench.plan.calibration import CALIBRATION
 from bench.plan.plan import Plan
-from bench.plan.schedule import DRAIN_NS, WARMUP_NS, memory_of
+from bench.plan.schedule import DRAIN_NS, WARMUP_NS
 from bench.system.host import MEMORY_SHARE
 from bench.system.procfs import Machine
 from bench.topology.kinds import shaper

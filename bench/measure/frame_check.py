@@ -18,6 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from bench.base.errors import BenchError
+from bench.engines.config import Numbering, numbering_of
 from bench.engines.core import Facts, OpenCell
 from bench.measure.accounting import account
 from bench.measure.counters import CounterReader, settle
@@ -144,12 +145,14 @@ class FrameCheck:
         if not self._receivers:
             self._receivers = [_capture(port) for port in self._topology.rx]
         room = min(_make_room(receiver, cell) for receiver in self._receivers)
-        position = 0
+        numbering, position = numbering_of(cell), 0
         try:
             for thread in range(cell.threads):
-                if not _goes_on(cell, facts):
+                if not numbering.goes_on:
                     position = 0
-                check = _Check(cell, self._topology, facts, self._receivers, room, thread)
+                check = _Check(
+                    cell, self._topology, facts, numbering, self._receivers, room, thread
+                )
                 position = check.bursts(opened, position)
         except BaseException:
             self.close()  # with what may still arrive of this cell
@@ -270,11 +273,6 @@ def _is_of_the_link(frame: bytes) -> bool:
     return frame[12:14] == SLOW_PROTOCOLS
 
 
-def _goes_on(cell: Cell, facts: Facts) -> bool:
-    """Whether a thread's numbers go on where those of the thread before it stopped: slots' do."""
-    return facts.number_period > 0 and facts.ring_frames > 0 and cell.values["socket"] == "shared"
-
-
 @dataclass(frozen=True, slots=True)
 class _Check:
     """Of the frames of one thread; ``room`` is what a receiver's buffer has, in bytes."""
@@ -282,6 +280,7 @@ class _Check:
     cell: Cell
     topology: Topology
     facts: Facts
+    numbering: Numbering
     receivers: Sequence[socket.socket]
     room: int
     thread: int
@@ -330,16 +329,13 @@ class _Check:
 
     def _meant(self, position: int, k: int) -> bytes:
         """Frame k of a burst that begins at a position of the stream."""
-        flows, period = _flows(self.cell), self.facts.number_period
-        starts_again = period > 0 and not self.facts.ring_frames and flows == 1
-        number = k if starts_again else position + k
         return expected_frame(
             self.cell.frame_size,
             self.topology.dst_mac,
             self.topology.src_mac,
-            self.thread if self.facts.streams > 1 else 0,
-            number % period if period else number,
-            flows,
+            self.thread if self.numbering.streams > 1 else 0,
+            self.numbering.number(position, k),
+            _flows(self.cell),
         )
 
     def _number_in(self, frame: bytes) -> int:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError
 from bench.engines import core
+from bench.engines.config import memory_of
 from bench.measure.messages import Failure, Setup
 from bench.measure.opening import Facts, Setting
 from bench.measure.residency import Residency
@@ -15,7 +16,6 @@ from bench.measure.supervisor import Supervisor
 from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
 from bench.model.samples import Sample
-from bench.plan import schedule
 from bench.system import host
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
@@ -28,7 +28,7 @@ class LocalOpening:
         self._setting = setting
         self._cells = {cell.id: cell for cell in cells}
         self._resources = ExitStack()
-        memory = {cell.id: schedule.memory_of(cell) for cell in cells}
+        memory = {cell.id: memory_of(cell) for cell in cells}
         self._residency = Residency(memory, int(host.available_memory() * host.MEMORY_SHARE))
 
     def open(self) -> Mapping[str, BenchError]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.engines import core
+from bench.engines import config, core
 from bench.matrix import load
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
@@ -23,7 +23,7 @@ def vocabulary() -> Vocabulary:
         interfaces=INTERFACES,
         qdiscs=QDISC_KINDS,
         limits=core.limits(),
-        ring_data_offset=core.ring_data_offset,
+        check=config.check,
         largest_frame=largest_frame,
         page_size=os.sysconf("SC_PAGE_SIZE"),
     )

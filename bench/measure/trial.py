@@ -9,10 +9,10 @@ from bench.base import signals
 from bench.base.errors import BenchError
 from bench.base.values import key_of
 from bench.engines import core
+from bench.engines.config import memory_of
 from bench.engines.core import Endpoint, OpenCell
 from bench.model.axes import AXES
 from bench.model.cells import Cell
-from bench.plan import schedule
 from bench.plan.plan import Plan, TopologySpec
 from bench.topology import entered
 from bench.topology.kinds import up
@@ -56,7 +56,7 @@ def _refused(
     """
     refused: dict[str, str] = {}
     for alike in _opening_alike(cells):
-        if _refusal(max(alike, key=schedule.memory_of), endpoint, cpus):
+        if _refusal(max(alike, key=memory_of), endpoint, cpus):
             tried = {cell.id: _refusal(cell, endpoint, cpus) for cell in alike}
             refused |= {cell: reason for cell, reason in tried.items() if reason}
     return refused

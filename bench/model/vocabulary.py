@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,14 @@ class MethodInfo:
     path: str
     knobs: frozenset[str]
     max_burst: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What cannot work, with what is allowed; ``axis`` is the one to change."""
+
+    axis: str
+    text: str
 
 
 DEVICE = "device"
@@ -52,21 +60,13 @@ class KindInfo:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the core and the kernel's rings take (csrc/api.h); sizes in bytes."""
+    """What the core takes (csrc/api.h); sizes in bytes."""
 
     max_threads: int
     max_flows: int
     min_frame: int
     """An Ethernet header."""
     max_frame: int
-    min_flow_frame: int
-    """Of several flows: Ethernet, IPv4, UDP and the frame's number."""
-    vnet_hdr: int
-    """struct virtio_net_hdr, before the frame in a ring slot with vnet_hdr."""
-    ring_alignment: int
-    """Ring slots are multiples of it."""
-    ring_slot_rest: int
-    """struct sockaddr_ll, which the kernel wants room for after a ring slot's header."""
 
     def of(self, bound: Bound) -> int:
         """The number that a bound of an axis means."""
@@ -84,8 +84,8 @@ class Vocabulary:
     interfaces: Mapping[str, KindInfo]
     qdiscs: Mapping[str, KindInfo]
     limits: Limits
-    ring_data_offset: Callable[[int], int]
-    """Bytes from the start of a ring slot to the frame, for a TPACKET version (1, 2, 3)."""
+    check: Callable[[Mapping[str, Value | None], int], Sequence[Problem]]
+    """What a cell's engine refuses: of values and the kernel's page size in bytes."""
     largest_frame: Callable[[Value], int | None] = lambda _qdisc: None
     """The longest frame in bytes that a qdisc ever lets pass; None where it has no limit."""
     page_size: int = 4096

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bench.model.cells import Cell
 from bench.model.needs import Needs
 from bench.plan.plan import Plan
-from bench.plan.schedule import memory_of
 
 
-def needs_of(planned: Plan) -> Needs:
-    """What the cells of a plan ask of the machine."""
+def needs_of(planned: Plan, memory_of: Callable[[Cell], int]) -> Needs:
+    """What the cells of a plan ask of the machine; ``memory_of`` says how many bytes one does."""
     cells = planned.runnable
     memory = [memory_of(cell) for cell in cells]
     return Needs(

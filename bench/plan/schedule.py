@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from bench.model.cells import Cell
-
 WARMUP_NS = 300_000
 
 
@@ -19,14 +17,3 @@ def round_order(cells: Sequence[str], seed: int, round_: int) -> list[str]:
     order = list(cells)
     random.Random(f"{seed}/{round_}").shuffle(order)
     return order
-
-
-def memory_of(cell: Cell) -> int:
-    """Bytes of rings and frame buffers of an open cell, without the kernel's own skbs."""
-    ring = cell.values["ring"]
-    burst, flows = (int(cell.values[axis] or 1) for axis in ("burst", "flows"))  # type: ignore[arg-type]
-    buffers = cell.threads * (cell.frame_size + 64) * (flows + max(burst, flows))
-    if not isinstance(ring, dict):
-        return buffers
-    rings = 1 if cell.values["socket"] == "shared" else cell.threads
-    return buffers + rings * int(ring["block_size"]) * int(ring["block_nr"])

@@ -32,6 +32,7 @@ const struct tx_method null_method = {
 		.path = "none",
 		.knobs = KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_BURST | KNOB_FILL,
 	},
+	.memory = frame_memory_burst,
 	.open = null_open,
 	.burst = null_burst,
 	.reap = reap_submitted,

@@ -26,8 +26,6 @@
 #define POLL_MS 1
 #define STATUS_MASK (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING | TP_STATUS_WRONG_FORMAT)
 
-_Static_assert(sizeof(struct virtio_net_hdr) == VNET_HDR_SIZE, "see api.h");
-
 struct tx_ring {
 	struct ring ring;
 	unsigned int data_offset;	/* of the frame in its slot */
@@ -121,30 +119,71 @@ static void tx_ring_prefill(const struct tx_socket *socket, struct tx_ring *tx)
 	}
 }
 
-/* The frame lies tp_hdrlen - sizeof(struct sockaddr_ll) into its slot (tpacket_parse_header). */
-static int tx_ring_geometry(const struct tx_config *config, struct tx_ring *tx,
-			    struct core_error *error)
+/* What the kernel takes before the frame beside the slot's header. */
+static unsigned int vnet_header(const struct tx_config *config)
 {
-	const unsigned int before = config->vnet_hdr ? VNET_HDR_SIZE : 0;
-	const int err = ring_geometry(&tx->ring, config, error);
+	return config->vnet_hdr ? sizeof(struct virtio_net_hdr) : 0;
+}
 
-	if (err)
-		return err;
-	tx->tp_len = config->frame_size + before;
-	tx->data_offset = core_ring_data_offset(config->ring_version) + before;
-	if (tx->data_offset + config->frame_size > config->ring_frame_size)
-		return error_set(error, EMSGSIZE, "frame of %u bytes in a ring slot of %u",
-				 config->frame_size, config->ring_frame_size);
-	return 0;
+/* The frame lies tp_hdrlen - sizeof(struct sockaddr_ll) into its slot (tpacket_parse_header). */
+static unsigned int frame_offset(const struct tx_config *config)
+{
+	return ring_header(config->ring_version) + vnet_header(config);
+}
+
+static void tx_ring_check(const struct tx_config *config, unsigned int page_size,
+			  struct core_problems *problems)
+{
+	const unsigned int offset = frame_offset(config), slot = config->ring_frame_size;
+	const unsigned int room = slot > offset ? slot - offset : 0;
+	const uint64_t slots = ring_slot_count(config);
+
+	ring_check(config, page_size, problems);
+	if (config->frame_size > room)
+		problem_add(problems, "frame_size",
+			    "frame of %u bytes does not fit a ring slot of %u: v%u leaves %u bytes; "
+			    "exclude the pair or raise ring frame_size",
+			    config->frame_size, slot, config->ring_version, room);
+	if (config->burst > slots)
+		problem_add(problems, "burst",
+			    "burst of %u frames in a ring of %llu slots; at most %llu",
+			    config->burst, (unsigned long long)slots, (unsigned long long)slots);
+	if (config->flows > slots && config->prefilled)
+		problem_add(problems, "flows",
+			    "%u flows in a prefilled ring of %llu slots, each of which keeps its flow; "
+			    "at most %llu, or fill: copy",
+			    config->flows, (unsigned long long)slots, (unsigned long long)slots);
+}
+
+static uint64_t tx_ring_memory(const struct tx_config *config)
+{
+	const uint64_t ring = (uint64_t)config->ring_block_size * config->ring_block_nr;
+
+	return frame_memory(config, 0) + config_sockets(config) * ring;
+}
+
+/* A prefilled slot keeps its number, and of a shared ring all have the first thread's address. */
+static struct tx_numbering tx_ring_numbering(const struct tx_config *config)
+{
+	if (!config->prefilled)
+		return frame_numbering(config);
+	return (struct tx_numbering) {
+		.kind = NUMBERING_PER_SLOT,
+		.period = (unsigned int)ring_slot_count(config),
+		.streams = config_sockets(config),
+	};
 }
 
 /* A socket with its ring in kernel memory, not mapped yet. */
 static int tx_ring_make(struct tx_socket *socket, struct tx_ring *tx, struct core_error *error)
 {
-	int err = tx_ring_geometry(socket->config, tx, error);
+	const struct tx_config *config = socket->config;
+	int err;
 
-	if (!err)
-		err = sock_open(socket, error);
+	ring_geometry(&tx->ring, config);
+	tx->tp_len = config->frame_size + vnet_header(config);
+	tx->data_offset = frame_offset(config);
+	err = sock_open(socket, error);
 	if (!err)
 		err = tx_ring_options(socket, tx, error);
 	if (!err)
@@ -377,11 +416,6 @@ static void tx_ring_facts(const struct tx_cell *cell, struct tx_facts *facts)
 
 	facts->ring_frames = tx->ring.slot_nr;
 	facts->mmap_unlocked = cell->sockets[0].mmap_unlocked;
-	facts->memory += (uint64_t)tx->ring.length * cell->socket_nr;
-	if (cell->config.prefilled) {
-		facts->number_period = tx->ring.slot_nr;
-		facts->streams = cell->socket_nr;
-	}
 }
 
 static int tx_ring_probe(struct core_error *error)
@@ -411,6 +445,9 @@ const struct tx_method tx_ring_method = {
 			 KNOB_MMAP_LOCKED | KNOB_VNET_HDR | KNOB_FLOWS,
 	},
 	.probe = tx_ring_probe,
+	.check = tx_ring_check,
+	.memory = tx_ring_memory,
+	.numbering = tx_ring_numbering,
 	.socket_open = tx_ring_socket_open,
 	.socket_close = tx_ring_socket_close,
 	.open = tx_ring_open,

@@ -30,6 +30,8 @@ const struct tx_method send_method = {
 			 KNOB_FLOWS,
 	},
 	.probe = sock_probe,
+	.memory = frame_memory_single,
+	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = send_open,
 	.burst = send_burst,

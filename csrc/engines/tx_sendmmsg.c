@@ -96,12 +96,16 @@ static void sendmmsg_close(struct tx_thread *thread)
 	free(messages);
 }
 
-static void sendmmsg_facts(const struct tx_cell *cell, struct tx_facts *facts)
+/* A prefilled burst is the same messages each time; of several flows it begins where the last ended. */
+static struct tx_numbering sendmmsg_numbering(const struct tx_config *config)
 {
-	const struct tx_config *config = &cell->config;
+	struct tx_numbering numbering = frame_numbering(config);
 
-	if (config->prefilled && config->flows == 1)
-		facts->number_period = config->burst;
+	if (config->prefilled && config->flows == 1) {
+		numbering.kind = NUMBERING_PER_BURST;
+		numbering.period = config->burst;
+	}
+	return numbering;
 }
 
 const struct tx_method sendmmsg_method = {
@@ -115,10 +119,11 @@ const struct tx_method sendmmsg_method = {
 		.max_burst = SENDMMSG_MAX,
 	},
 	.probe = sock_probe,
+	.memory = frame_memory_burst,
+	.numbering = sendmmsg_numbering,
 	.socket_open = sock_open_bound,
 	.open = sendmmsg_open,
 	.burst = sendmmsg_burst,
 	.reap = sock_reap,
 	.close = sendmmsg_close,
-	.facts = sendmmsg_facts,
 };

@@ -57,6 +57,8 @@ const struct tx_method sendmsg_method = {
 			 KNOB_FLOWS,
 	},
 	.probe = sock_probe,
+	.memory = frame_memory_single,
+	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = sendmsg_open,
 	.burst = sendmsg_burst,

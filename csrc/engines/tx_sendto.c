@@ -54,6 +54,8 @@ const struct tx_method sendto_method = {
 			 KNOB_FLOWS,
 	},
 	.probe = sock_probe,
+	.memory = frame_memory_single,
+	.numbering = frame_numbering,
 	.socket_open = sock_open,
 	.open = sendto_open,
 	.burst = sendto_burst,

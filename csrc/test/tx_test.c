@@ -66,6 +66,8 @@ static int slow_burst(struct tx_thread *thread)
 const struct tx_method test_slow_method = {
 	.info = { "test_slow", "send with 25 ns more per frame", "packet_snd", TEST_KNOBS, 0 },
 	.probe = sock_probe,
+	.memory = frame_memory_single,
+	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = slow_open,
 	.burst = slow_burst,
@@ -82,6 +84,8 @@ static int crash_burst(struct tx_thread *thread)
 const struct tx_method test_crash_method = {
 	.info = { "test_crash", "send until a segmentation fault", "packet_snd", TEST_KNOBS, 0 },
 	.probe = sock_probe,
+	.memory = frame_memory_single,
+	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = test_open,
 	.burst = crash_burst,
@@ -105,6 +109,8 @@ static int zeros_burst(struct tx_thread *thread)
 const struct tx_method test_zeros_method = {
 	.info = { "test_zeros", "send frames of zeros when prefilled", "packet_snd", TEST_KNOBS, 0 },
 	.probe = sock_probe,
+	.memory = frame_memory_single,
+	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = zeros_open,
 	.burst = zeros_burst,
@@ -127,6 +133,8 @@ static int liar_burst(struct tx_thread *thread)
 const struct tx_method test_liar_method = {
 	.info = { "test_liar", "claims frames that it never sent", "none", TEST_KNOBS, 0 },
 	.probe = sock_probe,
+	.memory = frame_memory_single,
+	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = test_open,
 	.burst = liar_burst,
@@ -149,6 +157,8 @@ static int fail_burst(struct tx_thread *thread)
 const struct tx_method test_fail_method = {
 	.info = { "test_fail", "sends, then fails with EIO", "packet_snd", TEST_KNOBS, 0 },
 	.probe = sock_probe,
+	.memory = frame_memory_single,
+	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = test_open,
 	.burst = fail_burst,
@@ -174,18 +184,19 @@ static int same_burst(struct tx_thread *thread)
 	return 0;
 }
 
-static void same_facts(const struct tx_cell *cell, struct tx_facts *facts)
+static struct tx_numbering same_numbering(const struct tx_config *config)
 {
-	facts->number_period = cell->config.burst;
+	return (struct tx_numbering) { NUMBERING_PER_BURST, config->burst, config->threads };
 }
 
 const struct tx_method test_same_method = {
 	.info = { "test_same", "sends the first frame of a burst only, again and again",
 		  "packet_snd", (TEST_KNOBS | KNOB_BURST) & ~KNOB_FILL, 0 },
 	.probe = sock_probe,
+	.memory = frame_memory_burst,
+	.numbering = same_numbering,
 	.socket_open = sock_open_bound,
 	.open = same_open,
 	.burst = same_burst,
 	.reap = sock_reap,
-	.facts = same_facts,
 };

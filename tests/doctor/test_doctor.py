@@ -21,9 +21,10 @@ from bench.cli import doctor as command
 from bench.doctor import Context, Finding, Level, Machine, Needs, cgroup
 from bench.doctor.readings import Watched, read
 from bench.engines import core
+from bench.engines.config import memory_of
 from bench.measure import trial
 from bench.model.matrix import Mark, Matrix, Measure
-from bench.plan import needs, plan, schedule
+from bench.plan import needs, plan
 from bench.render import terminal
 from bench.render.screen import Screen
 from tests.trees import Tree, machine_of
@@ -964,8 +965,8 @@ def test_what_a_matrix_needs() -> None:
         sndbuf=("default", FORCED, PLAIN),
         mmap_locked=(False, True),
     )
-    memory = [schedule.memory_of(cell) for cell in made.cells]
-    assert needs.needs_of(made) == Needs(
+    memory = [memory_of(cell) for cell in made.cells]
+    assert needs.needs_of(made, memory_of) == Needs(
         threads=1, memory=sum(memory), largest=max(memory), locked=2**18, sndbuf=2**19
     )
 

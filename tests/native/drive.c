@@ -104,8 +104,8 @@ int main(void)
 			config.ring_wait = wait;
 			drive(&config);
 		}
-	config.ring_block_size *= 3;		/* slots and a rest to a block */
-	config.ring_frame_size = 1744;
+	config.ring_block_size *= 3;		/* a block of several pages, slots that are no power of two */
+	config.ring_frame_size = 1536;
 	config.mmap_locked = 1;
 	config.vnet_hdr = 1;
 	config.packet_loss = 1;

@@ -138,7 +138,3 @@ def test_a_thread_that_is_not_pinned_runs_where_its_starter_may() -> None:
 
 def test_the_words_of_the_tests_have_the_limits_of_the_core() -> None:
     assert core.limits() == WORDS.limits
-
-
-def test_ring_frames_begin_after_the_aligned_header() -> None:
-    assert [core.ring_data_offset(version) for version in (1, 2, 3, 4)] == [32, 32, 48, 0]

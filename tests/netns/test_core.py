@@ -142,7 +142,7 @@ def test_small_bursts_of_a_ring_are_checked_several_at_a_time(
 
     monkeypatch.setattr(frame_check, "ThreadPoolExecutor", Counting)
     axes: dict[str, Value] = {"method": "tx_ring", "ring": RING, "burst": 1, "socket": "own"}
-    values = dict.fromkeys(AXES) | {"frame_size": 64, "threads": 1, "flows": 1} | axes
+    values = dict.fromkeys(AXES) | {"frame_size": 64, "threads": 1, "fill": "prefilled"} | axes
     with up("veth") as topology, opened(topology, **axes) as cell:
         with closing(frame_check.FrameCheck(topology)) as checking:
             checking.check(Cell("cell", values), cell)

@@ -21,6 +21,7 @@ import pytest
 
 from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError
+from bench.engines.config import memory_of
 from bench.measure.prepare import vocabulary
 from bench.model.run import Run
 from bench.plan import needs, plan
@@ -906,7 +907,7 @@ def test_the_doctor_knows_the_devices_of_a_matrix(bench: Bench) -> None:
 
     loaded = load.load(device_matrix(bench, interface=["lo", DEVICE]), vocabulary())
     planned = plan.make_plan(loaded, vocabulary())
-    assert needs.needs_of(planned).devices == ("eth1",)
+    assert needs.needs_of(planned, memory_of).devices == ("eth1",)
 
 
 # What it is

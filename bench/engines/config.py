@@ -1,0 +1,112 @@
+"""A cell as the core takes it, and what its engine says of it before anything is opened."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.base.values import Value
+from bench.engines.library import library, text_of
+from bench.model.cells import Cell
+from bench.model.vocabulary import Problem
+
+
+def config_of(values: Mapping[str, Value | None]) -> Any:
+    """A struct tx_config without endpoint and CPUs; None is what a method ignores."""
+    ring: Any = values.get("ring") or {}
+    sndbuf: Any = values.get("sndbuf")
+    sndbuf = sndbuf if isinstance(sndbuf, dict) else {"bytes": 0, "force": False}
+    fields = {
+        "method": _static_text(str(values["method"])),
+        "frame_size": values["frame_size"],
+        "threads": values["threads"],
+        "socket_shared": values.get("socket") == "shared",
+        "burst": values.get("burst") or 1,
+        "prefilled": values.get("fill") == "prefilled",
+        "ring_version": ring.get("version", 0),
+        "ring_block_size": ring.get("block_size", 0),
+        "ring_block_nr": ring.get("block_nr", 0),
+        "ring_frame_size": ring.get("frame_size", 0),
+        "ring_wait": _ring_waits()[str(values.get("ring_wait") or "block")],
+        "sndbuf_bytes": sndbuf["bytes"],
+        "sndbuf_force": bool(sndbuf["force"]),
+        "msg_dontwait": bool(values.get("msg_dontwait")),
+        "qdisc_bypass": bool(values.get("qdisc_bypass")),
+        "packet_loss": bool(values.get("packet_loss")),
+        "mmap_locked": bool(values.get("mmap_locked")),
+        "vnet_hdr": bool(values.get("vnet_hdr")),
+        "flows": values.get("flows") or 1,
+    }
+    return library().ffi.new("struct tx_config *", fields)
+
+
+@functools.cache
+def _static_text(text: str) -> Any:
+    """A string of C that nobody frees: a config only points to it."""
+    return library().ffi.new("char[]", text.encode())
+
+
+@functools.cache
+def _ring_waits() -> Mapping[str, int]:
+    lib = library().lib
+    return {
+        "block": lib.RING_WAIT_BLOCK,
+        "poll": lib.RING_WAIT_POLL,
+        "spin": lib.RING_WAIT_SPIN,
+    }
+
+
+def check(values: Mapping[str, Value | None], page_size: int) -> list[Problem]:
+    """What a cell's engine refuses, on a kernel with pages of ``page_size`` bytes."""
+    core = library()
+    problems = core.ffi.new("struct core_problems *")
+    core.lib.core_check(config_of(values), page_size, problems)
+    found = [problems.list[i] for i in range(problems.number)]
+    return [Problem(text_of(problem.option), text_of(problem.text)) for problem in found]
+
+
+def memory_of(cell: Cell) -> int:
+    """Bytes of rings and frame buffers of an open cell, without the kernel's own skbs."""
+    return int(library().lib.core_memory(config_of(cell.values)))
+
+
+class Order(enum.Enum):
+    """How an engine numbers its frames; csrc/api.h says it of each."""
+
+    CONTINUES = "NUMBERING_CONTINUES"
+    PER_BURST = "NUMBERING_PER_BURST"
+    PER_SLOT = "NUMBERING_PER_SLOT"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """Which number a frame has.
+
+    Numbers repeat after ``period`` frames (0: never). ``streams`` is how many source addresses
+    there are, each with numbers of its own: one of all threads, or one of each.
+    """
+
+    order: Order
+    period: int
+    streams: int
+
+    def number(self, position: int, k: int) -> int:
+        """Of frame k of a burst that begins at a position of the stream."""
+        number = k if self.order is Order.PER_BURST else position + k
+        return number % self.period if self.period else number
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a thread goes on where the one before it stopped: at the next slot of a ring."""
+        return self.order is Order.PER_SLOT and self.streams == 1
+
+
+def numbering_of(cell: Cell) -> Numbering:
+    core = library()
+    raw = core.ffi.new("struct tx_numbering *")
+    core.lib.core_numbering(config_of(cell.values), raw)
+    (order,) = (order for order in Order if getattr(core.lib, order.value) == raw.kind)
+    return Numbering(order, raw.period, raw.streams)
