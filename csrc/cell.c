@@ -109,7 +109,7 @@ int64_t tx_cell_burst(struct tx_cell *cell, unsigned int index, uint64_t deadlin
 	before = thread->counts.completed;
 	thread->error.code = 0;
 	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + deadline_ns;
-	stop_set(cell, false);
+	cell_stop(cell, false);
 	if (cell->method->burst(thread) >= 0)
 		left = thread_drain(cell->method, thread, thread->deadline_ns);
 	if (thread->error.code) {

@@ -23,7 +23,7 @@
 #define CACHE_LINE 64
 #define NSEC_PER_SEC 1000000000ull
 #define ETHERNET_HEADER CORE_MIN_FRAME
-#define FLOW_HEADERS 42		/* Ethernet, IPv4 and UDP, before the number of a frame of several flows */
+#define FLOW_HEADERS 42		/* Ethernet, IPv4, UDP; then the number */
 
 /* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */
 struct tx_socket {
@@ -80,7 +80,11 @@ struct tx_cell {
 struct tx_method {
 	struct method_info info;
 	int (*probe)(struct core_error *error);
-	/* What can be said of a config without opening anything. check: what this method refuses. */
+	/*
+	 * Optional, and callable without opening anything. check: what the method refuses beside
+	 * what all do. memory: bytes of rings and buffers of all threads. numbering: which number
+	 * a frame has.
+	 */
 	void (*check)(const struct tx_config *config, unsigned int page_size,
 		      struct core_problems *problems);
 	uint64_t (*memory)(const struct tx_config *config);
@@ -107,7 +111,7 @@ struct tx_method {
 /* methods.c */
 const struct tx_method *method_find(const char *name);
 
-/* error.c: record which call failed; both return -code */
+/* error.c: error_set and thread_fail record which call failed and return -code */
 int error_set(struct core_error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int thread_fail(struct tx_thread *thread, int code, const char *call);
@@ -130,7 +134,7 @@ int sock_probe(struct core_error *error);
 int sock_wmem(int fd);
 bool sock_reap(struct tx_thread *thread);
 
-/* frame.c */
+/* frame.c: burst is that of the buffer, 1 for single frames, 0 where a ring's slots are it */
 void frame_check(const struct tx_config *config, struct core_problems *problems);
 void frame_build(unsigned char *frame, const struct tx_config *config, unsigned int thread,
 		 uint64_t number);
@@ -171,9 +175,14 @@ static inline bool thread_stopped(const struct tx_thread *thread)
 	return __atomic_load_n(thread->stop, __ATOMIC_RELAXED);
 }
 
-static inline void stop_set(struct tx_cell *cell, bool stop)
+static inline void cell_stop(struct tx_cell *cell, bool stop)
 {
 	__atomic_store_n(&cell->stop, stop, __ATOMIC_RELAXED);
+}
+
+static inline bool cell_stopped(const struct tx_cell *cell)
+{
+	return __atomic_load_n(&cell->stop, __ATOMIC_RELAXED);
 }
 
 static inline void frame_number(unsigned char *frame, const struct tx_config *config,

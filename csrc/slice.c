@@ -80,9 +80,9 @@ static struct tx_counts counts_between(const struct tx_counts *from, const struc
 	};
 }
 
-static void wmem_look(const struct tx_thread *thread, uint64_t *high)
+static void wmem_look(const struct tx_socket *socket, uint64_t *high)
 {
-	int bytes = thread->socket ? sock_wmem(thread->socket->fd) : 0;
+	const int bytes = sock_wmem(socket->fd);
 
 	if (bytes > 0 && (uint64_t)bytes > *high)
 		*high = (uint64_t)bytes;
@@ -101,15 +101,14 @@ static void barrier_wait(struct slice_run *run)
 		sem_post(&run->all_arrived);
 		__atomic_store_n(&run->opened, 1, __ATOMIC_RELEASE);
 	}
-	while (!__atomic_load_n(&run->opened, __ATOMIC_ACQUIRE) &&
-	       !thread_stopped(&run->cell->threads[0])) {
+	while (!__atomic_load_n(&run->opened, __ATOMIC_ACQUIRE) && !cell_stopped(run->cell)) {
 		cpu_relax();
 		if (++spins % SPINS_PER_YIELD == 0)
 			sched_yield();
 	}
 }
 
-/* To its CPU, if it has one; of any number: a cpu_set_t ends at 1024. */
+/* Pins a thread that has a CPU. The set is as large as its number asks: cpu_set_t ends at 1024. */
 static void thread_pin(struct tx_thread *thread)
 {
 	const int cpu = thread->config->cpus[thread->index];
@@ -200,7 +199,7 @@ static void thread_warm_up(struct slice_thread *self)
 			break;
 	slice_drain(self);
 	if (thread->error.code)
-		stop_set(self->run->cell, true);
+		cell_stop(self->run->cell, true);
 }
 
 /* From the first edge on: burst after burst, until the window is over. */
@@ -225,11 +224,12 @@ static void window_close(struct slice_thread *self)
 {
 	struct tx_thread *thread = self->thread;
 
-	wmem_look(thread, &self->run->slice->thread[thread->index].wmem_high);
+	if (thread->socket)
+		wmem_look(thread->socket, &self->run->slice->thread[thread->index].wmem_high);
 	slice_drain(self);
 	edge_last(thread, &self->last);
 	if (thread->error.code)
-		stop_set(self->run->cell, true);
+		cell_stop(self->run->cell, true);
 }
 
 /* Polling a queue while it drains is no cost of sending; that it slept then is a fact. */
@@ -307,10 +307,10 @@ static void window_time(struct slice_run *run)
 	start_ns = clock_ns(CLOCK_MONOTONIC);
 	for (look = 1; look < WMEM_LOOKS; look++) {
 		nap_until(start_ns + look * step_ns);
-		if (thread_stopped(&cell->threads[0]))
+		if (cell_stopped(cell))
 			return;
 		for (i = 0; i < cell->socket_nr; i++)
-			wmem_look(&cell->threads[i], &run->wmem_high[i]);
+			wmem_look(&cell->sockets[i], &run->wmem_high[i]);
 	}
 	nap_until(start_ns + run->plan->window_ns);
 }
@@ -332,7 +332,7 @@ static int slice_run(struct slice_run *run, struct slice_thread *threads,
 			;
 		window_time(run);
 	}
-	stop_set(cell, true);
+	cell_stop(cell, true);
 	for (i = 0; i < cell->config.threads; i++)
 		if (threads[i].created)
 			pthread_join(threads[i].pthread, NULL);
@@ -378,7 +378,7 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 		return error_set(error, ENOMEM, "threads of a slice");
 	for (i = 0; i < cell->config.threads; i++)
 		cell->threads[i].error.code = 0;
-	stop_set(cell, false);
+	cell_stop(cell, false);
 	sem_init(&run.all_arrived, 0, 0);
 	err = slice_run(&run, threads, error);
 	sem_destroy(&run.all_arrived);

@@ -96,7 +96,7 @@ static void sendmmsg_close(struct tx_thread *thread)
 	free(messages);
 }
 
-/* A prefilled burst is the same messages each time; of several flows it begins where the last ended. */
+/* A prefilled burst is the same messages each time; with flows it begins where the last ended. */
 static struct tx_numbering sendmmsg_numbering(const struct tx_config *config)
 {
 	struct tx_numbering numbering = frame_numbering(config);
