@@ -23,7 +23,7 @@ from bench.base.values import distinct, key_of
 from bench.model.axes import AXES, Role, with_role
 from bench.model.cells import Cell
 from bench.model.problems import Code, Problem, commonest
-from bench.model.results import CellResult, Estimate
+from bench.model.results import CellResult, Estimate, Note
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.system.cpus import TICK_NS
@@ -186,8 +186,8 @@ def _notes(
     shares: Sequence[float],
     disturbed: int,
     precision: float,
-) -> list[str]:
-    """``word: explanation`` for what a reader must know; alike texts share a footnote.
+) -> list[Note]:
+    """What a reader must know of a row; alike texts share a footnote.
 
     ``figure`` is what ``precision`` is asked of, the ratio or else the level (pps): None for a
     baseline, which others are held to.
@@ -195,39 +195,44 @@ def _notes(
     notes = []
     if figure and figure.half_width is None:
         fewest = MIN_LEVEL_ROUNDS if is_level else MIN_ROUNDS
-        notes.append(
-            f"imprecise: no interval would hold from fewer than {fewest} rounds"
+        why = (
+            f"no interval would hold from fewer than {fewest} rounds"
             if figure.n < fewest
-            else "imprecise: it varies too slowly for an interval from so many rounds"
+            else "it varies too slowly for an interval from so many rounds"
         )
+        notes.append(Note("imprecise", why))
     elif figure and figure.half_width and figure.half_width > precision:
-        notes.append(f"imprecise: the 95 % interval is wider than ±{precision * 100:g} %")
+        why = f"the 95 % interval is wider than ±{precision * 100:g} %"
+        notes.append(Note("imprecise", why))
     if shares and statistics.median(shares) < MIN_SHARE:
-        notes.append(f"starved: the sender got less than {MIN_SHARE * 100:g} % of its CPU")
+        notes.append(Note("starved", f"the sender got less than {MIN_SHARE * 100:g} % of its CPU"))
     if _is_stolen(samples):
-        notes.append(
-            f"stolen: the hypervisor had more than {STOLEN * 100:g} % of the senders' CPUs (steal)"
-        )
+        why = f"the hypervisor had more than {STOLEN * 100:g} % of the senders' CPUs (steal)"
+        notes.append(Note("stolen", why))
     if disturbed:
-        notes.append(
-            f"{disturbed} disturbed: samples left out in which the sender waited for its CPU for "
+        why = (
+            "samples left out in which the sender waited for its CPU for "
             f"more than {DISTURBED_DELAY * 100:g} % of the window"
         )
+        notes.append(Note("disturbed", why, disturbed))
     if lost_carriers := sorted({s.carrier_lost for s in samples if s.carrier_lost}):
-        notes.append(
-            f"failover: {', '.join(lost_carriers)} lost its carrier; frames sent to it before the "
+        why = (
+            f"{', '.join(lost_carriers)} lost its carrier; frames sent to it before the "
             "bond saw that are lost"
         )
+        notes.append(Note("failover", why))
     if moved := _moved(samples):
-        notes.append(
-            f"{moved} moved: samples in which a thread ended on another CPU than it began on"
-        )
+        why = "samples in which a thread ended on another CPU than it began on"
+        notes.append(Note("moved", why, moved))
     if any(sample.lost for sample in samples):
-        notes.append("lossy: frames were completed and then dropped: its pps did not all arrive")
+        why = "frames were completed and then dropped: its pps did not all arrive"
+        notes.append(Note("lossy", why))
     if any(sample.foreign for sample in samples):
-        notes.append("shared: others sent by the same device meanwhile, at most 1 % of the frames")
+        why = "others sent by the same device meanwhile, at most 1 % of the frames"
+        notes.append(Note("shared", why))
     if run.facts.get(cell.id, {}).get("mmap_unlocked"):
-        notes.append("unlocked: MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead")
+        why = "MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead"
+        notes.append(Note("unlocked", why))
     return notes
 
 

@@ -31,6 +31,26 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader must know of a row: a word for it, its explanation, and how many samples.
+
+    ``count`` is 0 where it is of the row as a whole.
+    """
+
+    code: str
+    text: str
+    count: int = 0
+
+    @property
+    def mark(self) -> str:
+        """As a row shows it: rows with different counts share an explanation."""
+        return f"{self.count} {self.code}" if self.count else self.code
+
+    def __str__(self) -> str:
+        return f"{self.mark}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class CellResult:
     """One row of the table: a cell and what its samples say.
 
@@ -79,4 +99,4 @@ class CellResult:
     wmem_high: int = 0
     sndbuf: int = 0
     slaves: tuple[float, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()

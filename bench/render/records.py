@@ -80,7 +80,7 @@ def records(run: str, rows: Sequence[CellResult]) -> Records:
                 "cell": row.cell.id,
                 "axes": dict(row.cell.values),
                 **{name: read(row) for name, read in FIGURES.items()},
-                "notes": list(row.notes),
+                "notes": [str(note) for note in row.notes],
             }
             for row in rows
         ),

@@ -6,7 +6,6 @@ is to be known about a cell beyond its figures is a footnote, which rows may sha
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -249,7 +248,6 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-_CODED = re.compile(r"((?:\d+ )?[a-z]+): ")
 _FASTEST = (
     "fastest: its pps is above that of each other cell on the same "
     f"{_listed(with_role(Role.PLACE))} with the same {_listed(with_role(Role.WORKLOAD))}, in the "
@@ -270,16 +268,9 @@ def _remarks(row: CellResult) -> list[_Remark]:
         code = "invalid" if row.pps is None else f"{row.invalid} invalid"
         reason = row.invalid_reason or "samples that contradict the kernel's counters"
         remarks.append(_Remark(code, f"invalid: {_one_line(reason)}"))
-    return remarks + [_coded(_one_line(note)) for note in row.notes]
-
-
-def _coded(note: str) -> _Remark:
-    """A note that begins ``word: `` shows that word in the row, and a number before it only there.
-
-    So rows with different numbers of the same thing share a footnote.
-    """
-    match = _CODED.match(note)
-    return _Remark(match[1], note.lstrip("0123456789 ")) if match else _Remark("", note)
+    return remarks + [
+        _Remark(note.mark, _one_line(f"{note.code}: {note.text}")) for note in row.notes
+    ]
 
 
 def _notes_column(remarks: Sequence[Sequence[_Remark]], footnotes: Sequence[str]) -> Column:

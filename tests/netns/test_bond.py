@@ -276,5 +276,5 @@ def test_frames_lost_in_a_failover_are_counted_and_explained(
     assert [count > 0 for count in mine[-1].per_sink] == [False, True]
     for result in summary.summarise(run, 0.01):
         mine = [sample for sample in run.samples if sample.cell == result.cell.id]
-        noted = any(note.startswith("failover: slave0") for note in result.notes)
+        noted = any(str(note).startswith("failover: slave0") for note in result.notes)
         assert noted == any(sample.carrier_lost for sample in mine)

@@ -18,7 +18,7 @@ import pytest
 from bench.base.values import Value
 from bench.model.axes import AXES
 from bench.model.cells import Cell
-from bench.model.results import CellResult, Estimate
+from bench.model.results import CellResult, Estimate, Note
 from bench.render import FORMATS, axes
 from bench.render.document import Column, Fact, Table
 from bench.render.report import Report
@@ -29,7 +29,7 @@ LO: dict[str, Any] = {"kind": "lo"}
 VETH: dict[str, Any] = {"kind": "veth", "queues": 4, "gro": False}
 RING: dict[str, Any] = {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048}
 LOST = "the interface counted fewer frames than completed"
-IMPRECISE = "imprecise: the interval is wider than 1 % after 400 rounds"
+IMPRECISE = Note("imprecise", "the interval is wider than 1 % after 400 rounds")
 FACTS = (
     Fact("kernel", "6.18.2-amd64 SMP PREEMPT_DYNAMIC", "kernel", {"release": "6.18.2-amd64"}),
     Fact("CPU", "AMD EPYC 7B13, 2 cores"),
@@ -160,7 +160,9 @@ def many_axes() -> Report:
                 drops=123_456,
                 eagain=1,
                 enobufs=7,
-                notes=(IMPRECISE, "starved: the sender got 91 % of its CPU") if bypass else (),
+                notes=(IMPRECISE, Note("starved", "the sender got 91 % of its CPU"))
+                if bypass
+                else (),
             )
         )
     return report(rows)
@@ -534,7 +536,7 @@ def test_markdown_escapes_what_would_break_the_table() -> None:
         measured(cells_of("sendto", interface={"kind": "device", "name": name}), 1e6)
         for name in ("a|b", "c")
     ]
-    rows = [replace(rows[0], notes=("odd: x|y <z>",)), rows[1]]
+    rows = [replace(rows[0], notes=(Note("odd", "x|y <z>"),)), rows[1]]
     text = printed("markdown", report(rows))
     assert "| device name=a\\|b |" in text
     assert "\n1. odd: x\\|y \\<z>\n" in text
@@ -564,7 +566,7 @@ def test_csv_reads_back() -> None:
         assert record["failure"] == row.failure
         assert record["pps"] == ("" if row.pps is None else str(row.pps.value))
         assert record["ratio_low"] == ("" if row.ratio is None else str(row.ratio.low))
-        assert record["notes"] == "; ".join(row.notes)
+        assert record["notes"] == "; ".join(map(str, row.notes))
     assert records[4]["drops"] == "12345"
     assert records[3]["interface"] == "veth queues=4"
 
