@@ -19,11 +19,11 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from tools.guest import kernels, machine
+from tools.guest import kernels, vm
 from tools.guest.architecture import Architecture
 
 COMMAND = [
-    *(*machine.PYTEST, "-p", "tools.guest.reports", *machine.TESTS),
+    *(*vm.PYTEST, "-p", "tools.guest.reports", *vm.TESTS),
     # Output that is captured in files would be that of all its processes.
     *("-qq", "--no-header", "--no-summary", "--color=no", "--capture=sys"),
     *([] if os.environ.get("KERNELS_FULL") else ["-m", "not anykernel"]),
@@ -38,7 +38,7 @@ TAIL = 40
 def system() -> Iterator[Callable[[Architecture], BinaryIO]]:
     """The files that a machine starts with, made once for each architecture."""
     with ExitStack() as stack:
-        yield functools.cache(lambda each: stack.enter_context(machine.system(each)))
+        yield functools.cache(lambda each: stack.enter_context(vm.system(each)))
 
 
 @dataclass
@@ -135,7 +135,7 @@ def test_kernel(
     console = tmp_path / "console"
     with (
         console.open("wb") as out,
-        machine.booted(kernel, files, machine.Job(COMMAND), out) as port,
+        vm.booted(kernel, files, vm.Job(COMMAND), out) as port,
     ):
         guest = Guest(request.node, kernel.release, port, console)
         with capsys.disabled():  # results are shown as they come

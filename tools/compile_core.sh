@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compiles the core as others would, warnings being errors: with CC (gcc), for aarch64, for a CPU of
-# 32 bits, and against musl. Says which of these it left out, as no compiler is installed for it.
+# 32 bits, and against musl. Names the compilers that are not installed, and so were left out.
 set -eu
 cd "$(dirname "$0")/.."
 flags="$("${PYTHON:-python3}" csrc/ffi_build.py cflags) -Werror -DCORE_TEST_METHODS"
@@ -26,7 +26,7 @@ for compiler in aarch64-linux-gnu-gcc i686-linux-gnu-gcc; do
 	if is_there $compiler; then compile $compiler; fi
 done
 if is_there musl-gcc; then
-	# It has musl's headers only. The kernel's are the same for each C library.
+	# It has only musl's headers. The kernel's are the same for each C library.
 	headers=$(mktemp -d)
 	trap 'rm -rf "$headers"' EXIT
 	for name in linux asm asm-generic; do

@@ -4,9 +4,9 @@
 
 A machine is a minimal root of the release with python3, gcc and make, and a clone of the checkout's
 last commit in a folder with a space in its name: once as root, and once as another user, who gets
-no more than tools/setup.sh says is missing. It has this computer's kernel and network, and gets
-Debian's and Python's packages from where this computer does. Roots stay in .fresh for the next
-time, with the output of each machine. Needs root.
+only the packages that tools/setup.sh names. It has this computer's kernel and network, and this
+computer's sources of Debian's and Python's packages. Roots stay in .fresh for the next time, with
+the output of each machine. Needs root.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tools.guest import archive
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".fresh"
 PACKAGES = ("python3", "gcc", "make")
-"""What README.md says that a machine has."""
+"""A machine's packages, by README.md."""
 TOOLS = {"debootstrap": "debootstrap", "git": "git", "unshare": "util-linux"}
 """Programs that this tool needs here, and their packages."""
 HOMES = {"root": "/root", "user": "/home/user"}
@@ -39,15 +39,15 @@ RESULTS = "tmp/results.xml"
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 PASSED_ON = re.compile(rf"PIP_\w+|\w+_(proxy|PROXY)|{'|'.join(CERTIFICATES)}")
-"""Variables that say where and how packages are fetched."""
+"""Variables of the sources of packages, and the way to them."""
 COPIED = (
     *("etc/resolv.conf", "etc/hosts", "etc/pip.conf", "etc/xdg/pip"),
     *("etc/ssl/certs/ca-certificates.crt", "usr/local/share/ca-certificates"),
 )
-"""Files of this computer that say so."""
+"""This computer's files about the same."""
 
-# A chroot would not do: the kernel refuses a user namespace to whoever is in one. The shell stays,
-# as process 1 of the machine: it reaps what tests orphan, and all of the machine ends with it.
+# A chroot would not do: in one the kernel refuses a user namespace. The shell stays as process 1 of
+# the machine: it reaps the tests' orphans, and all of the machine ends with it.
 ENTER = """
 set -e
 mount --bind "$0" "$0"
@@ -93,7 +93,7 @@ def missing(said: str) -> list[str]:
 
 
 def counts(results: str) -> dict[str, int]:
-    """How many tests had which outcome, of pytest's JUnit file."""
+    """Outcome to number of tests, from pytest's JUnit file."""
     suites = [*ElementTree.fromstring(results).iter("testsuite")]
     total = {
         name: sum(int(suite.get(name, 0)) for suite in suites)
@@ -135,7 +135,7 @@ def base(suite: str) -> Path:
 
 
 def _apt_settings() -> str:
-    """How this computer's apt fetches: what apt of another release knows of itself is left out."""
+    """This computer's settings of apt's fetching, without those that each release's apt has."""
     shown = archive.run("apt-config", "dump").splitlines()
     left_out = ("Acquire::IndexTargets", "Acquire::Changelogs")
     lines = [s for s in shown if s.startswith("Acquire::") and not s.startswith(left_out)]
@@ -161,14 +161,14 @@ def _copy(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A root of its own: commands of one user in it; what they print is in the log."""
+    """A root of its own, where one user runs commands; their output is in the log."""
 
     root: Path
     user: str
     log: Path
 
     def run(self, command: Sequence[str], user: str | None = None) -> int:
-        """The exit code of a command in the clone, of the machine's user or another."""
+        """Run a command in the clone, as the machine's user or another. Returns its exit code."""
         user = user or self.user
         as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
         environment = {
@@ -198,12 +198,15 @@ class Machine:
             raise MachineError(f"{' '.join(command)}: exit code {status}")
 
     def tests(self) -> dict[str, int]:
-        """How many tests had which outcome; nothing before any were run."""
+        """Outcome to number of tests; empty before any were run."""
         results = self.root / RESULTS
         return counts(results.read_text()) if results.exists() else {}
 
     def install_what_set_up_names(self, command: str) -> None:
-        """A user's first command ends with what root has to install; nothing of it is there."""
+        """A user's first command names the packages that root has to install; install them.
+
+        Raises MachineError if one is already there.
+        """
         if self.run(["sh", "-c", command]) == 0:
             return
         packages = missing(self.log.read_text())
@@ -216,7 +219,7 @@ class Machine:
 
 
 def tried(suite: str, user: str) -> Outcome:
-    """What README.md's commands do on a fresh machine. Raises MachineError where one fails."""
+    """Run README.md's commands on a fresh machine. Raises MachineError if one fails."""
     machine = Machine(CACHE / f"{suite}-{user}", user, CACHE / f"{suite}-{user}.log")
     seconds = {}
     shutil.rmtree(machine.root, ignore_errors=True)
@@ -259,7 +262,7 @@ def say(text: str) -> None:
 
 
 def prepare() -> None:
-    """What this tool needs here. Raises UsageError where it cannot be had."""
+    """Install this tool's programs, and make its cache. Raises UsageError without root."""
     if os.geteuid() != 0:
         raise UsageError("a fresh machine's root has files of root: run make test-fresh as root")
     if lacking := [package for name, package in TOOLS.items() if shutil.which(name) is None]:

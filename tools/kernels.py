@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs tests, or a command, of this checkout on another kernel: see `tools/kernels.py --help`.
 
-Any Python starts it, from any folder: the work is done by the one of the virtual environment.
+Any Python starts it, from any folder: the virtual environment's Python does the work.
 """
 
 import os

@@ -3,8 +3,8 @@
 
 The lock has the newest versions that pyproject.toml allows, with the hashes of their files, for
 every Python and CPU of PYTHONS and MACHINES. uv resolves for all of them at once, which pip cannot;
-it is needed here alone, and put into an environment that is removed at the end. No .venv is needed:
-a broken lock makes none.
+only this tool needs it, in an environment that is removed at the end. No .venv is needed: a broken
+lock makes none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PINNED = re.compile(r"([\w.-]+)==(\S+)")
 
 
 def pinned(text: str) -> dict[str, str]:
-    """Packages of a lock and their versions; of several versions for several Pythons, all."""
+    """Packages of a lock and their versions; all versions, if Pythons have different ones."""
     found: dict[str, list[str]] = {}
     for line in text.splitlines():
         if m := _PINNED.match(line):
@@ -33,7 +33,7 @@ def pinned(text: str) -> dict[str, str]:
 
 
 def changes(before: str, after: str) -> list[str]:
-    """A line for each package that one lock has otherwise than the other, by name."""
+    """A line for each package that differs between two locks, by name."""
     old, new = pinned(before), pinned(after)
     lines = []
     for name in sorted(old.keys() | new.keys()):
@@ -54,7 +54,7 @@ def _compile(uv: Path, source: Path, *options: str) -> str:
 
 
 def _renewed(folder: Path) -> str:
-    """A lock made afresh. Raises CalledProcessError, after the reason is on stderr."""
+    """A new lock. Raises CalledProcessError, after the reason is on stderr."""
     venv.create(folder, with_pip=True)
     subprocess.run([str(folder / "bin/pip"), "install", "--quiet", "uv"], check=True)
     uv, made = folder / "bin/uv", folder / LOCK.name

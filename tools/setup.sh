@@ -2,8 +2,8 @@
 # Sets up .venv in this checkout: the virtual environment, bench and its C core, the test tools, in
 # the versions of requirements.lock. --newest: .venv-newest, in the newest ones that pyproject.toml
 # allows.
-# Needs python3 (3.11 or later), gcc and make; what Debian splits off (venv, headers) and what tests
-# call is installed by apt-get when root may, and named otherwise.
+# Needs python3 (3.11 or later), gcc and make. Debian's split-off packages (venv, headers) and the
+# programs that tests call are installed by apt-get if root may, and named otherwise.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -37,12 +37,12 @@ printf '#include <linux/if_packet.h>\n#include <stdio.h>\n' | "${CC:-gcc}" -E - 
 "$python" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ||
 	missing="$missing python3-dev"
-tests= # what a part of the tests calls, and bench does not
+tests= # programs that some tests call, and bench does not
 command -v ip >/dev/null || tests=iproute2
 command -v git >/dev/null || tests="$tests git"
 command -v ethtool >/dev/null || [ -x /usr/sbin/ethtool ] || tests="$tests ethtool"
 
-# shellcheck disable=SC2086 # one word for each package
+# shellcheck disable=SC2086 # one word per package
 set -- $missing $tests
 if [ $# -gt 0 ]; then
 	if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
@@ -57,10 +57,10 @@ fi
 
 say "installing bench and its tools into $venv"
 if [ "$venv" = .venv ]; then
-	# In an environment of another lock, packages would stay that this one no longer has.
+	# An environment of another lock would keep packages that this one no longer has.
 	[ -x $venv/bin/python ] && cmp -s requirements.lock $venv/ready || "$python" -m venv --clear $venv
 	pip install --require-hashes --only-binary :all: -r requirements.lock
-	# The lock has what builds bench, too: an isolated build would fetch the newest.
+	# The lock has the build's packages, too: an isolated build would fetch the newest.
 	pip install --no-deps --no-build-isolation -e .
 	pip check >&2 || {
 		say "requirements.lock does not fit pyproject.toml; make lock renews it"

@@ -19,15 +19,15 @@ import sys
 from collections.abc import Sequence
 
 from bench.base.errors import BenchError, UsageError
-from tools.guest import kernels, machine
+from tools.guest import kernels, vm
 
 
 def execute(version: str, command: Sequence[str]) -> int:
     """Boot a kernel, run a command in the checkout with its output here; its exit code."""
     kernel = kernels.fetch(version)
-    with machine.system(kernel.architecture) as system:
-        job = machine.Job(command, {"COLUMNS": os.environ.get("COLUMNS", "100")})
-        with machine.booted(kernel, system, job) as port, port.makefile() as lines:
+    with vm.system(kernel.architecture) as system:
+        job = vm.Job(command, {"COLUMNS": os.environ.get("COLUMNS", "100")})
+        with vm.booted(kernel, system, job) as port, port.makefile() as lines:
             last = lines.readlines()[-1:]
     if not last:
         raise BenchError(f"Linux {kernel.release} died")
@@ -52,11 +52,11 @@ def main() -> int:
         return 0
     if chosen.fetch:
         for version in kernels.CHOSEN:
-            machine.fetch(kernels.fetch(version).architecture)
+            vm.fetch(kernels.fetch(version).architecture)
         return 0
     if chosen.version is None:
         parser.error("which kernel? --list shows all")
-    pytest = [*machine.PYTEST, *(chosen.arguments or machine.TESTS)]
+    pytest = [*vm.PYTEST, *(chosen.arguments or vm.TESTS)]
     return execute(chosen.version, ["sh", "-c", chosen.run] if chosen.run else pytest)
 
 

@@ -1,4 +1,4 @@
-"""The kinds of computers that QEMU can be: what differs between them."""
+"""The kinds of computers that QEMU emulates, and their differences."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class Architecture:
     """``name`` is Debian's, ``machine`` the kernel's and the compiler's (uname -m).
 
-    ``qemu`` is the package with its emulator. ``serial`` is what its serial ports are called: the
-    first is the console, the second takes reports.
+    ``qemu`` is the package with its emulator. ``serial`` is the name of its serial ports without
+    the number: the first is the console, the second takes reports.
     """
 
     name: str
@@ -34,7 +34,7 @@ AMD64 = Architecture(
     qemu="qemu-system-x86",
     computer=("-machine", "q35", "-cpu", "max"),
     serial="ttyS",
-    # The emulator's clock is not worth watching, and every other is a slow device.
+    # The clock source watchdog is useless under emulation, and every other clock is a slow device.
     command_line="tsc=reliable",
 )
 ARM64 = Architecture(

@@ -1,7 +1,7 @@
 """Debian's archive: packages of several releases, unpacked into the cache folder.
 
-apt-get and apt-cache work on lists of their own there: no root is needed, what this machine has
-installed or configured is left alone, and packages newer than its release can be had.
+apt-get and apt-cache work on lists of their own there: no root is needed, this machine's packages
+and settings are left alone, and packages newer than its release are available.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ SUITES = {
     "debian-security": "bookworm-security",
     "debian": "bookworm bookworm-backports trixie-backports",
 }
-"""The first has bookworm's 6.1 and its 6.12, the second what came after them, QEMU, and what else
-bookworm has."""
+"""The first has bookworm's 6.1 and its 6.12; the second has later kernels, QEMU, and the rest of
+bookworm."""
 
 
 def kept(name: str, fill: Callable[[Path], None]) -> Path:
-    """The cache's folder of a name, which ``fill`` makes.
+    """The cache's folder of a name, which ``fill`` makes if it is missing.
 
-    What is in the cache stays until the cache is removed. Raises BenchError where it is not there
-    and cannot be had.
+    It stays until the cache is removed. Raises BenchError if ``fill`` fails.
     """
     folder = CACHE / name
     with _locked():
@@ -63,7 +62,7 @@ def unpack(download: Callable[[Path], None], content: Path) -> None:
 
 
 def download(package: str, architecture: Architecture, folder: Path) -> None:
-    """One package, without what it depends on."""
+    """One package, without its dependencies."""
     _update(architecture)
     run("apt-get", "download", "-qq", package, folder=folder, of=architecture)
 
@@ -71,7 +70,7 @@ def download(package: str, architecture: Architecture, folder: Path) -> None:
 def download_all(
     packages: Sequence[str], suite: str, architecture: Architecture, folder: Path
 ) -> None:
-    """Packages of a release and all that they depend on, as if nothing were installed here."""
+    """Packages of a release and all their dependencies, as if nothing were installed here."""
     _update(architecture)
     (folder / "partial").mkdir()
     (folder / "nothing").touch()
@@ -97,7 +96,7 @@ def _state(architecture: Architecture) -> Path:
 
 
 def _update(architecture: Architecture) -> None:
-    """Lists of what the archive has, unless they are there."""
+    """Fetch the archive's lists, unless they are here."""
     sources, lists = (_state(architecture) / part for part in ("sources.list", "lists"))
     wanted = _sources()
     if sources.exists() and sources.read_text() == wanted:
@@ -105,7 +104,7 @@ def _update(architecture: Architecture) -> None:
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     sources.write_text(wanted)
     try:
-        # Of itself it is content with a part of them, or with none.
+        # Without --error-on, apt-get succeeds with a part of the lists, or none.
         retrying = ("-o", "Acquire::Retries=2")
         run("apt-get", "update", "-qq", "--error-on=any", *retrying, of=architecture)
     except BaseException:
@@ -114,7 +113,7 @@ def _update(architecture: Architecture) -> None:
 
 
 def _sources() -> str:
-    """Lines for apt: SUITES, from where this machine has its Debian packages."""
+    """Lines for apt: SUITES, from this machine's source of Debian packages."""
     lines = [
         f"deb [signed-by={KEYRING}] {repository(name)} {suite} main\n"
         for name, suites in SUITES.items()
@@ -124,7 +123,7 @@ def _sources() -> str:
 
 
 def repository(name: str) -> str:
-    """Where this machine has packages of ``debian`` or ``debian-security`` from."""
+    """This machine's source of ``debian`` or ``debian-security``."""
     shown = run("apt-get", "indextargets", "--format", "$(REPO_URI)")
     repositories = {uri.rstrip("/") for uri in shown.split()}
     uris = sorted(uri for uri in repositories if uri.endswith(f"/{name}"))
@@ -135,7 +134,7 @@ def repository(name: str) -> str:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """Two at the same time download once."""
+    """Hold the cache's lock: two processes at a time download once."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -143,8 +142,8 @@ def _locked() -> Iterator[None]:
 
 
 def run(*command: str, folder: Path | None = None, of: Architecture | None = None) -> str:
-    """The output of one of apt's or dpkg's commands, with lists of our own of an architecture, or
-    with the machine's."""
+    """The output of a command of apt or dpkg, with our own lists of an architecture, or with this
+    machine's."""
     options = []
     if of is not None:
         apt = _state(of)

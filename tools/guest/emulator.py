@@ -1,4 +1,4 @@
-"""QEMU: always Debian's of one release, whatever is installed here."""
+"""QEMU: always that of one Debian release, whatever is installed here."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tools.guest import archive
 from tools.guest.architecture import AMD64, Architecture
 
 SUITE = "bookworm-backports"
-"""Its 10.0. Up to 8.0 one CPU may still translate what another is patching, and keep it: Linux 7.3
-died of that in bond_start_xmit in every third failover, and at times as it booted."""
+"""QEMU 10.0. Up to 8.0 one CPU may translate code while another patches it, and keep the old code:
+Linux 7.3 died of that in bond_start_xmit in every third failover, and sometimes at boot."""
 
 
 def fetch(architecture: Architecture) -> list[str]:
-    """How to start it, from the cache or the archive; with its own libraries, down to libc.
+    """The command that starts it with its own libraries, down to libc; cached or downloaded.
 
-    Raises BenchError where it cannot be had.
+    Raises BenchError if the archive cannot be reached.
     """
     package = architecture.qemu
     download = partial(archive.download_all, [package], SUITE, AMD64)

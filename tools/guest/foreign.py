@@ -1,8 +1,8 @@
-"""What a machine of another architecture has in place of this computer's programs.
+"""The programs of a virtual machine of another architecture than this computer's.
 
-Debian's programs and Python come from its archive, Python's packages that are compiled as wheels
-of the versions in the virtual environment, the core from Debian's cross compiler. Nothing of it is
-installed, and nothing here runs any of it.
+Programs and Python come from Debian's archive, compiled Python packages as wheels in the virtual
+environment's versions, and the core from Debian's cross compiler. None of it is installed or run
+here.
 """
 
 from __future__ import annotations
@@ -26,44 +26,44 @@ from tools.guest.archive import ROOT
 
 SUITE = "bookworm"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
-"""Compiled Python, and the versions of packages, are for this one alone."""
+"""The only version that compiled Python files and the wheels fit."""
 _PACKAGES = (
     *("bash", "coreutils", "dash", "ethtool", "findutils", "grep", "iproute2", "iputils-ping"),
     *("mount", "procps", "sed", "strace", "tcpdump", "util-linux", PYTHON),
 )
 _NEEDLESS = re.compile(r"(etc|var|usr/share|usr/lib/(.*/)?(gconv|perl|perl-base|dpkg|apt))(/|$)")
-"""Large, and of no use in a machine."""
+"""Large, and useless in a virtual machine."""
 _BINARIES = re.compile(r"(usr/)?s?bin/")
 _GLIBC = (17, 24, 28, 31, 34)
-"""Those of wheels that bookworm's 2.36 runs: manylinux_2_17 and so on."""
+"""Minor versions of wheels' glibc that bookworm's 2.36 can run: manylinux_2_17 and so on."""
 
 
 def fetch(architecture: Architecture) -> None:
-    """Have in the cache all of it that comes from Debian's archive."""
+    """Put Debian's part into the cache."""
     system(architecture)
     _compiler(architecture)
 
 
 def system(architecture: Architecture) -> Path:
-    """The folder that has Debian's programs and Python, in it as in a root folder."""
+    """The root folder with Debian's programs and Python."""
     return archive.kept(f"system-{architecture.name}", partial(_fill_system, architecture))
 
 
 def _fill_system(architecture: Architecture, content: Path) -> None:
     archive.unpack(partial(archive.download_all, _PACKAGES, SUITE, architecture), content)
-    # Debian does that as it installs.
+    # Debian's packages do that on installation.
     _compile(content / "usr/lib" / PYTHON, content, Path("/"))
 
 
 def _compile(folder: Path, start: Path, name: Path) -> None:
-    """Compile Python's files, for one of the same version in which the folder has another name."""
+    """Compile Python files for the same version elsewhere, where ``start`` is named ``name``."""
     renamed = ("-s", str(start), "-p", str(name))
     compiling = [sys.executable, "-m", "compileall", "-qq", *renamed, str(folder)]
-    subprocess.run(compiling, check=False)  # a file that is none of Python is no matter
+    subprocess.run(compiling, check=False)  # a file that is no Python does no harm
 
 
 def files(folder: Path, programs: Iterable[str]) -> Iterator[tuple[Path, Path]]:
-    """Files and links of a system, each with its name in a machine, and of programs those named."""
+    """Files and links of a system with their names in the machine; only the named programs."""
     wanted = {*programs, "dash", PYTHON}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
@@ -76,7 +76,7 @@ def files(folder: Path, programs: Iterable[str]) -> Iterator[tuple[Path, Path]]:
 def packages(architecture: Architecture, pinned: Sequence[str], place: Path) -> Path:
     """The folder with Python's packages of these versions ("cffi==2.1.1"), compiled for ``place``.
 
-    Raises BenchError where one has no wheel for the architecture.
+    Raises BenchError if one has no wheel for the architecture.
     """
     digest = hashlib.sha256(" ".join(sorted(pinned)).encode()).hexdigest()[:10]
     name = f"{PYTHON}-{architecture.name}-{digest}"
@@ -102,12 +102,12 @@ def _fill_packages(
 
 
 def build_environment(architecture: Architecture) -> dict[str, str]:
-    """What of the environment the core is built with, and not the flags for this computer's."""
+    """The variables that the core is built with, without the flags for this computer's core."""
     return {"CC": _compiler(architecture)}
 
 
 def core(architecture: Architecture, variant: str) -> bytes:
-    """The compiled core as its sources are now."""
+    """The core, compiled from the present sources."""
     ours = engines_core.build_environment()
     others = {name: value for name, value in os.environ.items() if name not in ours}
     with tempfile.TemporaryDirectory(prefix="bench-core-") as folder:
@@ -136,7 +136,7 @@ def _fill_compiler(architecture: Architecture, content: Path) -> None:
     name = f"gcc-{architecture.machine}-linux-gnu"
     wanted = [name, f"libc6-dev-{architecture.name}-cross"]
     archive.unpack(partial(archive.download_all, wanted, SUITE, AMD64), content)
-    # With libraries of its own but for libc, and with nothing of what is installed here.
+    # With libraries of its own, except for libc, and with nothing that is installed here.
     (content / name).write_text(
         f"""#!/bin/sh
 here=$(dirname "$0")

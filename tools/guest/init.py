@@ -1,7 +1,7 @@
-"""Process 1 of a virtual machine: loads the modules, runs one command, tells its exit code.
+"""Process 1 of a virtual machine: loads the modules, runs one command, reports its exit code.
 
-The console is the command's output. The second serial port takes what the command reports, a line
-of JSON each; the last is the exit code, so that a machine that died is told from one that ended.
+The console is the command's output. The second serial port takes the command's reports, a line of
+JSON each; the last is the exit code, which a machine that died does not send.
 """
 
 import ctypes
@@ -50,7 +50,10 @@ def mount_all() -> None:
 
 
 def open_ports(serial: str) -> int:
-    """Raw, so that no line feed gets company; the console is standard input and output."""
+    """Open both ports raw, so that no line feed gets a carriage return.
+
+    The console is standard input and output.
+    """
     Path(REPORTS).symlink_to(f"{serial}1")
     names = (f"/dev/{serial}0", REPORTS)
     console, reports = (os.open(name, os.O_RDWR | os.O_NOCTTY) for name in names)
@@ -76,7 +79,7 @@ def run(job: dict[str, Any]) -> int:
     child = subprocess.Popen(
         job["command"], cwd=job["folder"], env=job["environment"], start_new_session=True
     )
-    while True:  # orphans are process 1's to reap
+    while True:  # process 1 has to reap orphans
         pid, status = os.wait()
         if pid == child.pid:
             return os.waitstatus_to_exitcode(status)

@@ -1,6 +1,6 @@
 """The file system that a virtual machine starts with: files of this computer, under their names.
 
-Nothing is compressed: where every instruction is emulated, to inflate takes longer than to copy.
+Nothing is compressed: under emulation, inflating takes longer than copying.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _PROGRAMS = (
     "sysctl cat cp cut date df env false find free grep head id kill ln ls mkdir mv nproc ps pwd "
     "readlink rm sed seq sleep sort stat tail tee test timeout touch tr true uname wc"
 )
-"""Copied where this computer has them."""
+"""Copied if this computer has them."""
 
 _NOT_STANDARD = {"test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip"}
-"""Parts of the standard library that are large and that nothing here imports."""
+"""Large parts of the standard library that nothing here imports."""
 _NOT_PACKAGES = {"scipy", "numpy"}
-"""Some 200 MB, which `bench compare` alone needs."""
+"""Some 200 MB, which only `bench compare` needs."""
 _BASE = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 _GROUP = "root:x:0:\nnogroup:x:65534:\n"
@@ -45,7 +45,7 @@ _GROUP = "root:x:0:\nnogroup:x:65534:\n"
 class Archive:
     """A cpio archive as the kernel unpacks it (Documentation/driver-api/early-userspace).
 
-    Several may follow each other in one file. All in it belongs to root.
+    Several may follow each other in one file. All its files belong to root.
     """
 
     def __init__(self, out: BinaryIO) -> None:
@@ -89,7 +89,7 @@ class Archive:
         self._entry(path, stat.S_IFLNK | 0o777, os.fsencode(target))
 
     def console(self) -> None:
-        """What process 1 has as standard input and output before anything is mounted."""
+        """Process 1's standard input and output before anything is mounted."""
         self._entry(Path("/dev/console"), stat.S_IFCHR | 0o600, device=(5, 1))
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class Archive:
         mtime: int = 0,
         device: tuple[int, int] = (0, 0),
     ) -> None:
-        """Folders come before what is in them; of two entries with one name the first counts."""
+        """Folders come before their files; of two entries with one name the first counts."""
         if path in self._names or path == Path("/"):
             return
         self.folder(path.parent)
@@ -122,11 +122,11 @@ class Archive:
             self._out.write(bytes(-len(part) % 4))
 
 
-# What is in it
+# Its content
 
 
 def write_system(out: BinaryIO, architecture: Architecture) -> None:
-    """All that does not depend on the kernel and on what is to be done."""
+    """The part that depends neither on the kernel nor on the job."""
     archive = Archive(out)
     archive.console()
     archive.folder(Path("/root"), 0o700)
@@ -147,7 +147,7 @@ def write_system(out: BinaryIO, architecture: Architecture) -> None:
 
 
 def _add_ours(archive: Archive) -> None:
-    """What runs here: this computer's programs, and Python with its packages."""
+    """This computer's programs, and Python with its packages."""
     with ThreadPoolExecutor() as pool:
         debians = pool.submit(_debians)  # takes as long as the rest
         packages = (path for each in _distributions() for path in _files(each))
@@ -162,7 +162,7 @@ def _add_ours(archive: Archive) -> None:
 
 
 def _add_foreign(archive: Archive, architecture: Architecture) -> None:
-    """The same for another architecture; of here is what is not compiled, or compiled by Python."""
+    """The same for another architecture; only pure Python files come from this computer."""
     packages = (
         path for each in _distributions() if not _is_compiled(each) for path in _files(each)
     )
@@ -180,35 +180,35 @@ def _add_foreign(archive: Archive, architecture: Architecture) -> None:
 
 
 def fetch_parts(architecture: Architecture) -> None:
-    """Have in the cache what write_system() does not take from this computer."""
+    """Put into the cache the parts that write_system() does not take from this computer."""
     if not architecture.is_here:
         foreign.fetch(architecture)
         _wheels(architecture)
 
 
 def build_environment(architecture: Architecture) -> dict[str, str]:
-    """What of the environment the core of a machine has the hash of."""
+    """The variables that are in the hash of a machine's core."""
     if architecture.is_here:
         return core.build_environment()
     return foreign.build_environment(architecture)
 
 
 def _wheels(architecture: Architecture) -> Path:
-    """The folder of the packages that are compiled, in the versions that are installed here."""
+    """The folder of the compiled packages, in the versions that are installed here."""
     compiled = [each for each in _distributions() if _is_compiled(each)]
     pinned = [f"{each.name}=={each.version}" for each in compiled]
     return foreign.packages(architecture, pinned, Path(sysconfig.get_path("platlib")))
 
 
 def _add_environment(archive: Archive, python: Path) -> None:
-    """The virtual environment, of another interpreter than here as it may be."""
+    """The virtual environment, with the machine's interpreter."""
     for name in ("python", "python3", python.name):
         archive.link(Path(sys.prefix, "bin", name), python)
     archive.write(Path(sys.prefix, "pyvenv.cfg"), f"home = {python.parent}\n")
 
 
 def _library(folders_of_it: Iterable[str]) -> Iterator[Path]:
-    """The standard library, but for what is large and of no use."""
+    """The standard library without its large, useless parts."""
     for library in folders_of_it:
         for folder, folders, names in os.walk(library):
             folders[:] = [
@@ -226,10 +226,10 @@ def _ours() -> tuple[Path, list[str]]:
 
 
 def _debians() -> tuple[Path, list[str]] | None:
-    """The same of Debian's Python, where it is of our version and takes all that is installed here.
+    """The same for Debian's Python, if it has our version and imports all our packages, else None.
 
-    It is optimised by a profile, and in one piece: emulated, it takes two thirds of the time of one
-    that was compiled as a shared library and without a profile (pyenv's).
+    It is optimised by a profile, and in one piece: emulated, it takes two thirds of the time of
+    pyenv's, which is a shared library without a profile.
     """
     python = Path("/usr/bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
     tried = _trial()
@@ -241,7 +241,7 @@ def _debians() -> tuple[Path, list[str]] | None:
 
 
 def _trial() -> str:
-    """A program that ends well where a Python takes what is installed; tells the folders of its
+    """A program that succeeds if a Python imports all our packages; it prints the folders of its
     standard library."""
     paths = [str(ROOT), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     return f"""
@@ -256,7 +256,7 @@ print(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sep="\\n")
 
 
 def _distributions() -> Iterator[metadata.Distribution]:
-    """What bench and its tests import, installed in the virtual environment."""
+    """The packages of the virtual environment that bench and its tests import."""
     wanted, found = ["bench", "pytest"], set(_NOT_PACKAGES)
     folders = sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")})
     while wanted:
@@ -264,7 +264,7 @@ def _distributions() -> Iterator[metadata.Distribution]:
         if name in found:
             continue
         found.add(name)
-        # None of one that is for another platform or Python.
+        # A requirement for another platform or Python has none.
         for distribution in metadata.distributions(name=name, path=folders):
             yield distribution
             for requirement in distribution.requires or []:
@@ -285,7 +285,7 @@ def _is_compiled(distribution: metadata.Distribution) -> bool:
 
 
 def _cores() -> list[Path]:
-    """The compiled core, and that of tests."""
+    """The compiled core, and its test variant."""
     return [ROOT / "bench" / f"_core{variant}.abi3.so" for variant in ("", "_test")]
 
 

@@ -1,4 +1,4 @@
-"""Debian's kernels: which there are, and the modules that the tests use."""
+"""Debian's kernels: their list, and the modules that the tests use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.guest.architecture import AMD64, ARM64, Architecture
 
 NEWEST = "newest"
 CHOSEN = (os.environ.get("KERNELS") or f"6.1 6.12 {NEWEST}").split()
-"""Those whose tests are run."""
+"""The kernels on which `make test-kernels` runs tests."""
 FLAVOURS: Mapping[str, tuple[str, Architecture]] = {
     "": ("cloud-amd64", AMD64),
     "arm64": ("cloud-arm64", ARM64),
@@ -39,7 +39,7 @@ MODULES: Mapping[str, str] = {
     **dict.fromkeys(("cls_u32", "cls_matchall", "cls_bpf", "act_gact", "act_mirred"), ""),
     **dict.fromkeys(("af_packet_diag", "unix_diag"), ""),
 }
-"""What is loaded at boot, with parameters: nothing in the machine loads a module on demand."""
+"""Modules loaded at boot, with parameters: nothing in the machine loads a module on demand."""
 
 TREES = "usr/lib/modules/*"
 """Where later kernels of Debian have their modules, and the image itself."""
@@ -75,7 +75,7 @@ class Kernel:
         return image
 
     def modules(self) -> list[Module]:
-        """Those of MODULES, each after all that it depends on; what is built in is left out.
+        """MODULES, each after its dependencies; built-in ones are left out.
 
         Raises BenchError if the kernel has one neither as a module nor built in.
         """
@@ -109,7 +109,7 @@ def _content(path: Path) -> bytes:
 
 
 def _depends(content: bytes) -> list[str]:
-    """What a module's .modinfo section says that it needs."""
+    """A module's dependencies, from its .modinfo section."""
     found = re.search(rb"\0depends=([^\0]*)\0", content)
     return found[1].decode().replace("-", "_").split(",") if found and found[1] else []
 
@@ -120,9 +120,9 @@ def _depends(content: bytes) -> list[str]:
 def fetch(version: str) -> Kernel:
     """The latest kernel of a series ("6.1"), or of all ("newest"), from the cache or the archive.
 
-    Of another flavour where its suffix follows ("6.1-arm64"); the suffix alone is the newest of it.
-    A kernel that is in the cache stays the latest of its series until the cache is removed.
-    Raises UsageError where the archive has none, BenchError where it cannot be had.
+    A suffix chooses another flavour ("6.1-arm64"); the suffix alone is that flavour's newest.
+    A cached kernel stays the latest of its series until the cache is removed.
+    Raises UsageError if the archive has none, BenchError if it cannot be reached.
     """
     series, suffix = _asked(version)
     here = [path.name for path in archive.CACHE.glob("linux-image-*")]

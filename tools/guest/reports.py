@@ -1,9 +1,9 @@
-"""A pytest plugin inside a virtual machine: a few processes share the tests, and all is reported.
+"""A pytest plugin inside a virtual machine: a few processes share the tests and report each.
 
-They are forks of the one that collected the tests: under emulation, what comes before the first
-test takes longer than thirty of them. On the second serial port the first process tells, a line of
-JSON each: ``collected`` (how many tests there are), ``started`` (a test's name), ``report`` (as
-pytest makes reports into JSON) and ``died`` (how a process did that was to run tests).
+They are forks of the process that collected the tests: under emulation, collecting takes longer
+than thirty tests. On the second serial port the first process writes a line of JSON each:
+``collected`` (the number of tests), ``started`` (a test's name), ``report`` (pytest's own form of a
+report) and ``died`` (the end of a process that was to run tests).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # As the controlling terminal of this session it would be hung up at the session's end.
+    # O_NOCTTY: a controlling terminal would be hung up at the session's end.
     port = os.open(config.getoption("--report-to"), os.O_WRONLY | os.O_NOCTTY)
 
     def tell(what: str, value: Any) -> None:
@@ -41,13 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
             line = line[os.write(port, line) :]
 
     config.pluginmanager.register(Told(config, tell), "told")
-    gc.disable()  # what is loaded and collected from here on stays
+    gc.disable()  # all objects made from here to the fork stay
 
 
 def pieces(items: Sequence[pytest.Item]) -> list[list[int]]:
-    """What is given to one process as a whole, in the order of the tests, as their numbers.
+    """Pieces of the tests, each for one process, as numbers in the order of the tests.
 
-    Tests that bear the mark ``together`` with one name are one piece, every other one is its own.
+    Tests with the mark ``together`` and one name are one piece; each other test is its own.
     """
     found: dict[object, list[int]] = {}
     for number, item in enumerate(items):
@@ -57,7 +57,7 @@ def pieces(items: Sequence[pytest.Item]) -> list[list[int]]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In the order of the arguments, also where a file and its folder are two of them."""
+    """Keep the order of the arguments, even if a file and its folder are two of them."""
 
     def place(item: pytest.Item) -> int:
         name = item.nodeid
@@ -91,7 +91,7 @@ class Told:
         gc.enable()
         left = deque(pieces(session.items))
         children: dict[Connection, tuple[int, int]] = {}
-        sys.stdout.flush()  # or each of them would, too
+        sys.stdout.flush()  # else each child would flush the same text again
         for process in range(PROCESSES):
             ours, theirs = Pipe()
             pid = os.fork()
@@ -113,7 +113,7 @@ class Told:
                     self._bury(pid)
                     continue
                 if what == "next":
-                    # Whole runs wait often: one process has short tests meanwhile, from the end.
+                    # Whole runs often wait: one process takes short tests meanwhile, from the end.
                     take = left.pop if process == 0 else left.popleft
                     child.send(take() if left else None)
                 else:
@@ -126,7 +126,7 @@ class Told:
             self._tell("died", f"of signal {-code}" if code < 0 else f"with exit code {code}")
 
     def _run_some(self, session: pytest.Session, parent: Connection) -> NoReturn:
-        """A child's whole life: the pieces that it is given."""
+        """A child's whole life: run the pieces that it gets."""
         self._tell = lambda what, value: parent.send((what, value))
 
         def given() -> Iterator[pytest.Item]:

@@ -29,7 +29,7 @@ PYTEST = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
 TESTS = os.environ.get(
     "KERNELS_TESTS", "tests/netns/test_bond.py tests/netns/test_run.py tests/netns tests/native"
 ).split()
-"""What depends on the kernel, what takes longest first."""
+"""Tests that depend on the kernel, the longest first."""
 MEMORY = "1024M"
 COMMAND_LINE = (
     "quiet panic=-1 random.trust_cpu=1 mitigations=off init_on_alloc=0 "
@@ -46,16 +46,16 @@ PR_SET_PDEATHSIG = 1
 
 
 def fetch(architecture: Architecture) -> None:
-    """Have in the cache what every machine of an architecture takes."""
+    """Put the common parts of an architecture's machines into the cache."""
     emulator.fetch(architecture)
     fetch_parts(architecture)
 
 
 @contextmanager
 def system(architecture: Architecture) -> Iterator[BinaryIO]:
-    """What every machine of this checkout starts with, as its files are now.
+    """The file system that every machine of this checkout starts with, from the present files.
 
-    In memory, as all that a machine is made of: whatever ends this process, nothing is left.
+    In memory, like every part of a machine: however this process ends, nothing is left.
     """
     for variant in ("", "test"):  # no machine has a compiler
         build = [PYTHON, "-c", f"from {builder.__name__} import ensure_built; ensure_built()"]
@@ -74,9 +74,9 @@ def _prepare(command: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def _compile_tests() -> None:
-    """As pytest does it, so that failed assertions tell their values.
+    """Compile with pytest's assertion rewriting, so that failed assertions show their values.
 
-    A file that cannot be collected here is no matter: the machine tells of it.
+    A file that cannot be collected here does no harm: the machine reports it.
     """
     writing = {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
     collect = [*PYTEST, "--collect-only", "-qq", "-p", "no:hypothesispytest", *TESTS]
@@ -95,10 +95,10 @@ class Job:
 def booted(
     kernel: Kernel, system: BinaryIO, job: Job, console: BinaryIO | None = None
 ) -> Iterator[socket.socket]:
-    """The other end of the second serial port of a running machine, which ends with the context.
+    """The other end of a running machine's second serial port; the machine ends with the context.
 
-    It is at its end when the machine is. ``console`` takes all that the machine prints; None is
-    standard output.
+    The port closes when the machine ends. ``console`` takes the machine's output; None is standard
+    output.
     """
     qemu = emulator.fetch(kernel.architecture)
     with ExitStack() as stack:
@@ -126,7 +126,7 @@ def booted(
 
 
 def _memory(name: str) -> BinaryIO:
-    """A file without a folder."""
+    """A file in memory, without a name in any folder."""
     return open(os.memfd_create(f"bench-{name}"), "w+b")
 
 
