@@ -24,7 +24,7 @@ from bench.matrix import load
 from bench.measure.estimate import Estimate, estimate
 from bench.measure.prepare import vocabulary
 from bench.plan import plan
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_GOAL, SMALL_GOAL = 1.15, 1.25
@@ -68,7 +68,7 @@ def within(least_s: float, most_s: float, needed_s: float, goal: float) -> bool:
 def told_of(path: Path) -> Estimate:
     words = vocabulary()
     loaded = load.load(path, words)
-    return estimate(plan.make_plan(loaded, words), loaded, Machine())
+    return estimate(plan.make_plan(loaded, words), loaded, ProcFs())
 
 
 def needed_s(path: Path, results: Path) -> tuple[float, str]:

@@ -120,7 +120,7 @@ def readings(repetitions: int) -> list[Row]:
 def checks(repetitions: int) -> list[Row]:
     cpus = sorted(os.sched_getaffinity(0))
     median = statistics.median(
-        seconds_of(lambda: doctor.examine(doctor.Machine(), cpus, None)) for _ in range(repetitions)
+        seconds_of(lambda: doctor.examine(doctor.ProcFs(), cpus, None)) for _ in range(repetitions)
     )
     goal = f"< {DOCTOR_GOAL_S:g} s"
     return [("the checks of doctor", f"{median:.3f} s", goal, met(median < DOCTOR_GOAL_S))]

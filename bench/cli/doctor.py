@@ -48,7 +48,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.matrix is None and args.filter:
         raise UsageError("--filter: it chooses cells of a MATRIX; name one")
     planned = prepare.planned(args.matrix, args.filter)[1] if args.matrix else None
-    machine = doctor.Machine()
+    machine = doctor.ProcFs()
     if planned is None:
         findings = doctor.examine(machine, cpus.allowed(machine))
         refused = {}

@@ -32,11 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from bench.measure import prepare
     from bench.measure.estimate import estimate
-    from bench.system.procfs import Machine
+    from bench.system.procfs import ProcFs
 
     options.check_output(args)
     matrix, planned = prepare.planned(args.matrix, args.filter, args.seed)
-    told = estimate(planned, matrix, Machine())
+    told = estimate(planned, matrix, ProcFs())
     options.write(document_of(matrix, planned, told, args.cells), args)
     return ExitCode.FINE
 

@@ -70,7 +70,7 @@ def execute(args: argparse.Namespace) -> int:
 
     def look() -> Mapping[str, Any]:
         needs = needs_of(plan, memory_of)
-        return doctor.diagnosis(doctor.examine(doctor.Machine(), plan.cpus, needs))
+        return doctor.diagnosis(doctor.examine(doctor.ProcFs(), plan.cpus, needs))
 
     ready = measuring(plan, look, lambda: options.check_output(args))
     with ready as seen, progress.shown(sys.stderr) as bar:

@@ -1,7 +1,7 @@
 """The host's faults that would spoil a measurement of packet transmit, and how to mend them.
 
 A check is one function and one row of a CHECKS table: it says what it found, why that matters and
-how to mend it. All is read from /proc and /sys through a Machine; nothing is changed.
+how to mend it. All is read from /proc and /sys through a ProcFs; nothing is changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bench.doctor import contention, cpus, kernel, limits, network
 from bench.doctor.finding import Check, Context, Finding, Found, Level
 from bench.doctor.readings import watch
 from bench.model.needs import Needs
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 
 __all__ = [
     "CHECKS",
@@ -21,8 +21,8 @@ __all__ = [
     "Context",
     "Finding",
     "Level",
-    "Machine",
     "Needs",
+    "ProcFs",
     "as_json",
     "consult",
     "diagnosis",
@@ -44,7 +44,7 @@ SAID_IN_VERDICT = 4
 
 
 def examine(
-    machine: Machine,
+    machine: ProcFs,
     cpus: Sequence[int],
     needs: Needs | None = None,
     interval_s: float = INTERVAL_S,
@@ -58,7 +58,7 @@ def examine(
     return consult(machine, Context(tuple(cpus), needs, watch(machine, interval_s)))
 
 
-def consult(machine: Machine, context: Context) -> tuple[Finding, ...]:
+def consult(machine: ProcFs, context: Context) -> tuple[Finding, ...]:
     """Every check's findings; the counters were already read twice."""
     findings = [
         Finding(found.level, check.name, found.what, check.why, found.mend)
@@ -69,7 +69,7 @@ def consult(machine: Machine, context: Context) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: order.index(finding.level)))
 
 
-def _look(check: Check, machine: Machine, context: Context) -> tuple[Found, ...]:
+def _look(check: Check, machine: ProcFs, context: Context) -> tuple[Found, ...]:
     try:
         found = check.look(machine, context)
         return (found,) if isinstance(found, Found) else tuple(found)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 
 _MOUNT = re.compile(r"^\S+ \S+ \S+ (\S+) (\S+) .*? - (\S+) \S+ (\S+)$", re.M)
 """A line of /proc/self/mountinfo: root, mount point, file system, its options (proc(5))."""
@@ -50,7 +50,7 @@ class _Hierarchy:
                 return
 
 
-def quotas(machine: Machine) -> tuple[Quota, ...] | None:
+def quotas(machine: ProcFs) -> tuple[Quota, ...] | None:
     """Every limit on this process's CPU time, the innermost first; None: groups are not visible."""
     hierarchies = list(_hierarchies(machine))
     if not hierarchies:
@@ -64,12 +64,12 @@ def quotas(machine: Machine) -> tuple[Quota, ...] | None:
     return tuple(found)
 
 
-def throttled(machine: Machine) -> int:
+def throttled(machine: ProcFs) -> int:
     """Periods in which a limit was used up since the groups were made, summed over the limits."""
     return sum(quota.throttled for quota in quotas(machine) or ())
 
 
-def _hierarchies(machine: Machine) -> Iterator[_Hierarchy]:
+def _hierarchies(machine: ProcFs) -> Iterator[_Hierarchy]:
     groups = _groups(machine.text("proc/self/cgroup") or "")
     for root, mount, kind, options in _MOUNT.findall(machine.text("proc/self/mountinfo") or ""):
         if kind == "cgroup2" and "" in groups:
@@ -86,7 +86,7 @@ def _groups(text: str) -> dict[str, str]:
     return groups
 
 
-def _read_v2(machine: Machine, folder: str) -> Quota | None:
+def _read_v2(machine: ProcFs, folder: str) -> Quota | None:
     limit = re.fullmatch(r"(\d+) ([1-9]\d*)", machine.text(f"{folder}/cpu.max") or "max")
     if limit is None:
         return None
@@ -97,7 +97,7 @@ def _read_v2(machine: Machine, folder: str) -> Quota | None:
     )
 
 
-def _read_v1(machine: Machine, folder: str) -> Quota | None:
+def _read_v1(machine: ProcFs, folder: str) -> Quota | None:
     quota = machine.number(f"{folder}/cpu.cfs_quota_us")
     period = machine.number(f"{folder}/cpu.cfs_period_us")
     if quota is None or quota < 0 or not period:
@@ -109,7 +109,7 @@ def _read_v1(machine: Machine, folder: str) -> Quota | None:
     )
 
 
-def _throttled(machine: Machine, folder: str) -> int:
+def _throttled(machine: ProcFs, folder: str) -> int:
     found = re.search(r"^nr_throttled (\d+)$", machine.text(f"{folder}/cpu.stat") or "", re.M)
     return int(found[1]) if found else 0
 

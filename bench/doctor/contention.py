@@ -6,7 +6,7 @@ from bench.doctor import cgroup
 from bench.doctor.finding import Check, Context, Found, Level
 from bench.system.cpus import irq_cpus, layout, unclaimed
 from bench.system.hardware import virtualisation
-from bench.system.procfs import Machine, cpu_list, cpu_words, parse_cpus
+from bench.system.procfs import ProcFs, cpu_list, cpu_words, parse_cpus
 
 # Shares of a CPU, and interrupts per second, from which a finding of a level is made.
 STEAL_NOTE, STEAL_WARN, STEAL_BAD = 0.001, 0.01, 0.1
@@ -30,14 +30,14 @@ def _counted(count: int, noun: str) -> str:
 # The hypervisor
 
 
-def _virtual(machine: Machine, _context: Context) -> Found:
+def _virtual(machine: ProcFs, _context: Context) -> Found:
     found = virtualisation(machine)
     if found is None:
         return Found(Level.UNKNOWN, "nothing shows whether this is a virtual machine")
     return Found(Level.NOTE if found.startswith("virtual machine") else Level.OK, found)
 
 
-def _steal(_machine: Machine, context: Context) -> Found:
+def _steal(_machine: ProcFs, context: Context) -> Found:
     ticks = context.watched.after.cpus
     if not ticks:
         return Found(Level.UNKNOWN, "/proc/stat cannot be read")
@@ -58,7 +58,7 @@ def _steal(_machine: Machine, context: Context) -> Found:
 # Other tasks
 
 
-def _load(machine: Machine, context: Context) -> Found:
+def _load(machine: ProcFs, context: Context) -> Found:
     words = (machine.text("proc/loadavg") or "").split()
     if not words or not context.watched.after.cpus:
         return Found(Level.UNKNOWN, "/proc/loadavg and /proc/stat cannot be read")
@@ -79,7 +79,7 @@ def _load(machine: Machine, context: Context) -> Found:
 # Control groups
 
 
-def _quota(machine: Machine, context: Context) -> Found:
+def _quota(machine: ProcFs, context: Context) -> Found:
     limits = cgroup.quotas(machine)
     if limits is None:
         return Found(Level.UNKNOWN, "the control groups of this process cannot be seen")
@@ -98,7 +98,7 @@ def _quota(machine: Machine, context: Context) -> Found:
     return Found(Level.OK, what)
 
 
-def _cpuset(machine: Machine, context: Context) -> Found:
+def _cpuset(machine: ProcFs, context: Context) -> Found:
     allowed, online = parse_cpus(machine.status("Cpus_allowed_list")), machine.online()
     if not allowed:
         return Found(Level.UNKNOWN, "/proc/self/status cannot be read")
@@ -118,7 +118,7 @@ def _cpuset(machine: Machine, context: Context) -> Found:
 # Interrupts
 
 
-def _irqbalance(machine: Machine, _context: Context) -> Found:
+def _irqbalance(machine: ProcFs, _context: Context) -> Found:
     names = {machine.text(path) for path in machine.glob("proc/[0-9]*/comm")}
     if not names:
         return Found(Level.UNKNOWN, "other processes cannot be seen")
@@ -127,7 +127,7 @@ def _irqbalance(machine: Machine, _context: Context) -> Found:
     return Found(Level.OK, "irqbalance is not running")
 
 
-def _interrupts(machine: Machine, context: Context) -> Found:
+def _interrupts(machine: ProcFs, context: Context) -> Found:
     irqs = context.watched.after.irqs
     if not irqs:
         return Found(Level.UNKNOWN, "/proc/interrupts cannot be read")
@@ -146,7 +146,7 @@ def _interrupts(machine: Machine, context: Context) -> Found:
     return Found(level, what, f"echo {home} | sudo tee /proc/irq/{busiest}/smp_affinity_list")
 
 
-def _is_routed(machine: Machine, number: int, context: Context) -> bool:
+def _is_routed(machine: ProcFs, number: int, context: Context) -> bool:
     """Whether an interrupt may come to a sender's CPU."""
     return not set(context.senders).isdisjoint(irq_cpus(machine, number))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.doctor.finding import Check, Context, Found, Level
 from bench.system.cpus import Layout, device, layout
-from bench.system.procfs import CPU, Machine, cpu_list, cpu_words
+from bench.system.procfs import CPU, ProcFs, cpu_list, cpu_words
 
 SLOW_WAKE_US = 20
 """An idle state with a longer exit shows in every wait of a sender."""
@@ -15,7 +15,7 @@ SLOW_WAKE_US = 20
 # Frequency
 
 
-def _governor(machine: Machine, context: Context) -> Iterator[Found]:
+def _governor(machine: ProcFs, context: Context) -> Iterator[Found]:
     chosen: dict[str, list[int]] = {}
     for cpu in context.senders:
         governor = machine.text(f"{CPU}/cpu{cpu}/cpufreq/scaling_governor")
@@ -35,7 +35,7 @@ _TURBO_SWITCHES = ((f"{CPU}/intel_pstate/no_turbo", 0, 1), (f"{CPU}/cpufreq/boos
 """The switches of turbo: file, value for on, value for off."""
 
 
-def _turbo(machine: Machine, _context: Context) -> Iterator[Found]:
+def _turbo(machine: ProcFs, _context: Context) -> Iterator[Found]:
     for path, on, off in _TURBO_SWITCHES:
         value = machine.number(path)
         if value == on:
@@ -44,7 +44,7 @@ def _turbo(machine: Machine, _context: Context) -> Iterator[Found]:
             yield Found(Level.OK, "turbo is off")
 
 
-def _idle(machine: Machine, context: Context) -> Iterator[Found]:
+def _idle(machine: ProcFs, context: Context) -> Iterator[Found]:
     states = [
         (latency, machine.text(f"{state}/name") or "")
         for cpu in context.senders
@@ -65,7 +65,7 @@ def _idle(machine: Machine, context: Context) -> Iterator[Found]:
 # Who shares a core
 
 
-def _smt(machine: Machine, context: Context) -> Iterator[Found]:
+def _smt(machine: ProcFs, context: Context) -> Iterator[Found]:
     there = layout(machine)
     siblings = {cpu: there.core_of.get(cpu, ()) for cpu in context.senders}
     if not all(siblings.values()):
@@ -106,7 +106,7 @@ def _one_of_each_core(there: Layout, cpus: Iterable[int]) -> tuple[int, ...]:
 # Isolation
 
 
-def _isolation(machine: Machine, context: Context) -> Found:
+def _isolation(machine: ProcFs, context: Context) -> Found:
     there = layout(machine)
     if not there.online:
         return Found(Level.UNKNOWN, "the kernel does not show its CPUs")
@@ -140,7 +140,7 @@ def _nothing_isolated(online: Sequence[int]) -> Found:
 # NUMA
 
 
-def _numa(machine: Machine, context: Context) -> Iterator[Found]:
+def _numa(machine: ProcFs, context: Context) -> Iterator[Found]:
     node_of = layout(machine).node_of
     nodes = sorted({node_of[cpu] for cpu in context.senders if cpu in node_of})
     if not nodes:
@@ -155,7 +155,7 @@ def _numa(machine: Machine, context: Context) -> Iterator[Found]:
         yield from _device_distance(machine, name, nodes)
 
 
-def _device_distance(machine: Machine, name: str, nodes: Iterable[int]) -> Iterator[Found]:
+def _device_distance(machine: ProcFs, name: str, nodes: Iterable[int]) -> Iterator[Found]:
     home = device(machine, name).node
     if home is None:
         yield Found(Level.UNKNOWN, f"{name} does not show its node")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bench.doctor.readings import Watched
 from bench.model.needs import Needs
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 
 
 class Level(StrEnum):
@@ -75,4 +75,4 @@ class Check:
 
     name: str
     why: str
-    look: Callable[[Machine, Context], Found | Iterable[Found]]
+    look: Callable[[ProcFs, Context], Found | Iterable[Found]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.doctor.finding import Check, Context, Found, Level
-from bench.system.procfs import CPU, Machine
+from bench.system.procfs import CPU, ProcFs
 
 # Debugging
 
@@ -46,7 +46,7 @@ _ONLY_IF_BUILT = {"kasan", "kmemleak"}
 _OFF = {"off", "0", "-", "n"}
 
 
-def _debug(machine: Machine, _context: Context) -> Found:
+def _debug(machine: ProcFs, _context: Context) -> Found:
     built = machine.config()
     active = _active(set(built or ()), machine.cmdline())
     if machine.glob("proc/lockdep"):
@@ -81,7 +81,7 @@ def _active(built: set[str], cmdline: list[str]) -> set[str]:
     return active
 
 
-def _tracing(machine: Machine, _context: Context) -> Iterator[Found]:
+def _tracing(machine: ProcFs, _context: Context) -> Iterator[Found]:
     for folder in ("sys/kernel/tracing", "sys/kernel/debug/tracing"):
         tracer, events = (machine.text(f"{folder}/{n}") for n in ("current_tracer", "set_event"))
         if tracer is None or events is None:
@@ -114,7 +114,7 @@ GOOD_CLOCKS = {
 """Clock sources read without leaving the CPU."""
 
 
-def _clock(machine: Machine, _context: Context) -> Found:
+def _clock(machine: ProcFs, _context: Context) -> Found:
     folder = "sys/devices/system/clocksource/clocksource0"
     source = machine.text(f"{folder}/current_clocksource")
     available = (machine.text(f"{folder}/available_clocksource") or "").split()
@@ -131,7 +131,7 @@ def _clock(machine: Machine, _context: Context) -> Found:
     return Found(Level.BAD, f"clock source is {source}", mend)
 
 
-def _irq_time(machine: Machine, _context: Context) -> Found:
+def _irq_time(machine: ProcFs, _context: Context) -> Found:
     built = machine.config()
     if built is None:
         return Found(Level.UNKNOWN, "the kernel's build options cannot be read")
@@ -146,7 +146,7 @@ def _irq_time(machine: Machine, _context: Context) -> Found:
 # Mitigations and memory
 
 
-def _mitigations(machine: Machine, _context: Context) -> Found:
+def _mitigations(machine: ProcFs, _context: Context) -> Found:
     folder = f"{CPU}/vulnerabilities"
     states = {path.rpartition("/")[2]: machine.text(path) for path in machine.glob(f"{folder}/*")}
     if not states:
@@ -160,7 +160,7 @@ def _mitigations(machine: Machine, _context: Context) -> Found:
     return Found(Level.NOTE, " ".join([what, *booted]))
 
 
-def _huge_pages(machine: Machine, _context: Context) -> Found:
+def _huge_pages(machine: ProcFs, _context: Context) -> Found:
     path = "sys/kernel/mm/transparent_hugepage/enabled"
     text = machine.text(path)
     if text is None:

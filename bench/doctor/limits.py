@@ -8,12 +8,12 @@ from bench.base.units import rounded_size
 from bench.doctor.finding import Check, Context, Found, Level
 from bench.model.needs import Needs
 from bench.system.host import MEMORY_SHARE
-from bench.system.procfs import CAP_IPC_LOCK, Machine
+from bench.system.procfs import CAP_IPC_LOCK, ProcFs
 
 # Memory
 
 
-def _memory(machine: Machine, context: Context) -> Found:
+def _memory(machine: ProcFs, context: Context) -> Found:
     available = machine.memory_available()
     if available is None:
         return Found(Level.UNKNOWN, "/proc/meminfo cannot be read")
@@ -36,7 +36,7 @@ def _memory_for(needs: Needs, budget: float, has: str) -> Found:
     return Found(Level.OK, what)
 
 
-def _locked(machine: Machine, context: Context) -> Iterator[Found]:
+def _locked(machine: ProcFs, context: Context) -> Iterator[Found]:
     if context.needs is None or not context.needs.locked:
         return
     limit, wanted = _memlock(machine), context.needs.locked
@@ -52,7 +52,7 @@ def _locked(machine: Machine, context: Context) -> Iterator[Found]:
         yield Found(Level.OK, f"rings of {sizes}")
 
 
-def _memlock(machine: Machine) -> int | None:
+def _memlock(machine: ProcFs) -> int | None:
     """RLIMIT_MEMLOCK in bytes."""
     for line in (machine.text("proc/self/limits") or "").splitlines():
         if line.startswith("Max locked memory"):
@@ -64,7 +64,7 @@ def _memlock(machine: Machine) -> int | None:
 # Send buffers
 
 
-def _sndbuf(machine: Machine, context: Context) -> Iterator[Found]:
+def _sndbuf(machine: ProcFs, context: Context) -> Iterator[Found]:
     if context.needs is None or not context.needs.sndbuf:
         return
     most, wanted = machine.number("proc/sys/net/core/wmem_max"), context.needs.sndbuf

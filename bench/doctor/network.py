@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bench.doctor.finding import Check, Context, Found, Level
-from bench.system.procfs import Machine, cpu_words, parse_mask
+from bench.system.procfs import ProcFs, cpu_words, parse_mask
 
 TAPS_PER_NAMESPACE = (6, 15)
 """From this Linux on, a tap is on a list of its network namespace (commit c353e8983e0d)."""
@@ -23,7 +23,7 @@ class _Tap(NamedTuple):
 # Taps
 
 
-def _taps(machine: Machine, context: Context) -> Found:
+def _taps(machine: ProcFs, context: Context) -> Found:
     own_lists = machine.kernel() >= TAPS_PER_NAMESPACE
     devices = _ifindices(machine, context)
     if own_lists:
@@ -49,7 +49,7 @@ def _sockets(count: int) -> str:
     return "1 packet socket sees" if count == 1 else f"{count} packet sockets see"
 
 
-def _ifindices(machine: Machine, context: Context) -> set[int]:
+def _ifindices(machine: ProcFs, context: Context) -> set[int]:
     """The indices of the real interfaces that the matrix names."""
     names = context.needs.devices if context.needs else ()
     found = (machine.number(f"sys/class/net/{name}/ifindex") for name in names)
@@ -67,7 +67,7 @@ def _taps_in(text: str) -> Iterator[_Tap]:
 # Steering
 
 
-def _rps(machine: Machine, context: Context) -> Found:
+def _rps(machine: ProcFs, context: Context) -> Found:
     steered: dict[str, set[int]] = {}
     for path in machine.glob("sys/class/net/*/queues/rx-*/rps_cpus"):
         if mask := parse_mask(machine.text(path) or ""):
@@ -82,7 +82,7 @@ def _rps(machine: Machine, context: Context) -> Found:
     return Found(Level.WARN, what, f"echo 0 | sudo tee {files}")
 
 
-def _xps(machine: Machine, context: Context) -> Iterator[Found]:
+def _xps(machine: ProcFs, context: Context) -> Iterator[Found]:
     for device in context.needs.devices if context.needs else ():
         masks = {
             path.split("/")[-2]: set(parse_mask(machine.text(path) or ""))

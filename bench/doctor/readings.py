@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bench.doctor import cgroup
 from bench.system.cpus import stat_row
-from bench.system.procfs import Machine, parse_cpus
+from bench.system.procfs import ProcFs, parse_cpus
 
 
 class Ticks(NamedTuple):
@@ -81,7 +81,7 @@ class Watched:
         return irq.counts.get(cpu, 0) if irq else 0
 
 
-def watch(machine: Machine, seconds: float) -> Watched:
+def watch(machine: ProcFs, seconds: float) -> Watched:
     """Read, sleep, read: awake, this process would find itself running."""
     before, begun = read(machine), time.monotonic()
     time.sleep(seconds)
@@ -89,7 +89,7 @@ def watch(machine: Machine, seconds: float) -> Watched:
     return Watched(before, read(machine), elapsed)
 
 
-def read(machine: Machine) -> Reading:
+def read(machine: ProcFs) -> Reading:
     """The counters now; lines that are not as expected are left out."""
     return Reading(
         cpus=_ticks(machine.text("proc/stat") or ""),

@@ -22,7 +22,7 @@ from bench.plan.calibration import CALIBRATION
 from bench.plan.plan import Plan
 from bench.plan.schedule import DRAIN_NS, WARMUP_NS
 from bench.system.host import MEMORY_SHARE
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 from bench.topology.kinds import shaper
 
 START_NS = 850_000_000
@@ -115,7 +115,7 @@ class Estimate:
     memory: int
 
 
-def estimate(planned: Plan, matrix: Matrix, machine: Machine) -> Estimate:
+def estimate(planned: Plan, matrix: Matrix, machine: ProcFs) -> Estimate:
     """What a run of a plan will take on a machine that has nothing else to do."""
     cells = (*planned.runnable, *CALIBRATION)
     senders = [_sender(cell, len(planned.cpus), machine) for cell in cells]
@@ -136,7 +136,7 @@ def estimate(planned: Plan, matrix: Matrix, machine: Machine) -> Estimate:
     return Estimate(until(rounds.min), until(rounds.max), round(opening_ns), memory)
 
 
-def _reopening_share(memory: int, machine: Machine) -> float:
+def _reopening_share(memory: int, machine: ProcFs) -> float:
     """Of the cells, those that are closed when their turn comes, as not all have room."""
     available = machine.memory_available()
     budget = memory if available is None else available * MEMORY_SHARE
@@ -222,7 +222,7 @@ class _Sender:
         return max(sending_ns, min(left_ns, sending_ns + DRAIN_NS))
 
 
-def _sender(cell: Cell, cpus: int, machine: Machine) -> _Sender:
+def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
     values, interface, ring = cell.values, cell.values["interface"], _mapping(cell.values["ring"])
     burst, flows = int(values["burst"] or 1), int(values["flows"] or 1)  # type: ignore[arg-type]
     slots = ring["block_size"] // ring["frame_size"] * ring["block_nr"] if ring else 0
@@ -247,7 +247,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _queue(cell: Cell, slots: int, flows: int, machine: Machine) -> _Queue | None:
+def _queue(cell: Cell, slots: int, flows: int, machine: ProcFs) -> _Queue | None:
     values = cell.values
     qdisc = None if values["qdisc_bypass"] else values["qdisc"]
     shaped = shaper(qdisc, cell.frame_size) if qdisc else None
@@ -283,7 +283,7 @@ def _ways(interface: Mapping[str, Any], flows: int) -> int:
     return slaves if mode == "balance-rr" else min(slaves, flows)
 
 
-def _sndbuf(sndbuf: Value | None, machine: Machine) -> int:
+def _sndbuf(sndbuf: Value | None, machine: ProcFs) -> int:
     """Bytes that a socket may have under way: SO_SNDBUF doubles what it is given."""
     asked = _mapping(sndbuf)
     name = "wmem_max" if asked else "wmem_default"

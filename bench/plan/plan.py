@@ -15,9 +15,9 @@ from bench.plan.devices import devices_of
 from bench.plan.space import Combination, Space, ambiguous_baselines, bases_of, unread_axes
 from bench.system import cpus
 from bench.system.cpus import Choice
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 
-HERE = Machine()
+HERE = ProcFs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Plan:
         return tuple(dict.fromkeys(self.device_of.values()))
 
 
-def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: Machine = HERE) -> Plan:
+def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: ProcFs = HERE) -> Plan:
     """The cells of a matrix. Raises UsageError with every problem, each with its place."""
     space = Space(matrix, vocabulary)
     alike: dict[Combination, list[Combination]] = {}  # signature -> what gave it, in order
@@ -165,7 +165,7 @@ def _thresholds(matrix: Matrix, cells: Sequence[Cell]) -> dict[str, float]:
 # Checks that need no machine
 
 
-def _chosen_cpus(matrix: Matrix, machine: Machine, devices: Iterable[str]) -> Choice:
+def _chosen_cpus(matrix: Matrix, machine: ProcFs, devices: Iterable[str]) -> Choice:
     """CPUs for threads: as the matrix has them, else all that may be used, the best first."""
     allowed = cpus.allowed(machine)
     if matrix.measure.cpus is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.base.errors import BenchError
-from bench.system.procfs import CPU, Machine, cpu_words
+from bench.system.procfs import CPU, ProcFs, cpu_words
 
 # The kernel's facts
 
@@ -35,7 +35,7 @@ class Layout:
     node_of: Mapping[int, int]
 
 
-def layout(machine: Machine) -> Layout:
+def layout(machine: ProcFs) -> Layout:
     cores = {
         int(path.split("/")[-3].removeprefix("cpu")): machine.cpus(path)
         for path in machine.glob(f"{CPU}/cpu[0-9]*/topology/thread_siblings_list")
@@ -63,7 +63,7 @@ class Device:
     irq_cpus: frozenset[int]
 
 
-def device(machine: Machine, name: str) -> Device:
+def device(machine: ProcFs, name: str) -> Device:
     """A real interface's node and CPUs; None and empty if unknown, as for most virtual ones."""
     # The parent's as well: virtio's device is a child of the PCI function that has node and IRQs.
     folders = [f"sys/class/net/{name}/device{parent}" for parent in ("", "/..")]
@@ -79,14 +79,14 @@ def device(machine: Machine, name: str) -> Device:
     )
 
 
-def irq_cpus(machine: Machine, number: int) -> tuple[int, ...]:
+def irq_cpus(machine: ProcFs, number: int) -> tuple[int, ...]:
     """The CPUs to which an interrupt goes; if the kernel does not show that, those it may go to."""
     folder = f"proc/irq/{number}"
     where = machine.cpus(f"{folder}/effective_affinity_list")
     return where or machine.cpus(f"{folder}/smp_affinity_list")
 
 
-def allowed(machine: Machine) -> tuple[int, ...]:
+def allowed(machine: ProcFs) -> tuple[int, ...]:
     """The CPUs that this process may use: its mask, and isolated ones (``unclaimed``)."""
     mask = os.sched_getaffinity(0)
     isolated = unclaimed(layout(machine), mask)

@@ -10,7 +10,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping
 
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 
 DMI = "sys/class/dmi/id"
 
@@ -93,7 +93,7 @@ _PARTS: Mapping[tuple[int, int], str] = {
 """MIDR_EL1's implementer and part: sys-utils/lscpu-arm.c of util-linux."""
 
 
-def cpu_model(machine: Machine) -> str:
+def cpu_model(machine: ProcFs) -> str:
     """The CPU's name. ARM's cores do not name their chip: the board does."""
     cpuinfo = _cpuinfo(machine)
     cores = " + ".join(_arm_cores(cpuinfo))
@@ -104,7 +104,7 @@ def cpu_model(machine: Machine) -> str:
     return (cores or platform.machine()) + (f" ({board})" if board else "")
 
 
-def _cpuinfo(machine: Machine) -> dict[str, list[str]]:
+def _cpuinfo(machine: ProcFs) -> dict[str, list[str]]:
     """The fields of /proc/cpuinfo: name in lower case to all its values."""
     found: dict[str, list[str]] = {}
     for line in (machine.text("proc/cpuinfo") or "").splitlines():
@@ -122,7 +122,7 @@ def _arm_cores(cpuinfo: Mapping[str, list[str]]) -> Iterator[str]:
         yield f"{named} {_PARTS.get((maker, number), f'part {number:#05x}')}"
 
 
-def _board(machine: Machine) -> str:
+def _board(machine: ProcFs) -> str:
     """The machine's name in the device tree, or in the DMI; empty if there is neither."""
     if model := _device_tree(machine, "model"):
         return model
@@ -130,11 +130,11 @@ def _board(machine: Machine) -> str:
     return product if product.startswith(vendor) else f"{vendor} {product}".strip()
 
 
-def _dmi(machine: Machine, name: str) -> str:
+def _dmi(machine: ProcFs, name: str) -> str:
     return machine.text(f"{DMI}/{name}") or ""
 
 
-def _device_tree(machine: Machine, name: str) -> str:
+def _device_tree(machine: ProcFs, name: str) -> str:
     """The first string of a property."""
     return (machine.text(f"{DEVICE_TREE}/{name}") or "").partition("\0")[0]
 
@@ -158,7 +158,7 @@ _DMI_FIELDS = ("product_name", "sys_vendor", "board_vendor", "bios_vendor", "pro
 _CONTAINERS = (".dockerenv", "run/.containerenv", "run/systemd/container")
 
 
-def virtualisation(machine: Machine) -> str | None:
+def virtualisation(machine: ProcFs) -> str | None:
     """``virtual machine (QEMU)``, ``container``, both, or NONE; None if unknown."""
     kinds = [_virtual_machine(machine)]
     if any(machine.text(path) is not None for path in _CONTAINERS):
@@ -168,7 +168,7 @@ def virtualisation(machine: Machine) -> str | None:
     return ", ".join(kind for kind in kinds if kind) or NONE
 
 
-def _virtual_machine(machine: Machine) -> str | None:
+def _virtual_machine(machine: ProcFs) -> str | None:
     """This virtual machine, in words; empty if it is none, None if unknown."""
     vendor = _dmi(machine, "sys_vendor") or machine.text("sys/hypervisor/type") or ""
     if flags := _cpuinfo(machine).get("flags"):  # x86's, by CPUID
@@ -188,14 +188,14 @@ def _named(vendor: str) -> str:
     return f"virtual machine ({vendor})" if vendor else "virtual machine"
 
 
-def _is_virtual_dmi(machine: Machine) -> bool:
+def _is_virtual_dmi(machine: ProcFs) -> bool:
     """Whether the DMI names a hypervisor or cloud; a cloud's bare machines are ``*metal*``."""
     if "metal" in _dmi(machine, "product_name"):
         return False
     return any(_dmi(machine, name).startswith(_VIRTUAL) for name in _DMI_FIELDS)
 
 
-def _device_tree_hypervisor(machine: Machine) -> str:
+def _device_tree_hypervisor(machine: ProcFs) -> str:
     """The hypervisor's name, or the emulator's; empty if the tree shows neither."""
     told = _device_tree(machine, "hypervisor/compatible").removeprefix("linux,")
     if told:

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.base.errors import BenchError
 from bench.model.header import HostFacts
 from bench.system import cpus, hardware
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 
 VULNERABILITIES = Path("/sys/devices/system/cpu/vulnerabilities")
 
@@ -49,11 +49,11 @@ def fingerprint() -> HostFacts:
         kernel=platform.release(),
         kernel_version=platform.version(),
         arch=platform.machine(),
-        cpu=hardware.cpu_model(Machine()),
+        cpu=hardware.cpu_model(ProcFs()),
         cpus_online=_read("/sys/devices/system/cpu/online"),
-        cpus_allowed=tuple(cpus.allowed(Machine())),
+        cpus_allowed=tuple(cpus.allowed(ProcFs())),
         memory_bytes=_meminfo("MemTotal"),
-        virtualisation=hardware.virtualisation(Machine()) or "unknown",
+        virtualisation=hardware.virtualisation(ProcFs()) or "unknown",
         mitigations=mitigations(),
         cmdline=_read("/proc/cmdline"),
         clocksource=_read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),

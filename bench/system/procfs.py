@@ -1,7 +1,7 @@
 """The only reader of /proc and /sys: once, below a root that tests choose, or again and again
 from files that stay open.
 
-Paths of a Machine are relative to its root. A missing or unreadable file is None: a container, an
+Paths of a ProcFs are relative to its root. A missing or unreadable file is None: a container, an
 old kernel and a user without privileges are no errors.
 """
 
@@ -27,8 +27,8 @@ _WHOLE_UID_MAP = ["0", "0", "4294967295"]
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """The files below a root; nothing is ever written, and no program is run."""
+class ProcFs:
+    """/proc and /sys below a root; nothing is ever written, and no program is run."""
 
     root: Path = Path("/")
 

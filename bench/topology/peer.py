@@ -20,7 +20,7 @@ from bench.base.errors import BenchError, UsageError
 from bench.base.units import parse_cpu_list
 from bench.system import privileges
 from bench.system.netns import entered
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 from bench.topology import Port
 from bench.topology.link import needs_config, refusals, rtnl
 
@@ -37,7 +37,7 @@ def steer(port: Port, cpus: str) -> None:
 
     Raises BenchError if the kernel lacks RPS or a CPU does not exist.
     """
-    chosen = Machine().online() if cpus == "all" else parse_cpu_list(cpus)
+    chosen = ProcFs().online() if cpus == "all" else parse_cpu_list(cpus)
     mask = sum(1 << cpu for cpu in chosen)
     words = [f"{mask >> shift & 0xFFFFFFFF:08x}" for shift in range(0, max(chosen) + 1, 32)]
     with ThreadPoolExecutor(max_workers=1) as thread:

@@ -18,7 +18,7 @@ from bench import doctor
 from bench.base.errors import BenchError, CoreError, UsageError
 from bench.base.values import Value
 from bench.cli import doctor as command
-from bench.doctor import Context, Finding, Level, Machine, Needs, cgroup
+from bench.doctor import Context, Finding, Level, Needs, ProcFs, cgroup
 from bench.doctor.readings import Watched, read
 from bench.engines import core
 from bench.engines.config import memory_of
@@ -163,7 +163,7 @@ def test_a_healthy_machine_is_found_healthy(tmp_path: Path) -> None:
 
 
 def test_where_nothing_can_be_read_nothing_is_claimed(tmp_path: Path) -> None:
-    findings = doctor.examine(Machine(tmp_path), [0], NEEDS, interval_s=0)
+    findings = doctor.examine(ProcFs(tmp_path), [0], NEEDS, interval_s=0)
     assert [(str(f.level), f.found) for f in findings] == [
         ("unknown", "no frequency scaling to be seen"),
         ("unknown", "the kernel does not show which CPUs share a core"),
@@ -1032,7 +1032,7 @@ def test_cells_are_really_opened(untouched_host: None) -> None:
 
 
 def test_this_machine_is_examined_and_left_alone(untouched_host: None) -> None:
-    assert doctor.examine(Machine(), sorted(os.sched_getaffinity(0)), NEEDS)
+    assert doctor.examine(ProcFs(), sorted(os.sched_getaffinity(0)), NEEDS)
 
 
 def parsed(*arguments: str) -> argparse.Namespace:

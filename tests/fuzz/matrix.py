@@ -16,7 +16,7 @@ from bench.measure.prepare import vocabulary
 from bench.model.axes import AXES, DEFAULTS
 from bench.model.vocabulary import Vocabulary
 from bench.plan import plan, selection, space
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 
 words = functools.cache(vocabulary)
 MOST_COMBINATIONS = 500
@@ -66,6 +66,6 @@ def _plan(path: Path) -> None:
     assert last in kept.cells
     assert {*kept.baselines} | {*kept.baselines.values()} <= {cell.id for cell in kept.cells}
     selection.check_devices(made, loaded)
-    told = estimate(made, loaded, Machine())
+    told = estimate(made, loaded, ProcFs())
     assert 0 < told.least_ns <= told.most_ns
     assert time_text(told)

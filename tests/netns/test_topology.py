@@ -18,7 +18,7 @@ import pytest
 from bench.base.errors import BenchError
 from bench.model.vocabulary import DEVICE
 from bench.system.netns import entered, private_netns
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 from bench.topology import Port, link, qdisc, veth
 from bench.topology.kinds import KINDS, up
 from bench.topology.qdisc import QDISCS
@@ -325,7 +325,7 @@ def test_a_capturing_reader_is_there_and_goes() -> None:
 
 @needs_root
 @pytest.mark.parametrize(
-    ("rps", "mask"), [("all", sum(1 << cpu for cpu in Machine().online())), ("0", 1)]
+    ("rps", "mask"), [("all", sum(1 << cpu for cpu in ProcFs().online())), ("0", 1)]
 )
 def test_the_peer_s_frames_are_steered(rps: str, mask: int) -> None:
     with up({"kind": "veth", "rps": rps, "queues": 2}) as topology:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.system import cpus
 from bench.system.cpus import Device, Layout, choose, layout
-from bench.system.procfs import CPU, Machine, cpu_list
+from bench.system.procfs import CPU, ProcFs, cpu_list
 from tests.trees import Tree, machine_of
 
 FOUR = range(4)
@@ -52,7 +52,7 @@ def test_what_the_kernel_tells_of_its_cpus(tmp_path: Path) -> None:
 
 
 def test_a_kernel_that_tells_nothing_leaves_a_choice_too(tmp_path: Path) -> None:
-    there = layout(Machine(tmp_path))
+    there = layout(ProcFs(tmp_path))
     assert there == Layout(frozenset(), frozenset(), frozenset(), {}, {})
     assert choose(there, [0, 1]).cpus == (1, 0)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.system import hardware
-from bench.system.procfs import Machine
+from bench.system.procfs import ProcFs
 from tests.trees import Tree, machine_of
 
 X86 = "processor\t: 0\nmodel name\t: AMD EPYC 7B13\nflags\t\t: fpu tsc{}\n"
@@ -165,4 +165,4 @@ def test_what_is_below_this_system(tmp_path: Path, tree: Tree, kind: str | None)
 
 
 def test_this_machine_has_a_cpu_of_some_name() -> None:
-    assert hardware.cpu_model(Machine())
+    assert hardware.cpu_model(ProcFs())
