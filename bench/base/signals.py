@@ -29,13 +29,29 @@ def exiting() -> AbstractContextManager[None]:
 
 
 def raising() -> AbstractContextManager[None]:
-    """A signal raises KeyboardInterrupt."""
-    return _handled(signal.default_int_handler)
+    """A signal raises KeyboardInterrupt.
+
+    Python prints and drops one that it raises in a finaliser or a callback of its collector. Long
+    work asks ``check`` between two steps, so that such a signal still ends it.
+    """
+    _raised.clear()
+    return _handled(_raise)
 
 
+def check() -> None:
+    """Raise KeyboardInterrupt if a signal raised one before: whoever asks has not seen it."""
+    if _raised:
+        raise KeyboardInterrupt
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    _raised.append(number)
+    raise KeyboardInterrupt
+
+
+_raised: list[int] = []
+"""Signals since ``raising`` began."""
 _blocks = 0
-
-
 _late: list[int] = []
 
 

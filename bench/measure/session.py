@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Protocol
 
+from bench.base import signals
 from bench.measure import stop
 from bench.measure.messages import Failure
 from bench.measure.opening import MakeOpening, Opening, Setting
@@ -113,6 +114,7 @@ class Session:
                     self._slice(opening, cell, round_, [*order[position + 1 :], *following])
 
     def _slice(self, opening: Opening, cell: str, round_: int, upcoming: Sequence[str]) -> None:
+        signals.check()
         answer = opening.run(cell, round_, upcoming)
         if isinstance(answer, Failure):
             self._fail(cell, answer.reason)

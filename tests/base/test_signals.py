@@ -50,6 +50,25 @@ def test_what_comes_when_the_command_is_done_changes_nothing(number: signal.Sign
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
 
 
+class Swallowing:
+    """Python drops what a finaliser raises."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_for(lambda: signals._raised, "Python to run its handler")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_a_finaliser_swallowed_is_raised_at_the_next_check() -> None:
+    with signals.raising():
+        signals.check()
+        Swallowing()
+        with pytest.raises(KeyboardInterrupt):
+            signals.check()
+    with signals.raising():
+        signals.check()
+
+
 @pytest.mark.parametrize("number", signals.SIGNALS)
 def test_where_there_is_something_to_undo_it_is_raised(number: signal.Signals) -> None:
     before = handlers()

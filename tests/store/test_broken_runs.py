@@ -26,7 +26,7 @@ from bench.render import FORMATS
 from bench.store import lines
 from bench.store.writer import RunWriter
 from tests.builders import a_cell, a_header, a_sample, a_thread
-from tests.running import Quiet
+from tests.running import Quiet, seen
 
 VETH = {"kind": "veth", "mtu": 1500, "peer": "stack"}
 TBF = {"kind": "tbf", "rate": 10**9, "burst": 65536, "limit": 65536}
@@ -208,7 +208,7 @@ class Unfinished(Files):
         words = prepare.vocabulary()
         of = load.load(self.matrix, words)
         target = runner.Target(path)
-        runner.run(of, plan.make_plan(of, words), target, Quiet(interrupt, after=6))
+        runner.run(of, plan.make_plan(of, words), target, Quiet(interrupt, after=6), seen())
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     def resumed(self, path: Path) -> tuple[int, list[str]]:
