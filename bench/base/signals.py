@@ -28,14 +28,18 @@ def exiting() -> AbstractContextManager[None]:
     )
 
 
-def raising() -> AbstractContextManager[None]:
+@contextmanager
+def raising() -> Iterator[None]:
     """A signal raises KeyboardInterrupt.
 
     Python prints and drops one that it raises in a finaliser or a callback of its collector. Long
     work asks ``check`` between two steps, so that such a signal still ends it.
     """
-    _raised.clear()
-    return _handled(_raise)
+    with _handled(_raise):
+        try:
+            yield
+        finally:
+            _raised.clear()
 
 
 def check() -> None:
@@ -50,7 +54,7 @@ def _raise(number: int, _frame: FrameType | None) -> None:
 
 
 _raised: list[int] = []
-"""Signals since ``raising`` began."""
+"""Signals of the present ``raising``."""
 _blocks = 0
 _late: list[int] = []
 
