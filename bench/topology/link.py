@@ -226,7 +226,7 @@ def port_of(netns_fd: int, ifname: str) -> Port:
         try:
             return Port(netns_fd, socket.if_nametoindex(ifname), ifname)
         except OSError as error:
-            raise BenchError(f"interface {ifname}: {error}") from error
+            raise BenchError(f"interface {ifname}: there is none of this name") from error
 
 
 def add_egress_filters(port: Port, number: int) -> None:

@@ -270,7 +270,7 @@ def test_a_link_without_a_carrier_is_not_waited_for_for_ever(
 
 def test_a_link_that_is_gone_is_named() -> None:
     with private_netns() as netns_fd:
-        with pytest.raises(BenchError, match="interface bench0: no interface with this name"):
+        with pytest.raises(BenchError, match="interface bench0: there is none of this name"):
             link.set_up(netns_fd, "bench0")
         with pytest.raises(
             BenchError, match=f"interface bench0: the kernel says {os.strerror(errno.ENODEV)}"
