@@ -651,7 +651,7 @@ def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
         f'mount -t tmpfs -o size=32k none {bench.results} && "$@"; code=$?; '
         f"cp -r {bench.results} {kept}; exit $code"
     )
-    matrix = bench.matrix(axes_of_everything(), rounds=100)
+    matrix = bench.matrix(axes_of_everything(), rounds=40)
     outcome = bench("run", matrix, prefix=["unshare", "-m", "bash", "-c", script, "bash"])
     if "mount" in outcome.err:
         pytest.skip(outcome.err)
@@ -661,6 +661,8 @@ def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
     (path,) = kept.rglob("*.jsonl")
     assert reader.read(path).samples
     assert bench("show", path).code == 0
+    assert bench("run", matrix, "--resume", path).code == 0
+    assert reader.read(path).end == "done"
 
 
 @anykernel
