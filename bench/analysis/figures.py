@@ -72,7 +72,7 @@ def _cpu_ns(sample: Measured) -> int:
     return sum([thread.cpu_ns for thread in sample.threads])
 
 
-def share(sample: Sample) -> float:
+def cpu_share(sample: Sample) -> float:
     """CPU time over the time that the threads were not blocked, at most 1."""
     wanted = sample.total("wall_ns") - sample.total("blocked_ns")
     return min(1.0, sample.total("cpu_ns") / wanted) if wanted > 0 else 1.0

@@ -11,8 +11,8 @@ from bench.analysis.estimates import Estimates, estimates_of
 from bench.analysis.figures import (
     DISTURBED_DELAY,
     MIN_SHARE,
+    cpu_share,
     pps,
-    share,
     share_of_cpus,
     usable_by_cell,
     why_unusable,
@@ -77,7 +77,7 @@ def _result(
     precision: float,
 ) -> CellResult:
     rate, ratio = rates.figure[cell.id], rates.ratio.get(cell.id)
-    shares = [share(sample) for sample in samples]
+    shares = [cpu_share(sample) for sample in samples]
     is_baseline = run.baselines.get(cell.id) == cell.id
     disturbed = measured - len(problems) - len(samples)
     return CellResult(
@@ -96,7 +96,7 @@ def _result(
         ratio=ratio,
         ratio_ns=costs.ratio.get(cell.id),
         frames_per_call=_quotient(samples, "completed", "calls"),
-        share=statistics.median(shares) if shares else None,
+        cpu_share=statistics.median(shares) if shares else None,
         user_share=_quotient(samples, "user_ns", "cpu_ns"),
         steal_share=share_of_cpus(samples, "steal_ns"),
         softirq_share=share_of_cpus(samples, "softirq_ns"),
@@ -241,9 +241,9 @@ def _moved(samples: Sequence[Sample]) -> int:
 
 
 def _is_stolen(samples: Sequence[Sample]) -> bool:
-    share = share_of_cpus(samples, "steal_ns")
+    stolen = share_of_cpus(samples, "steal_ns")
     ticks = sum(sample.steal_ns for sample in samples) // TICK_NS
-    return share is not None and share > STOLEN and ticks >= FEW_TICKS
+    return stolen is not None and stolen > STOLEN and ticks >= FEW_TICKS
 
 
 def _sum(samples: Sequence[Sample], counter: str) -> int:

@@ -57,7 +57,7 @@ class CellResult:
     ``failure`` is empty for a cell that ran. ``pps`` in frames per second, ``ns_per_frame`` in
     CPU nanoseconds of the sending threads per completed frame; the ratios are to the baseline
     cell, taken within rounds (``ratio`` of pps: above 1 is faster; ``ratio_ns`` of ns/frame:
-    below 1 is cheaper). ``share`` is the fraction of its CPU that the sender got while it was
+    below 1 is cheaper). ``cpu_share`` is the fraction of its CPU that the sender got while it was
     not blocked. ``slaves`` are the fractions of the delivered frames that each slave of a bond
     carried. ``is_fastest`` says that its pps is above that of every rival in the same rounds (see
     stats.py). ``disturbed`` samples were left out for what others did to the sender; in ``moved``
@@ -82,7 +82,7 @@ class CellResult:
     ratio: Estimate | None = None
     ratio_ns: Estimate | None = None
     frames_per_call: float | None = None
-    share: float | None = None
+    cpu_share: float | None = None
     user_share: float | None = None
     steal_share: float | None = None
     softirq_share: float | None = None

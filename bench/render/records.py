@@ -39,7 +39,7 @@ FIGURES: Mapping[str, Callable[[CellResult], Figure]] = {
     **_estimate("ratio"),
     **_estimate("ratio_ns"),
     "frames_per_call": lambda row: row.frames_per_call,
-    "cpu_share": lambda row: row.share,
+    "cpu_share": lambda row: row.cpu_share,
     "user_share": lambda row: row.user_share,
     "steal_share": lambda row: row.steal_share,
     "softirq_share": lambda row: row.softirq_share,

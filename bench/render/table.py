@@ -186,7 +186,7 @@ def _value(estimate: Estimate | None, unit: float = 1.0) -> float | None:
 
 
 def _value_percent(row: CellResult) -> float | None:
-    return None if row.share is None else row.share * 100
+    return None if row.cpu_share is None else row.cpu_share * 100
 
 
 def _ratio(row: CellResult) -> str:

@@ -171,7 +171,7 @@ def test_figures_of_a_row() -> None:
     assert row.gbps.value == pytest.approx(1.28e6 * 1250 * 8 / 1e9)
     assert row.ns_per_frame.value == pytest.approx(937.5)
     assert row.frames_per_call == 64
-    assert row.share == pytest.approx(0.8)
+    assert row.cpu_share == pytest.approx(0.8)
     assert row.user_share == pytest.approx(0.1)
     assert (row.enobufs, row.drops, row.wmem_high) == (600, 300, 1000)
     assert [note.code for note in row.notes] == ["imprecise", "starved"]
@@ -267,7 +267,7 @@ def test_normalising_changes_no_share_and_no_sample_is_disturbed_by_it() -> None
     assert (max(speeds.values()), min(speeds.values())) == pytest.approx((4 / 3, 2 / 3))
     (before,), (after,) = (summary.summarise(each, 0.01) for each in (measured, normalised))
     for row in (before, after):
-        assert (row.share, row.user_share) == pytest.approx((0.96, 0.25))
+        assert (row.cpu_share, row.user_share) == pytest.approx((0.96, 0.25))
     assert [row.disturbed for row in (before, after)] == [0, 0]
     assert "starved" not in [note.code for note in (*before.notes, *after.notes)]
     (thread,) = normalised.samples[0].threads

@@ -86,7 +86,7 @@ def measured(
         "ratio": None if ratio is None else estimate(ratio, half, n),
         "ratio_ns": None if ratio is None else estimate(1 / ratio, half, n),
         "frames_per_call": float(of.values["burst"] or 1),  # type: ignore[arg-type]
-        "share": 0.994,
+        "cpu_share": 0.994,
         "completed": 400_000,
     }
     return CellResult(of, **{"is_baseline": ratio is None, **figures, **more})
