@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from bench.analysis import summary
-from bench.measure import session
+from bench.measure import local
 from bench.model.run import Run
 from bench.topology import Port, Topology, bond
 from bench.topology.kinds import up
@@ -65,8 +65,7 @@ def test_without_bonding_its_cells_are_rows_with_the_reason(tmp_path: Path) -> N
     assert len(run.samples) == 2
 
 
-MODPROBE = f"""#!{sys.executable} -IS
-import ctypes, sys
+MODPROBE = f"""import ctypes, sys
 names = {{"bonding": "bonding", "rtnl-link-bond": "bonding"}}
 (name, *parameters) = [word for word in sys.argv[1:] if not word.startswith("-")]
 if name not in names:
@@ -86,7 +85,9 @@ def modprobe(no_bonding: None, bench: Bench, tmp_path: Path) -> Iterator[None]:
     setting = Path("/proc/sys/kernel/modprobe")
     before = setting.read_text()
     script = tmp_path / "modprobe"
-    script.write_text(MODPROBE)
+    script.with_suffix(".py").write_text(MODPROBE)
+    # A first line names no interpreter whose path has a space, as that of a checkout may have.
+    script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -IS '{script}.py' \"$@\"\n")
     script.chmod(0o755)
     bench.environment["PATH"] = f"{tmp_path}:{bench.environment['PATH']}"
     setting.write_text(str(script))
@@ -228,7 +229,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Topology]]:
             yield topology
 
     with monkeypatch.context() as patch:
-        patch.setattr(session, "up", watched)
+        patch.setattr(local, "up", watched)
         yield made
 
 
