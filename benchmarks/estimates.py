@@ -20,6 +20,7 @@ import yaml
 from common import heading, met, table
 
 from bench.base.errors import UsageError
+from bench.base.exit_codes import ExitCode
 from bench.matrix import load
 from bench.measure.estimate import Estimate, estimate
 from bench.measure.prepare import vocabulary
@@ -76,7 +77,8 @@ def needed_s(path: Path, results: Path) -> tuple[float, str]:
     command = [sys.executable, "-m", "bench", "run", str(path), "--results", str(results)]
     start = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    said = done.stderr.splitlines()[-1] if done.returncode else ""
+    ran = done.returncode in (ExitCode.FINE, ExitCode.INCONCLUSIVE)  # a cell may want more CPUs
+    said = "" if ran else done.stderr.splitlines()[-1]
     return time.perf_counter() - start, said
 
 
