@@ -44,6 +44,7 @@ lint: $(VENV)/ready
 	$(BIN) -m ruff check .
 	$(BIN) -m ruff format --check .
 	$(BIN) -m mypy
+	$(BIN) -m mypy benchmarks/*.py
 
 lock:
 	tools/lock.py
