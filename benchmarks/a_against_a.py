@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def run(folder: Path, args: argparse.Namespace, seed: int, **axes: str) -> Run:
     words = vocabulary()
     matrix = parse(text, "a_against_a", words)
     target = runner.Target(folder / f"{seed}-{len([*folder.iterdir()])}.jsonl")
-    seen: Seen[dict[str, Any]] = Seen(host.fingerprint(), {})  # without the doctor's 0.2 s
+    seen: Seen[Mapping[str, Any]] = Seen(host.fingerprint(), {})  # without the doctor's 0.2 s
     return runner.run(matrix, plan.make_plan(matrix, words), target, Silent(), seen)
 
 
