@@ -1,0 +1,47 @@
+"""A cell's figures in one run, without its samples: enough for comparisons and for the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.model.results import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningFigures:
+    """Medians over the usable samples of one opening.
+
+    ``pps`` in frames per second, ``ns_per_frame`` in CPU nanoseconds. The ratios are to the
+    baseline, within rounds: None for a baseline and for a cell without one.
+    """
+
+    opening: int
+    rounds: int
+    pps: float
+    ns_per_frame: float
+    ratio: float | None = None
+    ratio_ns: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellSummary:
+    """One cell in one run.
+
+    ``openings`` are in order; one without a usable sample is not among them. ``notes`` maps the
+    codes of the row's notes (starved, stolen, lossy ...) to their counts, and "invalid" to the
+    number of invalid samples.
+    """
+
+    cell: str
+    openings: tuple[OpeningFigures, ...]
+    pps: Estimate | None = None
+    ns_per_frame: Estimate | None = None
+    ratio: Estimate | None = None
+    ratio_ns: Estimate | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rounds(self) -> int:
+        """Usable samples over all openings."""
+        return sum(opening.rounds for opening in self.openings)
