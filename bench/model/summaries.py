@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bench.model.cells import Cell
+from bench.model.header import RunHeader
 from bench.model.results import Estimate
 
 
@@ -45,3 +47,21 @@ class CellSummary:
     def rounds(self) -> int:
         """Usable samples over all openings."""
         return sum(opening.rounds for opening in self.openings)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A stored run without its samples.
+
+    ``summaries`` maps the ids of cells, calibration cells among them, to their figures; a cell
+    without a usable sample has none. ``failures`` and ``end`` as in Run.
+    """
+
+    path: str
+    header: RunHeader
+    cells: tuple[Cell, ...]
+    calibration: tuple[Cell, ...]
+    summaries: Mapping[str, CellSummary]
+    failures: Mapping[str, str]
+    end: str
+    warnings: tuple[str, ...] = ()
