@@ -1,0 +1,155 @@
+"""Two sides of runs compared: which may be, with which history, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import cli
+from bench.plan import calibration
+from bench.render import FORMATS
+from tests.run_files import CELLS, HEADER, write
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was printed, however it was wrapped."""
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_the_command_finds_its_history_and_says_by_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        write(tmp_path / f"2026010{number}.jsonl", 1.0)
+    slow = write(tmp_path / "new" / "20260109.jsonl", 1.2)
+    first, last = str(tmp_path / "20260100.jsonl"), str(tmp_path / "20260107.jsonl")
+    assert cli.main(["compare", first, last]) == 0
+    assert "4 cells: 4 unchanged" in capsys.readouterr().out
+    assert cli.main(["compare", first, str(slow)]) == 3
+    out = shown(capsys)
+    assert "from these and 7 other runs of this matrix" in out
+    assert "4 cells: 4 regressed" in out
+    write(tmp_path / "newer" / "20260110.jsonl", 1.2)
+    assert cli.main(["compare", str(slow), str(tmp_path / "newer")]) == 4
+    assert "assumed" in capsys.readouterr().out
+
+
+def test_a_run_is_not_compared_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_ = write(tmp_path / "a.jsonl", 1.0)
+    write(tmp_path / "b.jsonl", 1.0)
+    link = tmp_path / "other" / "link.jsonl"
+    link.parent.mkdir()
+    link.symlink_to(run_)
+    for a in (run_, tmp_path, link, tmp_path / "*.jsonl"):
+        assert cli.main(["compare", str(a), str(run_)]) == 2
+        named = f"{link} (also {run_})" if a == link else run_
+        said = f"bench: {named} is in A and in B; name runs that are in one of them only\n"
+        assert capsys.readouterr() == ("", said)
+
+
+def test_incomparable_runs_are_refused_unless_forced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a = write(tmp_path / "a.jsonl", 1.0)
+    b = write(tmp_path / "b.jsonl", 1.0, {**HEADER, "core": {"hash": "other"}})
+    assert cli.main(["compare", str(a), str(b)]) == 2
+    assert capsys.readouterr().err == (
+        "bench: not comparable: core hash is h in A and other in B; --force compares all the same\n"
+    )
+    assert cli.main(["compare", str(a), str(b), "--force"]) == 4
+    assert "differs core hash: h in A, other in B" in shown(capsys)
+    c = write(tmp_path / "c.jsonl", 1.0, {**HEADER, "matrix": {"name": "n"}})
+    assert cli.main(["compare", str(a), str(c)]) == 2
+    assert "runs of different matrices: m, n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_has_every_cell(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = write(tmp_path / "a" / "a.jsonl", 1.0), write(tmp_path / "b" / "b.jsonl", 1.0)
+    assert cli.main(["compare", str(a), str(b), "--format", form]) == 4
+    out = capsys.readouterr().out
+    assert all(out.count(name) for name in CELLS)
+    assert out.count("inconclusive") >= 4
+
+
+@pytest.mark.parametrize("count", ["cpu_ns", "completed", "wall_ns"])
+def test_a_cell_without_figures_has_none_in_any_verb(
+    count: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shown with 0.0 ns/frame by one and missing to the other, a cell was told two ways."""
+    whole, bad = write(tmp_path / "a.jsonl", 1.0), tmp_path / "b" / "b.jsonl"
+    header, *lines = map(json.loads, write(bad, 1.0).read_text().splitlines())
+    for line in lines:
+        if line.get("cell") == "send":
+            (line if count == "wall_ns" else line["threads"][0])[count] = 0
+    bad.write_text("".join(json.dumps(line) + "\n" for line in (header, *lines)))
+    assert cli.main(["show", str(bad), "--format", "json"]) == 0
+    (row,) = (c for c in json.loads(capsys.readouterr().out)["cells"] if c["cell"] == "send")
+    assert (row["rounds"], row["invalid_rounds"], row["ns_per_frame"]) == (0, 20, None)
+    assert cli.main(["compare", str(whole), str(bad), "--format", "json"]) == 4
+    (row,) = (c for c in json.loads(capsys.readouterr().out)["cells"] if c["cell"] == "send")
+    assert row["verdict"] == "missing"
+
+
+def test_runs_of_few_rounds_have_no_verdict_and_one_without_samples_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        write(tmp_path / f"2026010{number}.jsonl", 1.0)
+    short = write(tmp_path / "short" / "a.jsonl", 1.5, rounds=1)
+    first = str(tmp_path / "20260100.jsonl")
+    assert cli.main(["compare", first, str(short)]) == 4
+    out = capsys.readouterr().out
+    assert "4 cells have valid samples of fewer than 20 rounds on a side: too few" in out
+    assert "4 cells: 4 inconclusive" in out
+    assert cli.main(["compare", first, str(write(tmp_path / "none.jsonl", 1.0, rounds=0))]) == 2
+    assert "none.jsonl has no valid sample: there is nothing" in capsys.readouterr().err
+
+
+def calibrated(path: Path, without: str = "") -> Path:
+    """A run with calibration cells, of which one (by its method) may have no samples."""
+    write(path, 1.0, rounds=30, calibration=calibration.CALIBRATION)
+    left_out = {f'"cell":"{cell.id}"' for cell in calibration.CALIBRATION if cell.method == without}
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "sample" not in line or not any(x in line for x in left_out)]
+    path.write_text("".join(kept))
+    return path
+
+
+def test_runs_are_normalised_by_calibration_cells_that_all_of_them_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b, *_ = (calibrated(tmp_path / f"{name}.jsonl") for name in "abcdefgh")
+    assert cli.main(["compare", str(a), str(b)]) == 0
+    out = capsys.readouterr().out
+    assert "normalised by the calibration cells" in out
+    assert "not normalised" not in out
+    lacking = calibrated(tmp_path / "c" / "c.jsonl", without="syscall")
+    why = f"{lacking} has too few valid samples of the calibration cell syscall"
+    sides = [str(a), str(lacking)]
+    assert cli.main(["compare", *sides]) == 0
+    assert shown(capsys).startswith(f"not normalised {why}")
+    assert cli.main(["compare", "--no-normalise", *sides]) == 0
+    assert "not normalised" not in capsys.readouterr().out
+    assert cli.main(["compare", "--normalise", *sides]) == 2
+    assert capsys.readouterr().err == f"bench: --normalise: {why}\n"
+    without = write(tmp_path / "none.jsonl", 1.0)
+    assert cli.main(["compare", str(a), str(without), "--normalise"]) == 2
+    assert "none.jsonl has no calibration cells" in capsys.readouterr().err
+
+
+def test_a_run_without_the_calibration_of_the_others_is_no_history_of_normalised_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b, *_ = (calibrated(tmp_path / f"{name}.jsonl") for name in "abcdefgh")
+    calibrated(tmp_path / "x.jsonl", without="null")
+    assert cli.main(["compare", str(a), str(b)]) == 0
+    assert "from these and 6 other runs" in shown(capsys)
+    assert cli.main(["compare", str(a), str(b), "--no-normalise"]) == 0
+    assert "from these and 7 other runs" in shown(capsys)
