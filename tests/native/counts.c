@@ -1,6 +1,6 @@
 /*
  * What the core claims of costs, counted and not timed: the bytes that a fill writes, and the looks
- * at a queue that a sender's CPU time leaves out. Built with the core by test_counts.py, with
+ * at a queue that a sender's CPU time leaves out. Built with the core by test_sanitizers.py, with
  * ioctl(), times_begin() and times_end() wrapped (ld --wrap): every queue takes LOOKS looks until it
  * is empty, and a look is the only thing that takes CPU time, a nanosecond of it.
  */

@@ -1,5 +1,5 @@
-"""The core under sanitizers, over lo: its whole life, of every method and with many knobs; and what
-it claims of costs, counted."""
+"""The core under sanitizers: its whole life over lo, of every method and with many knobs; what it
+claims of costs, counted; and the CPUs that it asks for."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ def test_every_method_is_clean_under(sanitizers: str) -> None:
 def test_a_fill_writes_each_byte_or_none_and_looking_at_a_queue_is_no_cost_of_sending() -> None:
     wrapped = "-Wl,--wrap=ioctl,--wrap=times_begin,--wrap=times_end"
     assert_clean(sanitized.program(HERE / "counts.c", "address,undefined", wrapped))
+
+
+def test_the_kernel_is_asked_for_the_cpu_that_a_thread_is_pinned_to_whatever_its_number() -> None:
+    wrapped = "-Wl,--wrap=sched_setaffinity"
+    assert_clean(sanitized.program(HERE / "pins.c", "address,undefined", wrapped))
