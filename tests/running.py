@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from bench.cli import main
 from bench.matrix import load
 from bench.measure import runner, session
 from bench.measure.measuring import Seen
@@ -223,9 +224,31 @@ class Bench:
         return pid
 
 
+def inside(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
+    """The command in this process: quicker, where nothing is killed, closed or given up.
+
+    Its folder is that of the tests: name ``--results``.
+    """
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments])
+    return Outcome(code, *capsys.readouterr())
+
+
+def complaints(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 2) -> list[str]:
+    """What the command says about arguments that it must refuse, a line each."""
+    outcome = inside(capsys, *arguments)
+    assert (outcome.code, outcome.out) == (code, "")
+    return outcome.complaints
+
+
 def ended(process: subprocess.Popen[str]) -> Outcome:
     out, err = process.communicate(timeout=120)
     return Outcome(process.returncode, out or "", err or "")
+
+
+def unfinish(path: Path) -> None:
+    """Leave a run as if it had been killed after its last sample: without its end."""
+    path.write_text(path.read_text().rpartition('{"type":"end"')[0])
 
 
 def namespace_mounts() -> list[str]:

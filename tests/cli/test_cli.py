@@ -27,22 +27,18 @@ from tests.running import (
     UNPRIVILEGED,
     Bench,
     Outcome,
+    complaints,
     ended,
+    inside,
     needs_root,
     needs_setpriv,
+    unfinish,
     wait_for,
 )
 
 ROUNDS = 40
 CPUS = sorted(os.sched_getaffinity(0))
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is missing")
-
-
-def inside(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
-    """main() in this process: quicker, where nothing is killed or closed."""
-    capsys.readouterr()
-    code = main([str(argument) for argument in arguments])
-    return Outcome(code, *capsys.readouterr())
 
 
 # Runs
@@ -213,13 +209,18 @@ def test_a_killed_run_is_resumed_also_after_half_a_line(
     assert_resumed(bench, capsys, whole)
 
 
-def test_a_run_that_is_killed_before_its_header_is_passed_over(bench: Bench) -> None:
-    _, lines = interrupted(bench, signal.SIGKILL)
+def test_a_run_that_is_killed_before_its_header_is_passed_over(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_it = ["run", bench.matrix(), "--results", bench.results]
+    assert inside(capsys, *run_it).code == 0
     (path,) = bench.files()
+    unfinish(path)
+    before = path.read_text()
     path.with_name("99990101T000000Z-000000.jsonl").write_text('{"type":"ru')
-    assert bench("run", bench.folder / "m.yaml", "--resume").code == 0
+    assert inside(capsys, *run_it, "--resume").code == 0
     assert reader.read(path).end == "done"
-    assert path.read_text().splitlines()[: len(lines)] == lines
+    assert path.read_text().startswith(before)
 
 
 def test_a_run_under_nohup_outlives_its_terminal(bench: Bench) -> None:
@@ -292,7 +293,7 @@ def test_only_an_unfinished_run_of_the_same_matrix_is_resumed(
     assert resuming(matrix, path) == [f"cannot resume {path}: it is finished; start a new run"]
     assert len(resuming(matrix)) == len(resuming(matrix, matrix)) == 1
     assert path.read_text() == stored
-    path.write_text(stored.rpartition('{"type":"end"')[0])
+    unfinish(path)
     (line,) = resuming(bench.matrix(name="other"), path)
     assert line == f"cannot resume {path}: it is a run of another matrix; start a new run"
     assert inside(capsys, "run", matrix, "--resume", path).code == 0
@@ -306,7 +307,7 @@ def test_a_run_to_resume_may_be_called_latest(
     matrix = bench.matrix()
     assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
     (path,) = bench.files()
-    path.write_text(path.read_text().rpartition('{"type":"end"')[0])
+    unfinish(path)
     before = path.read_bytes()
     (line,) = complaints(capsys, "run", matrix, "--results", bench.results, "--resume", "latest")
     assert line == "--resume latest: its table could take its place; name a .jsonl file"
@@ -330,18 +331,21 @@ def test_a_run_that_is_going_on_is_not_resumed(
 # Threads and CPUs
 
 
-def test_a_matrix_for_a_larger_machine_runs_as_far_as_it_can(bench: Bench) -> None:
+def test_a_matrix_for_a_larger_machine_runs_as_far_as_it_can(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     matrix = bench.matrix({"method": ["null"], "threads": [1, 64]}, baseline={"threads": 1})
     reason = f"64 threads: {len(CPUS)} CPU{'s' if len(CPUS) > 1 else ''} here"
-    assert reason in bench("plan", matrix).out
-    outcome = bench("run", matrix)
+    assert reason in inside(capsys, "plan", matrix).out
+    run_it = ["run", matrix, "--results", bench.results]
+    outcome = inside(capsys, *run_it)
     assert outcome.code == 4
     assert f"failed: {reason}" in outcome.out
     run = bench.stored()
     one, many = run.cells
     assert run.failures == {many.id: reason}
     assert [sample.cell for sample in run.samples] == [one.id] * 2
-    assert bench("run", matrix, "--filter", "threads=1").code == 0
+    assert inside(capsys, *run_it, "--filter", "threads=1").code == 0
 
 
 @pytest.mark.skipif(len(CPUS) < 2, reason="there is no other CPU to keep off to")
@@ -361,10 +365,12 @@ def test_the_runner_and_its_worker_keep_off_the_senders_cpu(bench: Bench) -> Non
     )
 
 
-def test_a_thread_that_is_not_pinned_runs_on_one_of_the_cpus_of_the_matrix(bench: Bench) -> None:
+def test_a_thread_that_is_not_pinned_runs_on_one_of_the_cpus_of_the_matrix(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     axes = {"method": ["null"], "affinity": ["pinned", "free"], "threads": [1]}
-    outcome = bench("run", bench.matrix(axes, rounds=3, baseline={"affinity": "pinned"}))
-    assert outcome.code == 0
+    matrix = bench.matrix(axes, rounds=3, baseline={"affinity": "pinned"})
+    assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
     run = bench.stored()
     pinned, free = run.cells
     first, *_ = run.header.measure.cpus
@@ -378,13 +384,6 @@ def test_a_thread_that_is_not_pinned_runs_on_one_of_the_cpus_of_the_matrix(bench
 
 
 # Bad input
-
-
-def complaints(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 2) -> list[str]:
-    """What main() says about arguments that it must refuse, a line each."""
-    outcome = inside(capsys, *arguments)
-    assert (outcome.code, outcome.out) == (code, "")
-    return outcome.complaints
 
 
 BAD = {
@@ -649,7 +648,7 @@ def test_a_table_takes_the_place_of_no_run_whatever_it_is_called(
     for _ in range(2):
         assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
     path, other = bench.files()
-    path.write_text(path.read_text().rpartition('{"type":"end"')[0])
+    unfinish(path)
     copy = bench.folder / "copy.md"
     shutil.copy(path, copy)
     elsewhere = bench.folder / "other"
@@ -669,7 +668,7 @@ def test_what_is_beside_a_run_and_not_its_table_stays(
     matrix = bench.matrix()
     assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
     (path,) = bench.files()
-    path.write_text(path.read_text().rpartition('{"type":"end"')[0])
+    unfinish(path)
     table = path.with_suffix(".md")
     own = table.read_text()
     table.write_bytes(whose)
@@ -679,7 +678,7 @@ def test_what_is_beside_a_run_and_not_its_table_stays(
     assert (resumed.code, resumed.complaints) == (0, [f"stored in {path}", f"{said}: {again}"])
     assert "frame_size" in resumed.out
     assert table.read_bytes() == whose
-    path.write_text(path.read_text().rpartition('{"type":"end"')[0])
+    unfinish(path)
     table.write_text(own.replace("done", "killed"))
     assert len(inside(capsys, "run", matrix, "--resume", path).complaints) == 1
     assert table.read_text() == inside(capsys, "show", path, "--format", "markdown").out
@@ -929,12 +928,14 @@ def test_a_terminal_that_goes_away_costs_no_result(bench: Bench) -> None:
 # The other verbs
 
 
-def test_plan_says_what_would_run_and_writes_nothing(bench: Bench) -> None:
+def test_plan_says_what_would_run_and_writes_nothing(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     methods = ["null", "sendto"]
     axes = {"method": methods, "frame_size": [64, 1514], "burst": [1, 8], "sndbuf": [4096, 8192]}
     matrix = bench.matrix(axes, exclude=[{"frame_size": 1514, "burst": 8}])
     before = sorted(bench.folder.rglob("*"))
-    outcome = bench("plan", matrix, "--cells")
+    outcome = inside(capsys, "plan", matrix, "--cells")
     assert (outcome.code, outcome.err) == (0, "")
     counts = dict(re.findall(r"^  (\w+) +(\d+)$", outcome.out, re.MULTILINE))
     assert counts == {
@@ -950,15 +951,19 @@ def test_plan_says_what_would_run_and_writes_nothing(bench: Bench) -> None:
     assert sorted(bench.folder.rglob("*")) == before
 
 
-def test_methods_are_listed_with_what_this_kernel_offers(bench: Bench) -> None:
-    outcome = bench("methods")
+@pytest.mark.usefixtures("built_core")
+def test_methods_are_listed_with_what_this_kernel_offers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcome = inside(capsys, "methods")
     assert (outcome.code, outcome.err) == (0, "")
     for name in ("null", "sendto", "send", "sendmsg", "sendmmsg", "tx_ring"):
         assert re.search(rf"^{name} +(yes|no: .*)", outcome.out, re.MULTILINE)
 
 
-def test_the_schema_is_json(bench: Bench) -> None:
-    outcome = bench("schema")
+@pytest.mark.usefixtures("built_core")
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = inside(capsys, "schema")
     assert outcome.code == 0
     assert "axes" in json.loads(outcome.out)["properties"]
 
@@ -967,7 +972,9 @@ def test_the_schema_is_json(bench: Bench) -> None:
 
 
 @needs_setpriv
-def test_without_root_what_needs_no_privilege_runs(bench: Bench) -> None:
+def test_without_root_what_needs_no_privilege_runs(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     matrix = bench.matrix()
     outcome = bench("run", matrix, prefix=UNPRIVILEGED)
     assert outcome.code == 0, outcome.err
@@ -975,7 +982,7 @@ def test_without_root_what_needs_no_privilege_runs(bench: Bench) -> None:
     (path,) = bench.files()
     for command in (("plan", matrix), ("show", path), ("schema",), ("methods",)):
         assert bench(*command, prefix=UNPRIVILEGED).code == 0
-    assert bench("run", matrix, prefix=UNPRIVILEGED).code == 0
+    assert inside(capsys, "run", matrix, "--results", bench.results).code == 0
     assert bench("compare", *bench.files(), prefix=UNPRIVILEGED).code == 4
 
 
