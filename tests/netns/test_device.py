@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +33,14 @@ from bench.topology.link import Allowed
 from tests.running import (
     UNPRIVILEGED,
     Bench,
+    Outcome,
+    complaints,
     ended,
+    inside,
     measured,
     needs_root,
     needs_setpriv,
+    unfinish,
     wait_for,
 )
 
@@ -63,6 +67,7 @@ SET_BY_SOMEBODY = {
             *("limit", "1mb")),
 }  # fmt: skip
 NOTHING = {"method": ["null"], "frame_size": [64]}
+Command = Callable[..., Outcome]
 
 
 @dataclass(frozen=True)
@@ -129,10 +134,16 @@ def host(state: Path) -> Iterator[Host]:
 
 @pytest.fixture
 def on_host(bench: Bench, host: Host, state: Path) -> Iterator[Bench]:
-    """A bench that is started in the host's namespace."""
+    """A bench that is started in the host's namespace; this process is there, too."""
     bench.environment["BENCH_STATE"] = str(state)
     with entered(host.netns_fd):
         yield bench
+
+
+@pytest.fixture
+def run_here(on_host: Bench, capsys: pytest.CaptureFixture[str]) -> Command:
+    """``bench run`` in this process, which is in the host's namespace."""
+    return lambda *arguments: inside(capsys, "run", *arguments, "--results", on_host.results)
 
 
 def device_matrix(bench: Bench, rounds: int = 5, **axes: Any) -> Path:
@@ -180,9 +191,9 @@ def test_a_run_sends_on_the_device_and_gives_it_back(
 
 
 @pytest.mark.anykernel
-def test_a_run_tells_of_the_device(on_host: Bench, host: Host) -> None:
+def test_a_run_tells_of_the_device(on_host: Bench, host: Host, run_here: Command) -> None:
     before = host.state()
-    outcome = on_host("run", device_matrix(on_host, qdisc=["pfifo"]), *ALLOW)
+    outcome = run_here(device_matrix(on_host, qdisc=["pfifo"]), *ALLOW)
     assert outcome.code == 0, outcome
     assert len(outcome.complaints) == 1
     assert "device eth1  " in outcome.out
@@ -207,11 +218,13 @@ def test_without_the_axis_the_device_keeps_its_own_qdisc(host: Host, found: str)
 
 
 @pytest.mark.anykernel
-def test_a_run_without_the_axis_counts_what_its_own_qdisc_does(on_host: Bench, host: Host) -> None:
+def test_a_run_without_the_axis_counts_what_its_own_qdisc_does(
+    on_host: Bench, host: Host, run_here: Command
+) -> None:
     host.set_qdisc(("tbf", "rate", "20mbit", "burst", "2kb", "limit", "10kb"))
     before = host.state()
     matrix = device_matrix(on_host, frame_size=[1000], sndbuf=["8MiB"])
-    assert on_host("run", matrix, *ALLOW).code == 0
+    assert run_here(matrix, *ALLOW).code == 0
     assert host.state() == before
     run = on_host.stored()
     assert_sound(run)
@@ -247,13 +260,15 @@ def test_any_qdisc_takes_the_place_of_one_with_its_own_handle(host: Host, kind: 
 
 
 @pytest.mark.anykernel
-def test_frames_go_to_the_address_that_is_named(on_host: Bench, host: Host) -> None:
+def test_frames_go_to_the_address_that_is_named(
+    on_host: Bench, host: Host, run_here: Command
+) -> None:
     with entered(host.far_fd):
         receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         receiver.bind(("far", 3))
     with receiver:
         interface = DEVICE | {"dst": "02:AA:00:00:00:07"}
-        assert on_host("run", device_matrix(on_host, interface=[interface]), *ALLOW).code == 0
+        assert run_here(device_matrix(on_host, interface=[interface]), *ALLOW).code == 0
         frame = receiver.recv(100)
     assert frame[:6].hex(":") == "02:aa:00:00:00:07"
     assert frame[6:12] == link.TX_MAC
@@ -262,9 +277,9 @@ def test_frames_go_to_the_address_that_is_named(on_host: Bench, host: Host) -> N
 
 
 @pytest.mark.anykernel
-def test_a_device_beside_interfaces_of_our_own(on_host: Bench, host: Host) -> None:
+def test_a_device_beside_interfaces_of_our_own(on_host: Bench, run_here: Command) -> None:
     matrix = device_matrix(on_host, interface=["lo", "veth", DEVICE])
-    assert on_host("run", matrix, *ALLOW).code == 0
+    assert run_here(matrix, *ALLOW).code == 0
     assert_sound(on_host.stored())
 
 
@@ -291,9 +306,9 @@ def others_send(host: Host) -> Iterator[None]:
 
 
 @pytest.mark.anykernel
-def test_frames_of_others_are_counted_apart(on_host: Bench, host: Host) -> None:
+def test_frames_of_others_are_counted_apart(on_host: Bench, host: Host, run_here: Command) -> None:
     with others_send(host):
-        outcome = on_host("run", device_matrix(on_host, rounds=20), *ALLOW)
+        outcome = run_here(device_matrix(on_host, rounds=20), *ALLOW)
     assert outcome.code == 0, outcome
     run = on_host.stored()
     assert sum(sample.foreign for sample in run.samples)
@@ -306,10 +321,12 @@ def test_frames_of_others_are_counted_apart(on_host: Bench, host: Host) -> None:
 
 
 @pytest.mark.anykernel
-def test_a_device_has_to_be_named_on_the_command_line(on_host: Bench, host: Host) -> None:
+def test_a_device_has_to_be_named_on_the_command_line(
+    on_host: Bench, host: Host, run_here: Command
+) -> None:
     matrix = device_matrix(on_host, interface=["veth", DEVICE])
     for arguments in ([], ["--allow-device", "eth2"], ["--allow-device-in-use"]):
-        outcome = on_host("run", matrix, *arguments)
+        outcome = run_here(matrix, *arguments)
         assert outcome.code == 2
         assert outcome.complaints == [
             "device eth1: is a real interface, on which frames leave this machine; "
@@ -317,12 +334,14 @@ def test_a_device_has_to_be_named_on_the_command_line(on_host: Bench, host: Host
         ]
     assert not on_host.results.exists()
     assert host.arrived() == 0
-    assert on_host("run", matrix, "--filter", "interface=veth").code == 0
+    assert run_here(matrix, "--filter", "interface=veth").code == 0
 
 
 @pytest.mark.anykernel
-def test_a_plan_needs_no_permission_and_says_which_a_run_needs(on_host: Bench) -> None:
-    outcome = on_host("plan", device_matrix(on_host, interface=[DEVICE, "lo"]))
+def test_a_plan_needs_no_permission_and_says_which_a_run_needs(
+    on_host: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = inside(capsys, "plan", device_matrix(on_host, interface=[DEVICE, "lo"]))
     assert outcome.code == 0
     assert outcome.out.splitlines()[-1].split(maxsplit=1) == ["needs", "--allow-device eth1"]
 
@@ -358,18 +377,18 @@ def test_a_device_in_use_is_refused_unless_that_is_allowed_too(host: Host, use: 
 
 
 @pytest.mark.anykernel
-def test_a_device_in_use_ends_the_whole_run(on_host: Bench, host: Host) -> None:
+def test_a_device_in_use_ends_the_whole_run(on_host: Bench, host: Host, run_here: Command) -> None:
     host.sh("ip", "address", "add", "10.0.0.1/24", "dev", "eth1")
     host.sh("ip", "route", "add", "default", "via", "10.0.0.2")
     matrix = device_matrix(on_host, interface=["veth", DEVICE])
-    outcome = on_host("run", matrix, *ALLOW)
+    outcome = run_here(matrix, *ALLOW)
     assert outcome.code == 2
     assert outcome.complaints == [
         "device eth1: is in use: address 10.0.0.1/24; default route (IPv4); "
         "take another one, or say --allow-device-in-use"
     ]
     assert not on_host.results.exists()
-    outcome = on_host("run", matrix, *ALLOW, "--allow-device-in-use")
+    outcome = run_here(matrix, *ALLOW, "--allow-device-in-use")
     assert outcome.code == 0
     assert "in use by others" in outcome.out
     assert "10.0.0.1" not in Path(on_host.stored().path).read_text()
@@ -408,15 +427,15 @@ def test_a_device_that_cannot_be_sent_on_is_a_line(host: Host, reason: str) -> N
 
 
 @pytest.mark.anykernel
-def test_it_is_a_row_where_there_are_others(on_host: Bench, host: Host) -> None:
+def test_it_is_a_row_where_there_are_others(on_host: Bench, host: Host, run_here: Command) -> None:
     host.sh("ip", "link", "set", "eth1", "down")
     reason = "device eth1: is down; bench sets no device up: ip link set eth1 up"
     matrix = device_matrix(on_host, interface=["veth", DEVICE])
-    assert on_host("run", matrix, *ALLOW).code == 4
+    assert run_here(matrix, *ALLOW).code == 4
     run = on_host.stored()
     assert list(run.failures.values()) == [reason]
     assert len(run.samples) == 5
-    alone = on_host("run", matrix, *ALLOW, "--filter", "interface=device")
+    alone = run_here(matrix, *ALLOW, "--filter", "interface=device")
     assert (alone.code, alone.complaints) == (2, [reason])
     assert len(on_host.files()) == 1
 
@@ -482,22 +501,20 @@ def test_an_mtu_that_the_device_cannot_have_is_a_line(host: Host) -> None:
         ("device", "interface: 'name' is missing; write {kind: 'device', name: '...'}"),
     ],
 )
-def test_a_bad_value_has_its_place(bench: Bench, interface: Any, said: str) -> None:
-    outcome = bench("plan", device_matrix(bench, interface=[interface]))
-    assert outcome.code == 2
-    (complaint,) = outcome.complaints
+def test_a_bad_value_has_its_place(
+    bench: Bench, capsys: pytest.CaptureFixture[str], interface: Any, said: str
+) -> None:
+    (complaint,) = complaints(capsys, "plan", device_matrix(bench, interface=[interface]))
     place, complaint = complaint.split(": ", 1)
     assert place.split(":")[1:] != ["1", "1"]
     assert complaint == said
 
 
 @pytest.mark.anykernel
-def test_a_device_is_there_once(bench: Bench) -> None:
+def test_a_device_is_there_once(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     matrix = device_matrix(bench, qdisc=["noqueue", "pfifo"])
-    outcome = bench("plan", matrix)
-    assert outcome.code == 2
-    assert "device eth1 is wanted in 2 ways (" in outcome.complaints[0]
-    assert bench("plan", matrix, "--filter", "qdisc=pfifo").code == 0
+    assert "device eth1 is wanted in 2 ways (" in complaints(capsys, "plan", matrix)[0]
+    assert inside(capsys, "plan", matrix, "--filter", "qdisc=pfifo").code == 0
 
 
 HTB = "qdisc add dev eth1 root handle 1: htb"
@@ -585,19 +602,21 @@ def test_where_there_is_no_user_namespace_it_needs_root(on_host: Bench, host: Ho
 
 
 @pytest.mark.anykernel
-def test_a_second_run_on_the_device_is_refused_as_a_whole(on_host: Bench, host: Host) -> None:
+def test_a_second_run_on_the_device_is_refused_as_a_whole(
+    on_host: Bench, host: Host, run_here: Command
+) -> None:
     before = host.state()
     first = on_host.start("run", device_matrix(on_host, rounds=5000, qdisc=["pfifo"]), *ALLOW)
     wait_for(lambda: on_host.samples() > 0, "samples", first)
     files = on_host.files()
-    second = on_host("run", device_matrix(on_host, interface=["veth", DEVICE]), *ALLOW)
+    second = run_here(device_matrix(on_host, interface=["veth", DEVICE]), *ALLOW)
     assert second.code == 2
     assert second.complaints == [
         f"device eth1: another run (process {first.pid}) uses it; wait for its end"
     ]
     assert on_host.files() == files
     # A run of anything else goes on beside it, and leaves what it finds of it alone.
-    beside = on_host("run", on_host.matrix(NOTHING, name="other", rounds=20))
+    beside = run_here(on_host.matrix(NOTHING, name="other", rounds=20))
     assert (beside.code, len(beside.complaints)) == (0, 1)
     assert host.state() != before
     first.send_signal(signal.SIGINT)
@@ -645,7 +664,9 @@ def test_an_interrupted_run_gives_it_back(
 
 
 @pytest.mark.anykernel
-def test_what_a_killed_run_left_is_put_back_by_the_next_one(on_host: Bench, host: Host) -> None:
+def test_what_a_killed_run_left_is_put_back_by_the_next_one(
+    on_host: Bench, host: Host, run_here: Command
+) -> None:
     host.set_qdisc(SET_BY_SOMEBODY["tbf"])
     before = host.state()
     matrix = device_matrix(on_host, rounds=5000, frame_size=[9000], qdisc=["pfifo"])
@@ -655,24 +676,24 @@ def test_what_a_killed_run_left_is_put_back_by_the_next_one(on_host: Bench, host
     ended(process)
     wait_for(lambda: not on_host.processes(), "the end of the worker")
     assert host.state() != before
-    following = on_host("run", on_host.matrix(NOTHING, name="other", rounds=20))
+    following = run_here(on_host.matrix(NOTHING, name="other", rounds=20))
     assert following.code == 0
     assert following.complaints[0] == (
         "after a run that was killed: device eth1: MTU put back to 1500, qdisc put back to tbf 9:"
     )
     assert host.state() == before
-    assert len(on_host("run", on_host.matrix(NOTHING, name="other", rounds=20)).complaints) == 1
+    assert len(run_here(on_host.matrix(NOTHING, name="other", rounds=20)).complaints) == 1
 
 
 @pytest.mark.anykernel
-def test_a_run_that_is_resumed_finds_the_device_as_it_was(on_host: Bench, host: Host) -> None:
-    matrix = device_matrix(on_host, rounds=5000)
-    process = on_host.start("run", matrix, *ALLOW)
-    wait_for(lambda: on_host.samples() > 0, "samples", process)
-    process.send_signal(signal.SIGINT)
-    ended(process)
+def test_a_run_that_is_resumed_finds_the_device_as_it_was(
+    on_host: Bench, host: Host, run_here: Command
+) -> None:
+    matrix = device_matrix(on_host)
+    assert run_here(matrix, *ALLOW).code == 0
+    unfinish(*on_host.files())
     host.sh("ip", "link", "set", "eth1", "txqueuelen", "7")
-    outcome = on_host("run", matrix, *ALLOW, "--resume")
+    outcome = run_here(matrix, *ALLOW, "--resume")
     assert outcome.code == 2
     assert "a device is not as it was" in outcome.complaints[0]
 
@@ -887,15 +908,17 @@ def test_an_interrupt_while_it_is_given_back_comes_afterwards(
 
 
 @pytest.mark.anykernel
-def test_the_doctor_tries_a_device_that_is_allowed(on_host: Bench, host: Host) -> None:
+def test_the_doctor_tries_a_device_that_is_allowed(
+    on_host: Bench, host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
     host.set_qdisc(SET_BY_SOMEBODY["pfifo"])
     before = host.state()
     matrix = device_matrix(on_host, qdisc=["bfifo"])
-    outcome = on_host("doctor", matrix, *ALLOW)
+    outcome = inside(capsys, "doctor", matrix, *ALLOW)
     assert outcome.code == 0
     assert "all 1 cells can run here" in outcome.out
     assert host.state() == before
-    outcome = on_host("doctor", matrix, "--format", "json")
+    outcome = inside(capsys, "doctor", matrix, "--format", "json")
     assert outcome.code == 0
     (reason,) = json.loads(outcome.out)["unrunnable"].values()
     assert reason.endswith("allow it with --allow-device eth1")
