@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from bench.base.errors import BenchError
-from bench.cli import main
 from bench.engines import core
 from bench.matrix import load
 from bench.measure import runner
@@ -34,9 +33,10 @@ from tests.running import (
     NO_USER_NAMESPACES,
     UNPRIVILEGED,
     Bench,
-    Outcome,
     Quiet,
+    complaints,
     ended,
+    inside,
     measured,
     needs_root,
     needs_setpriv,
@@ -336,12 +336,11 @@ def axes_of_everything() -> dict[str, Any]:
         pytest.param(signal.SIGKILL, 3, UNPRIVILEGED, marks=needs_setpriv),
     ],
 )
-def test_an_ended_run_leaves_nothing_and_is_resumed(
+def test_an_ended_run_leaves_nothing(
     bench: Bench, number: signal.Signals, after: int, prefix: list[str]
 ) -> None:
     """What is left is looked for by the fixture: no process has the namespaces open."""
-    rounds = 12
-    matrix = bench.matrix(axes_of_everything(), rounds=rounds, window="5ms")
+    matrix = bench.matrix(axes_of_everything(), rounds=12, window="5ms")
     process = bench.start("run", matrix, prefix=prefix)
     wait_for(lambda: any(path.stat().st_size for path in bench.files()), "the run file", process)
     wait_for(lambda: bench.samples() >= after, "samples", process)
@@ -354,17 +353,6 @@ def test_an_ended_run_leaves_nothing_and_is_resumed(
     else:
         assert outcome.code == 130
         assert len(outcome.complaints) == 1
-    wait_for(lambda: not bench.processes(), "the end of the worker")
-    before = {(sample.cell, sample.round) for sample in bench.stored().samples}
-    assert bench("run", matrix, "--resume", prefix=prefix).code == 0
-    run = bench.stored()
-    assert run.end == "done"
-    assert run.failures == {}
-    after_all = [(sample.cell, sample.round) for sample in run.samples]
-    assert len(after_all) == len(set(after_all))
-    assert before <= set(after_all)
-    missing = {(cell.id, n) for cell in run.cells for n in range(rounds)} - set(after_all)
-    assert len({round_ for _, round_ in missing}) <= 1
 
 
 def namespaces_of(pid: int) -> set[str]:
@@ -537,11 +525,12 @@ def test_in_a_user_namespace_too_a_read_only_folder_is_not_written(bench: Bench)
 
 @anykernel
 @needs_setpriv
-def test_a_machine_s_settings_are_seen_from_a_user_namespace_too(bench: Bench) -> None:
-    matrix = bench.matrix({"interface": ["lo"], "method": ["send"]})
-    prefixes = [[], UNPRIVILEGED]
-    for prefix in prefixes:
-        assert bench("run", matrix, prefix=prefix).code == 0
+def test_a_machine_s_settings_are_seen_from_a_user_namespace_too(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_it = ["run", bench.matrix({"interface": ["lo"], "method": ["send"]})]
+    assert inside(capsys, *run_it, "--results", bench.results).code == 0
+    assert bench(*run_it, prefix=UNPRIVILEGED).code == 0
     hosts = [reader.read(path).header.host for path in bench.files()]
     assert hosts[0] == hosts[1]
 
@@ -609,21 +598,27 @@ def test_root_loads_modules_so_that_they_make_no_interfaces_on_the_host(
 @anykernel
 @needs_root
 @needs_setpriv
-def test_a_run_is_not_resumed_with_other_privileges(bench: Bench) -> None:
-    process = bench.start(
-        "run", bench.matrix({"interface": ["lo"], "method": ["send"]}, rounds=500)
-    )
-    wait_for(lambda: bench.samples() >= 5, "samples", process)
-    process.send_signal(signal.SIGINT)
-    assert ended(process).code == 130
-    before = bench.stored()
-    assert before.header.measure.privileges == "root"
-    lacking = ["setpriv", "--bounding-set=-net_raw"]
-    refused = bench("run", bench.folder / "m.yaml", "--resume", prefix=lacking)
-    assert refused.code == 2
-    (complaint,) = refused.complaints
-    assert "it ran with other privileges than user namespace; start a new run" in complaint
-    assert bench.stored() == before
+def test_a_run_is_resumed_with_the_privileges_that_it_had_and_with_no_others(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = bench.matrix(axes_of_everything(), rounds=4)
+    assert bench("run", matrix, prefix=UNPRIVILEGED).code == 0
+    (path,) = bench.files()
+    whole = bench.stored()
+    assert whole.header.measure.privileges == "user namespace"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: len(lines) // 2]))
+    before = path.read_bytes()
+    resume = ["run", matrix, "--results", bench.results, "--resume"]
+    (complaint,) = complaints(capsys, *resume)
+    assert "it ran with other privileges than root; start a new run" in complaint
+    assert path.read_bytes() == before
+    assert bench(*resume, prefix=UNPRIVILEGED).code == 0
+    assert path.read_bytes().startswith(before)
+    run = bench.stored()
+    assert (run.end, run.failures) == ("done", {})
+    measured = [(sample.cell, sample.round) for sample in run.samples]
+    assert len(measured) == len(set(measured))
 
 
 @anykernel
@@ -643,7 +638,7 @@ def test_a_read_only_proc_sys_as_containers_have_it_is_no_obstacle(bench: Bench)
 
 @anykernel
 @needs_unshare
-def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
+def test_a_full_disk_keeps_what_there_is(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     """A real one, of 32 KiB, in a mount namespace of its own; its file is copied out."""
     bench.results.mkdir()
     kept = bench.folder / "kept"
@@ -660,8 +655,8 @@ def test_a_full_disk_keeps_what_there_is(bench: Bench) -> None:
     assert ": No space left on device; make room or choose" in outcome.err
     (path,) = kept.rglob("*.jsonl")
     assert reader.read(path).samples
-    assert bench("show", path).code == 0
-    assert bench("run", matrix, "--resume", path).code == 0
+    assert inside(capsys, "show", path).code == 0
+    assert inside(capsys, "run", matrix, "--resume", path).code == 0
     assert reader.read(path).end == "done"
 
 
@@ -740,14 +735,15 @@ def test_an_interface_that_cannot_be_made_fails_its_cells_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = bench.matrix({"interface": ["veth"], "method": ["send"], "qdisc": ["noqueue", "pfifo"]})
-    arguments = ["run", str(path), "--results", str(bench.results)]
-    with refusing(monkeypatch, "pfifo", "qdisc pfifo: this kernel has none"):
-        assert main(arguments) == 4
-        assert "qdisc pfifo: this kernel has none" in capsys.readouterr().out
+    arguments = ["run", path, "--results", bench.results]
+    reason = "qdisc pfifo: this kernel has none"
+    with refusing(monkeypatch, "pfifo", reason):
+        outcome = inside(capsys, *arguments)
+        assert outcome.code == 4
+        assert reason in outcome.out
         run = bench.stored()
-        assert list(run.failures.values()) == ["qdisc pfifo: this kernel has none"]
+        assert list(run.failures.values()) == [reason]
         assert len(run.samples) == 2
         # Where nothing is left to measure there is no table, but a line.
-        assert main([*arguments, "--filter", "qdisc=pfifo"]) == 1
-    assert Outcome(1, *capsys.readouterr()).complaints == ["qdisc pfifo: this kernel has none"]
+        assert complaints(capsys, *arguments, "--filter", "qdisc=pfifo", code=1) == [reason]
     assert len(bench.files()) == 1
