@@ -987,16 +987,6 @@ def test_without_root_what_needs_no_privilege_runs(
 
 
 @needs_setpriv
-def test_a_results_folder_of_somebody_else(bench: Bench) -> None:
-    matrix = bench.matrix()
-    bench.folder.chmod(0o555)
-    outcome = bench("run", matrix, prefix=UNPRIVILEGED)
-    assert outcome.code == 1
-    assert len(outcome.complaints) == 1
-    assert f"{os.strerror(errno.EACCES)}; choose another folder with --results" in outcome.err
-
-
-@needs_setpriv
 def test_root_may_store_results_in_a_folder_of_somebody_else(bench: Bench) -> None:
     """Which is what ``sudo bench run`` does in a user's checkout."""
     matrix = bench.matrix()
