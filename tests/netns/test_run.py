@@ -18,13 +18,10 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.engines import core
-from bench.matrix import load
-from bench.measure import runner
-from bench.measure.prepare import vocabulary
 from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
 from bench.model.run import Run
-from bench.plan import calibration, plan
+from bench.plan import calibration
 from bench.store import reader
 from bench.system import host, privileges
 from bench.topology import qdisc
@@ -33,7 +30,6 @@ from tests.running import (
     NO_USER_NAMESPACES,
     UNPRIVILEGED,
     Bench,
-    Quiet,
     complaints,
     ended,
     inside,
@@ -41,7 +37,6 @@ from tests.running import (
     needs_root,
     needs_setpriv,
     needs_unshare,
-    seen,
     wait_for,
 )
 
@@ -663,16 +658,9 @@ def test_a_full_disk_keeps_what_there_is(bench: Bench, capsys: pytest.CaptureFix
 # In this process, with something made to fail
 
 
-def run_here(bench: Bench, path: Path) -> Run:
-    words = vocabulary()
-    loaded = load.load(path, words)
-    target = runner.Target(bench.results / "run.jsonl")
-    return runner.run(loaded, plan.make_plan(loaded, words), target, Quiet(), seen())
-
-
 @anykernel
 def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[str] = []
     close = WorkerProcess.close_cell
@@ -682,14 +670,12 @@ def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
         close(self, cell)
 
     rings = [RING | {"block_nr": number} for number in (16, 17, 18, 19)]
-    path = bench.matrix(
-        {"interface": KINDS, "method": ["tx_ring"], "ring": rings, "burst": [8]}, rounds=4
-    )
+    axes = {"interface": KINDS, "method": ["tx_ring"], "ring": rings, "burst": [8]}
     one_ring = 20 * PAGE
     room = int(3.5 * one_ring / host.MEMORY_SHARE)
     monkeypatch.setattr(host, "available_memory", lambda: room)
     monkeypatch.setattr(WorkerProcess, "close_cell", noted)
-    run = run_here(bench, path)
+    run = measured(tmp_path, axes, rounds=4)
     assert len(run.cells) == 12
     assert_sound(run, rounds=4)
     # Three fit; at random two slices in a row find theirs open now and then.
@@ -698,12 +684,12 @@ def test_cells_that_do_not_fit_beside_each_other_are_closed_and_reopened(
 
 @anykernel
 def test_a_core_that_changes_in_mid_run_is_not_measured(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that takes another's place would load the new one."""
     monkeypatch.setattr(core, "info", lambda: core.CoreInfo("another", ""))
     with pytest.raises(BenchError, match="the core's sources changed since the run began"):
-        run_here(bench, bench.matrix())
+        measured(tmp_path, {"method": ["null"]})
 
 
 @contextmanager
