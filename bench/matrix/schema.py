@@ -57,7 +57,7 @@ from bench.model.vocabulary import KindInfo, Vocabulary
 _INT_MAX = 2**31 - 1  # tp_block_size, tp_block_nr, SO_SNDBUF: the kernel takes a positive int
 
 
-_MOST_ROUNDS = 100_000
+_MOST_ROUNDS, _MOST_OPENINGS = 100_000, 1000
 
 
 _MOST_SHOWN = 8  # values of an axis in a message
@@ -494,6 +494,7 @@ class _Measure(_Strict):
             json_schema_input_type=Annotated[int, Field(ge=1, le=_MOST_ROUNDS)] | _Rounds,
         ),
     ] = _as_written({"min": 40, "max": 400})
+    openings: Annotated[int, _whole(1, _MOST_OPENINGS)] = 1
     precision: Share = _as_written("1%")
     seed: Annotated[int, _whole(0, LARGEST_INTEGER)] = 1
     cpus: Annotated[
@@ -501,5 +502,22 @@ class _Measure(_Strict):
         PlainValidator(_cpus, json_schema_input_type=Literal["auto"] | list[_CpuNumber]),
     ] = _as_written("auto")
 
+    @model_validator(mode="after")
+    def _rounds_for_each(self) -> Self:
+        if self.openings > self.rounds.min:
+            least = self.rounds.min
+            raise ValueError(
+                f"openings {self.openings} is above rounds min {least}, and each takes a round; "
+                f"write openings: 1 to {least}, or more rounds"
+            )
+        return self
+
     def values(self) -> Measure:
-        return Measure(self.window, self.rounds, self.precision, self.seed, self.cpus)
+        return Measure(
+            window_ns=self.window,
+            rounds=self.rounds,
+            openings=self.openings,
+            precision=self.precision,
+            seed=self.seed,
+            cpus=self.cpus,
+        )

@@ -137,6 +137,7 @@ def _header(
             window_ns=measure.window_ns,
             warmup_ns=schedule.WARMUP_NS,
             rounds=measure.rounds,
+            openings=measure.openings,
             precision=measure.precision,
             seed=measure.seed,
             cpus=planned.cpus,

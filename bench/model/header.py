@@ -28,13 +28,15 @@ class MatrixSource:
 class Settings:
     """How a run measured; thread i was pinned to ``cpus[i]``, chosen for ``cpus_why``.
 
-    ``precision`` is the half-width of the 95 % interval of the ratio that was asked for, a
-    fraction. ``privileges`` is one of ``system.privileges.Standing``.
+    ``rounds`` were to be shared among ``openings``. ``precision`` is the half-width of the 95 %
+    interval of the ratio that was asked for, a fraction. ``privileges`` is one of
+    ``system.privileges.Standing``.
     """
 
     window_ns: int = 0
     warmup_ns: int = 0
     rounds: Rounds = field(default_factory=lambda: Rounds(0, 0))
+    openings: int = 1
     precision: float = 0.01
     seed: int | None = None
     cpus: tuple[int, ...] = ()

@@ -27,6 +27,9 @@ class Measure:
 
     window_ns: int = 10_000_000
     rounds: Rounds = field(default_factory=Rounds)
+    openings: int = 1
+    """Among which the rounds are shared: each in fresh processes, with fresh namespaces, sockets,
+    rings and memory."""
     precision: float = 0.01
     """Half-width of the 95 % interval of the ratio to the baseline, as a fraction."""
     seed: int = 1

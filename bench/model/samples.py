@@ -77,6 +77,8 @@ class Sample:
     per_sink: tuple[int, ...] = ()
     """Frames that each slave's peer counted in the slice, in the order of the slaves; empty where
     frames go by one way only."""
+    opening: int = 0
+    """The number of the opening that took it, from 0."""
 
     @property
     def problem(self) -> str:

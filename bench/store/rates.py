@@ -27,6 +27,7 @@ class SlimSample(msgspec.Struct, frozen=True):
     wall_ns: Int
     threads: list[SlimThread]
     problem: str = ""
+    opening: Int = 0
 
 
 def read_rates(

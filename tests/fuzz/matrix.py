@@ -37,7 +37,8 @@ def dictionary() -> list[str]:
     kinds = (*known.interfaces.values(), *known.qdiscs.values())
     options = [name for kind in kinds for name in kind.options.model_fields]
     keys = ["name", "axes", "zip", "exclude", "include", "measure", "baseline", "thresholds"]
-    keys += ["window", "rounds", "min", "max", "precision", "seed", "cpus", "min_effect", "kind"]
+    keys += ["window", "rounds", "min", "max", "openings", "precision", "seed", "cpus"]
+    keys += ["min_effect", "kind"]
     ring = [*DEFAULTS["ring"], "bytes", "force"]  # type: ignore[misc]
     names = [*known.methods, *(kind.name for kind in kinds), "default", "auto"]
     return [*(f"{key}: " for key in (*AXES, *keys, *options, *ring)), *names]

@@ -93,6 +93,7 @@ include:
 measure:
   window: 500us
   rounds: {min: 50, max: 300}
+  openings: 5
   precision: 0.5%
   seed: 7
   cpus: [1, 0]
@@ -177,7 +178,7 @@ def test_example() -> None:
             "ring_wait": "spin",
         },
     )
-    assert parsed.measure == Measure(500_000, Rounds(50, 300), 0.005, 7, (1, 0))
+    assert parsed.measure == Measure(500_000, Rounds(50, 300), 5, 0.005, 7, (1, 0))
     assert parsed.baseline == {"interface": {"kind": "lo"}, "method": "sendto"}
     assert (parsed.file, parsed.text) == ("m.yaml", EXAMPLE)
 
@@ -189,7 +190,7 @@ def test_places() -> None:
     assert parsed.where("axes", "ring", 0, "block_nr") == "m.yaml:11:48"
     assert parsed.where("exclude", 0, "threads", 0) == "m.yaml:19:31"
     assert parsed.where("include", 1, "ring_wait") == "m.yaml:24:33"
-    assert parsed.where("measure", "cpus", 1) == "m.yaml:30:13"
+    assert parsed.where("measure", "cpus", 1) == "m.yaml:31:13"
 
 
 def test_defaults() -> None:
@@ -247,6 +248,7 @@ def test_every_axis_takes_its_default() -> None:
         ("{window: 0.1 ms}", Measure(window_ns=100_000)),
         ("{rounds: 7}", Measure(rounds=Rounds(7, 7))),
         ("{rounds: {min: 9}}", Measure(rounds=Rounds(9, 400))),
+        ("{openings: 40}", Measure(openings=40)),
         ("{precision: 0.25}", Measure(precision=0.25)),
         ("{cpus: auto}", Measure(cpus=None)),
         ("{cpus: [0]}", Measure(cpus=(0,))),
@@ -419,6 +421,9 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("measure: {rounds: 0}", ["3:19: rounds: 0 is not allowed; write a whole number from 1 to 100000 or {min: 40, max: 400}"]),
         ("measure: {rounds: {min: 5, max: 4}}", ["3:19: rounds: min 5 is above max 4; write min <= max"]),
         ("measure: {rounds: {min: 0, mx: 4}}", ["3:25: rounds min: 0 is not allowed; write a whole number from 1 to 100000", "3:28: rounds: unknown key 'mx'; write min or max (did you mean max?)"]),
+        ("measure: {openings: 0}", ["3:21: openings: 0 is not allowed; write a whole number from 1 to 1000"]),
+        ("measure: {openings: 3, rounds: 2}", ["3:10: measure: openings 3 is above rounds min 2, and each takes a round; write openings: 1 to 2, or more rounds"]),
+        ("measure: {openings: 41}", ["3:10: measure: openings 41 is above rounds min 40, and each takes a round; write openings: 1 to 40, or more rounds"]),
         ("measure: {precision: 1}", ["3:22: precision: 1 is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"]),
         ("measure: {precision: 0%}", ["3:22: precision: '0%' is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"]),
         ("measure: {seed: -1}", [f"3:17: seed: -1 is not allowed; write a whole number from 0 to {2**63 - 1}"]),
@@ -427,7 +432,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("measure: {cpus: [1, x]}", ["3:21: cpus: 'x' is not allowed; write a whole number from 0 to 8191"]),
         ("measure: {cpus: [1, 1]}", ["3:21: cpus: 1 repeats 1; write each value once"]),
         ("measure: {cpus: []}", ["3:17: cpus: [] has too few values; the least is 1"]),
-        ("measure: {windows: 10ms}", ["3:11: measure: unknown key 'windows'; write window, rounds, precision, seed or cpus (did you mean window?)"]),
+        ("measure: {windows: 10ms}", ["3:11: measure: unknown key 'windows'; write window, rounds, openings, precision, seed or cpus (did you mean window?)"]),
     ],
 )  # fmt: skip
 def test_sections(text: str, expected: list[str]) -> None:
@@ -636,6 +641,7 @@ def test_schema_describes_what_users_write() -> None:
     assert {key: option["default"] for key, option in measure.items()} == {
         "window": "10ms",
         "rounds": {"min": 40, "max": 400},
+        "openings": 1,
         "precision": "1%",
         "seed": 1,
         "cpus": "auto",

@@ -45,6 +45,11 @@ def error(path: Path) -> str:
     return str(caught.value).replace(str(path), "RUN")
 
 
+def test_the_opening_of_a_sample_is_stored(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.jsonl", SAMPLE, replace(SAMPLE, round=1, opening=2))
+    assert [sample.opening for sample in reader.read(path).samples] == [0, 2]
+
+
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     run = reader.read(write(tmp_path / "a" / "b" / "run.jsonl", SAMPLE))
     assert run.cells == (CELL,)
