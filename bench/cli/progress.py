@@ -38,7 +38,6 @@ class _Bar:
 
     def rounds(self, slices: int) -> None:
         self._bar.total = self._bar.n + slices
-        self._bar.set_description_str("measuring")
 
     def slice(self, cell: Cell, sample: Sample | None) -> None:
         from bench.analysis.figures import is_usable, pps

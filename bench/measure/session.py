@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Protocol
 
 from bench.base import signals
@@ -19,8 +20,7 @@ from bench.plan.plan import Plan
 from bench.store.writer import RunWriter
 
 PRECISION_CHECK_ROUNDS = 10
-"""Rounds between checks of precision, once the minimum is reached; also at the start of a resumed
-run."""
+"""Rounds between checks of precision, once an opening has its least; also before one is opened."""
 
 
 class Progress(Protocol):
@@ -50,23 +50,50 @@ class Session:
         self._samples: dict[str, list[Sample]] = {cell: [] for cell in self._cells}
         for sample in earlier.samples if earlier else ():
             self._samples.setdefault(sample.cell, []).append(sample)
+        self._facts = dict(earlier.facts) if earlier else {}
         self._failures: dict[str, str] = dict(earlier.failures) if earlier else {}
         self.windows_s = 0.0
 
     def run(self, setting: Setting, make_opening: MakeOpening) -> None:
         """Measure what is left. Raises BenchError if nothing of the plan can be measured."""
-        self._progress.stage("setting up")
+        rounds, openings = self._matrix.measure.rounds, self._matrix.measure.openings
+        so_far = [sample for samples in self._samples.values() for sample in samples]
+        done = max((sample.opening for sample in so_far), default=-1) + 1
+        self._round = max((sample.round for sample in so_far), default=-1) + 1
+        for share in schedule.shares(rounds, openings, done, self._round):
+            self._share = share
+            self._least = min(self._round + share.least, share.most)
+            if cells := self._to_open():
+                with closing(make_opening(setting, cells)) as opening:
+                    self._open(opening, cells)
+                    self._rounds(opening, [cell.id for cell in cells])
+
+    def _to_open(self) -> list[Cell]:
+        """Cells that the present opening is to measure; none where it is not needed."""
         known = self._failures.keys() | self._plan.unfit.keys()
-        left = [cell for cell in self._cells.values() if cell.id not in known]
-        with closing(make_opening(setting, left)) as opening:
-            self._set_up(opening)
-            self._open_cells(opening, left)
-            self._rounds(opening)
+        left = [cell for cell in self._cells if cell not in known]
+        if self._round >= self._least:
+            left = self._still_wanted(left)
+        is_needed = self._round < self._share.most and _has_cells_of_the_plan(left)
+        return [self._cells[cell] for cell in left] if is_needed else []
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing yet that would be lost."""
         return not any(self._samples.values())
+
+    def _open(self, opening: Opening, cells: Sequence[Cell]) -> None:
+        self._stage("setting up")
+        self._set_up(opening)
+        for number, cell in enumerate(cells, 1):
+            self._stage(f"checking cell {number} of {len(cells)}")
+            if cell.id not in self._failures:
+                self._open_cell(opening, cell.id)
+
+    def _stage(self, text: str) -> None:
+        number, openings = self._share.opening + 1, self._share.openings
+        which = f"opening {number} of {openings}: " if openings > 1 else ""
+        self._progress.stage(f"{which}{text}")
 
     def _set_up(self, opening: Opening) -> None:
         refused = opening.open()
@@ -82,36 +109,37 @@ class Session:
         self._failures[cell] = reason
         self._writer.failure(cell, reason)
 
-    def _open_cells(self, opening: Opening, cells: Sequence[Cell]) -> None:
-        """Open every cell once, in the order of the plan, and check its frames."""
-        for number, cell in enumerate(cells, 1):
-            self._progress.stage(f"opening cell {number} of {len(cells)}")
-            if cell.id in self._failures:
-                continue
-            match opening.open_cell(cell.id):
-                case Failure(reason):
-                    self._fail(cell.id, reason)
-                case facts:
-                    self._writer.cell(cell.id, facts)
+    def _open_cell(self, opening: Opening, cell: str) -> None:
+        match opening.open_cell(cell):
+            case Failure(reason):
+                self._fail(cell, reason)
+            case facts if facts != self._facts.get(cell):
+                self._facts[cell] = facts
+                self._writer.cell(cell, facts)
 
-    def _rounds(self, opening: Opening) -> None:
-        rounds, seed = self._matrix.measure.rounds, self._matrix.measure.seed
-        rounds_so_far = [s.round for samples in self._samples.values() for s in samples]
-        first = max(rounds_so_far, default=-1) + 1
-        wanted = list(self._cells)
-        for round_ in range(first, rounds.max):
-            is_due = round_ == first or (round_ - rounds.min) % PRECISION_CHECK_ROUNDS == 0
-            if round_ >= rounds.min and is_due:
+    def _rounds(self, opening: Opening, wanted: list[str]) -> None:
+        self._stage("measuring")
+        seed, first, least = self._matrix.measure.seed, self._round, self._least
+        for round_ in range(first, self._share.most):
+            is_due = (round_ - least) % PRECISION_CHECK_ROUNDS == 0
+            if round_ >= least and round_ > first and is_due:
                 wanted = self._still_wanted(wanted)
             cells = [cell for cell in wanted if cell not in self._failures]
-            if not set(cells) - {cell.id for cell in calibration.CALIBRATION}:
+            if not _has_cells_of_the_plan(cells):
                 break
-            self._progress.rounds(len(cells) * ((max(rounds.min, round_ + 1)) - round_))
+            self._progress.rounds(self._slices_to_come(len(cells)))
             order = schedule.round_order(cells, seed, round_)
             following = schedule.round_order(cells, seed, round_ + 1)
             for position, cell in enumerate(order):
                 if cell not in self._failures:
                     self._slice(opening, cell, round_, [*order[position + 1 :], *following])
+            self._round = round_ + 1
+
+    def _slices_to_come(self, cells: int) -> int:
+        """At the least: of these cells in this opening, and of all that are left in later ones."""
+        here = max(self._least - self._round, 1)
+        left = len(self._cells) - len(self._failures)
+        return cells * here + left * self._share.later
 
     def _slice(self, opening: Opening, cell: str, round_: int, upcoming: Sequence[str]) -> None:
         signals.check()
@@ -120,18 +148,27 @@ class Session:
             self._fail(cell, answer.reason)
             self._progress.slice(self._cells[cell], None)
             return
-        self._writer.sample(answer)
-        self._samples[cell].append(answer)
-        self.windows_s += answer.wall_ns / 1e9
-        self._progress.slice(self._cells[cell], answer)
+        sample = replace(answer, opening=self._share.opening)
+        self._writer.sample(sample)
+        self._samples[cell].append(sample)
+        self.windows_s += sample.wall_ns / 1e9
+        self._progress.slice(self._cells[cell], sample)
 
     def _still_wanted(self, cells: Sequence[str]) -> list[str]:
         """Of the present cells those that need more rounds, and what is measured along with them:
         the baselines that they are compared with, and the calibration."""
-        plan = self._plan
+        plan, measure = self._plan, self._matrix.measure
+        measure = replace(measure, precision=measure.precision * self._share.looseness)
         samples = {cell.id: self._samples[cell.id] for cell in plan.cells}
-        wanted = stop.wanted(samples, plan.baselines, self._failures, self._matrix.measure)
+        wanted = stop.wanted(samples, plan.baselines, self._failures, measure)
         wanted &= set(cells)
         wanted |= {plan.baselines[cell] for cell in wanted if cell in plan.baselines}
-        wanted |= {cell.id for cell in calibration.CALIBRATION}
+        wanted |= _CALIBRATING
         return [cell for cell in self._cells if cell in wanted]
+
+
+_CALIBRATING = frozenset(cell.id for cell in calibration.CALIBRATION)
+
+
+def _has_cells_of_the_plan(cells: Sequence[str]) -> bool:
+    return not _CALIBRATING.issuperset(cells)

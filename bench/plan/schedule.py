@@ -1,9 +1,13 @@
-"""In which order cells run, how long a slice takes, and the memory of an open cell."""
+"""In which order cells run, how the rounds are shared among openings, how long a slice takes."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.model.matrix import Rounds
 
 WARMUP_NS = 300_000
 
@@ -17,3 +21,46 @@ def round_order(cells: Sequence[str], seed: int, round_: int) -> list[str]:
     order = list(cells)
     random.Random(f"{seed}/{round_}").shuffle(order)
     return order
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """An opening's share of the rounds, which are numbered over all openings of a run.
+
+    It has at least ``least`` of them, so that each cell is in each opening. Until round ``most``
+    (exclusive) it goes on with cells whose figures are not yet precise enough, which is
+    ``looseness`` times as wide as they shall be in the end. ``later`` is the sum of ``least`` over
+    the openings that follow.
+    """
+
+    opening: int
+    openings: int
+    least: int
+    later: int
+    most: int
+
+    @property
+    def looseness(self) -> float:
+        return math.sqrt(self.openings / (self.opening + 1))
+
+
+def shares(rounds: Rounds, openings: int, done: int = 0, first: int = 0) -> list[Share]:
+    """Of the openings to come, where ``done`` of them had the rounds before ``first``.
+
+    There is one at least: a run that goes on after its last opening goes on in a new one.
+    """
+    left = max(1, openings - done)
+    least, most = (
+        [first + math.ceil(max(0, count - first) * number / left) for number in range(left + 1)]
+        for count in (rounds.min, rounds.max)
+    )
+    return [
+        Share(
+            opening=done + number,
+            openings=done + left,
+            least=least[number + 1] - least[number],
+            later=least[left] - least[number + 1],
+            most=most[number + 1],
+        )
+        for number in range(left)
+    ]

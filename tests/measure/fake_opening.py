@@ -51,10 +51,15 @@ class FakeOpening:
     opened: list[str] = field(default_factory=list)
     slices: list[tuple[int, str, tuple[str, ...]]] = field(default_factory=list)
     """Round, cell, and those to come after it."""
+    cells_of: list[list[str]] = field(default_factory=list)
+    """The cells of each opening that was made."""
     is_open: bool = False
     closed: int = 0
 
     def __call__(self, setting: Setting, cells: Sequence[Cell]) -> Self:
+        assert not self.is_open
+        self.cells_of.append([cell.id for cell in cells])
+        self.opened.clear()
         self.setting, self.cells = setting, {cell.id: cell for cell in cells}
         return self
 

@@ -12,12 +12,12 @@ import pytest
 
 from bench.base.errors import BenchError, UsageError
 from bench.matrix import load
-from bench.measure import runner
+from bench.measure import runner, stop
 from bench.measure.messages import Failure
 from bench.measure.prepare import vocabulary
 from bench.measure.session import PRECISION_CHECK_ROUNDS
 from bench.model.cells import Cell
-from bench.model.matrix import Matrix
+from bench.model.matrix import Matrix, Measure
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.plan import calibration, plan, schedule
@@ -28,19 +28,24 @@ from tests.running import Quiet, seen
 CALIBRATION = [cell.id for cell in calibration.CALIBRATION]
 
 
-def some_matrix(rounds: Any = 4) -> Matrix:
+def some_matrix(rounds: Any = 4, openings: int = 1) -> Matrix:
     """Over lo: send, which is the baseline, sendto and sendmmsg."""
     content = {
         "name": "m",
         "axes": {"interface": ["lo"], "method": ["send", "sendto", "sendmmsg"]},
-        "measure": {"window": "1ms", "rounds": rounds, "precision": "1%"},
+        "measure": {
+            "window": "1ms",
+            "rounds": rounds,
+            "openings": openings,
+            "precision": "1%",
+        },
         "baseline": {"method": "send"},
     }
     return load.parse(json.dumps(content), "m.yaml", vocabulary())
 
 
-def run(path: Path, fake: FakeOpening, rounds: Any = 4, **target: Any) -> Run:
-    of = some_matrix(rounds)
+def run(path: Path, fake: FakeOpening, rounds: Any = 4, *, openings: int = 1, **target: Any) -> Run:
+    of = some_matrix(rounds, openings)
     planned = plan.make_plan(of, vocabulary())
     where = runner.Target(path, **target)
     return runner.run(of, planned, where, Quiet(), seen(), make_opening=fake)
@@ -244,7 +249,137 @@ def test_precision_is_looked_at_every_so_many_rounds(path: Path) -> None:
     assert (rounds - 40) % PRECISION_CHECK_ROUNDS == 0
 
 
+# Openings
+
+
+def openings_of(run: Run) -> list[tuple[int, int]]:
+    """Each round with its opening."""
+    return sorted({(sample.round, sample.opening) for sample in run.samples})
+
+
+def test_the_rounds_are_shared_among_openings_one_after_the_other(path: Path) -> None:
+    fake = FakeOpening()
+    done = run(path, fake, rounds=7, openings=3)
+    assert openings_of(done) == [*zip(range(7), [0, 0, 0, 1, 1, 2, 2], strict=True)]
+    assert {s.opening for s in done.calibration_samples} == {0, 1, 2}
+    assert fake.cells_of == 3 * [[cell.id for cell in (*done.cells, *done.calibration)]]
+    assert (fake.is_open, fake.closed) == (False, 3)
+
+
+def test_an_opening_ends_when_figures_are_as_precise_as_its_share_of_the_openings_can_be(
+    path: Path,
+) -> None:
+    """Of two openings the first ends at sqrt(2) times the half-width that is asked for."""
+    asked = []
+
+    def wanted(samples: object, baselines: object, failures: object, measure: Measure) -> set[str]:
+        asked.append(measure.precision)
+        return set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stop, "wanted", wanted)
+        done = run(path, FakeOpening(), rounds={"min": 6, "max": 60}, openings=2)
+    assert openings_of(done) == [*zip(range(6), [0, 0, 0, 1, 1, 1], strict=True)]
+    assert asked == pytest.approx([0.01 * 2**0.5, 0.01])
+
+
+def test_no_opening_takes_more_than_its_share_of_the_most_rounds(path: Path) -> None:
+    done = run(path, FakeOpening(unsteady("sendto")), rounds={"min": 4, "max": 61}, openings=4)
+    of = openings_of(done)
+    ends = [max(round_ for round_, opening in of if opening == k) + 1 for k in range(4)]
+    assert ends == [16, 31, 46, 61]
+
+
+def test_each_cell_has_its_share_of_the_least_rounds_in_each_opening(path: Path) -> None:
+    fake = FakeOpening(unsteady("sendto"))
+    done = run(path, fake, rounds={"min": 80, "max": 160}, openings=2)
+    assert rounds_of(done, "sendto") == list(range(160))
+    assert rounds_of(done, "sendmmsg") == [*range(40), *range(80, 120)]
+
+
+def test_a_cell_that_failed_is_left_out_of_later_openings(path: Path) -> None:
+    fake = FakeOpening(failing("sendto", 2, "gone"))
+    done = run(path, fake, rounds=6, openings=3)
+    assert failures_of(done) == {"sendto": "gone"}
+    assert [len(cells) for cells in fake.cells_of] == [5, 5, 4]
+
+
+def test_where_every_cell_failed_there_is_no_further_opening(path: Path) -> None:
+    gone = dict.fromkeys(("send", "sendto", "sendmmsg"), "refused")
+    fake = FakeOpening(unopenable=gone)
+    assert run(path, fake, rounds=6, openings=3).end == "done"
+    assert len(fake.cells_of) == 1
+
+
+def test_facts_are_written_again_only_if_they_differ(path: Path) -> None:
+    """Cells have fact 1 to 5 in their order; without sendto the last three have others."""
+    run(path, FakeOpening(), rounds=4, openings=2)
+    assert path.read_text().count('{"type":"cell"') == 5
+    again = path.with_name("again.jsonl")
+    run(again, FakeOpening(failing("sendto", 1, "gone")), rounds=4, openings=2)
+    assert again.read_text().count('{"type":"cell"') == 5 + 3
+
+
+def test_what_goes_wrong_in_a_later_opening_ends_the_run_and_what_was_measured_stays(
+    path: Path,
+) -> None:
+    fake = FakeOpening(raising_in_round(3, BenchError("the disk is full")))
+    with pytest.raises(BenchError, match="full"):
+        run(path, fake, rounds=4, openings=2)
+    assert (fake.is_open, fake.closed) == (False, 2)
+    assert openings_of(reader.read(path))[-1] == (2, 1)
+
+
+def test_the_progress_names_the_opening(path: Path) -> None:
+    class Told(Quiet):
+        stages: list[str] = []  # noqa: RUF012 - of this test alone
+
+        def stage(self, text: str) -> None:
+            self.stages.append(text)
+
+    of = some_matrix(2, 2)
+    planned = plan.make_plan(of, vocabulary())
+    runner.run(of, planned, runner.Target(path), Told(), seen(), make_opening=FakeOpening())
+    assert [*dict.fromkeys(text.split(":")[0] for text in Told.stages)] == [
+        "opening 1 of 2",
+        "opening 2 of 2",
+    ]
+
+
+def test_a_progress_counts_the_rounds_of_all_openings(path: Path) -> None:
+    class Counting(Quiet):
+        done, totals = 0, [0][:0]
+
+        def rounds(self, slices: int) -> None:
+            self.totals.append(self.done + slices)
+
+        def slice(self, cell: Cell, sample: Sample | None) -> None:
+            self.done += 1
+
+    of = some_matrix(7, 3)
+    planned = plan.make_plan(of, vocabulary())
+    counting = Counting()
+    runner.run(of, planned, runner.Target(path), counting, seen(), make_opening=FakeOpening())
+    assert set(counting.totals) == {counting.done} == {7 * 5}
+
+
 # Going on
+
+
+def test_a_run_goes_on_in_a_new_opening_with_its_share_of_what_is_left(path: Path) -> None:
+    with pytest.raises(OSError, match="full"):
+        run(path, FakeOpening(raising_in_round(3, OSError("full"))), rounds=12, openings=3)
+    assert openings_of(reader.read(path)) == [(0, 0), (1, 0), (2, 0)]
+    done = run(path, FakeOpening(), rounds=12, openings=3, resume=True)
+    shared = [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2]
+    assert openings_of(done) == [*zip(range(12), shared, strict=True)]
+
+
+def test_a_run_that_stopped_in_its_last_opening_goes_on_in_a_further_one(path: Path) -> None:
+    with pytest.raises(OSError, match="full"):
+        run(path, FakeOpening(raising_in_round(4, OSError("full"))), rounds=6, openings=2)
+    done = run(path, FakeOpening(), rounds=6, openings=2, resume=True)
+    assert [opening for _, opening in openings_of(done)][-2:] == [2, 2]
 
 
 def test_a_resumed_run_goes_on_after_its_last_round_without_what_failed(path: Path) -> None:
