@@ -23,6 +23,7 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from bench.analysis import figures, intervals
@@ -231,11 +232,12 @@ def simulate_stopping(runs: int, seed: int, levels: bool) -> list[list[str]]:
 def real_ratios(run: Run) -> list[list[float]]:
     """The within-round ratios of each cell that has a baseline."""
     usable = figures.usable_by_cell(run)
-    return [
+    ratios = [
         figures.within_round_ratios(usable[cell], usable[base], "pps")
         for cell, base in run.baselines.items()
         if cell != base
     ]
+    return [[*chain.from_iterable(of_cell.values())] for of_cell in ratios]
 
 
 def real_levels(run: Run) -> list[list[float]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.figures import FIGURES, within_round_ratios
-from bench.analysis.intervals import estimates
+from bench.analysis import openings
+from bench.analysis.figures import FIGURES, by_opening, within_round_ratios
 from bench.model.results import Estimate
 from bench.model.samples import Sample
 
@@ -20,20 +20,24 @@ class Estimates:
 
 
 def estimates_of(
-    usable: Mapping[str, Sequence[Sample]], baselines: Mapping[str, str], figure: str, z: float
+    usable: Mapping[str, Sequence[Sample]],
+    baselines: Mapping[str, str],
+    figure: str,
+    z: float,
+    estimates: Callable[..., list[Estimate | None]] = openings.estimates,
 ) -> Estimates:
-    """A row of FIGURES, estimated from the usable samples of each cell, in round order."""
-    of = FIGURES[figure]
-    plain = {cell: [of(sample) for sample in samples] for cell, samples in usable.items()}
+    """A row of FIGURES, estimated from the usable samples of each cell, in round order.
+
+    ``estimates`` is a function of ``analysis.openings``.
+    """
+    plain = {cell: by_opening(samples, FIGURES[figure]) for cell, samples in usable.items()}
     ratios = {
         cell: within_round_ratios(samples, usable.get(base, ()), figure)
         for cell, samples in usable.items()
         if (base := baselines.get(cell)) and base != cell
     }
-    return Estimates(_by_cell(plain, z, levels=True), _by_cell(ratios, z, levels=False))
-
-
-def _by_cell(
-    series: Mapping[str, Sequence[float]], z: float, *, levels: bool
-) -> dict[str, Estimate | None]:
-    return dict(zip(series, estimates(list(series.values()), z, levels=levels), strict=True))
+    levels = estimates([*plain.values()], z, levels=True)
+    return Estimates(
+        figure=dict(zip(plain, levels, strict=True)),
+        ratio=dict(zip(ratios, estimates([*ratios.values()], z), strict=True)),
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Protocol, TypeVar
 
+from bench.analysis.openings import ByOpening
 from bench.model.run import Run, Series
 from bench.model.samples import Sample
 
@@ -114,13 +115,22 @@ def undisturbed(samples: Sequence[T], disturbed: Callable[[T], bool]) -> list[T]
 FIGURES: Mapping[str, Callable[[Sample], float]] = {"pps": pps, "ns_per_frame": ns_per_frame}
 
 
+def by_opening(samples: Iterable[Sample], of: Callable[[Sample], float]) -> ByOpening:
+    """A figure of samples in round order."""
+    found: dict[int, list[float]] = {}
+    for sample in samples:
+        found.setdefault(sample.opening, []).append(of(sample))
+    return found
+
+
 def within_round_ratios(
     samples: Sequence[Sample], base: Sequence[Sample], figure: str
-) -> list[float]:
+) -> ByOpening:
     """figure(cell) / figure(baseline) for every round that has both, in round order."""
     of = FIGURES[figure]
     known = {sample.round: of(sample) for sample in base}
-    return [of(s) / known[s.round] for s in samples if known.get(s.round)]
+    both = [sample for sample in samples if known.get(sample.round)]
+    return by_opening(both, lambda sample: of(sample) / known[sample.round])
 
 
 def usable_by_cell(run: Run) -> dict[str, list[Sample]]:

@@ -135,10 +135,10 @@ def inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
     if not long:
         return [None] * len(series)
     sides = _without_common_trend([_sides(values) for values in long])
-    independent = _independent(sides)
-    slow = max(MIN_COSINES, math.ceil(ENOUGH_FREEDOM / independent))
+    worth = independent(sides)
+    slow = max(MIN_COSINES, math.ceil(ENOUGH_FREEDOM / worth))
     powers = [_powers(side) for side in sides]
-    freedom = independent * statistics.mean(min(slow, len(each)) for each in powers)
+    freedom = worth * statistics.mean(min(slow, len(each)) for each in powers)
     if freedom < MIN_FREEDOM:
         return [None] * len(series)
     found = iter(_shared(powers, slow, freedom))
@@ -155,7 +155,7 @@ def level_inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None
     slowest, *others = (statistics.fmean(each[k] for each in powers) for k in range(LEVEL_COSINES))
     if slowest > DRIFTS * statistics.fmean(others):
         return [None] * len(series)
-    found = iter(_shared(powers, LEVEL_COSINES, _independent(sides) * LEVEL_COSINES))
+    found = iter(_shared(powers, LEVEL_COSINES, independent(sides) * LEVEL_COSINES))
     return [next(found) if len(values) >= MIN_LEVEL_ROUNDS else None for values in series]
 
 
@@ -192,7 +192,7 @@ def _without_common_trend(series: Sequence[Sequence[float]]) -> list[list[float]
     ]
 
 
-def _independent(series: Sequence[Sequence[float]]) -> float:
+def independent(series: Sequence[Sequence[float]]) -> float:
     """The number of independent series that are worth these, which partly move together."""
     return len(series) / (1 + (len(series) - 1) * _likeness(series))
 

@@ -18,7 +18,8 @@ from bench.analysis.figures import (
     why_unusable,
     within_round_ratios,
 )
-from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, estimates, quantile
+from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS, quantile
+from bench.analysis.openings import estimates
 from bench.base.values import distinct, key_of
 from bench.model.axes import AXES, Role, with_role
 from bench.model.cells import Cell

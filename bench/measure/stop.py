@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from bench.analysis import openings
 from bench.analysis.estimates import estimates_of
 from bench.analysis.figures import usable
 from bench.analysis.intervals import quantile
@@ -24,11 +25,14 @@ def wanted(
 ) -> set[str]:
     """Cells whose figure (the ratio, or pps without a baseline) is not yet precise enough.
 
-    ``samples`` has those of each cell so far. A cell without a usable one, or that failed, will not
-    become precise. A baseline needs no rounds beyond those of the cells that are compared with it.
+    ``samples`` has those of each cell so far, whatever their opening: more rounds make the median
+    of this run more certain, and tell nothing of how far openings spread. A cell without a usable
+    one, or that failed, will not become precise. A baseline needs no rounds beyond those of the
+    cells that are compared with it.
     """
     found = {cell: usable(of_cell) for cell, of_cell in samples.items()}
-    rates = estimates_of(found, baselines, "pps", quantile(measure.rounds.by_precision))
+    z = quantile(measure.rounds.by_precision)
+    rates = estimates_of(found, baselines, "pps", z, openings.pooled)
     estimated = {
         cell: rates.ratio.get(cell) or rates.figure[cell]
         for cell, of_cell in found.items()

@@ -147,7 +147,7 @@ def test_cells_of_other_frame_sizes_are_no_rivals() -> None:
 def test_only_rounds_that_both_have_make_a_ratio() -> None:
     cells = [a_sample("a", r, 2e6) for r in (0, 1, 3)]
     base = [a_sample("b", r, 1e6) for r in (1, 2, 3)]
-    assert len(figures.within_round_ratios(cells, base, "pps")) == 2
+    assert figures.within_round_ratios(cells, base, "pps") == {0: [2.0, 2.0]}
 
 
 def test_figures_of_a_row() -> None:
