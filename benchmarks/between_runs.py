@@ -132,8 +132,8 @@ def step_costs(path: Path) -> list[float]:
     for row in rows(path):
         interface = row.cell.values["interface"]
         assert isinstance(interface, dict)
-        if row.ratio_ns is not None:
-            ratios.setdefault(interface["filters"], []).append(row.ratio_ns.value - 1)
+        if row.figures.ratio_ns is not None:
+            ratios.setdefault(interface["filters"], []).append(row.figures.ratio_ns.value - 1)
     return [sum(values) / len(values) for values in ratios.values()]
 
 
@@ -176,12 +176,13 @@ def within(folder: Path, tries: int, rounds: int) -> None:
             matrix(folder, "within", (BASE, BASE + filters), rounds, "sendto", "copy", seed), folder
         )
         for row in rows(path):
-            if row.ratio_ns is None or row.is_baseline:
+            ratio = row.figures.ratio_ns
+            if ratio is None or row.is_baseline:
                 continue
             total += 1
-            low, high = row.ratio_ns.low, row.ratio_ns.high
+            low, high = ratio.low, ratio.high
             told += low is not None and high is not None and not low <= 1 <= high
-            print(f"try {seed:2}: {row.cell.frame_size:5} bytes: {row.ratio_ns.value - 1:+.2%}")
+            print(f"try {seed:2}: {row.cell.frame_size:5} bytes: {ratio.value - 1:+.2%}")
     verdict_line(f"\n3 % told in {told} of {total} tries (goal 95 %)", told >= 0.95 * total)
 
 

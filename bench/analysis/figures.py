@@ -133,13 +133,18 @@ def within_round_ratios(
     return by_opening(both, lambda sample: of(sample) / known[sample.round])
 
 
-def usable_by_cell(run: Run) -> dict[str, list[Sample]]:
-    """The samples of each cell that estimates are made of, in round order."""
+def by_cell(run: Run) -> dict[str, list[Sample]]:
+    """Every sample of each cell, as the run has them."""
     found: dict[str, list[Sample]] = {cell.id: [] for cell in run.cells}
     for sample in run.samples:
         if sample.cell in found:
             found[sample.cell].append(sample)
-    return {cell: usable(samples) for cell, samples in found.items()}
+    return found
+
+
+def usable_by_cell(run: Run) -> dict[str, list[Sample]]:
+    """The samples of each cell that estimates are made of, in round order."""
+    return {cell: usable(samples) for cell, samples in by_cell(run).items()}
 
 
 def usable(samples: Sequence[Sample]) -> list[Sample]:

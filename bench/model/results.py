@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bench.model.cells import Cell
 
@@ -51,52 +52,76 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many samples of a cell its figures are made of (``rounds``), and how many are left out.
+
+    ``invalid`` ones cannot be used; ``invalid_reason`` is the commonest reason. ``disturbed`` ones
+    were left out for what others did to the sender. ``moved`` ones are among the ``rounds``: in
+    them a thread ended its window on another CPU than it began on.
+    """
+
+    rounds: int = 0
+    invalid: int = 0
+    invalid_reason: str = ""
+    disturbed: int = 0
+    moved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is estimated of a cell, with intervals; None where it cannot be.
+
+    ``pps`` in frames per second, ``ns_per_frame`` in CPU nanoseconds of the sending threads per
+    completed frame; the ratios are to the baseline cell, taken within rounds (``ratio`` of pps:
+    above 1 is faster; ``ratio_ns`` of ns/frame: below 1 is cheaper).
+    """
+
+    pps: Estimate | None = None
+    gbps: Estimate | None = None
+    ns_per_frame: Estimate | None = None
+    ratio: Estimate | None = None
+    ratio_ns: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """One number for all valid samples of a cell; None where there is none, or it was not read.
+
+    Shares are fractions: ``cpu_share`` of its CPU, what the sender got while it was not blocked;
+    ``user_share`` of the sender's CPU time, what it spent outside the kernel; ``steal_share`` and
+    ``softirq_share`` of the time of the cell's CPUs.
+    """
+
+    frames_per_call: float | None = None
+    cpu_share: float | None = None
+    user_share: float | None = None
+    steal_share: float | None = None
+    softirq_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CellResult:
     """One row of the table: a cell and what its samples say.
 
-    ``failure`` is empty for a cell that ran. ``pps`` in frames per second, ``ns_per_frame`` in
-    CPU nanoseconds of the sending threads per completed frame; the ratios are to the baseline
-    cell, taken within rounds (``ratio`` of pps: above 1 is faster; ``ratio_ns`` of ns/frame:
-    below 1 is cheaper). ``cpu_share`` is the fraction of its CPU that the sender got while it was
-    not blocked. ``slaves`` are the fractions of the delivered frames that each slave of a bond
-    carried. ``is_fastest`` says that its pps is above that of every rival in the same rounds (see
-    stats.py). ``disturbed`` samples were left out for what others did to the sender; in ``moved``
-    ones a thread that was not pinned ended its window on another CPU than it began on. The shares
-    of steal and softirq are of the time of the cell's CPUs, None in a run that did not read them.
-    Counts are sums over the valid samples' windows (``interrupts``: slices; ``foreign`` frames: of
-    the invalid ones too).
+    ``failure`` is empty for a cell that ran. ``is_fastest`` says that its pps is above that of
+    every rival in the same rounds (analysis.fastest). ``counts`` has the rows of COUNTERS by name;
+    what is not there was not counted. ``sndbuf_bytes`` is the send buffer that the kernel gave.
+    ``slaves`` are the fractions of the delivered frames that each slave of a bond carried.
     """
 
     cell: Cell
     failure: str = ""
     is_baseline: bool = False
     is_fastest: bool = False
-    rounds: int = 0
-    invalid: int = 0
-    invalid_reason: str = ""
-    disturbed: int = 0
-    moved: int = 0
-    pps: Estimate | None = None
-    gbps: Estimate | None = None
-    ns_per_frame: Estimate | None = None
-    ratio: Estimate | None = None
-    ratio_ns: Estimate | None = None
-    frames_per_call: float | None = None
-    cpu_share: float | None = None
-    user_share: float | None = None
-    steal_share: float | None = None
-    softirq_share: float | None = None
-    interrupts: int = 0
-    involuntary: int = 0
-    foreign: int = 0
-    completed: int = 0
-    lost: int = 0
-    drops: int = 0
-    eagain: int = 0
-    enobufs: int = 0
-    full_waits: int = 0
-    short_counts: int = 0
-    wmem_high: int = 0
-    sndbuf: int = 0
+    tally: Tally = Tally()
+    figures: Figures = Figures()
+    averages: Averages = Averages()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    sndbuf_bytes: int = 0
     slaves: tuple[float, ...] = ()
     notes: tuple[Note, ...] = ()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it has figures: there was a valid sample."""
+        return self.figures.pps is not None

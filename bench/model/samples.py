@@ -85,6 +85,15 @@ class Sample:
         """All problems as one text."""
         return joined(self.problems)
 
+    @property
+    def drops(self) -> int:
+        """Frames that a qdisc, the device or a backlog dropped."""
+        return self.qdisc_drops + self.device_drops + self.softnet_drops
+
     def total(self, counter: str) -> int:
         """The sum of one of ThreadSample's counters over the threads."""
         return sum(getattr(thread, counter) for thread in self.threads)
+
+    def most(self, counter: str) -> int:
+        """The largest of one of ThreadSample's counters over the threads."""
+        return max((getattr(thread, counter) for thread in self.threads), default=0)

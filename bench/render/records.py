@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 
 from bench.model.axes import AXES
-from bench.model.results import CellResult
+from bench.model.counters import COUNTERS
+from bench.model.results import Averages, CellResult, Figures
 from bench.render.document import Records
 
 Figure = str | int | float | bool | None
+Read = Callable[[CellResult], Figure]
 
 
-def _estimate(name: str) -> dict[str, Callable[[CellResult], Figure]]:
+def _estimate(name: str) -> dict[str, Read]:
     """``x``, ``x_low`` and ``x_high`` (its 95 % interval), ``x_n`` (the rounds it is from)."""
 
-    def getter(attribute: str) -> Callable[[CellResult], Figure]:
-        return lambda row: getattr(getattr(row, name), attribute, None)
+    def getter(attribute: str) -> Read:
+        return lambda row: getattr(getattr(row.figures, name), attribute, None)
 
     return {
         name: getter("value"),
@@ -25,42 +28,32 @@ def _estimate(name: str) -> dict[str, Callable[[CellResult], Figure]]:
     }
 
 
-FIGURES: Mapping[str, Callable[[CellResult], Figure]] = {
+def _average(name: str) -> Read:
+    return lambda row: getattr(row.averages, name)
+
+
+def _count(name: str) -> Read:
+    return lambda row: row.counts.get(name, 0)
+
+
+FIGURES: Mapping[str, Read] = {
     "failure": lambda row: row.failure or None,
     "is_baseline": lambda row: row.is_baseline,
     "is_fastest": lambda row: row.is_fastest,
-    "rounds": lambda row: row.rounds,
-    "invalid_rounds": lambda row: row.invalid,
-    "invalid_reason": lambda row: row.invalid_reason or None,
-    "moved_rounds": lambda row: row.moved,
-    **_estimate("pps"),
-    **_estimate("gbps"),
-    **_estimate("ns_per_frame"),
-    **_estimate("ratio"),
-    **_estimate("ratio_ns"),
-    "frames_per_call": lambda row: row.frames_per_call,
-    "cpu_share": lambda row: row.cpu_share,
-    "user_share": lambda row: row.user_share,
-    "steal_share": lambda row: row.steal_share,
-    "softirq_share": lambda row: row.softirq_share,
-    "interrupts": lambda row: row.interrupts,
-    "involuntary_switches": lambda row: row.involuntary,
-    "foreign_frames": lambda row: row.foreign,
-    "completed_frames": lambda row: row.completed,
-    "drops": lambda row: row.drops,
-    "eagain": lambda row: row.eagain,
-    "enobufs": lambda row: row.enobufs,
-    "full_waits": lambda row: row.full_waits,
-    "short_counts": lambda row: row.short_counts,
-    "wmem_high_bytes": lambda row: row.wmem_high,
-    "sndbuf_bytes": lambda row: row.sndbuf,
+    "rounds": lambda row: row.tally.rounds,
+    "invalid_rounds": lambda row: row.tally.invalid,
+    "invalid_reason": lambda row: row.tally.invalid_reason or None,
+    "moved_rounds": lambda row: row.tally.moved,
+    **{key: read for part in fields(Figures) for key, read in _estimate(part.name).items()},
+    **{part.name: _average(part.name) for part in fields(Averages)},
+    **{counter.name: _count(counter.name) for counter in COUNTERS},
+    "sndbuf_bytes": lambda row: row.sndbuf_bytes,
     "slave_shares": lambda row: "/".join(f"{share:.4f}" for share in row.slaves) or None,
 }
 """How to read each figure; None where there is none.
 
 ``ratio`` is of pps and ``ratio_ns`` of ns/frame, each to the baseline; shares are fractions;
-counts are sums over the windows of the valid samples (``interrupts``: of the whole machine over
-their slices; ``foreign_frames``: of the invalid ones too).
+counts are as model/counters.py says.
 """
 
 

@@ -44,7 +44,7 @@ def make_report(run: Run) -> Report:
 
 def is_complete(report: Report, run: Run) -> bool:
     """Whether every cell has valid figures and the run was not cut short."""
-    return run.end == "done" and all(row.pps and not row.failure for row in report.rows)
+    return run.end == "done" and all(row.is_measured and not row.failure for row in report.rows)
 
 
 def _notes(run: Run) -> list[str]:

@@ -14,6 +14,7 @@ from itertools import groupby
 from bench.base.values import value_text
 from bench.model.axes import Role, with_role
 from bench.model.cells import Cell
+from bench.model.counters import COUNTERS
 from bench.model.results import CellResult, Estimate
 from bench.render import axes, records
 from bench.render.document import Column, Document, Fact, Table
@@ -54,7 +55,7 @@ def tabulated(rows: Sequence[CellResult], notes: Column) -> Table:
         columns=tuple(
             column for column in columns if any(c not in ("", NONE) for c in column.cells)
         ),
-        bad=frozenset(index for index, row in enumerate(rows) if row.pps is None),
+        bad=frozenset(index for index, row in enumerate(rows) if not row.is_measured),
         best=frozenset(index for index, row in enumerate(rows) if row.is_fastest),
         breaks=_breaks(cells),
     )
@@ -62,9 +63,9 @@ def tabulated(rows: Sequence[CellResult], notes: Column) -> Table:
 
 def _without_repeated_failures(report: Report) -> Report:
     """Many rows without figures that failed alike are told in one note: they hide the others."""
-    counts = Counter(row.failure for row in report.rows if row.failure and row.pps is None)
+    counts = Counter(row.failure for row in report.rows if row.failure and not row.is_measured)
     many = {reason: count for reason, count in counts.items() if count > MOST_ALIKE}
-    rows = tuple(row for row in report.rows if row.pps or row.failure not in many)
+    rows = tuple(row for row in report.rows if row.is_measured or row.failure not in many)
     if not rows:
         return report
     notes = [f"{count} cells are not shown, failed: {reason}" for reason, count in many.items()]
@@ -128,15 +129,15 @@ def _breaks(cells: Sequence[Cell]) -> frozenset[int]:
 
 def _figure_columns(rows: Sequence[CellResult]) -> list[Column]:
     return [
-        Column("Mpps", _texts((_value(row.pps, 1e-6) for row in rows), ".3f")),
+        Column("Mpps", _texts((_value(row.figures.pps, 1e-6) for row in rows), ".3f")),
         *_level_column(rows),
-        Column("Gb/s", _texts((_value(row.gbps) for row in rows), ".2f")),
-        _ns_column([_value(row.ns_per_frame) for row in rows]),
+        Column("Gb/s", _texts((_value(row.figures.gbps) for row in rows), ".2f")),
+        _ns_column([_value(row.figures.ns_per_frame) for row in rows]),
         Column("ratio", tuple(_ratio(row) for row in rows)),
         Column("95 % interval", tuple(_interval(row) for row in rows), right=False, dispensable=6),
         Column(
             "frames/call",
-            _texts((row.frames_per_call for row in rows), ".1f"),
+            _texts((row.averages.frames_per_call for row in rows), ".1f"),
             stacked="frames/\ncall",
             dispensable=2,
         ),
@@ -147,19 +148,17 @@ def _figure_columns(rows: Sequence[CellResult]) -> list[Column]:
             dispensable=1,
         ),
         *_slaves_column(rows),
-        *_count_column("drops", [_counted(row, row.drops) for row in rows], dispensable=5),
-        *_count_column("EAGAIN", [_counted(row, row.eagain) for row in rows], dispensable=3),
-        *_count_column("ENOBUFS", [_counted(row, row.enobufs) for row in rows], dispensable=4),
+        *_count_columns(rows),
     ]
 
 
 def _level_column(rows: Sequence[CellResult]) -> list[Column]:
     """The intervals of Mpps, in a run that has no ratios."""
-    if any(row.ratio or row.is_baseline for row in rows) or not any(
-        row.pps and row.pps.low for row in rows
+    if any(row.figures.ratio or row.is_baseline for row in rows) or not any(
+        row.figures.pps and row.figures.pps.low for row in rows
     ):
         return []
-    cells = tuple(_bounds(row.pps, 1e-6) for row in rows)
+    cells = tuple(_bounds(row.figures.pps, 1e-6) for row in rows)
     return [Column("95 % interval", cells, right=False, dispensable=6)]
 
 
@@ -186,19 +185,21 @@ def _value(estimate: Estimate | None, unit: float = 1.0) -> float | None:
 
 
 def _value_percent(row: CellResult) -> float | None:
-    return None if row.cpu_share is None else row.cpu_share * 100
+    share = row.averages.cpu_share
+    return None if share is None else share * 100
 
 
 def _ratio(row: CellResult) -> str:
-    if row.is_baseline and row.pps is not None:
+    if row.is_baseline and row.is_measured:
         return "1.000"
-    return NONE if row.ratio is None else f"{row.ratio.value:.3f}"
+    ratio = row.figures.ratio
+    return NONE if ratio is None else f"{ratio.value:.3f}"
 
 
 def _interval(row: CellResult) -> str:
-    if row.is_baseline and row.pps is not None:
+    if row.is_baseline and row.is_measured:
         return "baseline"
-    return _bounds(row.ratio)
+    return _bounds(row.figures.ratio)
 
 
 def _bounds(estimate: Estimate | None, unit: float = 1.0) -> str:
@@ -209,17 +210,26 @@ def _bounds(estimate: Estimate | None, unit: float = 1.0) -> str:
     return f"[{estimate.low * unit:.3f}, {estimate.high * unit:.3f}]"
 
 
-def _counted(row: CellResult, count: int) -> int | None:
+_DISPENSABLE = {"drops": 5, "enobufs": 4}
+"""Of the columns of counters; the others are given up sooner."""
+
+
+def _count_columns(rows: Sequence[CellResult]) -> list[Column]:
+    """The columns of COUNTERS, of each that has a label, if anything was counted."""
+    return [
+        Column(
+            label=counter.label,
+            cells=tuple(_counted(row, counter.name) for row in rows),
+            dispensable=_DISPENSABLE.get(counter.name, 3),
+        )
+        for counter in COUNTERS
+        if counter.label and any(row.is_measured and row.counts.get(counter.name) for row in rows)
+    ]
+
+
+def _counted(row: CellResult, counter: str) -> str:
     """A count, unless there was no valid sample to count in."""
-    return None if row.pps is None else count
-
-
-def _count_column(label: str, counts: Sequence[int | None], dispensable: int) -> list[Column]:
-    """The column of a count, if there were any."""
-    if not any(counts):
-        return []
-    cells = tuple(NONE if count is None else _count_text(count) for count in counts)
-    return [Column(label, cells, dispensable=dispensable)]
+    return _count_text(row.counts.get(counter, 0)) if row.is_measured else NONE
 
 
 def _count_text(count: float) -> str:
@@ -260,13 +270,14 @@ def _remarks(row: CellResult) -> list[_Remark]:
     remarks = []
     if row.is_fastest:
         remarks.append(_Remark("fastest", _FASTEST))
-    if row.pps is None and not row.failure and not row.invalid:
+    invalid, reason = row.tally.invalid, row.tally.invalid_reason
+    if not row.is_measured and not row.failure and not invalid:
         remarks.append(_Remark("not run", _NOT_RUN))
     if row.failure:
         remarks.append(_Remark("failed", f"failed: {_one_line(row.failure)}"))
-    if row.invalid:
-        code = "invalid" if row.pps is None else f"{row.invalid} invalid"
-        reason = row.invalid_reason or "samples that contradict the kernel's counters"
+    if invalid:
+        code = f"{invalid} invalid" if row.is_measured else "invalid"
+        reason = reason or "samples that contradict the kernel's counters"
         remarks.append(_Remark(code, f"invalid: {_one_line(reason)}"))
     return remarks + [
         _Remark(note.mark, _one_line(f"{note.code}: {note.text}")) for note in row.notes

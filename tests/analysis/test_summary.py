@@ -28,7 +28,7 @@ def test_samples_in_which_a_thread_moved_are_counted_and_kept() -> None:
     still = a_sample("a", 0, 1e6)
     moved = replace(still, round=1, threads=(replace(still.threads[0], moved=1), *still.threads))
     (row,) = summary.summarise(run([still, moved], {}), precision=0.01)
-    assert (row.rounds, row.moved) == (2, 1)
+    assert (row.tally.rounds, row.tally.moved) == (2, 1)
     assert ("moved", 1) in [(note.code, note.count) for note in row.notes]
 
 
@@ -42,8 +42,9 @@ def test_what_else_the_cpus_did_is_told_of_each_cell() -> None:
         replace(quiet, round=3, foreign=9, problems=(Problem(Code.FOREIGN, 9),)),
     ]
     (row,) = summary.summarise(run(samples, {}), precision=0.01)
-    assert (row.steal_share, row.softirq_share) == (1 / 6, 1 / 2)
-    assert (row.interrupts, row.involuntary, row.foreign) == (19, 2, 9)
+    assert (row.averages.steal_share, row.averages.softirq_share) == (1 / 6, 1 / 2)
+    counts = [row.counts[name] for name in ("interrupts", "involuntary_switches", "foreign_frames")]
+    assert counts == [19, 2, 9]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_steal_is_noted_above_a_hundredth_unless_it_may_be_chance(
 
 def test_a_run_that_did_not_read_what_the_cpus_did_says_nothing_of_it() -> None:
     (row,) = summary.summarise(run([a_sample("a", 0, 1e6)], {}), precision=0.01)
-    assert (row.steal_share, row.softirq_share) == (None, None)
+    assert (row.averages.steal_share, row.averages.softirq_share) == (None, None)
 
 
 def test_a_row_without_an_interval_says_how_many_rounds_it_takes() -> None:
@@ -81,11 +82,11 @@ def test_ratios_are_within_rounds_so_that_drift_cancels() -> None:
     samples += [a_sample("fast", r, 2 * pps) for r, pps in enumerate(drifting)]
     base, fast = summary.summarise(run(samples, {"base": "base", "fast": "base"}), 0.01)
     assert base.is_baseline
-    assert base.ratio is None
-    assert fast.ratio is not None
-    assert fast.ratio.value == pytest.approx(2, abs=1e-3)
-    assert fast.ratio.half_width is not None
-    assert fast.ratio.half_width < 1e-3
+    assert base.figures.ratio is None
+    assert fast.figures.ratio is not None
+    assert fast.figures.ratio.value == pytest.approx(2, abs=1e-3)
+    assert fast.figures.ratio.half_width is not None
+    assert fast.figures.ratio.half_width < 1e-3
 
 
 def race(
@@ -164,16 +165,17 @@ def test_figures_of_a_row() -> None:
     )
     samples = [a_sample("a", r, 0, threads=(thread, thread), qdisc_drops=3) for r in range(100)]
     (row,) = summary.summarise(run(samples, {}), 0.01)
-    assert row.pps is not None
-    assert row.gbps is not None
-    assert row.ns_per_frame is not None
-    assert row.pps.value == pytest.approx(1.28e6)
-    assert row.gbps.value == pytest.approx(1.28e6 * 1250 * 8 / 1e9)
-    assert row.ns_per_frame.value == pytest.approx(937.5)
-    assert row.frames_per_call == 64
-    assert row.cpu_share == pytest.approx(0.8)
-    assert row.user_share == pytest.approx(0.1)
-    assert (row.enobufs, row.drops, row.wmem_high) == (600, 300, 1000)
+    assert row.figures.pps is not None
+    assert row.figures.gbps is not None
+    assert row.figures.ns_per_frame is not None
+    assert row.figures.pps.value == pytest.approx(1.28e6)
+    assert row.figures.gbps.value == pytest.approx(1.28e6 * 1250 * 8 / 1e9)
+    assert row.figures.ns_per_frame.value == pytest.approx(937.5)
+    assert row.averages.frames_per_call == 64
+    assert row.averages.cpu_share == pytest.approx(0.8)
+    assert row.averages.user_share == pytest.approx(0.1)
+    counts = [row.counts[name] for name in ("enobufs", "drops", "wmem_high_bytes")]
+    assert counts == [600, 300, 1000]
     assert [note.code for note in row.notes] == ["imprecise", "starved"]
 
 
@@ -181,9 +183,13 @@ def test_an_invalid_sample_is_counted_and_left_out() -> None:
     samples = [a_sample("a", r, 1e6) for r in range(10)]
     samples += [a_sample("a", r, 9e9, problems=(Problem(Code.FOREIGN, 5),)) for r in range(10, 13)]
     (row,) = summary.summarise(run(samples, {}), 0.5)
-    assert (row.rounds, row.invalid, row.invalid_reason) == (10, 3, "5 foreign frames")
-    assert row.pps is not None
-    assert row.pps.value == pytest.approx(1e6)
+    assert (row.tally.rounds, row.tally.invalid, row.tally.invalid_reason) == (
+        10,
+        3,
+        "5 foreign frames",
+    )
+    assert row.figures.pps is not None
+    assert row.figures.pps.value == pytest.approx(1e6)
 
 
 def test_a_row_names_the_commonest_kind_of_problem_at_its_worst() -> None:
@@ -197,16 +203,16 @@ def test_a_row_names_the_commonest_kind_of_problem_at_its_worst() -> None:
     kinds += [(missing(3),), (missing(2),)]
     samples = [a_sample("a", n, problems=problems) for n, problems in enumerate(kinds)]
     (row,) = summary.summarise(run(samples, {}), 0.01)
-    assert row.invalid == 7
-    assert row.invalid_reason == (
+    assert row.tally.invalid == 7
+    assert row.tally.invalid_reason == (
         "delivered 94 of 100 completed, 6 unexplained (the worst of 5 samples)"
     )
 
 
 def test_a_window_without_a_frame_is_invalid_and_says_so() -> None:
     (row,) = summary.summarise(run([a_sample("a", 0, 0)], {}), 0.01)
-    assert row.pps is None
-    assert row.invalid_reason == "no frame completed in the window"
+    assert row.figures.pps is None
+    assert row.tally.invalid_reason == "no frame completed in the window"
 
 
 def test_notes_say_imprecise_lossy_and_unlocked() -> None:
@@ -226,10 +232,10 @@ def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:
         ]
 
     (few,) = summary.summarise(run(slices(10), {}), 0.01)
-    assert (few.rounds, few.disturbed) == (90, 10)
+    assert (few.tally.rounds, few.tally.disturbed) == (90, 10)
     assert ("disturbed", 10) in [(note.code, note.count) for note in few.notes]
     (many,) = summary.summarise(run(slices(11), {}), 0.01)
-    assert (many.rounds, many.disturbed) == (100, 0)
+    assert (many.tally.rounds, many.tally.disturbed) == (100, 0)
 
 
 def test_a_note_says_that_others_sent_by_the_same_device() -> None:
@@ -267,8 +273,8 @@ def test_normalising_changes_no_share_and_no_sample_is_disturbed_by_it() -> None
     assert (max(speeds.values()), min(speeds.values())) == pytest.approx((4 / 3, 2 / 3))
     (before,), (after,) = (summary.summarise(each, 0.01) for each in (measured, normalised))
     for row in (before, after):
-        assert (row.cpu_share, row.user_share) == pytest.approx((0.96, 0.25))
-    assert [row.disturbed for row in (before, after)] == [0, 0]
+        assert (row.averages.cpu_share, row.averages.user_share) == pytest.approx((0.96, 0.25))
+    assert [row.tally.disturbed for row in (before, after)] == [0, 0]
     assert "starved" not in [note.code for note in (*before.notes, *after.notes)]
     (thread,) = normalised.samples[0].threads
     assert thread.user_ns + thread.system_ns == pytest.approx(thread.cpu_ns, abs=2)

@@ -18,7 +18,8 @@ import pytest
 from bench.base.values import Value
 from bench.model.axes import AXES
 from bench.model.cells import Cell
-from bench.model.results import CellResult, Estimate, Note
+from bench.model.counters import COUNTERS
+from bench.model.results import Averages, CellResult, Estimate, Figures, Note, Tally
 from bench.render import FORMATS, axes
 from bench.render.document import Column, Fact, Table
 from bench.render.report import Report
@@ -28,6 +29,7 @@ from bench.render.table import _FASTEST, document_of
 LO: dict[str, Any] = {"kind": "lo"}
 VETH: dict[str, Any] = {"kind": "veth", "queues": 4, "gro": False}
 RING: dict[str, Any] = {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048}
+COUNTED = {counter.name for counter in COUNTERS}
 LOST = "the interface counted fewer frames than completed"
 IMPRECISE = Note("imprecise", "the interval is wider than 1 % after 400 rounds")
 FACTS = (
@@ -78,18 +80,24 @@ def measured(
 ) -> CellResult:
     """A cell that ran; its sender used all of one CPU."""
     n = 40 if half is not None else 4
-    figures: dict[str, Any] = {
-        "rounds": n,
-        "pps": estimate(pps, half, n),
-        "gbps": estimate(pps * of.frame_size * 8 / 1e9, half, n),
-        "ns_per_frame": estimate(1e9 / pps, half, n),
-        "ratio": None if ratio is None else estimate(ratio, half, n),
-        "ratio_ns": None if ratio is None else estimate(1 / ratio, half, n),
-        "frames_per_call": float(of.values["burst"] or 1),  # type: ignore[arg-type]
-        "cpu_share": 0.994,
-        "completed": 400_000,
+    counts = {name: more.pop(name) for name in COUNTED & more.keys()}
+    parts: dict[str, Any] = {
+        "is_baseline": ratio is None,
+        "tally": Tally(rounds=n),
+        "figures": Figures(
+            pps=estimate(pps, half, n),
+            gbps=estimate(pps * of.frame_size * 8 / 1e9, half, n),
+            ns_per_frame=estimate(1e9 / pps, half, n),
+            ratio=None if ratio is None else estimate(ratio, half, n),
+            ratio_ns=None if ratio is None else estimate(1 / ratio, half, n),
+        ),
+        "averages": Averages(
+            frames_per_call=float(of.values["burst"] or 1),  # type: ignore[arg-type]
+            cpu_share=0.994,
+        ),
+        "counts": {"completed_frames": 400_000, **counts},
     }
-    return CellResult(of, **{"is_baseline": ratio is None, **figures, **more})
+    return CellResult(of, **{**parts, **more})
 
 
 def report(rows: Sequence[CellResult], **more: Any) -> Report:
@@ -117,12 +125,13 @@ def two_interfaces() -> Report:
                 441e3,
                 ratio=1.0208,
                 is_fastest=True,
-                invalid=3,
-                invalid_reason=LOST,
+                tally=Tally(rounds=40, invalid=3, invalid_reason=LOST),
                 drops=12_345,
                 notes=(IMPRECISE,),
             ),
-            CellResult(cells_of("tx_ring", **veth), rounds=40, invalid=40, invalid_reason=LOST),
+            CellResult(
+                cells_of("tx_ring", **veth), tally=Tally(rounds=40, invalid=40, invalid_reason=LOST)
+            ),
             CellResult(
                 cells_of("tx_ring", **veth, burst=1),
                 failure="setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr",
@@ -296,7 +305,10 @@ tx_ring  1.100  0.56     909.1  1.222  none (n = 4)          64.0       99 %    
 
 
 def test_without_a_baseline_there_is_no_ratio() -> None:
-    rows = [replace(row, is_baseline=False, ratio=None) for row in small().rows]
+    rows = [
+        replace(row, is_baseline=False, figures=replace(row.figures, ratio=None))
+        for row in small().rows
+    ]
     assert terminal(report(rows, description="", facts=(), baseline=None)) == NO_BASELINE
 
 
@@ -564,8 +576,10 @@ def test_csv_reads_back() -> None:
     assert [record["cell"] for record in records] == [row.cell.id for row in of.rows]
     for record, row in zip(records, of.rows, strict=True):
         assert record["failure"] == row.failure
-        assert record["pps"] == ("" if row.pps is None else str(row.pps.value))
-        assert record["ratio_low"] == ("" if row.ratio is None else str(row.ratio.low))
+        assert record["pps"] == ("" if row.figures.pps is None else str(row.figures.pps.value))
+        assert record["ratio_low"] == (
+            "" if row.figures.ratio is None else str(row.figures.ratio.low)
+        )
         assert record["notes"] == "; ".join(map(str, row.notes))
     assert records[4]["drops"] == "12345"
     assert records[3]["interface"] == "veth queues=4"

@@ -1,0 +1,75 @@
+"""What a reader must know of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.analysis.figures import DISTURBED_DELAY, MIN_SHARE
+from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS
+from bench.model.results import CellResult, Note
+from bench.model.samples import Sample
+from bench.system.cpus import TICK_NS
+
+STOLEN, FEW_TICKS = 0.01, 4
+"""Above this share of a cell's CPUs steal is noted, unless fewer ticks of 10 ms than these say it:
+they may be chance."""
+
+
+def notes_of(
+    row: CellResult, samples: Sequence[Sample], facts: Mapping[str, Any], precision: float
+) -> tuple[Note, ...]:
+    """What a reader must know of a row; alike texts share a footnote.
+
+    ``samples`` are those that its figures are made of, ``facts`` what was really set up for it.
+    ``precision`` is asked of its ratio, or else of its pps; not of a baseline, which others are
+    held to.
+    """
+    notes = []
+    figure = None if row.is_baseline else row.figures.ratio or row.figures.pps
+    if figure and figure.half_width is None:
+        fewest = MIN_ROUNDS if row.figures.ratio else MIN_LEVEL_ROUNDS
+        why = (
+            f"no interval would hold from fewer than {fewest} rounds"
+            if figure.n < fewest
+            else "it varies too slowly for an interval from so many rounds"
+        )
+        notes.append(Note("imprecise", why))
+    elif figure and figure.half_width and figure.half_width > precision:
+        why = f"the 95 % interval is wider than ±{precision * 100:g} %"
+        notes.append(Note("imprecise", why))
+    if (share := row.averages.cpu_share) is not None and share < MIN_SHARE:
+        notes.append(Note("starved", f"the sender got less than {MIN_SHARE * 100:g} % of its CPU"))
+    if _is_stolen(row.averages.steal_share, samples):
+        why = f"the hypervisor had more than {STOLEN * 100:g} % of the senders' CPUs (steal)"
+        notes.append(Note("stolen", why))
+    if disturbed := row.tally.disturbed:
+        why = (
+            "samples left out in which the sender waited for its CPU for "
+            f"more than {DISTURBED_DELAY * 100:g} % of the window"
+        )
+        notes.append(Note("disturbed", why, disturbed))
+    if lost_carriers := sorted({s.carrier_lost for s in samples if s.carrier_lost}):
+        why = (
+            f"{', '.join(lost_carriers)} lost its carrier; frames sent to it before the "
+            "bond saw that are lost"
+        )
+        notes.append(Note("failover", why))
+    if moved := row.tally.moved:
+        why = "samples in which a thread ended on another CPU than it began on"
+        notes.append(Note("moved", why, moved))
+    if any(sample.lost for sample in samples):
+        why = "frames were completed and then dropped: its pps did not all arrive"
+        notes.append(Note("lossy", why))
+    if any(sample.foreign for sample in samples):
+        why = "others sent by the same device meanwhile, at most 1 % of the frames"
+        notes.append(Note("shared", why))
+    if facts.get("mmap_unlocked"):
+        why = "MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead"
+        notes.append(Note("unlocked", why))
+    return tuple(notes)
+
+
+def _is_stolen(share: float | None, samples: Sequence[Sample]) -> bool:
+    ticks = sum(sample.steal_ns for sample in samples) // TICK_NS
+    return share is not None and share > STOLEN and ticks >= FEW_TICKS
