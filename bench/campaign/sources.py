@@ -11,6 +11,7 @@ from bench.analysis import figures
 from bench.base.errors import UsageError
 from bench.base.stderr import say
 from bench.model.run import Rates
+from bench.store.folders import ENDINGS, run_files
 from bench.store.rates import read_rates
 
 Source = tuple[Path, bytes | None]
@@ -40,7 +41,7 @@ def read(found: Iterable[Source]) -> list[Rates]:
 
 def beside(path: Path) -> list[Path]:
     """The run files of its folder, the latest first."""
-    return sorted(path.parent.glob("*.jsonl"), reverse=True)
+    return run_files(path.parent)[::-1]
 
 
 def _distinct(runs: Sequence[Rates]) -> list[Rates]:
@@ -62,10 +63,10 @@ def _slices(run: Rates) -> int:
 def _paths(text: str) -> list[Path]:
     path = Path(text)
     if path.is_dir():
-        return sorted(path.glob("*.jsonl"))
+        return run_files(path)
     if glob.has_magic(text) and not path.exists():
         names = sorted(glob.glob(text))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        return [Path(name) for name in names if name.endswith(".jsonl")]
+        return [Path(name) for name in names if name.endswith(ENDINGS)]
     return [path]
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.cell_summaries import cell_summaries
 from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.engines import build, core
 from bench.measure.local import LocalOpening
@@ -95,12 +96,14 @@ def run(
             else:
                 writer.end(f"failed: {reason}", wall_s=round(time.monotonic() - started, 3))
             raise
+        stored = reader.read(target.path)
+        writer.summaries(cell_summaries(stored), stored.failures)
         writer.end(
             end,
             wall_s=round(time.monotonic() - started, 3),
             windows_s=session.windows_s,
         )
-    return reader.read(target.path)
+    return replace(stored, end=end)
 
 
 def _setting(matrix: Matrix, planned: Plan, allowed: Allowed) -> Setting:

@@ -7,6 +7,9 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
+ENDINGS = (".jsonl", ".jsonl.gz")
+"""Of the names of run files; only those without .gz are written."""
+
 
 def results_folder(root: Path, machine: str, matrix: str) -> Path:
     """``<root>/<machine>/<matrix>``; the machine's name is made fit for a folder."""
@@ -17,3 +20,8 @@ def new_run_path(folder: Path, now: datetime | None = None) -> Path:
     """``<UTC time>-<id>.jsonl`` in a folder; the id keeps simultaneous runs apart."""
     time = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     return folder / f"{time}-{secrets.token_hex(3)}.jsonl"
+
+
+def run_files(folder: Path) -> list[Path]:
+    """The run files of a folder, by name; none where it is not there."""
+    return sorted(path for path in folder.glob("*.jsonl*") if path.name.endswith(ENDINGS))

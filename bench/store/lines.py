@@ -54,7 +54,9 @@ _Values = msgspec.defstruct(
 )
 
 
-class _Cell(msgspec.Struct):
+class CellRow(msgspec.Struct):
+    """What readers need of a cell."""
+
     id: str
     values: _Values  # type: ignore[valid-type]
 
@@ -62,8 +64,8 @@ class _Cell(msgspec.Struct):
 class _RunLine(msgspec.Struct):
     """The cells of a run; the rest of its first line is a RunHeader."""
 
-    cells: list[_Cell]
-    calibration: list[_Cell] = []
+    cells: list[CellRow]
+    calibration: list[CellRow] = []
 
 
 class _Facts(msgspec.Struct):

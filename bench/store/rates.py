@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from bench.model.run import Rates, Series
+from bench.store.content import bytes_of, cut_off
 from bench.store.lines import Int, Record
-from bench.store.reader import bytes_of, cut_off, run_of
+from bench.store.reader import run_of
 
 
 class SlimThread(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +40,7 @@ def read_rates(
     its content where it is not that of the file (an older revision). Raises UsageError as ``read``
     does.
     """
-    lines = (bytes_of(path) if text is None else text).split(b"\n")
+    lines = bytes_of(path, text).split(b"\n")
     others: list[Record] = []
     figures = series(_samples(path, lines[:-1], others))
     run = run_of(path, others, cut_off(path, lines))

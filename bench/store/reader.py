@@ -12,7 +12,9 @@ from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.model.run import Run
 from bench.model.samples import Sample
+from bench.store.content import bytes_of, cut_off, opened
 from bench.store.lines import FORMAT, Record
+from bench.store.summaries import table_of
 
 
 def latest_unfinished(folder: Path) -> Path:
@@ -30,31 +32,18 @@ def latest_unfinished(folder: Path) -> Path:
 # Reading
 
 
-def read(path: Path) -> Run:
+def read(path: Path, content: bytes | None = None) -> Run:
     """A stored run. Raises UsageError when the file is not one that can be read.
 
-    A last line that was cut off is left out with a warning.
+    A last line that was cut off is left out with a warning. ``content`` is the file's where that is
+    not what it has now (an older revision).
     """
     try:
-        lines = bytes_of(path).decode().split("\n")
+        lines = bytes_of(path, content).decode().split("\n")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a run file: not UTF-8 text") from error
     records = [Record.of(path, number, line) for number, line in enumerate(lines[:-1], 1)]
     return run_of(path, records, cut_off(path, lines))
-
-
-def bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; name a run file (.jsonl)") from error
-
-
-def cut_off(path: Path, lines: Sequence[object]) -> tuple[str, ...]:
-    """The warning about what follows the last line feed, if anything does."""
-    if not lines[-1]:
-        return ()
-    return (f"{path}:{len(lines)}: the last line is cut off and left out",)
 
 
 def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> Run:
@@ -85,16 +74,18 @@ def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> 
                 facts[fields["cell"]] = fields["facts"]
             case "failure":
                 failures[fields["cell"]] = fields["reason"]
+            case "summaries":
+                table_of(record)
             case "end":
                 end = fields["reason"]
             case "resume":
                 end = ""
-    calibration = _cells(first.fields.get("calibration", []))
+    calibration = cells_of(first.fields.get("calibration", []))
     calibrating = {cell.id for cell in calibration}
     return Run(
         path=str(path),
         header=header,
-        cells=_cells(first.fields["cells"]),
+        cells=cells_of(first.fields["cells"]),
         facts=facts,
         failures=failures,
         samples=tuple(s for s in samples if s.cell not in calibrating),
@@ -105,7 +96,7 @@ def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> 
     )
 
 
-def _cells(rows: Iterable[Mapping[str, Any]]) -> tuple[Cell, ...]:
+def cells_of(rows: Iterable[Mapping[str, Any]]) -> tuple[Cell, ...]:
     return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in AXES}) for row in rows)
 
 
@@ -113,7 +104,7 @@ def is_run(path: Path) -> bool:
     """Whether a file begins as a run does."""
     if not path.is_file():  # to open a pipe would be to wait
         return False
-    with suppress(OSError, UsageError), path.open("rb") as file:
+    with suppress(UsageError), opened(path) as file:
         line = file.readline().decode(errors="replace")
         return Record.of(path, 1, line).kind == "run"
     return False

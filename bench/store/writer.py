@@ -17,7 +17,9 @@ from bench.base.errors import BenchError, UsageError, remedy
 from bench.model.cells import Cell
 from bench.model.header import RunHeader
 from bench.model.samples import Sample
+from bench.model.summaries import CellSummary
 from bench.store.lines import FORMAT
+from bench.store.summaries import Table
 
 
 def _sparse(record: Any) -> dict[str, Any]:
@@ -101,11 +103,16 @@ class RunWriter:
 
     def sample(self, sample: Sample) -> None:
         threads = [_sparse(thread) for thread in sample.threads]
-        fields = {**_sparse(sample), "round": sample.round, "threads": threads}
+        always = {"round": sample.round, "at_ns": sample.at_ns, "wall_ns": sample.wall_ns}
+        fields = {**_sparse(sample), **always, "threads": threads}
         if sample.problems:  # with their text: older versions know a sample by it as invalid
             problems = [_sparse(problem) for problem in sample.problems]
             fields |= {"problem": sample.problem, "problems": problems}
         self.write("sample", fields)
+
+    def summaries(self, of: Mapping[str, CellSummary], failures: Mapping[str, str]) -> None:
+        """Directly before the end: readers of a run's end alone find them there."""
+        self.write("summaries", Table.of(of).line(failures))
 
     def end(self, reason: str, **figures: Any) -> None:
         self.write("end", {"reason": reason, **figures})

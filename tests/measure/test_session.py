@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.cell_summaries import cell_summaries
 from bench.base.errors import BenchError, UsageError
 from bench.matrix import load
 from bench.measure import runner, stop
@@ -22,6 +23,7 @@ from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.plan import calibration, plan, schedule
 from bench.store import reader
+from bench.store.run_summaries import read_summary
 from tests.measure.fake_opening import FakeOpening, at_rate, steady
 from tests.running import Quiet, seen
 
@@ -107,6 +109,27 @@ def test_an_opening_is_made_of_descriptions(path: Path) -> None:
     assert topology.interface == {"kind": "lo"}
     assert dict(fake.setting.topology_of) == {cell.id: 0 for cell in done.cells}
     assert fake.setting.slice_plan.window_ns == 1_000_000
+
+
+# The end
+
+
+def test_a_run_ends_with_the_summaries_of_its_cells(path: Path) -> None:
+    done = run(path, FakeOpening())
+    *_, summaries, end = map(json.loads, path.read_text().splitlines())
+    assert (summaries["type"], end["type"]) == ("summaries", "end")
+    found = read_summary(path, lambda _run: {})
+    assert [*found.summaries] == [cell.id for cell in (*done.cells, *done.calibration)]
+    assert found.summaries == cell_summaries(reader.read(path))
+    assert {of.rounds for of in found.summaries.values()} == {4}
+
+
+def test_a_resumed_run_has_the_summaries_of_all_its_samples(path: Path) -> None:
+    interrupted = run(path, FakeOpening(raising_in_round(2, KeyboardInterrupt())))
+    assert read_summary(path, lambda _run: {}).end == interrupted.end == "interrupted"
+    run(path, FakeOpening(), resume=True)
+    found = read_summary(path, lambda _run: {})
+    assert {of.rounds for of in found.summaries.values()} == {4}
 
 
 # Failures

@@ -21,6 +21,8 @@ from bench.matrix import load
 from bench.measure import prepare, runner
 from bench.model.axes import DEFAULTS
 from bench.model.cells import Cell
+from bench.model.results import Estimate
+from bench.model.summaries import CellSummary, OpeningFigures
 from bench.plan import calibration, plan
 from bench.render import FORMATS
 from bench.store import lines
@@ -100,6 +102,10 @@ def write(path: Path) -> list[dict[str, Any]]:
                     a_sample(cell.id, round_, 1e5, wall_ns=wall, threads=(thread,), **more)
                 )
         writer.failure("c2", "the worker died")
+        openings = tuple(OpeningFigures(n, 10, 1e5, 1e4, 1.5, 0.5) for n in range(2))
+        estimates = [Estimate(1e5, 9e4, 1.1e5, 20)] * 4
+        of = {cell.id: CellSummary(cell.id, openings, *estimates, {"lossy": 1}) for cell in CELLS}
+        writer.summaries(of, {"c2": "the worker died"})
         writer.end("done", wall_s=1.5, cpu={"steal": 0.1, "softirq": 0.2, "interrupts": 3})
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -322,6 +328,8 @@ def test_whatever_is_refused_is_named(files: Files) -> None:
     refused = 0
     for number, place in files.places:
         kind = files.lines[number]["type"]
+        if kind == "summaries":  # its columns must fit each other, too
+            continue
         at = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)
         named = f"RUN:1: not a line of type {kind}: {at.removeprefix('.')}"
         for value in (value for name, value in VALUES.items() if name != "huge"):

@@ -1,0 +1,89 @@
+"""What is kept of a run without its samples: a CellSummary per cell."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bench.analysis.figures import FIGURES, usable_by_cell, within_round_ratios
+from bench.analysis.summary import summarise
+from bench.model.results import CellResult, Estimate
+from bench.model.run import Run
+from bench.model.samples import Sample
+from bench.model.summaries import CellSummary, OpeningFigures
+
+DIGITS = 7
+"""Significant digits of every figure: whoever reads it back from a file has what was computed."""
+
+
+def cell_summaries(run: Run) -> dict[str, CellSummary]:
+    """The summary of each cell that has a usable sample, calibration cells last."""
+    machine = replace(run, cells=run.calibration, samples=run.calibration_samples)
+    return {**_summaries(run), **_summaries(machine)}
+
+
+def _summaries(run: Run) -> dict[str, CellSummary]:
+    usable = usable_by_cell(run)
+    rows = summarise(run, run.header.measure.precision)
+    return {
+        row.cell.id: _summary(row, usable[row.cell.id], _base(run, row.cell.id, usable))
+        for row in rows
+        if usable[row.cell.id]
+    }
+
+
+def _base(run: Run, cell: str, usable: Mapping[str, Sequence[Sample]]) -> Sequence[Sample]:
+    """The usable samples of a cell's baseline; none for a baseline itself."""
+    baseline = run.baselines.get(cell, cell)
+    return () if baseline == cell else usable.get(baseline, ())
+
+
+def _summary(row: CellResult, samples: Sequence[Sample], base: Sequence[Sample]) -> CellSummary:
+    invalid = {"invalid": row.invalid} if row.invalid else {}
+    return CellSummary(
+        cell=row.cell.id,
+        openings=_openings(samples, base),
+        pps=_rounded(row.pps),
+        ns_per_frame=_rounded(row.ns_per_frame),
+        ratio=_rounded(row.ratio),
+        ratio_ns=_rounded(row.ratio_ns),
+        notes={note.code: note.count for note in row.notes} | invalid,
+    )
+
+
+def _openings(samples: Sequence[Sample], base: Sequence[Sample]) -> tuple[OpeningFigures, ...]:
+    by_opening: dict[int, list[Sample]] = {}
+    for sample in samples:
+        by_opening.setdefault(_opening(sample), []).append(sample)
+    return tuple(
+        OpeningFigures(
+            opening=opening,
+            rounds=len(mine),
+            pps=_median([FIGURES["pps"](sample) for sample in mine]),
+            ns_per_frame=_median([FIGURES["ns_per_frame"](sample) for sample in mine]),
+            ratio=_median(within_round_ratios(mine, base, "pps")) or None,
+            ratio_ns=_median(within_round_ratios(mine, base, "ns_per_frame")) or None,
+        )
+        for opening, mine in sorted(by_opening.items())
+    )
+
+
+def _opening(sample: Sample) -> int:
+    return getattr(sample, "opening", 0)
+
+
+def _median(values: Sequence[float]) -> float:
+    """0 without values: a figure of a usable sample is above it."""
+    return _round(statistics.median(values)) if values else 0.0
+
+
+def _rounded(figure: Estimate | None) -> Estimate | None:
+    if figure is None:
+        return None
+    low, high = (None if bound is None else _round(bound) for bound in (figure.low, figure.high))
+    return replace(figure, value=_round(figure.value), low=low, high=high)
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")

@@ -1,0 +1,128 @@
+"""Reads of a stored run its header and the summaries of its cells, and no sample.
+
+A run that ends with its summaries is read from both its ends alone: its first line and its last
+two. Others (older, killed, still going on) are read whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from bench.model.cells import Cell
+from bench.model.header import RunHeader
+from bench.model.run import Run
+from bench.model.summaries import CellSummary, RunSummary
+from bench.store import reader
+from bench.store.content import opened
+from bench.store.lines import FORMAT, CellRow
+from bench.store.summaries import Line, Table
+
+Summarise = Callable[[Run], Mapping[str, CellSummary]]
+"""What makes the summaries of a run that has none: ``analysis.cell_summaries``."""
+
+NEAR_END = 2**16
+"""Bytes of the end that are read first: enough for 150 cells."""
+
+SUMMARIES, END = b'{"type":"summaries",', b'{"type":"end",'
+"""As ``RunWriter`` begins these lines."""
+
+
+def read_summary(path: Path, summarise: Summarise, content: bytes | None = None) -> RunSummary:
+    """A stored run without its samples. Raises UsageError as ``reader.read`` does.
+
+    ``content`` is the file's where that is not what it has now (an older revision).
+    """
+    with opened(path, content) as file:
+        first, last = file.readline(), _last_lines(file)
+    if last is not None and (found := _from_ends(path, first, *last)):
+        return found
+    run = reader.read(path, content)
+    return RunSummary(
+        path=run.path,
+        header=run.header,
+        cells=run.cells,
+        calibration=run.calibration,
+        summaries=Table.of(summarise(run)),
+        failures=run.failures,
+        end=run.end,
+        warnings=run.warnings,
+    )
+
+
+def _last_lines(file: IO[bytes]) -> tuple[bytes, bytes] | None:
+    """The lines of type summaries and end, where a file ends with them."""
+    size, reach = file.seek(0, 2), NEAR_END
+    while True:
+        file.seek(max(0, size - reach))
+        lines = file.read().split(b"\n")
+        if len(lines) > 3 or reach >= size:
+            break
+        if len(lines) == 3 and not lines[1].startswith(END):
+            break
+        reach *= 4
+    *_, summaries, end, rest = [b"", b"", *lines]
+    found = not rest and summaries.startswith(SUMMARIES) and end.startswith(END)
+    return (summaries, end) if found else None
+
+
+# The first line and the last two
+
+
+class _First(msgspec.Struct):
+    """What the first line of a run has beside its header, and what is alike in many runs."""
+
+    type: str
+    format: int
+    baselines: msgspec.Raw
+    cells: msgspec.Raw
+    calibration: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _End(msgspec.Struct):
+    reason: str
+
+
+_first = msgspec.json.Decoder(_First).decode
+_header = msgspec.json.Decoder(RunHeader).decode
+_line = msgspec.json.Decoder(Line).decode
+_end = msgspec.json.Decoder(_End).decode
+
+
+def _from_ends(path: Path, first: bytes, summaries: bytes, end: bytes) -> RunSummary | None:
+    """None where something is amiss: ``reader.read`` says what."""
+    try:
+        begun = _first(first)
+        if begun.type != "run" or begun.format > FORMAT:
+            return None
+        line = _line(summaries)
+        return RunSummary(
+            path=str(path),
+            header=replace(_header(first), baselines=_baselines(bytes(begun.baselines))),
+            cells=_cells(bytes(begun.cells)),
+            calibration=_cells(bytes(begun.calibration)),
+            summaries=Table.of_line(line),
+            failures=line.failures,
+            end=_end(end).reason,
+        )
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, too
+        return None
+
+
+# The runs of a matrix have the same cells: each text is decoded once, and kept once.
+
+
+@lru_cache(maxsize=64)
+def _cells(text: bytes) -> tuple[Cell, ...]:
+    msgspec.json.decode(text, type=list[CellRow])
+    return reader.cells_of(msgspec.json.decode(text))
+
+
+@lru_cache(maxsize=64)
+def _baselines(text: bytes) -> Mapping[str, str]:
+    return msgspec.json.decode(text, type=dict[str, str])
