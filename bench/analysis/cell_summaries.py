@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bench.analysis.figures import FIGURES, usable_by_cell, within_round_ratios
+from bench.analysis.figures import FIGURES, by_opening, usable_by_cell, within_round_ratios
 from bench.analysis.summary import summarise
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
@@ -40,37 +40,34 @@ def _base(run: Run, cell: str, usable: Mapping[str, Sequence[Sample]]) -> Sequen
 
 
 def _summary(row: CellResult, samples: Sequence[Sample], base: Sequence[Sample]) -> CellSummary:
-    invalid = {"invalid": row.invalid} if row.invalid else {}
+    invalid = {"invalid": row.tally.invalid} if row.tally.invalid else {}
     return CellSummary(
         cell=row.cell.id,
         openings=_openings(samples, base),
-        pps=_rounded(row.pps),
-        ns_per_frame=_rounded(row.ns_per_frame),
-        ratio=_rounded(row.ratio),
-        ratio_ns=_rounded(row.ratio_ns),
+        pps=_rounded(row.figures.pps),
+        ns_per_frame=_rounded(row.figures.ns_per_frame),
+        ratio=_rounded(row.figures.ratio),
+        ratio_ns=_rounded(row.figures.ratio_ns),
         notes={note.code: note.count for note in row.notes} | invalid,
     )
 
 
 def _openings(samples: Sequence[Sample], base: Sequence[Sample]) -> tuple[OpeningFigures, ...]:
-    by_opening: dict[int, list[Sample]] = {}
-    for sample in samples:
-        by_opening.setdefault(_opening(sample), []).append(sample)
+    rates, costs = (by_opening(samples, FIGURES[figure]) for figure in ("pps", "ns_per_frame"))
+    ratios, ratios_ns = (
+        within_round_ratios(samples, base, figure) for figure in ("pps", "ns_per_frame")
+    )
     return tuple(
         OpeningFigures(
             opening=opening,
-            rounds=len(mine),
-            pps=_median([FIGURES["pps"](sample) for sample in mine]),
-            ns_per_frame=_median([FIGURES["ns_per_frame"](sample) for sample in mine]),
-            ratio=_median(within_round_ratios(mine, base, "pps")) or None,
-            ratio_ns=_median(within_round_ratios(mine, base, "ns_per_frame")) or None,
+            rounds=len(rates[opening]),
+            pps=_median(rates[opening]),
+            ns_per_frame=_median(costs[opening]),
+            ratio=_median(ratios.get(opening, ())) or None,
+            ratio_ns=_median(ratios_ns.get(opening, ())) or None,
         )
-        for opening, mine in sorted(by_opening.items())
+        for opening in sorted(rates)
     )
-
-
-def _opening(sample: Sample) -> int:
-    return getattr(sample, "opening", 0)
 
 
 def _median(values: Sequence[float]) -> float:
