@@ -98,11 +98,12 @@ def measured(
     progress: session.Progress | None = None,
     allowed: Allowed = Allowed(),  # noqa: B008 - a constant
     rounds: int = 2,
+    openings: int = 1,
     window: str = "1ms",
     **more: Any,
 ) -> Run:
     """What is measured of a matrix in this process: as `bench run` does it, without its start."""
-    measure = {"window": window, "rounds": rounds} | _cpus()
+    measure = {"window": window, "rounds": rounds, "openings": openings} | _cpus()
     text = json.dumps({"name": "m", "axes": axes, "measure": measure, **more})
     words = _words()
     loaded = load.parse(text, "m.yaml", words)

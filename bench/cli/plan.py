@@ -55,7 +55,7 @@ def document_of(matrix: Matrix, planned: Plan, told: Estimate, cells: bool = Fal
 def _facts(matrix: Matrix, planned: Plan, told: Estimate) -> tuple[Fact, ...]:
     compared = sum(1 for cell, base in planned.baselines.items() if cell != base)
     cpus = ", ".join(map(str, planned.cpus))
-    rounds = matrix.measure.rounds
+    rounds, openings = matrix.measure.rounds, matrix.measure.openings
     devices = planned.devices
     return (
         count("combinations", planned.combinations),
@@ -71,6 +71,7 @@ def _facts(matrix: Matrix, planned: Plan, told: Estimate) -> tuple[Fact, ...]:
             "rounds",
             {"min": rounds.min, "max": rounds.max},
         ),
+        Fact("openings", str(openings) if openings > 1 else "", "openings", openings),
         Fact(
             "CPUs, in the order of the threads",
             f"{cpus} ({planned.cpus_why})",

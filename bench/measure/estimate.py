@@ -38,8 +38,15 @@ TOPOLOGY_NS = 30_000_000
 """One that is set up and taken away."""
 
 
-CELL_NS = 2_500_000
-"""Closing a cell at the end, and its lines of the tables."""
+WORKER_NS = 200_000_000
+"""Starting a further process that sends, for a further opening."""
+
+
+CELL_NS = 1_500_000
+"""Its lines of the tables."""
+
+
+CLOSE_NS = 1_000_000
 
 
 OPEN_NS = 500_000
@@ -106,7 +113,8 @@ room before the frame, allocated together with it; those alone where it lies in 
 class Estimate:
     """Nanoseconds with the least and with the most rounds, and bytes of rings and buffers.
 
-    ``opening_ns`` is the part in which cells are opened and their frames checked.
+    ``opening_ns`` is the part in which cells are opened and their frames checked, and after the
+    first opening also the part that sets up another one.
     """
 
     least_ns: int
@@ -120,11 +128,14 @@ def estimate(planned: Plan, matrix: Matrix, machine: ProcFs) -> Estimate:
     cells = (*planned.runnable, *CALIBRATION)
     senders = [_sender(cell, len(planned.cpus), machine) for cell in cells]
     window_ns, rounds = matrix.measure.window_ns, matrix.measure.rounds
+    openings = matrix.measure.openings
     memory = sum(sender.memory for sender in senders)
     start_ns = START_NS + len(planned.topologies) * TOPOLOGY_NS
     start_ns += FIRST_TOPOLOGY_NS if planned.topologies else 0
-    start_ns += len(senders) * CELL_NS
-    opening_ns = sum(sender.open_ns() + sender.check_ns() for sender in senders)
+    start_ns += len(senders) * (CELL_NS + CLOSE_NS)
+    opening_ns = openings * sum(sender.open_ns() + sender.check_ns() for sender in senders)
+    again_ns = WORKER_NS + len(planned.topologies) * TOPOLOGY_NS + len(senders) * CLOSE_NS
+    opening_ns += (openings - 1) * again_ns
     round_ns = sum(sender.slice_ns(window_ns) + SAMPLE_NS for sender in senders)
     round_ns += _reopening_share(memory, machine) * sum(sender.open_ns() for sender in senders)
 

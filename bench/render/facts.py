@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from bench.analysis import calibration, figures
+from bench.analysis.openings import MIN_OPENING_ROUNDS, MIN_OPENINGS
 from bench.model.header import CoreBuild, DeviceFacts, Diagnosis, HostFacts
 from bench.model.run import Run
 from bench.render.document import Fact
@@ -28,6 +29,7 @@ def of(run: Run) -> tuple[Fact, ...]:
         *_devices(run),
         _core(header.core),
         _measured(run),
+        _intervals(run),
         _privileges(run),
         _speed(run),
         _disturbance(run),
@@ -77,6 +79,18 @@ def _measured(run: Run) -> Fact:
             "seed": measure.seed,
         },
     )
+
+
+def _intervals(run: Run) -> Fact:
+    """What they are of, in a run of several openings."""
+    rounds = Counter(opening for _, opening in {(s.round, s.opening) for s in run.samples})
+    full = [opening for opening, count in rounds.items() if count >= MIN_OPENING_ROUNDS]
+    text = ""
+    if len(full) >= MIN_OPENINGS:
+        text = f"from {len(full)} openings"
+    elif len(rounds) > 1:
+        text = "of the rounds alone: another run may differ by more"
+    return Fact("intervals", text, "openings", len(rounds))
 
 
 def _span(counts: list[int]) -> str:

@@ -25,8 +25,8 @@ def test_a_summary_has_the_figures_of_the_row() -> None:
     found = cell_summaries(run)
     for row in summarise(run, 0.01):
         of = found[row.cell.id]
-        assert (of.pps, of.ns_per_frame) == (row.pps, row.ns_per_frame)
-        assert (of.ratio, of.ratio_ns) == (row.ratio, row.ratio_ns)
+        assert (of.pps, of.ns_per_frame) == (row.figures.pps, row.figures.ns_per_frame)
+        assert (of.ratio, of.ratio_ns) == (row.figures.ratio, row.figures.ratio_ns)
     assert found["a"].ratio is None
     assert found["b"].openings == (OpeningFigures(0, 30, 2.2e6, 1000.0, 2.2, 1.0),)
 

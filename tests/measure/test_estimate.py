@@ -149,6 +149,19 @@ def test_a_large_ring_takes_long_to_check_and_to_open_again_where_memory_is_shor
     assert told(m, free_kib=1 << 20).least_ns > roomy.least_ns + 10_000 * MS
 
 
+def test_each_further_opening_opens_and_checks_all_cells_again(told: Told) -> None:
+    ring: Value = {"version": 2, "block_size": 4 << 20, "block_nr": 16, "frame_size": 2048}
+    m = matrix(rounds=50, method="tx_ring", interface=VETH, ring=ring)
+    one, two, five = (
+        told(replace(m, measure=replace(m.measure, openings=count))) for count in (1, 2, 5)
+    )
+    assert two.opening_ns > 2 * one.opening_ns
+    further = two.opening_ns - one.opening_ns
+    assert five.opening_ns - two.opening_ns == pytest.approx(3 * further, rel=1e-6)
+    assert five.least_ns - one.least_ns == pytest.approx(4 * further, rel=1e-6)
+    assert five.memory == one.memory
+
+
 @pytest.mark.parametrize(
     ("least_s", "most_s", "opening_s", "text"),
     [

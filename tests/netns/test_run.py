@@ -9,6 +9,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.engines import core
+from bench.measure.messages import Setup
 from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
 from bench.model.run import Run
@@ -34,6 +36,7 @@ from tests.running import (
     ended,
     inside,
     measured,
+    namespace_mounts,
     needs_root,
     needs_setpriv,
     needs_unshare,
@@ -89,6 +92,39 @@ def test_every_method_and_frame_size_over_every_interface(tmp_path: Path) -> Non
         most = 3 if cell.method in ("sendmmsg", "tx_ring") else 1
         # A sender that others kept off its CPU all through a window of 1 ms has no calls.
         assert sample.total("completed") <= most * sample.total("calls")
+
+
+@anykernel
+def test_each_opening_has_a_worker_and_namespaces_of_its_own_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers, namespaces = [], []
+    make, start = subprocess.Popen, WorkerProcess.__init__
+
+    def noted(self: WorkerProcess, setup: Setup) -> None:
+        fds = [fd for topology in setup.topologies for fd in topology.netns_fds]
+        namespaces.append({os.fstat(fd).st_ino for fd in fds})
+        start(self, setup)
+
+    def started(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        workers.append(make(*arguments, **options))
+        return workers[-1]
+
+    monkeypatch.setattr(WorkerProcess, "__init__", noted)
+    monkeypatch.setattr("bench.measure.worker_process.subprocess.Popen", started)
+    axes = {"interface": KINDS, "method": ["sendto", "tx_ring"], "ring": [RING], "burst": [8]}
+    measured(tmp_path / "first", axes)  # from here on, what is imported and cached is open
+    workers.clear()
+    namespaces.clear()
+    before, mounts = {*Path("/proc/self/fd").iterdir()}, namespace_mounts()
+    run = measured(tmp_path, axes, rounds=6, openings=3)
+    assert_sound(run, rounds=6)
+    assert [s.opening for s in run.samples] == sorted(2 * len(run.cells) * [0, 1, 2])
+    assert len({worker.pid for worker in workers}) == 3
+    assert [worker.poll() for worker in workers] == [0, 0, 0]
+    assert all(of_one for of_one in namespaces)
+    assert {*Path("/proc/self/fd").iterdir()} == before
+    assert namespace_mounts() == mounts
 
 
 @pytest.mark.parametrize("kind", ["veth", "ifb"])

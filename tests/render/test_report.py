@@ -59,3 +59,17 @@ def test_a_run_whose_samples_do_not_say_what_their_cpus_did_says_what_it_can() -
     old = sample(2)
     assert disturbance(old, replace(old, round=3)) == "4 involuntary switches in 2 slices"
     assert disturbance() == ""
+
+
+def intervals(rounds: int, openings: int) -> str | None:
+    samples = [
+        a_sample("c1", number, opening=number // rounds) for number in range(rounds * openings)
+    ]
+    return heading(a_run(samples, [CELL])).get("intervals")
+
+
+def test_a_run_of_several_openings_says_what_its_intervals_are_of() -> None:
+    assert intervals(5, 3) == "from 3 openings"
+    assert intervals(20, 2) == "of the rounds alone: another run may differ by more"
+    assert intervals(4, 3) == "of the rounds alone: another run may differ by more"
+    assert not intervals(40, 1)
