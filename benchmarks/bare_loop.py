@@ -86,7 +86,7 @@ class Core:
     cell: OpenCell
 
     def slice(self, window_ns: int) -> Measured:
-        measured = self.cell.slice(SlicePlan(window_ns, WARMUP_NS, DRAIN_NS))
+        measured = self.cell.run_slice(SlicePlan(window_ns, WARMUP_NS, DRAIN_NS))
         (thread,) = measured.threads
         return Measured(
             thread.completed,

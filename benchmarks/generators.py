@@ -96,7 +96,7 @@ class Ours:
     @contextmanager
     def sending(self, seconds: float) -> Iterator[Callable[[], bool]]:
         window_ns = int((SETTLE_S + seconds + MARGIN_S) * 1e9)
-        running = self.thread.submit(self.cell.slice, SlicePlan(window_ns, 0, 1_000_000_000))
+        running = self.thread.submit(self.cell.run_slice, SlicePlan(window_ns, 0, 1_000_000_000))
         try:
             yield lambda: not running.done()
         finally:

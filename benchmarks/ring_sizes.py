@@ -55,7 +55,7 @@ def measure(rounds: int) -> tuple[Rates, Rates]:
         for _ in range(rounds):
             for name, window_ms in order.sample(turns, len(turns)):
                 plan = SlicePlan(window_ms * 1_000_000, WARMUP_NS, DRAIN_NS)
-                (thread,) = cells[name].slice(plan).threads
+                (thread,) = cells[name].run_slice(plan).threads
                 by_time[name, window_ms].append(thread.completed / thread.wall_ns)
                 by_cpu_time[name, window_ms].append(thread.completed / thread.cpu_ns)
     return by_time, by_cpu_time

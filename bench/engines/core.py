@@ -158,7 +158,7 @@ class OpenCell:
             memory=facts.memory,
         )
 
-    def slice(self, plan: SlicePlan) -> Slice:
+    def run_slice(self, plan: SlicePlan) -> Slice:
         """Run one slice. Raises CoreError when a send fails."""
         self._plan.warmup_ns = plan.warmup_ns
         self._plan.window_ns = plan.window_ns

@@ -315,11 +315,11 @@ class _Check:
         if len(frames) != sent * copies:
             raise BenchError(self._miscounted(len(frames), sent * copies))
         meant = [self._meant(position, k) for k in range(sent) for _ in range(copies)]
-        if self.topology.unordered:
+        if self.topology.may_reorder:
             frames.sort(key=self._number_in)
             meant.sort(key=self._number_in)
         for k, (frame, wanted) in enumerate(zip(frames, meant, strict=True)):
-            if self.topology.readdressed:
+            if self.topology.rewrites_source:
                 wanted = wanted[:6] + frame[6:12] + wanted[12:]
             if frame != wanted:
                 raise BenchError(

@@ -88,13 +88,13 @@ class LocalOpening:
     def open_cell(self, cell: str) -> Facts | Failure:
         return self._supervisor.ask(lambda worker: self._opened(worker, cell, (), check=True))
 
-    def run(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
+    def run_slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
         def slice_in(worker: WorkerProcess) -> Sample | Failure:
             if cell not in self._residency:
                 facts = self._opened(worker, cell, upcoming, check=False)
                 if isinstance(facts, Failure):
                     return facts
-            return worker.run(cell, round_)
+            return worker.run_slice(cell, round_)
 
         return self._supervisor.ask(slice_in)
 
@@ -105,7 +105,7 @@ class LocalOpening:
         for other in self._residency.to_evict(cell, upcoming):
             worker.close_cell(other)
             self._residency.closed(other)
-        answer = worker.open(self._cells[cell], self._place.get(cell), check)
+        answer = worker.open_cell(self._cells[cell], self._place.get(cell), check)
         if not isinstance(answer, Failure):
             self._residency.opened(cell)
         return answer

@@ -55,7 +55,7 @@ class Opening(Protocol):
         Raises BenchError if no other cell would fare better.
         """
 
-    def run(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
+    def run_slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
         """One slice of a cell that was opened; ``upcoming`` are the cells of the slices to come."""
 
     def close(self) -> None:

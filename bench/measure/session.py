@@ -143,7 +143,7 @@ class Session:
 
     def _slice(self, opening: Opening, cell: str, round_: int, upcoming: Sequence[str]) -> None:
         signals.check()
-        answer = opening.run(cell, round_, upcoming)
+        answer = opening.run_slice(cell, round_, upcoming)
         if isinstance(answer, Failure):
             self._fail(cell, answer.reason)
             self._progress.slice(self._cells[cell], None)

@@ -62,7 +62,7 @@ class _Cells:
         self._checks = [FrameCheck(topology) for topology in setup.topologies]
         self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
 
-    def open(self, request: Open) -> dict[str, Any]:
+    def open_cell(self, request: Open) -> dict[str, Any]:
         cell = request.cell
         cpus = self._cpus_of(cell)
         if request.topology is None:
@@ -88,7 +88,7 @@ class _Cells:
     def _cpus_of(self, cell: Cell) -> tuple[int, ...]:
         return self._setup.cpus if _is_free(cell) else self._setup.cpus[: cell.threads]
 
-    def close(self, cell: str) -> None:
+    def close_cell(self, cell: str) -> None:
         self._open.pop(cell)[2].close()
 
     def close_all(self) -> None:
@@ -111,7 +111,7 @@ class _Cells:
             if thread.ident is not None:
                 thread.join()
 
-    def run(self, request: RunSlice) -> Sample:
+    def run_slice(self, request: RunSlice) -> Sample:
         cell, topology, opened = self._open[request.cell]
         for check in self._checks:
             check.close()
@@ -122,7 +122,7 @@ class _Cells:
             self._readers[topology].carrier_lost()  # what happened before is not this slice's
         cpus_before = cpu_time(self._stat().decode(), cpus)
         before = None if topology is None else self._readers[topology].read()
-        measured = opened.slice(self._setup.slice_plan)
+        measured = opened.run_slice(self._setup.slice_plan)
         cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
         if topology is None or before is None:
             accounting = Accounting.of_sender(measured.slice_completed)
@@ -197,12 +197,12 @@ def _sample(
 def _answer(cells: _Cells, request: object) -> object:
     match request:
         case Open():
-            return cells.open(request)
+            return cells.open_cell(request)
         case Close():
-            cells.close(request.cell)
+            cells.close_cell(request.cell)
             return None
         case RunSlice():
-            return cells.run(request)
+            return cells.run_slice(request)
     raise TypeError(f"not a request: {request!r}")
 
 

@@ -64,7 +64,9 @@ class WorkerProcess:
         if isinstance(answer, Failure):
             raise BenchError(f"the worker cannot start: {answer.reason}")
 
-    def open(self, cell: Cell, topology: int | None, check: bool) -> Mapping[str, Any] | Failure:
+    def open_cell(
+        self, cell: Cell, topology: int | None, check: bool
+    ) -> Mapping[str, Any] | Failure:
         answer = self._ask(Open(cell, topology, check), 10 * ANSWER_SLACK_S)
         assert isinstance(answer, dict | Failure)
         return answer
@@ -72,7 +74,7 @@ class WorkerProcess:
     def close_cell(self, cell: str) -> None:
         self._ask(Close(cell), ANSWER_SLACK_S)
 
-    def run(self, cell: str, round_: int) -> Sample | Failure:
+    def run_slice(self, cell: str, round_: int) -> Sample | Failure:
         answer = self._ask(RunSlice(cell, round_), self._slice_s + ANSWER_SLACK_S)
         assert isinstance(answer, Sample | Failure)
         return answer

@@ -56,8 +56,8 @@ class Topology:
     ``qdisc`` is the canonical value in effect. Senders open their sockets at ``tx``. Frames arrive
     and can be captured at ``rx`` (lo: the same port; ifb and device: none). The kernel counts
     delivered frames at ``sinks``, as ``delivery`` describes. Each of ``queues`` has a qdisc of its
-    own (a bond: its slaves). ``readdressed``: frames may arrive with another source address;
-    ``unordered``: or in another order.
+    own (a bond: its slaves). ``rewrites_source``: frames may arrive with another source address;
+    ``may_reorder``: or in another order.
     """
 
     qdisc: dict[str, Any]
@@ -68,8 +68,8 @@ class Topology:
     src_mac: bytes
     dst_mac: bytes
     delivery: Delivery
-    readdressed: bool = False
-    unordered: bool = False
+    rewrites_source: bool = False
+    may_reorder: bool = False
 
     @property
     def netns_fds(self) -> tuple[int, ...]:

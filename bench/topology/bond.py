@@ -98,8 +98,8 @@ def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
             dst_mac=link.RX_MAC,
             delivery=Delivery(copies=options.slaves if options.mode == "broadcast" else 1),
             # bond_do_alb_xmit() writes the chosen slave's own address into the frame.
-            readdressed=options.mode in ("balance-tlb", "balance-alb"),
-            unordered=options.slaves > 1,
+            rewrites_source=options.mode in ("balance-tlb", "balance-alb"),
+            may_reorder=options.slaves > 1,
         )
 
 

@@ -81,8 +81,8 @@ def up(
             src_mac=made.src_mac,
             dst_mac=made.dst_mac,
             delivery=made.delivery,
-            readdressed=made.readdressed,
-            unordered=made.unordered,
+            rewrites_source=made.rewrites_source,
+            may_reorder=made.may_reorder,
         )
 
 

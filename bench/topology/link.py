@@ -68,8 +68,8 @@ class Link:
     Senders open their sockets at ``tx``; frames arrive and can be captured at ``rx`` (none
     where they are swallowed). The counters of ``sinks``, summed, are the delivered frames, as
     ``delivery`` describes. ``queues`` are the ports that get the qdisc, if not ``tx``.
-    ``readdressed``: the link may write another source address into a frame.
-    ``unordered``: a frame may arrive before one that was sent earlier.
+    ``rewrites_source``: the link may write another source address into a frame.
+    ``may_reorder``: a frame may arrive before one that was sent earlier.
     """
 
     tx: Port
@@ -79,8 +79,8 @@ class Link:
     dst_mac: bytes
     delivery: Delivery = field(default_factory=Delivery)
     queues: tuple[Port, ...] = ()
-    readdressed: bool = False
-    unordered: bool = False
+    rewrites_source: bool = False
+    may_reorder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
             dst_mac=link.RX_MAC,
             # veth_xdp_rcv() counts a frame without its Ethernet header.
             delivery=Delivery(header_left_out=link.ETHERNET_HEADER if by_xdp else 0),
-            unordered=options.rps != "none",
+            may_reorder=options.rps != "none",
         )
 
 

@@ -79,7 +79,7 @@ class FakeOpening:
         reason = self.unopenable.get(self.cells[cell].method)
         return Failure(reason) if reason else {"sndbuf": len(self.opened)}
 
-    def run(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
+    def run_slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
         assert self.is_open
         assert cell in self.opened
         self.slices.append((round_, cell, tuple(upcoming)))

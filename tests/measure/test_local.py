@@ -75,12 +75,14 @@ def test_a_worker_that_dies_costs_the_cell_in_hand_and_the_others_are_opened_ane
             facts = opening.open_cell(cell)
             assert not isinstance(facts, Failure)
             assert list(facts["cpus"]) == list(setup().cpus)
-        assert isinstance(opening.run(first, 0, ()), Sample)
+        assert isinstance(opening.run_slice(first, 0, ()), Sample)
         worker = worker_of(opening)
         os.kill(worker, signal.SIGKILL)
-        assert opening.run(second, 0, ()) == Failure("the worker died of SIGKILL in this cell")
+        assert opening.run_slice(second, 0, ()) == Failure(
+            "the worker died of SIGKILL in this cell"
+        )
         for cell in (first, third):
-            answer = opening.run(cell, 1, ())
+            answer = opening.run_slice(cell, 1, ())
             assert isinstance(answer, Sample)
             assert (answer.cell, answer.round, answer.problem) == (cell, 1, "")
         assert worker_of(opening) != worker
@@ -105,7 +107,7 @@ def test_cells_that_do_not_fit_are_closed_and_opened_again(
         for cell in (first, second, third):
             assert not isinstance(opening.open_cell(cell.id), Failure)
         assert closed == [first.id, second.id]
-        assert isinstance(opening.run(first.id, 0, ()), Sample)
+        assert isinstance(opening.run_slice(first.id, 0, ()), Sample)
         assert closed == [first.id, second.id, third.id]
 
 
@@ -114,11 +116,11 @@ def test_a_fault_of_the_worker_s_own_is_an_answer_and_it_goes_on() -> None:
     worker = WorkerProcess(setup())
     with closing(worker):
         worker.start()
-        answer = worker.run("no such cell", 0)
+        answer = worker.run_slice("no such cell", 0)
         assert isinstance(answer, Failure)
         assert answer.reason.startswith("KeyError: 'no such cell' (worker.py, line ")
-        assert not isinstance(worker.open(cell, None, check=True), Failure)
-        assert isinstance(worker.run(cell.id, 0), Sample)
+        assert not isinstance(worker.open_cell(cell, None, check=True), Failure)
+        assert isinstance(worker.run_slice(cell.id, 0), Sample)
 
 
 def test_a_worker_that_cannot_work_says_why() -> None:
@@ -142,7 +144,7 @@ def test_no_other_worker_is_tried_where_one_cannot_start(monkeypatch: pytest.Mon
         closing(Supervisor(setup(), lambda: None)) as supervisor,
         pytest.raises(WorkerDied, match="the worker exited with code 1"),
     ):
-        supervisor.ask(lambda worker: worker.run("a", 0))
+        supervisor.ask(lambda worker: worker.run_slice("a", 0))
     assert len(started) == 1
 
 

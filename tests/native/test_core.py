@@ -28,7 +28,7 @@ def values(**axes: Value) -> dict[str, Value | None]:
 
 def one_slice(**axes: Value) -> core.Slice:
     with core.OpenCell(values(**axes), None, [CPU]) as cell:
-        return cell.slice(PLAN)
+        return cell.run_slice(PLAN)
 
 
 def test_the_core_bears_the_hash_of_its_sources() -> None:
@@ -120,7 +120,7 @@ def test_a_cpu_that_is_not_there_is_an_error_not_a_crash(cpu: int, threads: int)
     with core.OpenCell(values(threads=threads), None, [CPU, cpu][-threads:]) as cell:
         for _ in range(2):
             with pytest.raises(CoreError, match=message):
-                cell.slice(PLAN)
+                cell.run_slice(PLAN)
 
 
 def test_a_thread_that_is_not_pinned_runs_where_its_starter_may() -> None:
@@ -129,7 +129,7 @@ def test_a_thread_that_is_not_pinned_runs_where_its_starter_may() -> None:
     try:
         # Pinned to what would be refused, were it pinned.
         with core.OpenCell(values(affinity="free"), None, [1000]) as cell:
-            (thread,) = cell.slice(PLAN).threads
+            (thread,) = cell.run_slice(PLAN).threads
     finally:
         os.sched_setaffinity(0, before)
     assert (thread.cpu, thread.moved) == (CPU, 0)

@@ -45,8 +45,8 @@ def test_a_sender_sleeps_while_a_queue_drains() -> None:
     plan = core.SlicePlan(window_ns=200_000_000, warmup_ns=0, drain_ns=20_000_000_000)
     slower = SLOW | {"rate": "100kbit", "burst": 200}  # 195 frames a second: any sender has more
     with up("veth", slower) as topology, opened(topology, method="send") as cell:
-        cell.slice(plan)
-        (thread,) = cell.slice(plan).threads
+        cell.run_slice(plan)
+        (thread,) = cell.run_slice(plan).threads
     assert thread.voluntary > 20, "it slept between two looks"
     assert thread.cpu_ns > 0
     assert thread.blocked_ns > 0
@@ -56,7 +56,7 @@ def test_frames_of_the_warm_up_that_stay_behind_spoil_the_slice() -> None:
     plan = core.SlicePlan(window_ns=300_000_000, warmup_ns=0, drain_ns=20_000_000)
     slower = SLOW | {"rate": "100kbit"}  # a second: so long may a busy machine's sender be away
     with up("veth", slower) as topology, opened(topology, method="send") as cell:
-        assert cell.slice(plan).undrained
+        assert cell.run_slice(plan).undrained
 
 
 @pytest.mark.parametrize("dontwait", [False, True])
@@ -71,7 +71,7 @@ def test_a_short_count_hides_a_drop_where_nothing_else_ends_a_call(dontwait: boo
         up("veth", short) as topology,
         opened(topology, method="sendmmsg", burst=32, msg_dontwait=dontwait) as cell,
     ):
-        measured = cell.slice(plan)
+        measured = cell.run_slice(plan)
     (thread,) = measured.threads
     assert thread.short_counts > 2  # the warm-up, which is no part of the window, has two calls
     told = measured.slice_refused - thread.enobufs
