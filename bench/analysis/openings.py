@@ -100,12 +100,12 @@ def _reaches(spreads: Sequence[_Spread], worth: float, z: float) -> list[float]:
 
     ``worth`` is how many independent cells these are worth.
     """
-    from scipy.special import ndtr, stdtrit
-
     freedoms = [spread.freedom for spread in spreads]
     prior = prior_of([spread.variance for spread in spreads], freedoms)
     if prior is None:
         return []
+    from scipy.special import ndtr, stdtrit
+
     reaches = []
     for spread in spreads:
         variance, freedom = prior.moderated(spread.variance, spread.freedom)

@@ -65,7 +65,6 @@ def execute(args: argparse.Namespace) -> int:
         path = reader.latest_unfinished(folder) if args.resume is True else args.resume
         if path.suffix != ".jsonl":
             raise UsageError(f"--resume {path}: its table could take its place; name a .jsonl file")
-        report.make_report(reader.read(path))  # what cannot be shown is known before it is measured
         target = runner.Target(path, resume=True, seed=args.seed)
 
     def look() -> Mapping[str, Any]:
@@ -75,6 +74,9 @@ def execute(args: argparse.Namespace) -> int:
     ready = measuring(plan, look, lambda: options.check_output(args))
     with ready as seen, progress.shown(sys.stderr) as bar:
         bar.stage(seen.found["verdict"])
+        if target.resume:  # what cannot be shown is known before it is measured
+            # Not before ``ready``: scipy starts threads, which keep what this one gives up there.
+            report.make_report(reader.read(target.path))
         run = runner.run(matrix, plan, target, bar, seen, options.allowed(args))
     say(f"stored in {target.path}")
     made = report.make_report(run)

@@ -653,6 +653,22 @@ def test_a_run_is_resumed_with_the_privileges_that_it_had_and_with_no_others(
 
 
 @anykernel
+def test_a_run_that_has_intervals_of_openings_goes_on(bench: Bench) -> None:
+    """What computes them starts threads; with more capabilities than the process has kept they
+    could not be placed on other CPUs."""
+    axes = {"interface": ["veth"], "method": ["sendto", "send"]}
+    matrix = bench.matrix(axes, measure={"window": "1ms", "rounds": 24, "openings": 4})
+    assert bench("run", matrix).code == 0
+    (path,) = bench.files()
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: -len(lines) // 8]))
+    resumed = bench("run", matrix, "--resume")
+    assert (resumed.code, bench.stored().end) == (0, "done"), resumed.err
+    assert max(sample.opening for sample in bench.stored().samples) == 4
+    assert "from 3 openings" in resumed.out
+
+
+@anykernel
 @needs_setpriv
 @needs_unshare
 def test_a_read_only_proc_sys_as_containers_have_it_is_no_obstacle(bench: Bench) -> None:
