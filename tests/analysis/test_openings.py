@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -144,3 +145,12 @@ def test_cells_of_different_openings_are_estimated_together() -> None:
         False,
         *[True] * 4,
     ]
+
+
+def test_a_run_of_too_few_openings_needs_no_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do the machines of tools/kernels.py have it."""
+    cells = machine(random.Random(3), openings.MIN_OPENINGS - 1)
+    before = openings.estimates(cells)
+    for name in ("scipy", "scipy.special", "scipy.stats"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert openings.estimates(cells) == before == openings.pooled(cells)
