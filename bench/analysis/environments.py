@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.verdicts import RunFigures
 from bench.model.header import DeviceFacts, RunHeader
+from bench.model.summaries import RunSummary
 
 # The environments
 
@@ -61,7 +61,7 @@ class Difference:
     incomparable: bool
 
 
-def differences(a: Sequence[RunFigures], b: Sequence[RunFigures]) -> tuple[Difference, ...]:
+def differences(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> tuple[Difference, ...]:
     """In what the runs of the two sides differ, the incomparable first."""
     found = []
     for section, key in (*MUST_AGREE, *MAY_DIFFER):
@@ -78,13 +78,13 @@ def differences(a: Sequence[RunFigures], b: Sequence[RunFigures]) -> tuple[Diffe
     return tuple(found)
 
 
-def _device_facts(runs: Sequence[RunFigures]) -> list[tuple[str, str]]:
+def _device_facts(runs: Sequence[RunSummary]) -> list[tuple[str, str]]:
     devices = sorted({device for run in runs for device in run.header.devices})
     facts = sorted(field.name for field in dataclasses.fields(DeviceFacts))
     return [(device, fact) for device in devices for fact in facts]
 
 
-def _values(runs: Sequence[RunFigures], *path: str) -> list[str]:
+def _values(runs: Sequence[RunSummary], *path: str) -> list[str]:
     """What the headers of runs have at a path, as texts."""
     return sorted({_text(_value(run.header, *path)) for run in runs})
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
 from typing import Protocol, TypeVar
 
 from bench.analysis.openings import ByOpening
-from bench.model.run import Run, Series
+from bench.model.run import Run
 from bench.model.samples import Sample
 
 MIN_SHARE = 0.95
@@ -151,23 +149,6 @@ def usable(samples: Sequence[Sample]) -> list[Sample]:
     """Of one cell's samples those that estimates are made of, in round order."""
     in_order = sorted(filter(is_usable, samples), key=lambda s: (s.round, s.at_ns))
     return undisturbed(in_order, is_disturbed)
-
-
-def series(samples: Iterable[Measured]) -> Series:
-    """The figures that estimates of each cell are made of, in round order; keeps no sample."""
-    found: defaultdict[str, list[tuple[int, float, float, bool]]] = defaultdict(list)
-    for sample in samples:
-        if is_usable(sample):
-            figures = sample.round, pps(sample), ns_per_frame(sample), is_disturbed(sample)
-            found[sample.cell].append(figures)
-    calm = {
-        cell: undisturbed(sorted(figures, key=itemgetter(0)), itemgetter(3))
-        for cell, figures in found.items()
-    }
-    return Series(
-        pps={cell: [f[1] for f in figures] for cell, figures in calm.items()},
-        ns_per_frame={cell: [f[2] for f in figures] for cell, figures in calm.items()},
-    )
 
 
 def share_of_cpus(samples: Sequence[Sample], part: str) -> float | None:

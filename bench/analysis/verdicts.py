@@ -1,31 +1,28 @@
-"""Two sides of runs -> a verdict per cell.
+"""Two sides of runs -> what changed: everything, an interface, a cell; a verdict on each.
 
-The unit is the run: two runs of the same thing differ by more than their rounds show (memory
-layout, placement, the neighbours of the day). Of every run and cell the median over rounds is
-taken, as a logarithm, so that changes are ratios. How far such medians spread between runs is
-estimated from runs that should agree: those of one side, and the history (other runs of the same
-matrix in the same environment). Each cell's own variance is drawn towards that of all cells
-(Smyth, Stat. Appl. Genet. Mol. Biol. 3(1), 2004; the degrees of freedom stay those of the runs,
-as the cells of a run share its fate). A change is a t statistic, and the false discovery rate over
-all cells and figures is controlled by Benjamini and Hochberg's procedure (J. R. Stat. Soc. B 57,
-1995), which holds under the positive dependence that a shared fate is.
+A change is taken apart into the shift of all cells, the shift of an interface, and what each cell
+did beyond it (``shifts``). A cell's change is a t statistic; the false discovery rate over all
+cells and figures is controlled by Benjamini and Hochberg's procedure (J. R. Stat. Soc. B 57, 1995).
+A change is told (regressed, improved) if it is discovered and may be as large as the minimum
+effect; unchanged is a claim, too: the whole interval is smaller than the minimum effect.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from bench.analysis.intervals import MIN_ROUNDS
+from bench.analysis.panel import Array, Figure, calibration_of, panel_of
+from bench.analysis.shifts import Estimated, Parts, parts
+from bench.base.values import key_of
 from bench.model.cells import Cell
-from bench.model.header import RunHeader
-from bench.model.run import Rates
+from bench.model.summaries import CellSummary, RunSummary
 
-FIGURES = {"pps": 1, "ns_per_frame": -1}
-"""Each compared figure: 1 where higher is better, -1 where lower is."""
+FIGURES: Mapping[Figure, int] = {"pps": 1, "ns_per_frame": -1}
+"""Each figure that verdicts rest on: 1 where higher is better, -1 where lower is."""
 
 
 MIN_EFFECT = 0.03
@@ -34,8 +31,16 @@ MIN_EFFECT = 0.03
 FALSE_DISCOVERY_RATE = 0.01
 
 
-ASSUMED_SPREAD, ASSUMED_RUNS = 0.02, 4
-"""Standard deviation (relative) between runs where there is no history, and how sure that is."""
+NO_EVIDENCE = ("starved", "stolen", "lossy", "invalid")
+"""Notes of a cell whose pps says what others did to it. Its ns/frame stands."""
+
+
+MOST_INVALID = 0.10
+"""Of a cell's samples, where the others still say how fast it was."""
+
+
+MOST_MORE = 999
+"""More openings or runs than these are no advice."""
 
 
 class Verdict(Enum):
@@ -50,88 +55,6 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class CellFigures:
-    """A cell in one run: medians over rounds, frames per second and CPU ns per frame."""
-
-    pps: float
-    ns_per_frame: float
-    rounds: int
-
-
-@dataclass(frozen=True)
-class RunFigures:
-    """A run, as far as comparing needs it: its header, its cells, and figures by cell."""
-
-    path: str
-    header: RunHeader
-    cells: Mapping[str, Cell]
-    figures: Mapping[str, CellFigures]
-
-
-def figures_of(rates: Rates, normalise: bool = False) -> RunFigures:
-    """The medians of a stored run; ``normalise`` divides by the speed of its calibration cells."""
-    speed = _speed(rates) if normalise else 1.0
-    return RunFigures(
-        path=rates.path,
-        header=rates.header,
-        cells={cell.id: cell for cell in rates.cells},
-        figures={
-            cell.id: CellFigures(
-                pps=statistics.median(rates.series.pps[cell.id]) / speed,
-                ns_per_frame=statistics.median(rates.series.ns_per_frame[cell.id]) * speed,
-                rounds=len(rates.series.pps[cell.id]),
-            )
-            for cell in rates.cells
-            if rates.series.pps.get(cell.id)
-        },
-    )
-
-
-def _speed(rates: Rates) -> float:
-    """Calibration frames per second of CPU time: only its ratio between runs matters.
-
-    The geometric mean over the calibration cells, which must be the same in all runs (see
-    ``uncalibrated``); of CPU time, as what others took of the CPU is no matter of the machine's
-    speed.
-    """
-    costs = [statistics.median(rates.series.ns_per_frame[cell.id]) for cell in rates.calibration]
-    return statistics.geometric_mean([1e9 / cost for cost in costs])
-
-
-def why_not_normalise(runs: Sequence[Rates]) -> str:
-    """Why the calibration cells do not say how fast the machine was, and nothing of what is
-    compared; empty where they do.
-
-    Of all runs the kernel must be the same: one that enters system calls more slowly slows down
-    the calibration too, and must not be forgiven for it.
-    """
-    kernels = [
-        (host.kernel, host.kernel_version, host.cmdline, host.mitigations)
-        for host in (run.header.host for run in runs)
-    ]
-    differ = any(kernel != kernels[0] for kernel in kernels)
-    return "the kernels differ" if differ else uncalibrated(runs)
-
-
-def uncalibrated(runs: Sequence[Rates]) -> str:
-    """Which run lacks figures of a calibration cell that it or another has; empty if none does.
-
-    Divided by the mean of fewer cells it would be faster or slower than it was.
-    """
-    cells = {cell.id: cell.method for run in runs for cell in run.calibration}
-    for run in runs:
-        if not run.calibration:
-            return f"{run.path} has no calibration cells"
-        for cell, method in cells.items():
-            if len(run.series.ns_per_frame.get(cell, ())) < MIN_ROUNDS:
-                return f"{run.path} has too few valid samples of the calibration cell {method}"
-    return ""
-
-
-# The comparison
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """B over A minus 1, with its 95 % interval and the p-value of no change."""
 
@@ -142,178 +65,337 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Shift:
+    """What cells changed in common; ``scope`` is the key of an interface, or empty for all cells.
+
+    That of an interface is what it did beyond the one that moved least. ``more_runs`` on each side
+    would settle an inconclusive one.
+    """
+
+    scope: str
+    figure: Figure
+    change: Change
+    verdict: Verdict
+    assumed: bool
+    more_runs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One cell of the comparison; no changes where a side lacks it or has too few rounds."""
+    """One cell of the comparison: its changes beyond the shift of its place.
+
+    It has none where a side lacks it or has too few rounds. ``ratio`` is the change of the ratio
+    to the baseline; no verdict rests on it, as it may be the baseline's. ``reasons`` says why an
+    inconclusive one is that, and what would settle it.
+    """
 
     cell: Cell
     verdict: Verdict
-    changes: Mapping[str, Change]
+    changes: Mapping[Figure, Change]
     threshold: float
+    ratio: Change | None = None
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows with the worst first, and how many runs spoke for what."""
+    """Rows with the worst first, and how many runs spoke for what.
+
+    ``openings`` is the smallest number of openings of a run of either side. ``calibration`` is the
+    change of the calibration cells' ns/frame, None where a run has none.
+    """
 
     rows: tuple[Row, ...]
+    shifts: tuple[Shift, ...]
     runs_a: int
     runs_b: int
     history: int
-    spread: Mapping[str, float]
-    """Relative standard deviation between runs, by figure, over all cells."""
-    assumed: bool
-    """Whether the spread is assumed, for want of runs that should agree."""
-    normalised: bool = False
-    why_not_normalised: str = ""
-    """Empty also where it is not wanted."""
+    openings: int
+    calibration: float | None
 
 
 def compare(
-    a: Sequence[RunFigures],
-    b: Sequence[RunFigures],
-    history: Sequence[RunFigures],
+    a: Sequence[RunSummary],
+    b: Sequence[RunSummary],
+    history: Sequence[RunSummary],
     thresholds: Mapping[str, float],
     rate: float = FALSE_DISCOVERY_RATE,
+    default: float = MIN_EFFECT,
 ) -> Comparison:
-    """The verdict on every cell of either side.
+    """The verdict on all cells, on each interface, and on every cell of either side.
 
     ``history`` are runs like those of A, of neither side. ``thresholds`` maps cells to their
-    minimum effect (a fraction).
+    minimum effect (a fraction), which is ``default`` for others and for shifts.
     """
-    cells = {id_: cell for run in (*a, *b) for id_, cell in run.cells.items()}
-    common = [id_ for id_ in cells if _logs(a, id_, "pps") and _logs(b, id_, "pps")]
-    spreads = {figure: _Spread.of([[*a, *history], b], common, figure) for figure in FIGURES}
-    changes = {
-        id_: {
-            figure: _change(_logs(a, id_, figure), _logs(b, id_, figure), spread, id_)
-            for figure, spread in spreads.items()
-        }
-        for id_ in common
-    }
-    flagged = _discoveries(changes, rate)
+    cells = {cell.id: cell for run in (*a, *b) for cell in run.cells}
+    taken = {figure: _parts(a, b, history, [*cells.values()], figure) for figure in FIGURES}
+    ratios = _parts(a, b, history, [*cells.values()], "ratio").cells
+    found = _found(taken)
+    flagged = _discoveries({key: of.change for key, of in found.items()}, rate)
+    openings = min((len(s.openings) for r in (*a, *b) for s in r.summaries.values()), default=0)
     rows = [
-        _row(cells[id_], changes.get(id_, {}), flagged, thresholds.get(id_, MIN_EFFECT), a, b)
-        for id_ in cells
+        _row(
+            cell,
+            {figure: found[figure, id_] for figure in FIGURES if (figure, id_) in found},
+            {figure for figure in FIGURES if (figure, id_) in flagged},
+            thresholds.get(id_, default),
+            _change(ratios[id_]) if id_ in ratios else None,
+            (a, b),
+            openings,
+        )
+        for id_, cell in cells.items()
     ]
     return Comparison(
         rows=tuple(sorted(rows, key=_badness)),
+        shifts=tuple(_shifts(taken, flagged, default, len(a), len(b))),
         runs_a=len(a),
         runs_b=len(b),
         history=len(history),
-        spread={figure: math.sqrt(spread.common) for figure, spread in spreads.items()},
-        assumed=any(spread.assumed for spread in spreads.values()),
+        openings=openings,
+        calibration=_calibration_change(a, b),
     )
 
 
-def _logs(runs: Sequence[RunFigures], cell: str, figure: str) -> list[float]:
-    """Of the runs that measured the cell in enough rounds: a median of few is another thing, and
-    the spread of such medians between runs is not that of others."""
-    known = [run.figures[cell] for run in runs if cell in run.figures]
-    return [math.log(getattr(of, figure)) for of in known if of.rounds >= MIN_ROUNDS]
+def interface_of(cell: Cell) -> str:
+    """The key of the interface that a cell sends on."""
+    return key_of(cell.values["interface"])
 
 
-# The spread between runs
+def _parts(
+    a: Sequence[RunSummary],
+    b: Sequence[RunSummary],
+    history: Sequence[RunSummary],
+    cells: Sequence[Cell],
+    figure: Figure,
+) -> Parts:
+    ids = [cell.id for cell in cells]
+    groups = [[*a, *history], b]
+    first = len(a) + len(history)
+    is_ratio = figure == "ratio"
+    return parts(
+        panel_of(groups, ids, figure),
+        ids,
+        None if is_ratio else [interface_of(cell) for cell in cells],
+        slice(0, len(a)),
+        slice(first, first + len(b)),
+        None if is_ratio else _calibration([*a, *history, *b], figure),
+    )
 
 
-@dataclass(frozen=True)
-class _Spread:
-    """Variance of run medians: each cell's own, and over all cells; degrees of freedom."""
+def _calibration(runs: Sequence[RunSummary], figure: Figure) -> Array | None:
+    """How fast the machine was in each run; None where the calibration cells do not say.
 
-    own: Mapping[str, float]
-    own_freedom: Mapping[str, int]
-    common: float
-    freedom: int
-    assumed: bool
-
-    @classmethod
-    def of(
-        cls, groups: Sequence[Sequence[RunFigures]], cells: Sequence[str], figure: str
-    ) -> _Spread:
-        """From groups of runs that should agree within each."""
-        own, freedom = {}, {}
-        for cell in cells:
-            series = [logs for group in groups if len(logs := _logs(group, cell, figure)) > 1]
-            freedom[cell] = sum(len(logs) - 1 for logs in series)
-            squares = sum(statistics.variance(logs) * (len(logs) - 1) for logs in series)
-            own[cell] = squares / freedom[cell] if freedom[cell] else 0.0
-        known = max(freedom.values(), default=0)
-        if known == 0:
-            return cls({}, {}, ASSUMED_SPREAD**2, ASSUMED_RUNS, True)
-        common = statistics.mean(own[cell] for cell in cells if freedom[cell])
-        return cls(own, freedom, common, known, False)
-
-    def variance(self, cell: str) -> tuple[float, int]:
-        """A cell's variance, drawn towards the common one, and its degrees of freedom."""
-        d = self.own_freedom.get(cell, 0)
-        drawn = (self.freedom * self.common + d * self.own.get(cell, 0.0)) / (self.freedom + d)
-        return drawn, max(self.freedom, d)
+    A kernel that enters system calls more slowly slows down the calibration, too, and must not be
+    forgiven for it: so it says nothing of runs with different kernels.
+    """
+    hosts = [run.header.host for run in runs]
+    kernels = [(h.kernel, h.kernel_version, h.cmdline, h.mitigations) for h in hosts]
+    is_same = all(kernel == kernels[0] for kernel in kernels)
+    return calibration_of(runs, figure) if is_same else None
 
 
-def _change(a: Sequence[float], b: Sequence[float], spread: _Spread, cell: str) -> Change:
-    from scipy import stats
+def _calibration_change(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> float | None:
+    logs = calibration_of([*a, *b], "ns_per_frame")
+    if logs is None:
+        return None
+    return math.expm1(float(logs[len(a) :].mean() - logs[: len(a)].mean()))
 
-    variance, freedom = spread.variance(cell)
-    difference = statistics.mean(b) - statistics.mean(a)
-    error = math.sqrt(variance * (1 / len(a) + 1 / len(b)))
-    reach = float(stats.t.ppf(0.975, freedom)) * error
-    p = 2 * float(stats.t.sf(abs(difference) / error, freedom)) if error else float(difference == 0)
+
+# Changes
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A change with how it was estimated."""
+
+    change: Change
+    estimated: Estimated
+
+
+def _found(taken: Mapping[Figure, Parts]) -> dict[tuple[Figure, str], _Found]:
+    """The change of each figure of each cell, and of each interface beyond the others."""
+    return {
+        (figure, name): _Found(_change(estimated), estimated)
+        for figure, of in taken.items()
+        for name, estimated in (*of.cells.items(), *of.beyond.items())
+    }
+
+
+def _change(of: Estimated) -> Change:
+    from scipy import special
+
+    reach = float(special.stdtrit(of.freedom, 0.975)) * of.error
+    if of.error:
+        p = 2 * float(special.stdtr(of.freedom, -abs(of.value) / of.error))
+    else:
+        p = float(of.value == 0)
     return Change(
-        value=math.expm1(difference),
-        low=math.expm1(difference - reach),
-        high=math.expm1(difference + reach),
+        value=math.expm1(of.value),
+        low=math.expm1(of.value - reach),
+        high=math.expm1(of.value + reach),
         p=p,
     )
 
 
-# Verdicts
-
-
-def _discoveries(changes: Mapping[str, Mapping[str, Change]], rate: float) -> set[tuple[str, str]]:
-    """(cell, figure) pairs that differ, at a false discovery rate over all of them."""
-    from scipy import stats
-
-    pairs = [(cell, figure) for cell, of in changes.items() for figure in of]
-    if not pairs:
+def _discoveries(
+    changes: Mapping[tuple[Figure, str], Change], rate: float
+) -> set[tuple[Figure, str]]:
+    """Of these the ones that differ from nothing, at a false discovery rate over all of them."""
+    if not changes:
         return set()
-    adjusted = stats.false_discovery_control([changes[c][f].p for c, f in pairs])
-    return {pair for pair, p in zip(pairs, adjusted, strict=True) if p <= rate}
+    ordered = sorted(changes, key=lambda key: changes[key].p)
+    number = len(ordered)
+    passed = [i for i, key in enumerate(ordered, 1) if changes[key].p <= rate * i / number]
+    return set(ordered[: max(passed, default=0)])
+
+
+# Shifts
+
+
+def _shifts(
+    taken: Mapping[Figure, Parts],
+    flagged: Collection[tuple[Figure, str]],
+    threshold: float,
+    runs_a: int,
+    runs_b: int,
+) -> list[Shift]:
+    """The shift of all cells, and of each interface beyond it, figure by figure."""
+    found = []
+    for figure, of in taken.items():
+        if of.shift is None:
+            continue
+        for scope, estimated in (("", of.shift), *of.beyond.items()):
+            change = _change(estimated)
+            is_told = (figure, scope) in flagged if scope else change.low > 0 or change.high < 0
+            verdict = _verdict(change, FIGURES[figure], is_told, threshold)
+            if not scope and verdict in _TOLD and abs(change.value) < threshold:
+                verdict = Verdict.INCONCLUSIVE  # one that strays this far must be large itself
+            if estimated.assumed:
+                verdict = Verdict.INCONCLUSIVE
+            more = None
+            if verdict is Verdict.INCONCLUSIVE and not scope:
+                more = _runs_to_tell(of.between_runs, threshold, min(runs_a, runs_b))
+            found.append(Shift(scope, figure, change, verdict, estimated.assumed, more))
+    return found
+
+
+def _runs_to_tell(deviation: float, threshold: float, now: int) -> int | None:
+    """How many more runs a side give the shift an interval smaller than the threshold."""
+    from scipy import special
+
+    for runs in range(2, MOST_MORE):
+        reach = float(special.stdtrit(2 * runs - 2, 0.975)) * deviation * math.sqrt(2 / runs)
+        if reach <= threshold:
+            return max(1, runs - now)
+    return None
+
+
+# Rows
+
+_TOLD = (Verdict.REGRESSED, Verdict.IMPROVED)
 
 
 def _row(
     cell: Cell,
-    changes: Mapping[str, Change],
-    flagged: set[tuple[str, str]],
+    found: Mapping[Figure, _Found],
+    flagged: Collection[Figure],
     threshold: float,
-    a: Sequence[RunFigures],
-    b: Sequence[RunFigures],
+    ratio: Change | None,
+    sides: tuple[Sequence[RunSummary], Sequence[RunSummary]],
+    openings: int,
 ) -> Row:
+    changes = {figure: of.change for figure, of in found.items()}
     if not changes:
-        return Row(cell, _absence(cell.id, a, b), {}, threshold)
-    verdicts = {
-        _verdict(change, FIGURES[figure], (cell.id, figure) in flagged, threshold)
-        for figure, change in changes.items()
-    }
-    for verdict in (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.INCONCLUSIVE):
-        if verdict in verdicts:
-            return Row(cell, verdict, changes, threshold)
-    return Row(cell, Verdict.UNCHANGED, changes, threshold)
+        verdict = _absence(cell.id, *sides)
+        few = _too_few(cell.id, sides) if verdict is Verdict.INCONCLUSIVE else ()
+        return Row(cell, verdict, {}, threshold, ratio, few)
+    doubts = _doubts(cell.id, sides)
+    verdicts: set[Verdict] = set()
+    reasons: list[str] = []
+    for figure, of in found.items():
+        verdict = _verdict(of.change, FIGURES[figure], figure in flagged, threshold)
+        if figure == "pps" and doubts:
+            verdict = Verdict.INCONCLUSIVE
+            reasons += doubts
+        elif of.estimated.assumed:
+            verdict = Verdict.INCONCLUSIVE
+            reasons.append(NOTHING_SHOWS)
+        elif verdict is Verdict.INCONCLUSIVE:
+            reasons.append(_what_would_settle(of.estimated, threshold, openings))
+        verdicts.add(verdict)
+    worst = next(v for v in (*_TOLD, Verdict.INCONCLUSIVE, Verdict.UNCHANGED) if v in verdicts)
+    kept = dict.fromkeys(reasons) if worst is Verdict.INCONCLUSIVE else {}
+    return Row(cell, worst, changes, threshold, ratio, tuple(kept))
 
 
-def _absence(cell: str, a: Sequence[RunFigures], b: Sequence[RunFigures]) -> Verdict:
+NOTHING_SHOWS = (
+    "nothing shows how far runs of so few cells differ; give more runs of each side, or keep other "
+    "runs of the matrix beside them"
+)
+
+
+def _verdict(change: Change, better: int, is_told: bool, threshold: float) -> Verdict:
+    """Of one figure: told if it may reach the threshold, unchanged if no end of it does."""
+    farthest = change.high if change.value > 0 else change.low
+    if is_told and abs(farthest) >= threshold:
+        return Verdict.IMPROVED if change.value * better > 0 else Verdict.REGRESSED
+    if -threshold < change.low and change.high < threshold:
+        return Verdict.UNCHANGED
+    return Verdict.INCONCLUSIVE
+
+
+def _what_would_settle(of: Estimated, threshold: float, openings: int) -> str:
+    """How many openings more of each run give an interval smaller than the threshold."""
+    from scipy import special
+
+    effect = f"{threshold * 100:g} %"
+    reach = (float(special.stdtrit(of.freedom, 0.975)) + 1) * of.error
+    more = math.ceil(max(1, openings) * (reach / threshold) ** 2) - openings
+    if more < 1:
+        return f"it is too near to {effect} to say on which side it is"
+    if more > MOST_MORE:
+        return f"it strays too much to tell {effect} by more openings"
+    return f"{more} more opening{'s' * (more > 1)} of each run would tell {effect}"
+
+
+def _doubts(cell: str, sides: tuple[Sequence[RunSummary], Sequence[RunSummary]]) -> list[str]:
+    """Why the pps of a cell is no evidence: what others did to it, and on which side."""
+    found = []
+    for code in NO_EVIDENCE:
+        where = [name for name, side in zip("AB", sides, strict=True) if _has(side, cell, code)]
+        if where:
+            found.append(f"pps is no evidence: {code} in {' and '.join(where)}")
+    return found
+
+
+def _has(side: Sequence[RunSummary], cell: str, code: str) -> bool:
+    return any(_is_noted(run.summaries[cell], code) for run in side if cell in run.summaries)
+
+
+def _is_noted(summary: CellSummary, code: str) -> bool:
+    if code == "invalid":
+        invalid = summary.notes.get(code, 0)
+        return invalid > MOST_INVALID * (invalid + summary.rounds)
+    return code in summary.notes
+
+
+def _absence(cell: str, a: Sequence[RunSummary], b: Sequence[RunSummary]) -> Verdict:
     """Why there is nothing to compare: too few rounds, or B lacks what A has, or A what B has."""
-    in_a, in_b = (any(cell in run.figures for run in side) for side in (a, b))
+    in_a, in_b = (any(cell in run.summaries for run in side) for side in (a, b))
     if in_a and in_b:
         return Verdict.INCONCLUSIVE
     return Verdict.NEW if in_b else Verdict.MISSING
 
 
-def _verdict(change: Change, better: int, flagged: bool, threshold: float) -> Verdict:
-    """Of one figure. Unchanged is a claim: the whole interval lies within the threshold."""
-    if flagged and abs(change.value) >= threshold:
-        return Verdict.IMPROVED if change.value * better > 0 else Verdict.REGRESSED
-    if -threshold < change.low and change.high < threshold:
-        return Verdict.UNCHANGED
-    return Verdict.INCONCLUSIVE
+def _too_few(
+    cell: str, sides: tuple[Sequence[RunSummary], Sequence[RunSummary]]
+) -> tuple[str, ...]:
+    counts = [
+        max((r.summaries[cell].rounds for r in side if cell in r.summaries), default=0)
+        for side in sides
+    ]
+    few = [f"{n} in {name}" for n, name in zip(counts, "AB", strict=True) if n < MIN_ROUNDS]
+    return (f"valid rounds: {', '.join(few)}; {MIN_ROUNDS} are the least",)
 
 
 def _badness(row: Row) -> tuple[int, float]:

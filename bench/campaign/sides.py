@@ -3,90 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bench.analysis import environments, verdicts
 from bench.analysis.environments import Difference
-from bench.analysis.verdicts import Comparison, RunFigures, Verdict
+from bench.analysis.verdicts import Comparison, Verdict
 from bench.base.errors import UsageError
 from bench.base.printable import printable
+from bench.base.stderr import say
 from bench.campaign import sources
 from bench.campaign.history import history
-from bench.model.run import Rates
+from bench.model.summaries import RunSummary
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How two sides are compared.
 
-    ``min_effect`` is a fraction; None is as the matrix says. ``normalise`` None is where both
-    sides have the same kernel and the calibration cells.
+    ``min_effect`` is a fraction; None is as the matrix says. ``force`` is for runs of different
+    matrices, machines and instruments.
     """
 
     force: bool = False
     min_effect: float | None = None
     false_discoveries: float = verdicts.FALSE_DISCOVERY_RATE
-    normalise: bool | None = None
 
 
-def compare(a: str, b: str, policy: Policy) -> tuple[Comparison, tuple[Difference, ...]]:
-    """The verdicts on the runs that two arguments name, and in what their environments differ.
+@dataclass(frozen=True)
+class Compared:
+    """The runs of two sides, what changed between them, and in what their environments differ."""
 
-    Raises UsageError for what cannot be compared.
+    a: tuple[RunSummary, ...]
+    b: tuple[RunSummary, ...]
+    result: Comparison
+    differences: tuple[Difference, ...]
+
+
+def compare(a: str, b: str, policy: Policy) -> Compared:
+    """What changed from the runs that one argument names to those of another.
+
+    A run of B that is among several of A is left out there, and that is said: a folder is so
+    compared with a run in it. Raises UsageError for what cannot be compared.
     """
     found_a, found_b = sources.sources(a), sources.sources(b)
-    rates_a, rates_b = sources.read(found_a), sources.read(found_b)
-    _refuse_overlap(rates_a, rates_b)
-    sides = [*rates_a, *rates_b]
-    normalise, why_not = _normalising(sides, policy.normalise)
-    runs_a, runs_b = (
-        [verdicts.figures_of(run, normalise) for run in side] for side in (rates_a, rates_b)
-    )
-    differences = environments.differences(runs_a, runs_b)
-    _check(runs_a, runs_b, differences, policy.force)
+    of_b = sources.read(found_b)
+    of_a = _without(sources.read(found_a), of_b)
+    found = environments.differences(of_a, of_b)
+    _check(of_a, of_b, found, policy.force)
     result = verdicts.compare(
-        runs_a,
-        runs_b,
-        history(sides, normalise),
-        _thresholds([*runs_a, *runs_b], policy.min_effect),
+        of_a,
+        of_b,
+        history([*of_a, *of_b]),
+        _thresholds([*of_a, *of_b], policy.min_effect),
         policy.false_discoveries,
+        verdicts.MIN_EFFECT if policy.min_effect is None else policy.min_effect,
     )
     if all(row.verdict in (Verdict.MISSING, Verdict.NEW) for row in result.rows):
-        raise UsageError(_nothing_in_common({a: runs_a, b: runs_b}))
-    return replace(result, normalised=normalise, why_not_normalised=why_not), differences
+        raise UsageError(_nothing_in_common({a: of_a, b: of_b}))
+    return Compared(tuple(of_a), tuple(of_b), result, found)
 
 
-def _normalising(sides: Sequence[Rates], wanted: bool | None) -> tuple[bool, str]:
-    """Whether figures are normalised, and why not where nobody has said. Raises UsageError."""
-    if wanted is None:
-        why_not = verdicts.why_not_normalise(sides)
-        return not why_not, why_not
-    if wanted and (reason := verdicts.uncalibrated(sides)):
-        raise UsageError(f"--normalise: {reason}")
-    return wanted, ""
-
-
-def _refuse_overlap(a: Sequence[Rates], b: Sequence[Rates]) -> None:
-    """Raise UsageError where a run is on both sides: it would be told to be as it is."""
+def _without(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> list[RunSummary]:
+    """The runs of A that are not in B, too. Raises UsageError if none is."""
     of_b = {run.header.identity: run.path for run in b}
+    kept = [run for run in a if run.header.identity not in of_b]
     for run in a:
         if path := of_b.get(run.header.identity):
             name = run.path if run.path == path else f"{run.path} (also {path})"
-            raise UsageError(f"{name} is in A and in B; name runs that are in one of them only")
+            if not kept:
+                raise UsageError(f"{name} is in A and in B; name runs that are in one of them only")
+            say(f"{name} is in A and in B: it counts for B")
+    return kept
 
 
 def _check(
-    a: Sequence[RunFigures],
-    b: Sequence[RunFigures],
+    a: Sequence[RunSummary],
+    b: Sequence[RunSummary],
     found: Sequence[Difference],
     force: bool,
 ) -> None:
     """Refuse what is not comparable, unless forced. Raises UsageError."""
+    if force:
+        return
     names = {printable(run.header.matrix.name) for run in (*a, *b)}
     if len(names) > 1:
-        raise UsageError(f"runs of different matrices: {', '.join(sorted(names))}")
+        raise UsageError(
+            f"runs of different matrices: {', '.join(sorted(names))}; --force compares the cells "
+            "that they share"
+        )
     bad = [d for d in found if d.incomparable]
-    if bad and not force:
+    if bad:
         raise UsageError(
             "not comparable: "
             + "; ".join(f"{d.what} is {d.a} in A and {d.b} in B" for d in bad)
@@ -94,15 +100,15 @@ def _check(
         )
 
 
-def _thresholds(runs: Sequence[RunFigures], given: float | None) -> dict[str, float]:
+def _thresholds(runs: Sequence[RunSummary], given: float | None) -> dict[str, float]:
     """The minimum effect of cells: the one given, else as the matrix of the last run says."""
     if given is not None:
-        return {cell: given for run in runs for cell in run.cells}
+        return {cell.id: given for run in runs for cell in run.cells}
     return dict(runs[-1].header.thresholds)
 
 
-def _nothing_in_common(sides: dict[str, list[RunFigures]]) -> str:
+def _nothing_in_common(sides: dict[str, list[RunSummary]]) -> str:
     for text, side in sides.items():
-        if not any(run.figures for run in side):
+        if not any(run.summaries for run in side):
             return f"{text} has no valid sample: there is nothing to compare"
     return f"{' and '.join(sides)} have no cell in common; compare runs of one matrix"

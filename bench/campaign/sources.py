@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.analysis import figures
+from bench.analysis.cell_summaries import cell_summaries
 from bench.base.errors import UsageError
 from bench.base.stderr import say
-from bench.model.run import Rates
+from bench.model.summaries import RunSummary
 from bench.store.folders import ENDINGS, run_files
-from bench.store.rates import read_rates
+from bench.store.run_summaries import read_summary
 
 Source = tuple[Path, bytes | None]
 """A run file, and its content where that is not what the file has now."""
@@ -30,9 +30,9 @@ def sources(text: str) -> list[Source]:
     return found
 
 
-def read(found: Iterable[Source]) -> list[Rates]:
+def read(found: Iterable[Source]) -> list[RunSummary]:
     """Each run once. Says what is wrong with a file that can be read. Raises UsageError."""
-    runs = [read_rates(path, figures.series, content) for path, content in found]
+    runs = [read_summary(path, cell_summaries, content) for path, content in found]
     for run in runs:
         for warning in run.warnings:
             say(warning)
@@ -44,10 +44,10 @@ def beside(path: Path) -> list[Path]:
     return run_files(path.parent)[::-1]
 
 
-def _distinct(runs: Sequence[Rates]) -> list[Rates]:
+def _distinct(runs: Sequence[RunSummary]) -> list[RunSummary]:
     """Each run once, and of its copies the one that got farthest: copies agree, which would be
     taken for how little runs differ."""
-    found: dict[object, Rates] = {}
+    found: dict[object, RunSummary] = {}
     for run in runs:
         kept = found.setdefault(run.header.identity, run)
         if kept is not run:
@@ -56,8 +56,8 @@ def _distinct(runs: Sequence[Rates]) -> list[Rates]:
     return [*found.values()]
 
 
-def _slices(run: Rates) -> int:
-    return sum(map(len, run.series.pps.values()))
+def _slices(run: RunSummary) -> int:
+    return sum(summary.rounds for summary in run.summaries.values())
 
 
 def _paths(text: str) -> list[Path]:

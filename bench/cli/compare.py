@@ -1,4 +1,4 @@
-"""``bench compare``: two sides of runs, a verdict per cell."""
+"""``bench compare``: two sides of runs, what changed, and a verdict per cell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.cli import options
 if TYPE_CHECKING:
     from bench.analysis.verdicts import Comparison
 
-HELP = "compare two runs, or two sets of runs: a verdict per cell"
+HELP = "compare two runs, or two sets of runs: what changed, and a verdict per cell"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar=side,
             help="a run file, a folder or a quoted glob of them, or GIT-REVISION:FILE",
         )
-    parser.add_argument("--force", action="store_true", help="compare what is not comparable")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="compare what is not comparable: other matrices, machines, cores",
+    )
     parser.add_argument(
         "--min-effect",
         type=_share,
@@ -37,10 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the verdicts regressed and improved, at most so many are wrong (default 1%%)",
     )
     parser.add_argument(
-        "--normalise",
-        action=argparse.BooleanOptionalAction,
-        help="divide by the speed of the calibration cells (default: where both sides have the "
-        "same kernel)",
+        "--all", action="store_true", help="list unchanged cells, too; files always have them"
     )
     options.add_format(parser)
 
@@ -57,17 +58,19 @@ def execute(args: argparse.Namespace) -> int:
     from bench.render import comparison
 
     options.check_output(args)
-    policy = sides.Policy(args.force, args.min_effect, args.false_discoveries, args.normalise)
-    result, differences = sides.compare(args.a, args.b, policy)
-    options.write(comparison.document_of(result, differences), args)
-    return _exit_code(result)
+    policy = sides.Policy(args.force, args.min_effect, args.false_discoveries)
+    compared = sides.compare(args.a, args.b, policy)
+    every = args.all or args.format != "terminal" or args.output is not None
+    options.write(comparison.document_of(compared, every), args)
+    return _exit_code(compared.result)
 
 
 def _exit_code(result: Comparison) -> ExitCode:
+    """A shift that no history can tell is inconclusive by nature, and no cell's verdict."""
     from bench.analysis.verdicts import Verdict
 
     verdicts = {row.verdict for row in result.rows}
-    if Verdict.REGRESSED in verdicts:
+    if Verdict.REGRESSED in verdicts | {shift.verdict for shift in result.shifts}:
         return ExitCode.REGRESSION
     unsure = verdicts & {Verdict.INCONCLUSIVE, Verdict.MISSING}
     return ExitCode.INCONCLUSIVE if unsure else ExitCode.FINE

@@ -35,23 +35,3 @@ class Run:
     def baselines(self) -> Mapping[str, str]:
         """Each cell's baseline."""
         return self.header.baselines
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Figures by cell, in round order, of the samples that estimates are made of."""
-
-    pps: Mapping[str, list[float]]
-    ns_per_frame: Mapping[str, list[float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """A run without its samples: its figures, cell by cell."""
-
-    path: str
-    header: RunHeader
-    cells: tuple[Cell, ...]
-    calibration: tuple[Cell, ...]
-    series: Series
-    warnings: tuple[str, ...]

@@ -1,50 +1,47 @@
-"""A comparison as a document: the worst cells first, and a line that sums up."""
+"""A comparison as a document: a sentence for each shift, the worst cells, a line that sums up."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bench.analysis.environments import Difference
-from bench.analysis.intervals import MIN_ROUNDS
-from bench.analysis.verdicts import FIGURES, Comparison, Row, Verdict
+from bench.analysis.verdicts import FIGURES, Change, Comparison, Row, Shift, Verdict, interface_of
+from bench.base.values import brief_text, distinct
+from bench.campaign.sides import Compared
 from bench.model.axes import Role, with_role
+from bench.model.summaries import RunSummary
 from bench.render import axes
-from bench.render.document import Column, Document, Fact, Records, Table
+from bench.render.document import Column, Document, Fact, Item, Json, Listing, Records, Table
 from bench.render.records import AXIS_FIELDS
 from bench.render.table import NONE, axis_columns
 
-LABELS = {"pps": "Mpps", "ns_per_frame": "ns/frame"}
+LABELS = {"pps": "pps", "ns_per_frame": "ns/frame", "ratio": "ratio"}
+MOVED = 0.01
+"""From this change of the calibration cells on it is said: the machine itself was another."""
+DIGEST = 12
+"""Digits of a core's hash that tell it from others."""
 
 
-def document_of(result: Comparison, found: Sequence[Difference]) -> Document:
-    """A comparison; ``found`` is what the environments differ in."""
+def document_of(compared: Compared, every: bool = True) -> Document:
+    """A comparison; with ``every`` unchanged cells have rows, too."""
+    result, found = compared.result, compared.differences
     cells = [row.cell for row in result.rows]
-    verdicts = tuple(row.verdict.value for row in result.rows)
-    columns = (
-        Column("verdict", verdicts, right=False),
-        *(column for column in axis_columns(cells) if column.label not in with_role(Role.REPLICA)),
-        *(column for figure in FIGURES for column in _change_columns(result.rows, figure)),
-    )
+    shown = [row for row in result.rows if every or row.verdict is not Verdict.UNCHANGED]
     return Document(
         records=_records(result),
+        name=_title(compared),
         facts=(
+            *(_provenance(name, side) for name, side in _sides(compared)),
             *(Fact("differs", f"{d.what}: {d.a} in A, {d.b} in B") for d in found),
-            Fact("not normalised", result.why_not_normalised),
             Fact("all cells", ", ".join(axes.shared(cells))),
         ),
-        blocks=(Table(columns),),
-        notes=tuple(filter(None, (_basis(result), _too_few(result), summary(result)))),
-        data={
-            "summary": summary(result),
-            "runs": {"a": result.runs_a, "b": result.runs_b, "history": result.history},
-            "spread": dict(result.spread) | {"assumed": result.assumed},
-            "normalised": result.normalised,
-            "why_not_normalised": result.why_not_normalised or None,
-            "differences": [
-                {"what": d.what, "a": d.a, "b": d.b, "incomparable": d.incomparable} for d in found
-            ],
-        },
+        blocks=(
+            *((Listing(items=tuple(_shift_items(result))),) if result.shifts else ()),
+            *((_table(shown),) if shown else ()),
+        ),
+        notes=tuple(filter(None, (*_reasons(shown), _basis(result), summary(result)))),
+        data=_data(compared),
     )
 
 
@@ -55,52 +52,217 @@ def summary(result: Comparison) -> str:
     return f"{len(result.rows)} cells: {', '.join(told)}"
 
 
-def _change_columns(rows: Sequence[Row], figure: str) -> tuple[Column, Column]:
-    """A figure's changes, and their intervals; those of pps are kept for longer."""
-    label = LABELS[figure]
-    changes = [row.changes.get(figure) for row in rows]
-    intervals = (f"[{c.low:+.1%}, {c.high:+.1%}]" if c else NONE for c in changes)
+def _sides(compared: Compared) -> tuple[tuple[str, Sequence[RunSummary]], ...]:
+    return ("A", compared.a), ("B", compared.b)
+
+
+def _title(compared: Compared) -> str:
+    runs = (*compared.a, *compared.b)
+    return ", ".join(dict.fromkeys(run.header.matrix.name for run in runs))
+
+
+def _provenance(name: str, side: Sequence[RunSummary]) -> Fact:
+    """Which runs a side is, of which machine, kernel and core, and what the doctor said."""
+    headers = [run.header for run in side]
+    started = sorted(str(header.started) for header in headers if header.started)
+    core = [header.core.hash[:DIGEST] for header in headers]
+    kernels = [" ".join(filter(None, (h.host.kernel, h.host.kernel_version))) for h in headers]
+    doctor = [header.doctor.verdict for header in headers]
+    parts = (
+        ("", _runs(len(side))),
+        ("started ", " to ".join(dict.fromkeys(started[:1] + started[-1:]))),
+        ("on ", _listed(header.host.hostname for header in headers)),
+        ("kernel ", _listed(kernels)),
+        ("core ", _listed(core)),
+        ("", _listed(doctor)),
+    )
+    return Fact(name, ", ".join(f"{label}{text}" for label, text in parts if text))
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(filter(None, texts)))
+
+
+# Shifts
+
+
+def _shift_items(result: Comparison) -> list[Item]:
+    """A sentence for each scope, of both figures."""
+    scopes = list(dict.fromkeys(shift.scope for shift in result.shifts))
+    names = _interfaces(result)
+    items = []
+    for scope in scopes:
+        of = [shift for shift in result.shifts if shift.scope == scope]
+        verdict = min((shift.verdict for shift in of), key=list(Verdict).index)
+        if scope and verdict is Verdict.UNCHANGED:
+            continue
+        changes = ", ".join(f"{LABELS[s.figure]} {_change_text(s.change)}" for s in of)
+        name = f"{names[scope]}, beyond the others" if scope else "all cells"
+        text = f"{changes}: {verdict.value}{_outlook(result, of, verdict)}"
+        severity = "bad" if verdict is Verdict.REGRESSED else ""
+        items.append(Item((name,), text, severity=severity))
+    return items
+
+
+def _outlook(result: Comparison, of: Sequence[Shift], verdict: Verdict) -> str:
+    """What would settle an inconclusive shift."""
+    if verdict is not Verdict.INCONCLUSIVE:
+        return ""
+    parts = []
+    more = max((shift.more_runs for shift in of if shift.more_runs), default=0)
+    if any(shift.assumed for shift in of):
+        parts.append("no runs show how far such a shift strays, so it is assumed")
+    if more:
+        parts.append(f"{more} more run{'s' * (more > 1)} of each side would tell it")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _interfaces(result: Comparison) -> dict[str, str]:
+    """The text of each interface by its key, as briefly as tells them apart."""
+    values = distinct(row.cell.values["interface"] for row in result.rows)
+    return {
+        interface_of(row.cell): brief_text(row.cell.values["interface"], values)
+        for row in result.rows
+    }
+
+
+def _change_text(change: Change) -> str:
+    return f"{change.value:+.1%} {_interval(change)}"
+
+
+def _interval(change: Change) -> str:
+    return f"[{change.low:+.1%}, {change.high:+.1%}]"
+
+
+# Rows
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    verdicts = tuple(row.verdict.value for row in rows)
+    cells = [row.cell for row in rows]
+    ratios = [row.ratio for row in rows]
+    columns = [
+        Column("verdict", verdicts, right=False),
+        *(column for column in axis_columns(cells) if column.label not in with_role(Role.REPLICA)),
+    ]
+    for figure in FIGURES:
+        columns += _change_columns(
+            LABELS[figure],
+            [row.changes.get(figure) for row in rows],
+            dispensable=2 if figure == "pps" else 1,
+        )
+    if any(ratios):
+        columns += _change_columns(LABELS["ratio"], ratios, dispensable=1, is_optional=True)
+    return Table(tuple(columns))
+
+
+def _change_columns(
+    label: str,
+    changes: Sequence[Change | None],
+    dispensable: int,
+    is_optional: bool = False,
+) -> tuple[Column, Column]:
+    """A figure's changes, and their intervals."""
+    intervals = (_interval(change) if change else NONE for change in changes)
     return (
-        Column(label, tuple(f"{c.value:+.1%}" if c else NONE for c in changes)),
+        Column(
+            label,
+            tuple(f"{change.value:+.1%}" if change else NONE for change in changes),
+            dispensable=dispensable if is_optional else 0,
+        ),
         Column(
             f"95 % interval of {label}",
             tuple(intervals),
             right=False,
             stacked=f"95 % interval\nof {label}",
-            dispensable=2 if figure == "pps" else 1,
+            dispensable=dispensable,
         ),
     )
 
 
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    """Why cells are inconclusive, and how many for that reason."""
+    counts = Counter(reason for row in rows for reason in row.reasons)
+    return [
+        f"{number} inconclusive cell{'s' * (number > 1)}: {reason}"
+        for reason, number in counts.most_common()
+    ]
+
+
 def _basis(result: Comparison) -> str:
     """What the verdicts rest on."""
-    spread = ", ".join(f"{LABELS[f]} {sd:.1%}" for f, sd in result.spread.items())
-    source = (
-        "assumed, as no runs are there that should agree"
-        if result.assumed
-        else f"from these and {result.history} other runs of this matrix"
-    )
-    return (
-        f"A: {result.runs_a} run{'s' * (result.runs_a > 1)}, "
-        f"B: {result.runs_b} run{'s' * (result.runs_b > 1)}; "
-        f"standard deviation between runs: {spread} ({source})"
-        + ("; normalised by the calibration cells" if result.normalised else "")
-    )
+    parts = [
+        f"A: {_runs(result.runs_a)}",
+        f"B: {_runs(result.runs_b)}",
+        f"at least {result.openings} opening{'s' * (result.openings != 1)} each",
+        f"{result.history or 'no'} other run{'s' * (result.history != 1)} that should agree with A",
+    ]
+    beyond = "; changes of cells are beyond the shift of their interface" if result.shifts else ""
+    calibrated = ""
+    if result.calibration is not None and abs(result.calibration) >= MOVED:
+        calibrated = f"; the calibration cells' ns/frame moved by {result.calibration:+.1%}"
+    return ", ".join(parts) + beyond + calibrated
 
 
-def _too_few(result: Comparison) -> str:
-    """How many cells have no verdict for want of rounds."""
-    number = sum(row.verdict is Verdict.INCONCLUSIVE and not row.changes for row in result.rows)
-    if not number:
-        return ""
-    cells = "1 cell has" if number == 1 else f"{number} cells have"
-    return f"{cells} valid samples of fewer than {MIN_ROUNDS} rounds on a side: too few to compare"
+def _runs(number: int) -> str:
+    return f"{number} run{'s' * (number > 1)}"
+
+
+# For programs
+
+
+def _data(compared: Compared) -> dict[str, Json]:
+    result = compared.result
+    return {
+        "summary": summary(result),
+        "runs": {"a": result.runs_a, "b": result.runs_b, "history": result.history},
+        "openings": result.openings,
+        "calibration": result.calibration,
+        "sides": {
+            name.lower(): [
+                {
+                    "id": run.header.id,
+                    "path": run.path,
+                    "matrix": run.header.matrix.name,
+                    "started": run.header.started.isoformat() if run.header.started else None,
+                    "machine": run.header.host.hostname,
+                    "kernel": run.header.host.kernel,
+                    "core": run.header.core.hash,
+                    "doctor": run.header.doctor.verdict,
+                }
+                for run in side
+            ]
+            for name, side in _sides(compared)
+        },
+        "shifts": [
+            {
+                "interface": _interfaces(result)[shift.scope] if shift.scope else None,
+                "figure": shift.figure,
+                "verdict": shift.verdict.value,
+                "assumed": shift.assumed,
+                "more_runs": shift.more_runs,
+                **_change_fields(shift.change),
+            }
+            for shift in result.shifts
+        ],
+        "differences": [_difference(d) for d in compared.differences],
+    }
+
+
+def _difference(of: Difference) -> dict[str, Json]:
+    return {"what": of.what, "a": of.a, "b": of.b, "incomparable": of.incomparable}
+
+
+def _change_fields(change: Change) -> dict[str, float]:
+    return {"change": change.value, "low": change.low, "high": change.high, "p": change.p}
 
 
 def _records(result: Comparison) -> Records:
     parts = ("change", "low", "high", "p")
     changes = {
-        f"{figure}_{part}": ("changes", figure, part) for figure in FIGURES for part in parts
+        f"{figure}_{part}": ("changes", figure, part)
+        for figure in (*FIGURES, "ratio")
+        for part in parts
     }
     return Records(
         name="cells",
@@ -110,6 +272,7 @@ def _records(result: Comparison) -> Records:
             "verdict": ("verdict",),
             "min_effect": ("min_effect",),
             **changes,
+            "reasons": ("reasons",),
         },
         rows=tuple(
             {
@@ -118,9 +281,11 @@ def _records(result: Comparison) -> Records:
                 "verdict": row.verdict.value,
                 "min_effect": row.threshold,
                 "changes": {
-                    figure: {"change": c.value, "low": c.low, "high": c.high, "p": c.p}
-                    for figure, c in row.changes.items()
+                    name: _change_fields(change)
+                    for name, change in (*row.changes.items(), ("ratio", row.ratio))
+                    if change is not None
                 },
+                "reasons": list(row.reasons),
             }
             for row in result.rows
         ),

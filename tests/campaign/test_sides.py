@@ -29,18 +29,19 @@ def test_the_command_finds_its_history_and_says_by_its_exit_code(
     assert "4 cells: 4 unchanged" in capsys.readouterr().out
     assert cli.main(["compare", first, str(slow)]) == 3
     out = shown(capsys)
-    assert "from these and 7 other runs of this matrix" in out
+    assert "7 other runs that should agree with A" in out
     assert "4 cells: 4 regressed" in out
     write(tmp_path / "newer" / "20260110.jsonl", 1.2)
     assert cli.main(["compare", str(slow), str(tmp_path / "newer")]) == 4
-    assert "assumed" in capsys.readouterr().out
+    assert "4 inconclusive cells: nothing shows how far runs of so few cells differ" in shown(
+        capsys
+    )
 
 
 def test_a_run_is_not_compared_with_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_ = write(tmp_path / "a.jsonl", 1.0)
-    write(tmp_path / "b.jsonl", 1.0)
     link = tmp_path / "other" / "link.jsonl"
     link.parent.mkdir()
     link.symlink_to(run_)
@@ -49,6 +50,18 @@ def test_a_run_is_not_compared_with_itself(
         named = f"{link} (also {run_})" if a == link else run_
         said = f"bench: {named} is in A and in B; name runs that are in one of them only\n"
         assert capsys.readouterr() == ("", said)
+
+
+def test_a_folder_is_compared_with_a_run_in_it_which_counts_for_b_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        write(tmp_path / f"2026010{number}.jsonl", 1.0)
+    last = write(tmp_path / "20260109.jsonl", 1.2)
+    assert cli.main(["compare", str(tmp_path), str(last), "--format", "json"]) == 3
+    out, said = capsys.readouterr()
+    assert said == f"bench: {last} is in A and in B: it counts for B\n"
+    assert json.loads(out)["runs"] == {"a": 8, "b": 1, "history": 0}
 
 
 def test_incomparable_runs_are_refused_unless_forced(
@@ -64,7 +77,9 @@ def test_incomparable_runs_are_refused_unless_forced(
     assert "differs core hash: h in A, other in B" in shown(capsys)
     c = write(tmp_path / "c.jsonl", 1.0, {**HEADER, "matrix": {"name": "n"}})
     assert cli.main(["compare", str(a), str(c)]) == 2
-    assert "runs of different matrices: m, n" in capsys.readouterr().err
+    assert "runs of different matrices: m, n; --force compares" in capsys.readouterr().err
+    assert cli.main(["compare", str(a), str(c), "--force"]) == 4
+    assert "4 cells: 4 inconclusive" in shown(capsys)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -106,50 +121,43 @@ def test_runs_of_few_rounds_have_no_verdict_and_one_without_samples_is_told(
     first = str(tmp_path / "20260100.jsonl")
     assert cli.main(["compare", first, str(short)]) == 4
     out = capsys.readouterr().out
-    assert "4 cells have valid samples of fewer than 20 rounds on a side: too few" in out
+    assert "4 inconclusive cells: valid rounds: 1 in B; 20 are the least" in out
     assert "4 cells: 4 inconclusive" in out
     assert cli.main(["compare", first, str(write(tmp_path / "none.jsonl", 1.0, rounds=0))]) == 2
     assert "none.jsonl has no valid sample: there is nothing" in capsys.readouterr().err
 
 
-def calibrated(path: Path, without: str = "") -> Path:
-    """A run with calibration cells, of which one (by its method) may have no samples."""
-    write(path, 1.0, rounds=30, calibration=calibration.CALIBRATION)
-    left_out = {f'"cell":"{cell.id}"' for cell in calibration.CALIBRATION if cell.method == without}
-    lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if "sample" not in line or not any(x in line for x in left_out)]
-    path.write_text("".join(kept))
-    return path
-
-
-def test_runs_are_normalised_by_calibration_cells_that_all_of_them_measured(
+def test_what_the_calibration_cells_did_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    a, b, *_ = (calibrated(tmp_path / f"{name}.jsonl") for name in "abcdefgh")
-    assert cli.main(["compare", str(a), str(b)]) == 0
-    out = capsys.readouterr().out
-    assert "normalised by the calibration cells" in out
-    assert "not normalised" not in out
-    lacking = calibrated(tmp_path / "c" / "c.jsonl", without="syscall")
-    why = f"{lacking} has too few valid samples of the calibration cell syscall"
-    sides = [str(a), str(lacking)]
+    a = write(tmp_path / "a.jsonl", 1.0, calibration=calibration.CALIBRATION)
+    b = write(tmp_path / "b.jsonl", 1.1, calibration=calibration.CALIBRATION)
+    assert cli.main(["compare", str(a), str(b)]) == 4
+    assert "the calibration cells' ns/frame moved by +10.0%" in shown(capsys)
+
+
+def test_each_side_says_where_it_is_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doctor = {"verdict": "doctor: 1 bad: CPU 1 is busy"}
+    a = write(tmp_path / "a.jsonl", 1.0, {**HEADER, "id": "aa", "doctor": doctor})
+    b = write(tmp_path / "b.jsonl", 1.0, {**HEADER, "id": "bb"})
+    assert cli.main(["compare", str(a), str(b)]) == 4
+    assert "A 1 run, kernel 6.1, core h, doctor: 1 bad: CPU 1 is busy" in shown(capsys)
+    assert cli.main(["compare", str(a), str(b), "--format", "json"]) == 4
+    (of_a,) = json.loads(capsys.readouterr().out)["sides"]["a"]
+    assert (of_a["id"], of_a["matrix"], of_a["kernel"]) == ("aa", "m", "6.1")
+
+
+def test_unchanged_cells_are_counted_and_listed_where_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        write(tmp_path / f"2026010{number}.jsonl", 1.0)
+    sides = [str(tmp_path / "20260100.jsonl"), str(tmp_path / "20260107.jsonl")]
     assert cli.main(["compare", *sides]) == 0
-    assert shown(capsys).startswith(f"not normalised {why}")
-    assert cli.main(["compare", "--no-normalise", *sides]) == 0
-    assert "not normalised" not in capsys.readouterr().out
-    assert cli.main(["compare", "--normalise", *sides]) == 2
-    assert capsys.readouterr().err == f"bench: --normalise: {why}\n"
-    without = write(tmp_path / "none.jsonl", 1.0)
-    assert cli.main(["compare", str(a), str(without), "--normalise"]) == 2
-    assert "none.jsonl has no calibration cells" in capsys.readouterr().err
-
-
-def test_a_run_without_the_calibration_of_the_others_is_no_history_of_normalised_ones(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    a, b, *_ = (calibrated(tmp_path / f"{name}.jsonl") for name in "abcdefgh")
-    calibrated(tmp_path / "x.jsonl", without="null")
-    assert cli.main(["compare", str(a), str(b)]) == 0
-    assert "from these and 6 other runs" in shown(capsys)
-    assert cli.main(["compare", str(a), str(b), "--no-normalise"]) == 0
-    assert "from these and 7 other runs" in shown(capsys)
+    brief = capsys.readouterr().out
+    assert "4 cells: 4 unchanged" in brief
+    assert "sendmmsg" not in brief
+    assert cli.main(["compare", *sides, "--all"]) == 0
+    assert "sendmmsg" in capsys.readouterr().out
