@@ -100,8 +100,15 @@ struct tx_config {
 struct tx_facts {
 	unsigned int sndbuf;		/* sk_sndbuf: twice what was asked for (socket(7)) */
 	unsigned int mmap_unlocked;	/* MAP_LOCKED was refused, the ring is populated only */
+	unsigned int ring_frames;	/* this and memory: as core_memory() has them */
+	uint64_t memory;
+};
+
+/* What a cell takes, known before it is opened. */
+struct tx_memory {
+	uint64_t bytes;			/* rings and buffers of all threads */
+	uint64_t locked;		/* the largest mapping that is to be locked */
 	unsigned int ring_frames;	/* slots per ring */
-	uint64_t memory;		/* as core_memory() has it */
 };
 
 struct tx_numbering {
@@ -169,7 +176,7 @@ const struct knob_info *core_knob(int index);
 /* What an engine says of a cell that is not opened. Of no method: nothing. */
 void core_check(const struct tx_config *config, unsigned int page_size,
 		struct core_problems *problems);
-uint64_t core_memory(const struct tx_config *config);	/* bytes of rings and buffers, all threads */
+void core_memory(const struct tx_config *config, struct tx_memory *memory);
 void core_numbering(const struct tx_config *config, struct tx_numbering *numbering);
 
 struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *error);

@@ -145,9 +145,12 @@ void tx_cell_close(struct tx_cell *cell)
 void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts)
 {
 	socklen_t length = sizeof(facts->sndbuf);
+	struct tx_memory memory;
 
 	memset(facts, 0, sizeof(*facts));
-	facts->memory = core_memory(&cell->config);
+	core_memory(&cell->config, &memory);
+	facts->memory = memory.bytes;
+	facts->ring_frames = memory.ring_frames;
 	if (cell->socket_nr)
 		getsockopt(cell->sockets[0].fd, SOL_SOCKET, SO_SNDBUF, &facts->sndbuf, &length);
 	if (cell->method->facts)

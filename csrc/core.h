@@ -82,12 +82,12 @@ struct tx_method {
 	int (*probe)(struct core_error *error);
 	/*
 	 * Optional, and callable without opening anything. check: what the method refuses beside
-	 * what all do. memory: bytes of rings and buffers of all threads. numbering: which number
-	 * a frame has.
+	 * what all do. memory: what its rings and buffers take. numbering: which number a frame
+	 * has.
 	 */
 	void (*check)(const struct tx_config *config, unsigned int page_size,
 		      struct core_problems *problems);
-	uint64_t (*memory)(const struct tx_config *config);
+	struct tx_memory (*memory)(const struct tx_config *config);
 	struct tx_numbering (*numbering)(const struct tx_config *config);
 	int (*socket_open)(struct tx_socket *socket, struct core_error *error);
 	void (*socket_close)(struct tx_socket *socket);		/* may be half open */
@@ -140,8 +140,8 @@ void frame_build(unsigned char *frame, const struct tx_config *config, unsigned 
 		 uint64_t number);
 int frame_buffers(struct tx_thread *thread, unsigned int burst, struct core_error *error);
 uint64_t frame_memory(const struct tx_config *config, unsigned int burst);
-uint64_t frame_memory_single(const struct tx_config *config);
-uint64_t frame_memory_burst(const struct tx_config *config);
+struct tx_memory frame_memory_single(const struct tx_config *config);
+struct tx_memory frame_memory_burst(const struct tx_config *config);
 struct tx_numbering frame_numbering(const struct tx_config *config);
 
 static inline unsigned int config_sockets(const struct tx_config *config)

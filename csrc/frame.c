@@ -133,14 +133,14 @@ uint64_t frame_memory(const struct tx_config *config, unsigned int burst)
 	return (uint64_t)config->threads * buffer_bytes(config, burst);
 }
 
-uint64_t frame_memory_single(const struct tx_config *config)
+struct tx_memory frame_memory_single(const struct tx_config *config)
 {
-	return frame_memory(config, 1);
+	return (struct tx_memory) { .bytes = frame_memory(config, 1) };
 }
 
-uint64_t frame_memory_burst(const struct tx_config *config)
+struct tx_memory frame_memory_burst(const struct tx_config *config)
 {
-	return frame_memory(config, config->burst);
+	return (struct tx_memory) { .bytes = frame_memory(config, config->burst) };
 }
 
 int frame_buffers(struct tx_thread *thread, unsigned int burst, struct core_error *error)

@@ -111,11 +111,11 @@ void core_check(const struct tx_config *config, unsigned int page_size,
 		method->check(config, page_size, problems);
 }
 
-uint64_t core_memory(const struct tx_config *config)
+void core_memory(const struct tx_config *config, struct tx_memory *memory)
 {
 	const struct tx_method *method = method_find(config->method);
 
-	return method && method->memory ? method->memory(config) : 0;
+	*memory = method && method->memory ? method->memory(config) : (struct tx_memory) { 0 };
 }
 
 void core_numbering(const struct tx_config *config, struct tx_numbering *numbering)

@@ -11,6 +11,7 @@ from typing import Any
 from bench.base.values import Value
 from bench.engines.library import library, text_of
 from bench.model.cells import Cell
+from bench.model.needs import Memory
 from bench.model.vocabulary import Problem
 
 
@@ -68,9 +69,11 @@ def check(values: Mapping[str, Value | None], page_size: int) -> list[Problem]:
     return [Problem(text_of(problem.option), text_of(problem.text)) for problem in found]
 
 
-def memory_of(cell: Cell) -> int:
-    """Bytes of rings and frame buffers of an open cell, without the kernel's own skbs."""
-    return int(library().lib.core_memory(config_of(cell.values)))
+def memory_of(cell: Cell) -> Memory:
+    core = library()
+    raw = core.ffi.new("struct tx_memory *")
+    core.lib.core_memory(config_of(cell.values), raw)
+    return Memory(raw.bytes, raw.locked, raw.ring_frames)
 
 
 class Order(enum.Enum):

@@ -234,9 +234,9 @@ class _Sender:
 
 
 def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
-    values, interface, ring = cell.values, cell.values["interface"], _mapping(cell.values["ring"])
+    values, interface, memory = cell.values, cell.values["interface"], memory_of(cell)
     burst, flows = int(values["burst"] or 1), int(values["flows"] or 1)  # type: ignore[arg-type]
-    slots = ring["block_size"] // ring["frame_size"] * ring["block_nr"] if ring else 0
+    slots = memory.ring_frames
     is_captured = interface is not None and _mapping(interface)["kind"] not in UNCAPTURED
     return _Sender(
         threads=cell.threads,
@@ -249,7 +249,7 @@ def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
         checked=max(slots, flows) + 2 * burst if interface else 0,
         is_captured=is_captured,
         together=min(slots, SENT_TOGETHER),
-        memory=memory_of(cell),
+        memory=memory.bytes,
         queue=_queue(cell, slots, flows, machine),
     )
 

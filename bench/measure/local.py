@@ -28,7 +28,7 @@ class LocalOpening:
         self._setting = setting
         self._cells = {cell.id: cell for cell in cells}
         self._resources = ExitStack()
-        memory = {cell.id: memory_of(cell) for cell in cells}
+        memory = {cell.id: memory_of(cell).bytes for cell in cells}
         self._residency = Residency(memory, int(host.available_memory() * host.MEMORY_SHARE))
 
     def open(self) -> Mapping[str, BenchError]:

@@ -56,7 +56,7 @@ def _refused(
     """
     refused: dict[str, str] = {}
     for alike in _opening_alike(cells):
-        if _refusal(max(alike, key=memory_of), endpoint, cpus):
+        if _refusal(max(alike, key=lambda cell: memory_of(cell).bytes), endpoint, cpus):
             tried = {cell.id: _refusal(cell, endpoint, cpus) for cell in alike}
             refused |= {cell: reason for cell, reason in tried.items() if reason}
     return refused

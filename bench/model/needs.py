@@ -1,10 +1,22 @@
-"""What a plan asks of the machine."""
+"""What a cell takes, and what a plan asks of the machine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# What a plan asks of the machine
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a cell takes, which its engine knows before it is opened.
+
+    ``bytes`` are those of rings and frame buffers of all threads, without the kernel's own skbs;
+    ``locked`` those of the largest mapping that is to be locked, against each of which the limit
+    is held for itself. ``ring_frames`` are the slots of each ring, 0 without one.
+    """
+
+    bytes: int = 0
+    locked: int = 0
+    ring_frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,36 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.model.cells import Cell
-from bench.model.needs import Needs
+from bench.model.needs import Memory, Needs
 from bench.plan.plan import Plan
 
 
-def needs_of(planned: Plan, memory_of: Callable[[Cell], int]) -> Needs:
-    """What the cells of a plan ask of the machine; ``memory_of`` says how many bytes one does."""
+def needs_of(planned: Plan, memory_of: Callable[[Cell], Memory]) -> Needs:
+    """What the cells of a plan ask of the machine; ``memory_of`` says what one takes."""
     cells = planned.runnable
     memory = [memory_of(cell) for cell in cells]
     return Needs(
         threads=max(cell.threads for cell in cells),
-        memory=sum(memory),
-        largest=max(memory),
-        locked=max(map(_locked, cells)),
+        memory=sum(each.bytes for each in memory),
+        largest=max(each.bytes for each in memory),
+        locked=max(each.locked for each in memory),
         sndbuf=max(map(_unforced_sndbuf, cells)),
         devices=tuple(
             dict.fromkeys(planned.device_of[c.id] for c in cells if c.id in planned.device_of)
         ),
     )
-
-
-def _locked(cell: Cell) -> int:
-    """Bytes of a ring that is to be locked.
-
-    The limit is held against each ring for itself: a ring's pages are put into a mapping that
-    the kernel marks special, which is not added to the locked memory of the process.
-    """
-    ring = cell.values["ring"]
-    if not isinstance(ring, dict) or not cell.values["mmap_locked"]:
-        return 0
-    return int(ring["block_size"]) * int(ring["block_nr"])
 
 
 def _unforced_sndbuf(cell: Cell) -> int:

@@ -155,11 +155,19 @@ static void tx_ring_check(const struct tx_config *config, unsigned int page_size
 			    config->flows, (unsigned long long)slots, (unsigned long long)slots);
 }
 
-static uint64_t tx_ring_memory(const struct tx_config *config)
+/*
+ * RLIMIT_MEMLOCK is held against each ring for itself: packet_mmap() inserts its pages one by one
+ * (VM_MIXEDMAP), and such a mapping is not added to what the process has locked.
+ */
+static struct tx_memory tx_ring_memory(const struct tx_config *config)
 {
 	const uint64_t ring = (uint64_t)config->ring_block_size * config->ring_block_nr;
 
-	return frame_memory(config, 0) + config_sockets(config) * ring;
+	return (struct tx_memory) {
+		.bytes = frame_memory(config, 0) + config_sockets(config) * ring,
+		.locked = config->mmap_locked ? ring : 0,
+		.ring_frames = (unsigned int)ring_slot_count(config),
+	};
 }
 
 /* A prefilled slot keeps its number, and of a shared ring all have the first thread's address. */
@@ -412,9 +420,6 @@ static bool tx_ring_reap(struct tx_thread *thread)
 
 static void tx_ring_facts(const struct tx_cell *cell, struct tx_facts *facts)
 {
-	const struct tx_ring *tx = cell->sockets[0].state;
-
-	facts->ring_frames = tx->ring.slot_nr;
 	facts->mmap_unlocked = cell->sockets[0].mmap_unlocked;
 }
 

@@ -965,7 +965,7 @@ def test_what_a_matrix_needs() -> None:
         sndbuf=("default", FORCED, PLAIN),
         mmap_locked=(False, True),
     )
-    memory = [memory_of(cell) for cell in made.cells]
+    memory = [memory_of(cell).bytes for cell in made.cells]
     assert needs.needs_of(made, memory_of) == Needs(
         threads=1, memory=sum(memory), largest=max(memory), locked=2**18, sndbuf=2**19
     )

@@ -9,6 +9,7 @@ from bench.engines import config, core
 from bench.engines.config import Numbering, Order
 from bench.model.axes import AXES, DEFAULTS
 from bench.model.cells import Cell
+from bench.model.needs import Memory
 
 PAGE = 4096
 RING = {"version": 2, "block_size": 4096, "block_nr": 8, "frame_size": 2048}
@@ -110,12 +111,15 @@ def test_an_engine_says_how_much_memory_a_cell_maps() -> None:
         "sendmmsg": 2 * 128 * (8 + 1),
     }
     for method, size in sizes.items():
-        assert config.memory_of(cell(**two, method=method)) == size
+        assert config.memory_of(cell(**two, method=method)) == Memory(size)
     ring: dict[str, Value] = two | {"method": "tx_ring", "ring": RING}
-    assert config.memory_of(cell(**ring, socket="own")) == 2 * (8 * 4096 + 128)
-    assert config.memory_of(cell(**ring, socket="shared")) == 8 * 4096 + 2 * 128
+    own, shared = (config.memory_of(cell(**ring, socket=name)) for name in ("own", "shared"))
+    assert (own.bytes, shared.bytes) == (2 * (8 * 4096 + 128), 8 * 4096 + 2 * 128)
+    assert (own.ring_frames, shared.ring_frames) == (16, 16)
+    assert config.memory_of(cell(**ring, mmap_locked=True)).locked == 8 * 4096
+    assert own.locked == 0
     flows = {"flows": 5, "fill": "prefilled"}
-    assert config.memory_of(cell(**two, **flows, method="sendmmsg")) == 2 * 128 * (5 + 5)
+    assert config.memory_of(cell(**two, **flows, method="sendmmsg")).bytes == 2 * 128 * (5 + 5)
 
 
 PREFILLED: dict[str, Value] = {"fill": "prefilled"}

@@ -14,6 +14,7 @@ from bench.base.values import Value
 from bench.model.axes import DEFAULTS
 from bench.model.cells import cell_id
 from bench.model.matrix import Mark, Matrix, Measure
+from bench.model.needs import Memory
 from bench.model.vocabulary import KindInfo
 from bench.plan import needs, plan, schedule, selection
 from tests.trees import machine_of
@@ -157,7 +158,7 @@ def test_devices_are_named_each_once() -> None:
 def test_an_interface_of_ours_with_a_name_is_no_device() -> None:
     made = with_device(interface=({"kind": "macvlan", "name": "eth1"}, ETH2))
     assert made.devices == ("eth2",)
-    assert needs.needs_of(made, lambda _cell: 0).devices == ("eth2",)
+    assert needs.needs_of(made, lambda _cell: Memory()).devices == ("eth2",)
 
 
 def test_a_device_can_be_one_thing_at_a_time() -> None:
