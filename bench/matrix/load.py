@@ -6,8 +6,6 @@ the vocabulary. Each of pydantic's errors is put into words at the mark of its p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +129,10 @@ def _checked(tree: Tree, models: Models) -> Any:
 
 
 def _context(axes: object, models: Models) -> Context:
-    """The axes as context for validating the rest of the file; they may be wrong themselves."""
+    """What the axes are before they are validated; they may be wrong."""
     written = axes if isinstance(axes, dict) else {}
-    taken: dict[str, Sequence[Value]] = {axis: [value] for axis, value in models.defaults.items()}
-    for axis, values in written.items():
-        taken.pop(axis, None)
-        with suppress(ValidationError):
-            taken |= models.axes.model_validate({axis: values}, context=Context()).given()
-    return Context(taken, {axis: len(values) for axis, values in written.items()})
+    unnamed = models.defaults.keys() - written.keys()
+    return Context(
+        taken={axis: [models.defaults[axis]] for axis in unnamed},
+        lengths={axis: len(values) for axis, values in written.items()},
+    )

@@ -70,22 +70,22 @@ _MOST_SHOWN = 8  # values of an axis in a message
 class Context:
     """What a validation knows beyond the value at hand; give it to every ``model_validate``.
 
-    ``taken`` has the values of every axis, but for those in which the file has errors;
-    ``lengths`` the number of values of the axes that the file names. ``known`` is filled on the
-    way: the keys that a mapping may have, by its id().
+    ``taken`` begins with the values of the axes that the file does not name, and has those of each
+    one that it names as soon as they are right; what is held against them is validated later.
+    ``lengths`` has the number of values of the axes that the file names. ``known`` is filled on the
+    way, too: the keys that a mapping may have, by its id().
     """
 
-    taken: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    taken: dict[str, Sequence[Value]] = field(default_factory=dict)
     lengths: Mapping[str, int] = field(default_factory=dict)
     known: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The model of the whole file, and that of its ``axes`` alone; what these are if not named."""
+    """The model of the whole file; what its axes are if not named."""
 
     file: type[BaseModel]
-    axes: type[Axes]
     defaults: Mapping[str, Value]
 
 
@@ -94,14 +94,14 @@ def models_of(vocabulary: Vocabulary) -> Models:
     """The models in which methods, interface kinds and qdiscs are those of a vocabulary."""
     types = {axis.name: _type(axis, vocabulary, partial=False) for axis in AXES.values()}
     rule_types = {axis.name: _type(axis, vocabulary, partial=True) for axis in AXES.values()}
-    axes = _axes("Axes", {axis: _several(types[axis]) for axis in AXES})
+    axes = _axes("Axes", {axis: _remembered(axis, _several(types[axis])) for axis in AXES})
     rule: Any = _axes("Rule", {axis: _several(_taken(axis, rule_types[axis])) for axis in AXES})
     row: Any = _axes("Row", types)
     threshold: Any = create_model("Threshold", __base__=rule, min_effect=Share)
     fields: dict[str, Any] = {
         "name": Annotated[str, _NAME],
         "description": (str, ""),
-        "axes": axes,
+        "axes": axes,  # before what is held against them
         "zip": (_groups_of(_one_of(AXES)), []),
         "exclude": (list[rule], []),
         "include": (list[row], []),
@@ -110,7 +110,7 @@ def models_of(vocabulary: Vocabulary) -> Models:
         "thresholds": (list[threshold], []),
     }
     file = create_model("MatrixFile", __base__=_Strict, **fields)
-    return Models(file, axes, defaults(vocabulary.page_size))
+    return Models(file, defaults(vocabulary.page_size))
 
 
 def documented(options: type[BaseModel]) -> type[BaseModel]:
@@ -386,6 +386,16 @@ def _axes(name: str, types: Mapping[str, Any]) -> type[Axes]:
         name: (types[name], _absent(axis.help)) for name, axis in AXES.items()
     }
     return create_model(name, __base__=Axes, **fields)
+
+
+def _remembered(axis: str, values: Any) -> Any:
+    """The type of an axis' values, which the rest of the file is held against."""
+
+    def remember(right: list[Value], info: ValidationInfo[Context]) -> list[Value]:
+        info.context.taken[axis] = right
+        return right
+
+    return Annotated[values, AfterValidator(remember)]
 
 
 def _taken(axis: str, rule_type: Any) -> Any:

@@ -439,6 +439,16 @@ def test_sections(text: str, expected: list[str]) -> None:
     assert errors(f"{LISTS}{text}\n") == expected
 
 
+def test_what_is_held_against_the_axes_may_stand_before_them() -> None:
+    text = """\
+exclude: [{threads: [2, 9]}]
+axes: {threads: [1, 2]}
+name: m
+"""
+    assert errors(text) == ["1:25: threads: 9 matches nothing; the axis has 1, 2"]
+    assert parse(text.replace(", 9]", "]")).exclude == ({"threads": (2,)},)
+
+
 def test_all_errors_in_one_go_by_position() -> None:
     text = """\
 axes:
