@@ -107,6 +107,11 @@ def rate_text(rate: object) -> str:
     return _exact(rate, RATE, ("gbit", "mbit", "kbit"))
 
 
+def duration_text(duration_ns: int) -> str:
+    """Nanoseconds as a matrix would write them, exactly: ``10ms``, ``1500us``."""
+    return _exact(duration_ns, DURATION, ("s", "ms", "us", "ns"))
+
+
 def _exact(amount: object, quantity: Quantity, units: Sequence[str]) -> str:
     """In the largest unit that holds it exactly, else in the base unit without a name."""
     for unit in units:
@@ -141,6 +146,11 @@ def parse_share(value: object) -> float:
 
 
 MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows
+
+
+def share_text(share: float) -> str:
+    """A fraction as a matrix would write it: ``1%``."""
+    return f"{share * 100:g}%"
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:

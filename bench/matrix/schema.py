@@ -12,7 +12,7 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from textwrap import dedent
 from typing import Annotated, Any, Literal, Self, Union
@@ -33,7 +33,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from bench.base.units import MOST_CPUS, parse_bytes, show
+from bench.base.units import MOST_CPUS, duration_text, parse_bytes, share_text, show
 from bench.base.values import Value, covers, key_of
 from bench.base.written import DurationNs, Share, bytes_between
 from bench.model.axes import (
@@ -58,6 +58,9 @@ _INT_MAX = 2**31 - 1  # tp_block_size, tp_block_nr, SO_SNDBUF: the kernel takes 
 
 
 _MOST_ROUNDS, _MOST_OPENINGS = 100_000, 1000
+
+
+_USUAL = Measure()
 
 
 _MOST_SHOWN = 8  # values of an axis in a message
@@ -455,8 +458,8 @@ _NAME = PlainValidator(
 
 
 class _Rounds(_Strict):
-    min: Annotated[int, _whole(1, _MOST_ROUNDS)] = 40
-    max: Annotated[int, _whole(1, _MOST_ROUNDS)] = 400
+    min: Annotated[int, _whole(1, _MOST_ROUNDS)] = _USUAL.rounds.min
+    max: Annotated[int, _whole(1, _MOST_ROUNDS)] = _USUAL.rounds.max
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -469,7 +472,7 @@ def _rounds(value: object, info: ValidationInfo[Context]) -> Rounds:
     if isinstance(value, dict):
         rounds = _Rounds.model_validate(value, context=info.context)
         return Rounds(rounds.min, rounds.max)
-    count = _in_range(value, 1, _MOST_ROUNDS, " or {min: 40, max: 400}")
+    count = _in_range(value, 1, _MOST_ROUNDS, f" or {show(asdict(_USUAL.rounds))}")
     return Rounds(count, count)
 
 
@@ -496,17 +499,19 @@ def _as_written(default: Any) -> Any:
 
 
 class _Measure(_Strict):
-    window: Annotated[DurationNs, AfterValidator(_window)] = _as_written("10ms")
+    window: Annotated[DurationNs, AfterValidator(_window)] = _as_written(
+        duration_text(_USUAL.window_ns)
+    )
     rounds: Annotated[
         Rounds,
         PlainValidator(
             _rounds,
             json_schema_input_type=Annotated[int, Field(ge=1, le=_MOST_ROUNDS)] | _Rounds,
         ),
-    ] = _as_written({"min": 40, "max": 400})
-    openings: Annotated[int, _whole(1, _MOST_OPENINGS)] = 1
-    precision: Share = _as_written("1%")
-    seed: Annotated[int, _whole(0, LARGEST_INTEGER)] = 1
+    ] = _as_written(asdict(_USUAL.rounds))
+    openings: Annotated[int, _whole(1, _MOST_OPENINGS)] = _USUAL.openings
+    precision: Share = _as_written(share_text(_USUAL.precision))
+    seed: Annotated[int, _whole(0, LARGEST_INTEGER)] = _USUAL.seed
     cpus: Annotated[
         tuple[int, ...] | None,
         PlainValidator(_cpus, json_schema_input_type=Literal["auto"] | list[_CpuNumber]),

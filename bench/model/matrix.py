@@ -23,7 +23,7 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How long and how often; the defaults are those of the matrix file."""
+    """How long and how often; these are the defaults of a matrix file."""
 
     window_ns: int = 10_000_000
     rounds: Rounds = field(default_factory=Rounds)

@@ -7,12 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from bench.base.units import (
+    duration_text,
     parse_bytes,
     parse_duration,
     parse_rate,
     parse_share,
     rate_text,
     rounded_size,
+    share_text,
     show,
     size_text,
 )
@@ -113,6 +115,11 @@ def test_a_size_is_told_exactly_and_read_back(size: int) -> None:
         (rate_text(10**9), "1gbit"),
         (rate_text(1_500_000), "1500kbit"),
         (rate_text(1500), "1500"),
+        (duration_text(10_000_000), "10ms"),
+        (duration_text(1_500_000), "1500us"),
+        (duration_text(7), "7ns"),
+        (share_text(0.01), "1%"),
+        (share_text(0.025), "2.5%"),
         (rounded_size(512), "512 B"),
         (rounded_size(1514), "1.479 KiB"),
         (rounded_size(5 << 30), "5 GiB"),
