@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -195,27 +197,20 @@ class OpenCell:
 
 
 def _thread_sample(raw: Any) -> ThreadSample:
+    """Fields of the same name are the same."""
     wall_ns = raw.close_ns - raw.open_ns
     # A thread that never slept was never blocked: what it did not get, others had (or steal).
     blocked_ns = wall_ns - raw.cpu_ns - raw.run_delay_ns if raw.voluntary else 0
     return ThreadSample(
-        cpu=raw.cpu,
         wall_ns=wall_ns,
-        cpu_ns=raw.cpu_ns,
-        user_ns=raw.user_ns,
-        system_ns=raw.system_ns,
         blocked_ns=max(0, blocked_ns),
-        run_delay_ns=raw.run_delay_ns,
-        requested=raw.window.requested,
-        submitted=raw.window.submitted,
-        completed=raw.window.completed,
-        calls=raw.window.calls,
-        short_counts=raw.window.short_counts,
-        eagain=raw.window.eagain,
-        enobufs=raw.window.enobufs,
-        full_waits=raw.window.full_waits,
-        voluntary=raw.voluntary,
-        involuntary=raw.involuntary,
-        wmem_high=raw.wmem_high,
-        moved=raw.moved,
+        **{name: getattr(raw, name) for name in _alike("struct tx_thread_sample")},
+        **{name: getattr(raw.window, name) for name in _alike("struct tx_counts")},
     )
+
+
+@functools.cache
+def _alike(struct: str) -> tuple[str, ...]:
+    """The fields of a struct of the core that a ThreadSample has under the same name."""
+    ours = {field.name for field in dataclasses.fields(ThreadSample)}
+    return tuple(name for name, _ in library().ffi.typeof(struct).fields if name in ours)
