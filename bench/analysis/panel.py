@@ -108,7 +108,8 @@ def residuals(rows: Array, label: npt.NDArray[np.intp]) -> tuple[Array, Array]:
     """Each row less the mean of the rows of its label, and each column's degrees of freedom."""
     labels = int(label.max(initial=-1)) + 1
     known = ~np.isnan(rows)
-    number = np.array([known[label == each].sum(axis=0) for each in range(labels)], dtype=float)
+    counts = [known[label == each].sum(axis=0) for each in range(labels)]
+    number = np.array(counts, dtype=float).reshape(labels, rows.shape[1])
     left = rows - _means(rows, label, labels)[label]
     return left, np.maximum(number - 1, 0).sum(axis=0)
 

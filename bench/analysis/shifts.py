@@ -221,7 +221,7 @@ def _noise(
         factors = [_typical(other[known]) / typical for other, _ in sources if typical]
         if shared.is_all_known and len(known) >= MIN_STRAYING and typical:
             factors.append(_straying(straying / np.sqrt(variance[known]))[0])
-        return _Noise(variance * max(1.0, *factors), freedom, assumed=False)
+        return _Noise(variance * max([1.0, *factors]), freedom, assumed=False)
     if shared.is_all_known and len(known) >= MIN_STRAYING:
         variance_of_all, calm = _straying(straying)
         freedom = np.full(columns, float(calm - 1))

@@ -211,6 +211,14 @@ def test_an_inconclusive_cell_says_how_many_openings_would_tell() -> None:
     assert any("more openings of each run would tell 0.4 %" in reason for reason in reasons)
 
 
+@pytest.mark.parametrize("openings", [0, 1])
+def test_runs_without_a_comparable_round_have_no_verdict(openings: int) -> None:
+    generator = random.Random(14)
+    a, b = (a_run_summary(generator, openings=openings, rounds=3) for _ in range(2))
+    found = {*verdicts(compare([a], [b], [], {})).values()}
+    assert found == {Verdict.INCONCLUSIVE if openings else Verdict.MISSING}
+
+
 # Rows
 
 
