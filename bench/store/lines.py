@@ -17,10 +17,12 @@ from bench.model.header import RunHeader
 from bench.model.problems import Code
 from bench.model.results import LARGEST_INTEGER
 from bench.model.samples import Sample
+from bench.store import coding
 from bench.store.misfits import misfit
 
-FORMAT = 1
-"""The version of the format; a reader refuses a newer one."""
+PLAIN, FORMAT = 1, 2
+"""The versions of the format: of a line per sample, and of packed samples. A reader refuses a newer
+one."""
 
 
 T = TypeVar("T")
@@ -80,6 +82,11 @@ class _CellLine(msgspec.Struct):
 class _FailureLine(msgspec.Struct):
     cell: str
     reason: str
+
+
+class _SamplesLine(msgspec.Struct):
+    count: int
+    data: str
 
 
 class _EndLine(msgspec.Struct):
@@ -152,6 +159,15 @@ class Record:
         whole = [{"cpu": 0, "wall_ns": 0, "cpu_ns": 0} | thread for thread in threads]
         fields = {"slice_completed": 0, "delivered": 0, **self.fields, "threads": whole}
         return self._converted(fields | {"problems": self._problems()}, Sample)
+
+    def samples(self) -> list[Record]:
+        """The lines that this one has packed."""
+        line = self._converted(self.fields, _SamplesLine)
+        try:
+            samples = coding.decoded(line.data, line.count)
+        except ValueError as error:
+            raise self.refusal(error) from None
+        return [Record(self.path, self.number, "sample", fields) for fields in samples]
 
     def _problems(self) -> object:
         """As they are typed, if all codes are known; else the text, which every version writes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> 
     samples: list[Sample] = []
     slaves: dict[str, int] = {}
     facts, failures, end = {}, {}, ""
-    for record in rest:
+    for record in chain.from_iterable(map(_unpacked, rest)):
         record.check()
         fields = record.fields
         match record.kind:
@@ -94,6 +95,10 @@ def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> 
         warnings=warnings,
         calibration=calibration,
     )
+
+
+def _unpacked(record: Record) -> list[Record]:
+    return record.samples() if record.kind == "samples" else [record]
 
 
 def cells_of(rows: Iterable[Mapping[str, Any]]) -> tuple[Cell, ...]:

@@ -18,7 +18,7 @@ from bench.model.cells import Cell
 from bench.model.header import RunHeader
 from bench.model.samples import Sample
 from bench.model.summaries import CellSummary
-from bench.store.lines import FORMAT
+from bench.store.lines import PLAIN
 from bench.store.summaries import Table
 
 
@@ -85,7 +85,7 @@ class RunWriter:
         self, header: RunHeader, cells: Iterable[Cell], calibration: Iterable[Cell] = ()
     ) -> None:
         rows = {"cells": _cell_rows(cells), "calibration": _cell_rows(calibration)}
-        self.write("run", {"format": FORMAT, **_written(header), **rows})
+        self.write("run", {"format": PLAIN, **_written(header), **rows})
 
     def resume(self, at: str) -> None:
         """Go on after the last whole line."""

@@ -148,8 +148,8 @@ def test_fields_that_a_later_version_adds_are_ignored(tmp_path: Path) -> None:
             "RUN:1: not a line of type run: matrix is missing",
         ),
         (
-            b'{"type":"run","format":2}\n',
-            "RUN:1: format 2 is newer than this bench reads (up to 1); update bench",
+            b'{"type":"run","format":3}\n',
+            "RUN:1: format 3 is newer than this bench reads (up to 2); update bench",
         ),
         (b"\xff\xfe", "RUN: not a run file: not UTF-8 text"),
         (
