@@ -1,4 +1,4 @@
-"""Whole text files, written at once or not at all."""
+"""Whole files, written at once or not at all."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ def write_text(path: Path, text: str) -> None:
 
     An existing path that is no regular file (/dev/stdout, a pipe) is written to, never replaced.
     """
+    write_bytes(path, text.encode(errors="replace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As ``write_text``, of what is no text."""
     try:
         if _is_special(path):
-            path.write_text(text, encoding="utf-8", errors="replace")
+            path.write_bytes(content)
         else:
-            _replace(path, text)
+            _replace(path, content)
     except OSError as error:
         raise BenchError(f"cannot write {path}: {told(error)}") from error
 
@@ -40,10 +45,10 @@ def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     with _beside(path) as temporary:
-        with open(temporary, "x", encoding="utf-8", errors="replace") as file:
-            file.write(text)
+        with open(temporary, "xb") as file:
+            file.write(content)
         temporary.replace(os.path.realpath(path))  # a link keeps pointing to its file
 
 

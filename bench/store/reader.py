@@ -18,6 +18,10 @@ from bench.store.lines import FORMAT, Record
 from bench.store.summaries import table_of
 
 
+class NewerFormat(UsageError):
+    """A later version of bench wrote the file."""
+
+
 def latest_unfinished(folder: Path) -> Path:
     """The newest run of a folder that did not end by itself. Raises UsageError if none.
 
@@ -53,7 +57,7 @@ def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> 
     first, *rest = records
     version = first.fields.get("format")
     if not isinstance(version, int) or version > FORMAT:
-        raise UsageError(
+        raise NewerFormat(
             f"{path}:1: format {version!r} is newer than this bench reads "
             f"(up to {FORMAT}); update bench"
         )

@@ -26,8 +26,8 @@ from bench.store.summaries import Line, Table
 Summarise = Callable[[Run], Mapping[str, CellSummary]]
 """What makes the summaries of a run that has none: ``analysis.cell_summaries``."""
 
-NEAR_END = 2**16
-"""Bytes of the end that are read first: enough for 150 cells."""
+NEAR_END = 2**18
+"""Bytes of the end that are read first: enough for 500 cells of five openings."""
 
 SUMMARIES, END = b'{"type":"summaries",', b'{"type":"end",'
 """As ``RunWriter`` begins these lines."""
@@ -74,38 +74,48 @@ def _last_lines(file: IO[bytes]) -> tuple[bytes, bytes] | None:
 # The first line and the last two
 
 
-class _First(msgspec.Struct):
-    """What the first line of a run has beside its header, and what is alike in many runs."""
+class _Shared(msgspec.Struct):
+    """The end of a first line, which is alike in all runs of a matrix."""
 
+    baselines: dict[str, str]
+    thresholds: dict[str, float]
+    cells: list[CellRow]
+    calibration: list[CellRow]
+
+
+class _Version(msgspec.Struct):
     type: str
     format: int
-    baselines: msgspec.Raw
-    cells: msgspec.Raw
-    calibration: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class _End(msgspec.Struct):
     reason: str
 
 
-_first = msgspec.json.Decoder(_First).decode
+SHARED = b',"baselines":{'
+"""Where ``RunWriter`` begins that end; in no text, as quotes in it have a backslash before them."""
+
+_version = msgspec.json.Decoder(_Version).decode
 _header = msgspec.json.Decoder(RunHeader).decode
 _line = msgspec.json.Decoder(Line).decode
 _end = msgspec.json.Decoder(_End).decode
 
 
 def _from_ends(path: Path, first: bytes, summaries: bytes, end: bytes) -> RunSummary | None:
-    """None where something is amiss: ``reader.read`` says what."""
+    """None where something is amiss, or not as ``RunWriter`` writes it: it is read whole then."""
+    own, comma, shared = first.partition(SHARED)
     try:
-        begun = _first(first)
-        if begun.type != "run" or begun.format > FORMAT:
+        own += comma + b"}}"
+        version = _version(own)
+        if version.type != "run" or version.format > FORMAT:
             return None
         line = _line(summaries)
+        baselines, thresholds, cells, calibration = _shared(b"{" + (comma + shared)[1:])
         return RunSummary(
             path=str(path),
-            header=replace(_header(first), baselines=_baselines(bytes(begun.baselines))),
-            cells=_cells(bytes(begun.cells)),
-            calibration=_cells(bytes(begun.calibration)),
+            header=replace(_header(own), baselines=baselines, thresholds=thresholds),
+            cells=cells,
+            calibration=calibration,
             summaries=Table.of_line(line),
             failures=line.failures,
             end=_end(end).reason,
@@ -114,15 +124,12 @@ def _from_ends(path: Path, first: bytes, summaries: bytes, end: bytes) -> RunSum
         return None
 
 
-# The runs of a matrix have the same cells: each text is decoded once, and kept once.
-
-
 @lru_cache(maxsize=64)
-def _cells(text: bytes) -> tuple[Cell, ...]:
-    msgspec.json.decode(text, type=list[CellRow])
-    return reader.cells_of(msgspec.json.decode(text))
-
-
-@lru_cache(maxsize=64)
-def _baselines(text: bytes) -> Mapping[str, str]:
-    return msgspec.json.decode(text, type=dict[str, str])
+def _shared(
+    text: bytes,
+) -> tuple[Mapping[str, str], Mapping[str, float], tuple[Cell, ...], tuple[Cell, ...]]:
+    """What is decoded once for all runs that have it, and kept once."""
+    found = msgspec.json.decode(text, type=_Shared)
+    rows = msgspec.json.decode(text)
+    cells, calibration = reader.cells_of(rows["cells"]), reader.cells_of(rows["calibration"])
+    return found.baselines, found.thresholds, cells, calibration

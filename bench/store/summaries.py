@@ -6,6 +6,8 @@ above it; a column of zeros is empty.
 
 from __future__ import annotations
 
+import struct
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -21,24 +23,26 @@ from bench.store.misfits import misfit
 FIGURES = ("pps", "ns_per_frame", "ratio", "ratio_ns")
 BOUNDS = ("value", "low", "high")
 
+SIGNS = slice(7 if sys.byteorder == "little" else 0, None, 8)
+"""The bytes of a column that have the signs of its numbers, faster to look at than these."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_INTEGER)]
-Figure = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class _EstimateColumns(msgspec.Struct, omit_defaults=True):
-    value: list[Figure] = []
-    low: list[Figure] = []
-    high: list[Figure] = []
+    value: list[float] = []
+    low: list[float] = []
+    high: list[float] = []
     n: list[Count] = []
 
 
 class _OpeningColumns(msgspec.Struct, omit_defaults=True):
     opening: Count
     rounds: list[Count] = []
-    pps: list[Figure] = []
-    ns_per_frame: list[Figure] = []
-    ratio: list[Figure] = []
-    ratio_ns: list[Figure] = []
+    pps: list[float] = []
+    ns_per_frame: list[float] = []
+    ratio: list[float] = []
+    ratio_ns: list[float] = []
 
 
 class Line(msgspec.Struct):
@@ -164,7 +168,7 @@ def table_of(record: Record) -> Table:
     try:
         return Table.of_line(msgspec.convert(record.fields, Line))
     except (msgspec.ValidationError, UnicodeEncodeError):
-        why = misfit(record.fields, Line) or "it has a number below 0, or text that is not Unicode"
+        why = misfit(record.fields, Line) or "it has text that is not Unicode"
         raise record.refusal(why) from None
     except ValueError as error:
         raise record.refusal(error) from None
@@ -194,7 +198,11 @@ def _column(numbers: Sequence[float], count: int, name: str) -> Column:
     if numbers and len(numbers) != count:
         raise ValueError(f"`{name}` has {len(numbers)} numbers for {count} cells")
     kind = "q" if name.endswith((".n", ".rounds")) else "d"
-    return array(kind, numbers or bytes(8 * count))
+    packed = struct.pack(f"{count}{kind}", *(numbers or [0] * count))  # faster than an array is
+    if not packed[SIGNS].isascii():
+        raise ValueError(f"`{name}` has a number below 0")
+    column: Column = memoryview(packed).cast(kind)  # type: ignore[call-overload]
+    return column
 
 
 def _has_no_figures(rounds: float, pps: float, ns_per_frame: float) -> bool:

@@ -1,0 +1,207 @@
+"""The history of a matrix on a machine: the runs of its folder, in the order they began."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from pathlib import Path
+
+from bench.analysis.cell_summaries import cell_summaries
+from bench.base.errors import UsageError
+from bench.model.summaries import RunSummary
+from bench.store.cache import Cache
+from bench.store.content import bytes_of
+from bench.store.folders import run_files
+from bench.store.reader import NewerFormat
+from bench.store.run_summaries import read_summary
+
+SAME_NIGHT = timedelta(hours=12)
+"""Runs that began within it are of one night."""
+
+_MERGING = (b"<<<<<<< ", b"=======", b">>>>>>> ")
+
+
+class Kind(StrEnum):
+    """What is odd about a file of a history."""
+
+    MERGE = "merge"
+    """It has the marks of a merge: left out."""
+    FORMAT = "format"
+    """A later version wrote it: left out."""
+    UNREADABLE = "unreadable"
+    """Left out."""
+    UNDATED = "undated"
+    """It does not say when it began: left out."""
+    COPY = "copy"
+    """Another file has the same run, and got as far: left out."""
+    CUT_OFF = "cut_off"
+    """Its last line is."""
+    FUTURE = "future"
+    """It began later than now: a clock was or is wrong."""
+    SAME_NIGHT = "same_night"
+    """It is not the first run of its night."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """What must be said of a file; ``text`` names it."""
+
+    kind: Kind
+    path: Path
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A run that says when it began, with its summaries; unfinished ones, too."""
+
+    started: datetime
+    run: RunSummary
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Every distinct run of a folder once, by when it began, and what is odd about its files."""
+
+    nights: tuple[Night, ...]
+    oddities: tuple[Oddity, ...]
+
+
+def nights(folder: Path, now: datetime | None = None) -> History:
+    """The runs of ``<results>/<machine>/<matrix>``, whatever its files are called.
+
+    Reads no samples but of runs that have no summaries, and what it has read before from a cache.
+    """
+    with _no_collection():
+        runs, unread = _read(run_files(folder), Cache(folder))
+    dated, undated = _dated(runs)
+    distinct, copies = _distinct(dated)
+    in_order = sorted(distinct, key=lambda night: (night.started, night.run.path))
+    return History(
+        nights=tuple(in_order),
+        oddities=(*unread, *undated, *copies, *_cut_off(in_order), *_times(in_order, now)),
+    )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Runs are no garbage, and to look for some among them takes a third of the time of reading."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read(paths: Sequence[Path], cache: Cache) -> tuple[list[RunSummary], list[Oddity]]:
+    runs: list[RunSummary] = []
+    unread: list[Oddity] = []
+    for path in paths:
+        try:
+            stat = path.stat()
+            run = cache.get(path, stat)
+            if run is None:
+                run = read_summary(path, cell_summaries)
+                cache.put(path, stat, run)
+            runs.append(run)
+        except (UsageError, OSError) as error:
+            unread.append(_unread(path, error))
+    cache.save(path.name for path in paths)
+    return runs, unread
+
+
+def _unread(path: Path, error: UsageError | OSError) -> Oddity:
+    if isinstance(error, OSError):
+        return Oddity(Kind.UNREADABLE, path, f"{path}: {error.strerror}; left out")
+    if isinstance(error, NewerFormat):
+        return Oddity(Kind.FORMAT, path, f"{error}; left out")
+    if line := _merging(path):
+        text = f"{path}:{line}: the mark of a merge; keep one side of it; left out"
+        return Oddity(Kind.MERGE, path, text)
+    return Oddity(Kind.UNREADABLE, path, f"{error}; left out")
+
+
+def _merging(path: Path) -> int:
+    """The first line that a merge has marked, from 1; 0 where none is."""
+    try:
+        lines = bytes_of(path).split(b"\n")
+    except UsageError:
+        return 0
+    return next((n for n, line in enumerate(lines, 1) if line.startswith(_MERGING)), 0)
+
+
+def _dated(runs: Iterable[RunSummary]) -> tuple[list[Night], list[Oddity]]:
+    dated: list[Night] = []
+    undated: list[Oddity] = []
+    for run in runs:
+        if started := run.header.started:
+            aware = started if started.tzinfo else started.replace(tzinfo=UTC)
+            dated.append(Night(aware, run))
+        else:
+            text = f"{run.path}: does not say when it began; left out"
+            undated.append(Oddity(Kind.UNDATED, Path(run.path), text))
+    return dated, undated
+
+
+def _distinct(nights: Iterable[Night]) -> tuple[list[Night], list[Oddity]]:
+    """Each run once, and of its copies the one that got farthest."""
+    kept: dict[object, Night] = {}
+    copies: list[Oddity] = []
+    for night in nights:
+        identity = night.run.header.identity
+        known = kept.setdefault(identity, night)
+        if known is night:
+            continue
+        best, other = sorted((known, night), key=_rounds, reverse=True)
+        kept[identity] = best
+        text = f"{other.run.path} is the same run as {best.run.path}: it counts once"
+        copies.append(Oddity(Kind.COPY, Path(other.run.path), text))
+    return [*kept.values()], copies
+
+
+def _rounds(night: Night) -> int:
+    return sum(summary.rounds for summary in night.run.summaries.values())
+
+
+def _cut_off(nights: Iterable[Night]) -> list[Oddity]:
+    return [
+        Oddity(Kind.CUT_OFF, Path(night.run.path), warning)
+        for night in nights
+        for warning in night.run.warnings
+    ]
+
+
+def _times(nights: Sequence[Night], now: datetime | None) -> list[Oddity]:
+    """Where the clock was wrong, or is, and which runs are not the first of their night."""
+    latest = now or datetime.now(UTC)
+    future = [
+        Oddity(
+            Kind.FUTURE,
+            Path(night.run.path),
+            f"{night.run.path}: began {_at(night.started)}, and it is {_at(latest)} now: "
+            "a clock was or is wrong",
+        )
+        for night in nights
+        if night.started > latest
+    ]
+    again = [
+        Oddity(
+            Kind.SAME_NIGHT,
+            Path(night.run.path),
+            f"{night.run.path}: the night has another run, {before.run.path}",
+        )
+        for before, night in pairwise(nights)
+        if night.started - before.started < SAME_NIGHT
+    ]
+    return [*future, *again]
+
+
+def _at(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
