@@ -14,7 +14,7 @@ from tabulate import tabulate
 from bench.base.values import Value
 from bench.engines import build
 from bench.engines.core import Endpoint, OpenCell
-from bench.model.axes import DEFAULTS
+from bench.model.axes import AXES, defaults
 from bench.model.results import Estimate
 from bench.system import host
 from bench.topology import Topology, entered
@@ -39,7 +39,7 @@ def open_cell(topology: Topology, cpu: int, **axes: Value) -> Iterator[OpenCell]
     """A cell of one thread on a CPU; axes that are not named have their defaults."""
     endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
     with entered(topology.tx.netns_fd):
-        cell = OpenCell({**DEFAULTS, **axes}, endpoint, [cpu])
+        cell = OpenCell({**defaults(AXES), **axes}, endpoint, [cpu])
     with cell:
         yield cell
 

@@ -10,31 +10,31 @@
 #define CORE_ERROR_TEXT 192
 #define CORE_ETHERTYPE 0x88b5	/* IEEE 802 local experimental EtherType 1 */
 
-/* The knobs that a method may read; an axis of a matrix bears the knob's name. */
+/* The axes of bench (bench/model/axes.py) that a method may read, beside options of its own. */
 #define KNOB_INTERFACE 0x0001	/* sends through a real interface: interface and qdisc apply */
 #define KNOB_FRAME_SIZE 0x0002
 #define KNOB_THREADS 0x0004
 #define KNOB_SOCKET 0x0008
 #define KNOB_BURST 0x0010
 #define KNOB_FILL 0x0020
-#define KNOB_RING 0x0040
-#define KNOB_RING_WAIT 0x0080
 #define KNOB_SNDBUF 0x0100
 #define KNOB_MSG_DONTWAIT 0x0200
 #define KNOB_QDISC_BYPASS 0x0400
-#define KNOB_PACKET_LOSS 0x0800
-#define KNOB_MMAP_LOCKED 0x1000
-#define KNOB_VNET_HDR 0x2000
 #define KNOB_FLOWS 0x8000
 
 #define CORE_MIN_FRAME 14	/* an Ethernet header */
 #define CORE_MAX_FRAME 65535
 #define CORE_MAX_FLOWS 4096
 
-/* What a sender does when the next ring slot still belongs to the kernel. */
-#define RING_WAIT_BLOCK 0	/* send() without MSG_DONTWAIT: returns when all frames have left */
-#define RING_WAIT_POLL 1	/* poll(POLLOUT) */
-#define RING_WAIT_SPIN 2	/* read the slot's status again */
+/* The types of an option's value. */
+#define OPTION_FLAG 0		/* 0 or 1 */
+#define OPTION_WHOLE 1		/* a whole number from low to high */
+#define OPTION_SIZE 2		/* bytes, from low to high */
+#define OPTION_CHOICE 3		/* the index of one of the choices */
+#define OPTION_RING 4		/* a ring's geometry */
+
+#define CORE_MAX_OPTIONS 16
+#define CORE_MAX_CHOICES 8
 
 /* How an engine numbers its frames. */
 #define NUMBERING_CONTINUES 0	/* from burst to burst, each thread for itself */
@@ -58,8 +58,36 @@ struct core_problems {
 };
 
 struct knob_info {
-	const char *name;		/* of the axis (bench/model/axes.py) that sets it */
+	const char *name;		/* of the axis that sets it */
 	unsigned int bits;
+};
+
+struct ring_geometry {
+	unsigned int version;		/* TPACKET version: 1, 2, 3 */
+	unsigned int block_size;
+	unsigned int block_nr;
+	unsigned int frame_size;	/* of a slot */
+};
+
+union option_value {
+	uint64_t number;		/* of every type but OPTION_RING */
+	struct ring_geometry ring;
+};
+
+/*
+ * An option of an engine's own: an axis of the matrix, which only the engines that declare it read.
+ * Those that declare the same name have to declare the same option.
+ */
+struct option_info {
+	const char *name;
+	const char *help;		/* what it does, with the unit of a whole number */
+	unsigned int type;		/* OPTION_* */
+	uint64_t low;
+	uint64_t high;
+	const char *choices[CORE_MAX_CHOICES];
+	union option_value fallback;	/* the value where a matrix does not name the option */
+	const char *after;		/* the axis of bench that it follows in tables; NULL: the last */
+	bool sending_only;		/* opening a cell does not depend on it */
 };
 
 struct method_info {
@@ -68,6 +96,8 @@ struct method_info {
 	const char *path;		/* the way through the kernel */
 	unsigned int knobs;		/* KNOB_* */
 	unsigned int max_burst;		/* frames that one system call takes at most; 0: any */
+	const struct option_info *options;
+	unsigned int option_nr;		/* at most CORE_MAX_OPTIONS */
 };
 
 struct tx_config {
@@ -78,22 +108,15 @@ struct tx_config {
 	unsigned int socket_shared;	/* all threads on one socket (and ring) */
 	unsigned int burst;
 	unsigned int prefilled;		/* 0: copy each frame before each send */
-	unsigned int ring_version;	/* TPACKET version: 1, 2, 3 */
-	unsigned int ring_block_size;
-	unsigned int ring_block_nr;
-	unsigned int ring_frame_size;
-	unsigned int ring_wait;		/* RING_WAIT_* */
 	unsigned int sndbuf_force;	/* SO_SNDBUFFORCE instead of SO_SNDBUF */
 	unsigned int sndbuf_bytes;	/* as given to setsockopt; 0: leave the default */
 	unsigned int msg_dontwait;
 	unsigned int qdisc_bypass;
-	unsigned int packet_loss;
-	unsigned int mmap_locked;
 	unsigned int flows;		/* more than 1: UDP over IPv4, frame i belongs to flow i modulo flows */
-	unsigned int vnet_hdr;		/* PACKET_VNET_HDR that asks for the whole frame to be copied */
 	unsigned char dst[6];
 	unsigned char src[6];		/* the last byte is replaced by the thread's index */
 	int cpus[CORE_MAX_THREADS];	/* thread i is pinned to cpus[i]; -1: runs where the caller may */
+	union option_value options[CORE_MAX_OPTIONS];	/* the method's, in the order of its table */
 };
 
 /* What was really set up, read back from the kernel. */

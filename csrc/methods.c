@@ -1,6 +1,6 @@
 /*
- * The table of transmit methods and the table of knobs. A new method is one file in engines/ and
- * one row.
+ * The table of transmit methods, and which axes of bench a knob stands for. A new method is one
+ * file in engines/ and one row.
  */
 #include "core.h"
 
@@ -47,14 +47,9 @@ static const struct knob_info knobs[] = {
 	{ "socket", KNOB_SOCKET },
 	{ "burst", KNOB_BURST },
 	{ "fill", KNOB_FILL },
-	{ "ring", KNOB_RING },
-	{ "ring_wait", KNOB_RING_WAIT },
 	{ "sndbuf", KNOB_SNDBUF },
 	{ "msg_dontwait", KNOB_MSG_DONTWAIT },
 	{ "qdisc_bypass", KNOB_QDISC_BYPASS },
-	{ "packet_loss", KNOB_PACKET_LOSS },
-	{ "mmap_locked", KNOB_MMAP_LOCKED },
-	{ "vnet_hdr", KNOB_VNET_HDR },
 	{ "flows", KNOB_FLOWS },
 };
 

@@ -28,16 +28,16 @@ unsigned int ring_header(unsigned int version)
  * Two rules are ours: every byte of a block belongs to a slot, where the kernel would leave a rest
  * unused; and less than 4 GiB, which it asks for before Linux 5.0 only.
  */
-void ring_check(const struct tx_config *config, unsigned int page_size,
+void ring_check(const struct ring_geometry *geometry, unsigned int page_size,
 		struct core_problems *problems)
 {
-	const unsigned int block = config->ring_block_size, slot = config->ring_frame_size;
-	const unsigned int header = ring_header(config->ring_version);
+	const unsigned int block = geometry->block_size, slot = geometry->frame_size;
+	const unsigned int header = ring_header(geometry->version);
 	const unsigned int smallest = header + (unsigned int)sizeof(struct sockaddr_ll);
-	const uint64_t bytes = (uint64_t)block * config->ring_block_nr;
+	const uint64_t bytes = ring_bytes(geometry);
 
 	if (!header)
-		problem_add(problems, "ring", "ring version %u; 1, 2 or 3", config->ring_version);
+		problem_add(problems, "ring", "ring version %u; 1, 2 or 3", geometry->version);
 	if (block % page_size)
 		problem_add(problems, "ring",
 			    "ring block_size %u is no multiple of the page size %u; write slots "
@@ -58,22 +58,27 @@ void ring_check(const struct tx_config *config, unsigned int page_size,
 			    (unsigned long long)bytes);
 }
 
-uint64_t ring_slot_count(const struct tx_config *config)
+uint64_t ring_bytes(const struct ring_geometry *geometry)
 {
-	const unsigned int slot = config->ring_frame_size;
-
-	return slot ? (uint64_t)(config->ring_block_size / slot) * config->ring_block_nr : 0;
+	return (uint64_t)geometry->block_size * geometry->block_nr;
 }
 
-/* Of a config that ring_check() finds nothing wrong with. */
-void ring_geometry(struct ring *ring, const struct tx_config *config)
+uint64_t ring_slot_count(const struct ring_geometry *geometry)
 {
-	ring->version = config->ring_version;
-	ring->block_size = config->ring_block_size;
-	ring->block_nr = config->ring_block_nr;
-	ring->slot_size = config->ring_frame_size;
-	ring->slot_nr = (unsigned int)ring_slot_count(config);
-	ring->length = (size_t)ring->block_size * ring->block_nr;
+	const unsigned int slot = geometry->frame_size;
+
+	return slot ? (uint64_t)(geometry->block_size / slot) * geometry->block_nr : 0;
+}
+
+/* Of a geometry that ring_check() finds nothing wrong with. */
+void ring_init(struct ring *ring, const struct ring_geometry *geometry)
+{
+	ring->version = geometry->version;
+	ring->block_size = geometry->block_size;
+	ring->block_nr = geometry->block_nr;
+	ring->slot_size = geometry->frame_size;
+	ring->slot_nr = (unsigned int)ring_slot_count(geometry);
+	ring->length = (size_t)ring_bytes(geometry);
 }
 
 /* Refused (EBUSY) once the ring exists. */

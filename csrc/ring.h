@@ -22,11 +22,12 @@ struct ring {
 };
 
 /* ring.c; ring_close accepts a half-open ring */
-void ring_check(const struct tx_config *config, unsigned int page_size,
+void ring_check(const struct ring_geometry *geometry, unsigned int page_size,
 		struct core_problems *problems);
 unsigned int ring_header(unsigned int version);		/* bytes; 0: no such version */
-uint64_t ring_slot_count(const struct tx_config *config);
-void ring_geometry(struct ring *ring, const struct tx_config *config);
+uint64_t ring_bytes(const struct ring_geometry *geometry);
+uint64_t ring_slot_count(const struct ring_geometry *geometry);
+void ring_init(struct ring *ring, const struct ring_geometry *geometry);
 int ring_version(const struct ring *ring, int fd, struct core_error *error);
 int ring_allocate(const struct ring *ring, int fd, int option, struct core_error *error);
 int ring_map(struct ring *ring, int fd, bool locked, bool *unlocked, struct core_error *error);

@@ -13,14 +13,19 @@ from bench.model.cells import Cell
 from bench.model.header import RunHeader
 from bench.model.run import Run
 from bench.model.samples import Sample, ThreadSample
+from tests.vocabulary import WORDS
 
 WINDOW_NS = 10_000_000
 
 
 def a_cell(id_: str, **values: Value | None) -> Cell:
-    """A cell of one thread; its method bears its id, unless ``values`` say otherwise."""
+    """A cell of one thread; its method bears its id, unless ``values`` say otherwise.
+
+    Of options it has those that are named.
+    """
     some: dict[str, Value | None] = {"method": id_, "frame_size": 64, "threads": 1}
-    return Cell(id_, dict.fromkeys(AXES) | some | values)
+    known = dict.fromkeys(AXES) | some | values
+    return Cell(id_, {axis: known[axis] for axis in WORDS.axes if axis in known})
 
 
 def a_thread(**counts: int) -> ThreadSample:

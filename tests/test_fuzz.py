@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.model.axes import AXES, Axis, Choice, Flag, Size, Whole
+from bench.model.axes import Axis, Choice, Flag, Size, Whole
 from tests.fuzz import matrix, run
 from tests.vocabulary import WORDS
 
@@ -79,7 +79,7 @@ AXIS_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "ring": rings,
     "sndbuf": st.just("default")
     | st.fixed_dictionaries({"bytes": whole(1, INT_MAX)}, optional={"force": st.booleans()}),
-} | {axis.name: values for axis in AXES.values() if (values := values_of(axis)) is not None}
+} | {axis.name: values for axis in WORDS.axes.values() if (values := values_of(axis)) is not None}
 rows = some_of(AXIS_VALUES).filter(bool)
 matrices = st.fixed_dictionaries(
     {

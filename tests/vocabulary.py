@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from bench.engines import config
+from bench.model.axes import Axis, Choice, Flag, Ring, defaults
 from bench.model.vocabulary import KindInfo, Limits, MethodInfo, Vocabulary
 
 
@@ -35,7 +36,37 @@ _PLAIN = frozenset(
         "flows",
     }
 )
-_RING = _PLAIN | {"burst", "ring", "ring_wait", "packet_loss", "mmap_locked", "vnet_hdr"}
+
+RING_OPTIONS = (
+    Axis(
+        "ring",
+        Ring(),
+        {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048},
+        "TPACKET version, block size and number, frame size",
+        after="fill",
+    ),
+    Axis(
+        "ring_wait",
+        Choice(("block", "poll", "spin")),
+        "block",
+        "when no slot is free: block in send(), poll() or spin",
+        at_opening=False,
+        after="fill",
+    ),
+    *(
+        Axis(name, Flag(), False, help_, after="qdisc_bypass")
+        for name, help_ in (
+            ("packet_loss", "PACKET_LOSS: skip a malformed slot instead of stopping at it"),
+            ("mmap_locked", "map the ring with MAP_LOCKED"),
+            (
+                "vnet_hdr",
+                "PACKET_VNET_HDR: the kernel copies the frame instead of referring to its pages",
+            ),
+        )
+    ),
+)
+"""Of tx_ring, as csrc/engines/tx_ring.c declares them (tests/native/test_options.py)."""
+_RING = _PLAIN | {"burst", *(option.name for option in RING_OPTIONS)}
 
 WORDS = Vocabulary(
     methods={
@@ -44,7 +75,7 @@ WORDS = Vocabulary(
         ),
         "sendto": MethodInfo("sendto", "", "", _PLAIN),
         "sendmmsg": MethodInfo("sendmmsg", "", "", _PLAIN | {"burst"}, max_burst=1024),
-        "tx_ring": MethodInfo("tx_ring", "", "", _RING),
+        "tx_ring": MethodInfo("tx_ring", "", "", _RING, options=RING_OPTIONS),
     },
     interfaces={
         "lo": KindInfo("lo", "", NoOptions, takes_qdisc=False),
@@ -60,3 +91,6 @@ WORDS = Vocabulary(
     check=config.check,
     largest_frame=lambda qdisc: 2000 if qdisc == {"kind": "pfifo", "limit": 7} else None,
 )
+
+DEFAULTS = defaults(WORDS.axes)
+"""What every axis is where a matrix does not name it, on pages of 4 KiB."""

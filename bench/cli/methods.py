@@ -40,10 +40,10 @@ def document_of(
     methods: Mapping[str, MethodInfo], lacking: Mapping[str, str], hint: str = ""
 ) -> Document:
     """``lacking`` says of each method why this kernel does not offer it, or ""."""
-    from bench.model.axes import AXES
+    from bench.model.vocabulary import axes_of
 
     read = {name for method in methods.values() for name in method.knobs}
-    knobs = [axis for name, axis in AXES.items() if name in read]
+    knobs = [axis for name, axis in axes_of(methods).items() if name in read]
     fields = ("method", "offered", "reason", "path", "help", "max_burst", "knobs")
     rows = [
         {

@@ -100,17 +100,16 @@ def _facts(matrix: Matrix, planned: Plan, told: Estimate) -> tuple[Fact, ...]:
 
 
 def _records(planned: Plan) -> Records:
-    from bench.model.axes import AXES
-    from bench.render.records import AXIS_FIELDS
+    from bench.render.records import axis_fields, axis_values
 
-    names = ("cell", *AXES, "baseline", "unfit")
+    axes = axis_fields(planned.cells)
     return Records(
         "cells",
-        {name: AXIS_FIELDS.get(name, (name,)) for name in names},
+        {"cell": ("cell",), **axes, "baseline": ("baseline",), "unfit": ("unfit",)},
         tuple(
             {
                 "cell": cell.id,
-                "axes": dict(cell.values),
+                "axes": axis_values(cell, axes),
                 "baseline": planned.baselines.get(cell.id),
                 "unfit": planned.unfit.get(cell.id),
             }
@@ -132,11 +131,10 @@ def _table(planned: Plan) -> Table:
 def _named(cell: Cell) -> Iterator[str]:
     """``axis=value`` of each axis that the cell has; that it is there once need not be said."""
     from bench.base.values import value_text
-    from bench.model.axes import AXES, Role
+    from bench.model.axes import AXES, Role, role_of
 
-    for name, axis in AXES.items():
-        value = cell.values[name]
-        is_single = axis.role is Role.REPLICA and value == axis.default
+    for name, value in cell.values.items():
+        is_single = role_of(name) is Role.REPLICA and value == AXES[name].default
         if value is not None and not is_single:
             yield f"{name}={value_text(value)}"
 

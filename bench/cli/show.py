@@ -24,13 +24,14 @@ def execute(args: argparse.Namespace) -> int:
 
     from bench.analysis import calibration
     from bench.base.errors import UsageError
+    from bench.model.cells import axes_of
     from bench.plan import selection
     from bench.render import report, table
     from bench.store import reader
 
     options.check_output(args)
-    filters = selection.parse_filters(args.filter)
     run = reader.read(args.run)
+    filters = selection.parse_filters(args.filter, axes_of(run.cells))
     for warning in run.warnings:
         say(warning)
     made = report.make_report(calibration.normalised(run) if args.normalise else run)

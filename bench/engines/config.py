@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.base.values import Value
 from bench.engines.library import library, text_of
+from bench.engines.options import raw_values
 from bench.model.cells import Cell
 from bench.model.needs import Memory
 from bench.model.vocabulary import Problem
@@ -17,7 +18,6 @@ from bench.model.vocabulary import Problem
 
 def config_of(values: Mapping[str, Value | None]) -> Any:
     """A struct tx_config without endpoint and CPUs; None is what a method ignores."""
-    ring: Any = values.get("ring") or {}
     sndbuf: Any = values.get("sndbuf")
     sndbuf = sndbuf if isinstance(sndbuf, dict) else {"bytes": 0, "force": False}
     fields = {
@@ -27,19 +27,12 @@ def config_of(values: Mapping[str, Value | None]) -> Any:
         "socket_shared": values.get("socket") == "shared",
         "burst": values.get("burst") or 1,
         "prefilled": values.get("fill") == "prefilled",
-        "ring_version": ring.get("version", 0),
-        "ring_block_size": ring.get("block_size", 0),
-        "ring_block_nr": ring.get("block_nr", 0),
-        "ring_frame_size": ring.get("frame_size", 0),
-        "ring_wait": _ring_waits()[str(values.get("ring_wait") or "block")],
         "sndbuf_bytes": sndbuf["bytes"],
         "sndbuf_force": bool(sndbuf["force"]),
         "msg_dontwait": bool(values.get("msg_dontwait")),
         "qdisc_bypass": bool(values.get("qdisc_bypass")),
-        "packet_loss": bool(values.get("packet_loss")),
-        "mmap_locked": bool(values.get("mmap_locked")),
-        "vnet_hdr": bool(values.get("vnet_hdr")),
         "flows": values.get("flows") or 1,
+        "options": raw_values(values),
     }
     return library().ffi.new("struct tx_config *", fields)
 
@@ -48,16 +41,6 @@ def config_of(values: Mapping[str, Value | None]) -> Any:
 def _static_text(text: str) -> Any:
     """A string of C that nobody frees: a config only points to it."""
     return library().ffi.new("char[]", text.encode())
-
-
-@functools.cache
-def _ring_waits() -> Mapping[str, int]:
-    lib = library().lib
-    return {
-        "block": lib.RING_WAIT_BLOCK,
-        "poll": lib.RING_WAIT_POLL,
-        "spin": lib.RING_WAIT_SPIN,
-    }
 
 
 def check(values: Mapping[str, Value | None], page_size: int) -> list[Problem]:

@@ -13,6 +13,7 @@ from bench.base.values import Value
 from bench.engines.build import recipe
 from bench.engines.config import config_of
 from bench.engines.library import fail, library, text_of
+from bench.engines.options import options_of
 from bench.model.samples import ThreadSample
 from bench.model.vocabulary import Limits, MethodInfo
 
@@ -47,19 +48,27 @@ def _knob_bits() -> dict[str, int]:
 
 
 def methods() -> dict[str, MethodInfo]:
-    """Every transmit method by name, in the order of the core's table."""
-    lib, bits = library().lib, _knob_bits()
+    """Every transmit method by name, in the order of the core's table.
+
+    Raises BenchError where an engine declares an option that makes no sense.
+    """
+    lib = library().lib
     rows = [lib.core_method(i) for i in range(lib.core_method_count())]
-    return {
-        text_of(row.name): MethodInfo(
-            name=text_of(row.name),
-            help=text_of(row.help),
-            path=text_of(row.path),
-            knobs=frozenset(knob for knob, bit in bits.items() if row.knobs & bit),
-            max_burst=int(row.max_burst),
-        )
-        for row in rows
-    }
+    return {text_of(row.name): _method(row) for row in rows}
+
+
+def _method(row: Any) -> MethodInfo:
+    name = text_of(row.name)
+    options = options_of(name)
+    read = (knob for knob, bit in _knob_bits().items() if row.knobs & bit)
+    return MethodInfo(
+        name=name,
+        help=text_of(row.help),
+        path=text_of(row.path),
+        knobs=frozenset([*read, *(option.name for option in options)]),
+        max_burst=int(row.max_burst),
+        options=options,
+    )
 
 
 def probe(method: str) -> str:

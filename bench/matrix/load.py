@@ -135,4 +135,5 @@ def _context(axes: object, models: Models) -> Context:
     return Context(
         taken={axis: [models.defaults[axis]] for axis in unnamed},
         lengths={axis: len(values) for axis, values in written.items()},
+        axes=tuple(models.defaults),
     )

@@ -11,7 +11,6 @@ from bench.matrix import yamltree
 from bench.matrix.complaints import choice, complaint
 from bench.matrix.schema import Context
 from bench.matrix.yamltree import Problem, Tree
-from bench.model.axes import AXES
 
 # Errors
 
@@ -49,7 +48,7 @@ def _label(path: yamltree.Path) -> str:
 
 def _unknown_key(path: yamltree.Path, tree: Tree, context: Context) -> str:
     known = context.known.get(id(tree.value(path[:-1])), ())
-    what = "axis" if known == tuple(AXES) else "key"
+    what = "axis" if known == context.axes else "key"
     return f"unknown {what} {show(path[-1])}; {choice(path[-1], known)}"
 
 

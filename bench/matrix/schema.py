@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from textwrap import dedent
-from typing import Annotated, Any, Literal, Self, Union
+from typing import Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import (
     AfterValidator,
@@ -37,7 +37,6 @@ from bench.base.units import MOST_CPUS, duration_text, parse_bytes, share_text, 
 from bench.base.values import Value, covers, key_of
 from bench.base.written import DurationNs, Share, bytes_between
 from bench.model.axes import (
-    AXES,
     Axis,
     Choice,
     Flag,
@@ -75,12 +74,14 @@ class Context:
 
     ``taken`` begins with the values of the axes that the file does not name, and has those of each
     one that it names as soon as they are right; what is held against them is validated later.
-    ``lengths`` has the number of values of the axes that the file names. ``known`` is filled on the
-    way, too: the keys that a mapping may have, by its id().
+    ``lengths`` has the number of values of the axes that the file names, ``axes`` the names of all
+    that there are. ``known`` is filled on the way, too: the keys that a mapping may have, by its
+    id().
     """
 
     taken: dict[str, Sequence[Value]] = field(default_factory=dict)
     lengths: Mapping[str, int] = field(default_factory=dict)
+    axes: tuple[str, ...] = ()
     known: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -95,17 +96,20 @@ class Models:
 @functools.lru_cache(maxsize=1)
 def models_of(vocabulary: Vocabulary) -> Models:
     """The models in which methods, interface kinds and qdiscs are those of a vocabulary."""
-    types = {axis.name: _type(axis, vocabulary, partial=False) for axis in AXES.values()}
-    rule_types = {axis.name: _type(axis, vocabulary, partial=True) for axis in AXES.values()}
-    axes = _axes("Axes", {axis: _remembered(axis, _several(types[axis])) for axis in AXES})
-    rule: Any = _axes("Rule", {axis: _several(_taken(axis, rule_types[axis])) for axis in AXES})
-    row: Any = _axes("Row", types)
+    known = vocabulary.axes
+    types = {name: _type(axis, vocabulary, partial=False) for name, axis in known.items()}
+    rule_types = {name: _type(axis, vocabulary, partial=True) for name, axis in known.items()}
+    rules = {name: _several(_taken(name, type_)) for name, type_ in rule_types.items()}
+    values = {name: _remembered(name, _several(type_)) for name, type_ in types.items()}
+    axes = _axes("Axes", known, values)
+    rule: Any = _axes("Rule", known, rules)
+    row: Any = _axes("Row", known, types)
     threshold: Any = create_model("Threshold", __base__=rule, min_effect=Share)
     fields: dict[str, Any] = {
         "name": Annotated[str, _NAME],
         "description": (str, ""),
         "axes": axes,  # before what is held against them
-        "zip": (_groups_of(_one_of(AXES)), []),
+        "zip": (_groups_of(_one_of(known)), []),
         "exclude": (list[rule], []),
         "include": (list[row], []),
         "measure": (_Measure, _as_written({})),
@@ -113,7 +117,7 @@ def models_of(vocabulary: Vocabulary) -> Models:
         "thresholds": (list[threshold], []),
     }
     file = create_model("MatrixFile", __base__=_Strict, **fields)
-    return Models(file, defaults(vocabulary.page_size))
+    return Models(file, defaults(known, vocabulary.page_size))
 
 
 def documented(options: type[BaseModel]) -> type[BaseModel]:
@@ -372,6 +376,8 @@ class Axes(_Strict):
     """Any of the axes, but at least one."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    order: ClassVar[tuple[str, ...]] = ()
+    """The names of the axes, in the order of tables."""
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -380,15 +386,17 @@ class Axes(_Strict):
         return self
 
     def given(self) -> dict[str, Any]:
-        """What the file names, in the order of AXES."""
-        return {axis: getattr(self, axis) for axis in AXES if axis in self.model_fields_set}
+        """What the file names, in the order of tables."""
+        return {axis: getattr(self, axis) for axis in self.order if axis in self.model_fields_set}
 
 
-def _axes(name: str, types: Mapping[str, Any]) -> type[Axes]:
+def _axes(name: str, axes: Mapping[str, Axis], types: Mapping[str, Any]) -> type[Axes]:
     fields: dict[str, Any] = {
-        name: (types[name], _absent(axis.help)) for name, axis in AXES.items()
+        name: (types[name], _absent(axis.help)) for name, axis in axes.items()
     }
-    return create_model(name, __base__=Axes, **fields)
+    model = create_model(name, __base__=Axes, **fields)
+    model.order = tuple(axes)
+    return model
 
 
 def _remembered(axis: str, values: Any) -> Any:

@@ -36,8 +36,8 @@ def planned(
 
     ``seed`` takes the place of the matrix's own. Raises UsageError.
     """
-    wanted = selection.parse_filters(filters)
     words = vocabulary()
+    wanted = selection.parse_filters(filters, words.axes)
     loaded = load.load(file, words)
     if seed is not None:
         loaded = replace(loaded, measure=replace(loaded.measure, seed=seed))

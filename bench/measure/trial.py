@@ -11,8 +11,8 @@ from bench.base.values import key_of
 from bench.engines import core
 from bench.engines.config import memory_of
 from bench.engines.core import Endpoint, OpenCell
-from bench.model.axes import AXES
 from bench.model.cells import Cell
+from bench.model.vocabulary import axes_of
 from bench.plan.plan import Plan, TopologySpec
 from bench.topology import entered
 from bench.topology.kinds import up
@@ -63,9 +63,10 @@ def _refused(
 
 
 def _opening_alike(cells: Sequence[Cell]) -> list[list[Cell]]:
+    axes = axes_of(core.methods())
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        asked = {axis: v for axis, v in cell.values.items() if AXES[axis].at_opening}
+        asked = {axis: v for axis, v in cell.values.items() if axes[axis].at_opening}
         groups.setdefault(key_of(asked), []).append(cell)
     return list(groups.values())
 

@@ -1,14 +1,18 @@
-"""The axes of a matrix: one table.
+"""The axes of a matrix: one table of those that bench acts on, which engines add options to.
 
 A row says what values an axis takes, what it is where a matrix does not name it, what it means,
 and what it is to a cell (its role). All else follows: the schema of a matrix file, what collapses,
 which cells compete, how rows are grouped, what an opening asks the kernel for.
+
+An engine's own options are such rows too, which its C file declares (bench/engines/options.py): the
+vocabulary has them. A stored run is read without an engine, so nothing that reads one may need an
+option's row: its cells have its name and values, and every option is a means.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -99,7 +103,8 @@ class Axis:
     ``default`` is its value where a matrix does not name it, on a kernel with pages of 4 KiB. Ids
     leave out axes at their default, so an axis that a later version adds does not rename the cells
     of today. ``at_opening`` is False for one that an open cell holds in buffers and flags of its
-    own: the kernel is not asked.
+    own: the kernel is not asked. ``after`` is empty in the table; of an engine's option it names
+    the row of the table that it follows.
     """
 
     name: str
@@ -108,6 +113,7 @@ class Axis:
     help: str
     role: Role = Role.MEANS
     at_opening: bool = True
+    after: str = ""
 
 
 _ROWS = (
@@ -168,35 +174,9 @@ _ROWS = (
         "copy: each frame before each send; prefilled: once at the start",
         at_opening=False,
     ),
-    Axis(
-        "ring",
-        Ring(),
-        {"version": 2, "block_size": 4096, "block_nr": 256, "frame_size": 2048},
-        "TPACKET version, block size and number, frame size",
-    ),
-    Axis(
-        "ring_wait",
-        Choice(("block", "poll", "spin")),
-        "block",
-        "when no slot is free: block in send(), poll() or spin",
-        at_opening=False,
-    ),
     Axis("sndbuf", SendBuffer(), "default", "SO_SNDBUF, or SO_SNDBUFFORCE with force"),
     Axis("msg_dontwait", Flag(), False, "MSG_DONTWAIT on every send", at_opening=False),
     Axis("qdisc_bypass", Flag(), False, "PACKET_QDISC_BYPASS: straight to the driver"),
-    Axis(
-        "packet_loss",
-        Flag(),
-        False,
-        "PACKET_LOSS: skip a malformed slot instead of stopping at it",
-    ),
-    Axis("mmap_locked", Flag(), False, "map the ring with MAP_LOCKED"),
-    Axis(
-        "vnet_hdr",
-        Flag(),
-        False,
-        "PACKET_VNET_HDR: the kernel copies the frame instead of referring to its pages",
-    ),
     Axis(
         "flows",
         Whole(1, "max_flows"),
@@ -214,13 +194,53 @@ _ROWS = (
     ),
 )
 AXES: Mapping[str, Axis] = MappingProxyType({axis.name: axis for axis in _ROWS})
-"""Every axis by its name, in the order in which tables show them."""
-DEFAULTS: Mapping[str, Value] = MappingProxyType({axis.name: axis.default for axis in _ROWS})
+"""The rows of the table by name, in the order in which tables show them."""
 
 
 def with_role(*roles: Role) -> tuple[str, ...]:
-    """The names of the axes that are one of these to a cell."""
+    """The names of the axes of the table that are one of these to a cell."""
     return tuple(axis.name for axis in _ROWS if axis.role in roles)
+
+
+def role_of(axis: str) -> Role:
+    """What an axis is to a cell: an engine's option is a means."""
+    return AXES[axis].role if axis in AXES else Role.MEANS
+
+
+# Options beside the table
+
+LAST_MEANS = with_role(Role.MEANS)[-1]
+"""What an option follows that names no other axis."""
+
+
+def in_order(options: Mapping[str, str]) -> tuple[str, ...]:
+    """All axes of the table, each followed by the options that name it.
+
+    ``options`` has for each option the row of the table that it follows.
+    """
+    return tuple(
+        name
+        for row in AXES
+        for name in (row, *(option for option, after in options.items() if after == row))
+    )
+
+
+def names_of(rows: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """All axes of the table with the options of some rows, each of which has names in order.
+
+    An option follows the last axis of the table that some row has before it: a row need not have
+    every axis.
+    """
+    position = {name: index for index, name in enumerate(AXES)}
+    options: dict[str, int] = {}
+    for row in rows:
+        last = 0
+        for name in row:
+            last = position.get(name, last)
+            if name not in position:
+                options[name] = max(last, options.get(name, 0))
+    table = list(AXES)
+    return in_order({option: table[last] for option, last in options.items()})
 
 
 # What pages make of it
@@ -242,6 +262,15 @@ def ring_of_slots(version: int, slots: int, frame_size: int, page_size: int) -> 
     }
 
 
-def defaults(page_size: int) -> Mapping[str, Value]:
-    """DEFAULTS where pages have another size: the same, but for the blocks of the ring."""
-    return {**DEFAULTS, "ring": ring_of_slots(2, 512, 2048, page_size)}
+def defaults(axes: Mapping[str, Axis], page_size: int = 4096) -> dict[str, Value]:
+    """The default of each axis; a ring's blocks are those for pages of ``page_size`` bytes."""
+    return {name: _default(axis, page_size) for name, axis in axes.items()}
+
+
+def _default(axis: Axis, page_size: int) -> Value:
+    if not isinstance(axis.type, Ring):
+        return axis.default
+    assert isinstance(axis.default, dict)
+    version, frame_size = axis.default["version"], axis.default["frame_size"]
+    slots = axis.default["block_size"] // frame_size * axis.default["block_nr"]
+    return ring_of_slots(version, slots, frame_size, page_size)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.base.values import Value, key_of
-from bench.model.axes import DEFAULTS
+from bench.model.axes import AXES, Axis, names_of
 
 # Cells
 
@@ -16,7 +16,8 @@ from bench.model.axes import DEFAULTS
 class Cell:
     """One combination after collapsing.
 
-    ``values`` has every axis of AXES; None where the method does not read it.
+    ``values`` has every axis of the table and every option of the engines that there are, in order;
+    None where the method does not read it.
     """
 
     id: str
@@ -36,14 +37,22 @@ class Cell:
         return int(self.values["frame_size"])  # type: ignore[arg-type]
 
 
-def cell_id(values: Mapping[str, Value | None]) -> str:
+def cell_id(values: Mapping[str, Value | None], axes: Mapping[str, Axis] = AXES) -> str:
     """The id of a cell: ten hex digits of the SHA-256 of its effective parameters.
 
     Axes that the method ignores (None) or that are at their default do not take part.
     """
     effective = {
-        axis: value
-        for axis, value in values.items()
-        if value is not None and value != DEFAULTS.get(axis)
+        name: value
+        for name, value in values.items()
+        if value is not None and not (name in axes and value == axes[name].default)
     }
     return hashlib.sha256(key_of(effective).encode()).hexdigest()[:10]
+
+
+def axes_of(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """The axes of the table, and the options that some of the cells have.
+
+    So a run has the same axes when it is read again, with other engines than when it was measured.
+    """
+    return names_of([a for a, value in cell.values.items() if value is not None] for cell in cells)

@@ -1,13 +1,14 @@
-"""What a matrix may name: methods with their knobs, interface kinds, qdiscs."""
+"""What a matrix may name: axes, methods with their knobs, interface kinds, qdiscs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from bench.base.errors import BenchError
 from bench.base.values import Value
-from bench.model.axes import Bound
+from bench.model.axes import AXES, Axis, Bound, in_order
 
 # What there is to choose from
 
@@ -16,8 +17,9 @@ from bench.model.axes import Bound
 class MethodInfo:
     """A transmit method as the core describes it.
 
-    ``knobs`` names the axes it reads; ``max_burst`` is the most frames that one of its system
-    calls takes (0: no limit of its own). ``path`` is its way through the kernel.
+    ``knobs`` names the axes it reads, its own options among them; ``max_burst`` is the most frames
+    that one of its system calls takes (0: no limit of its own). ``path`` is its way through the
+    kernel.
     """
 
     name: str
@@ -25,6 +27,37 @@ class MethodInfo:
     path: str
     knobs: frozenset[str]
     max_burst: int = 0
+    options: tuple[Axis, ...] = ()
+
+
+def axes_of(methods: Mapping[str, MethodInfo]) -> Mapping[str, Axis]:
+    """The axes of the table and the options of all methods, in the order of tables.
+
+    Raises BenchError where an option has the name of another axis that is not the same.
+    """
+    declared: dict[str, tuple[str, Axis]] = {}
+    for method in methods.values():
+        for option in method.options:
+            if option.name in AXES:
+                raise BenchError(
+                    f"method {method.name} declares the option {option.name}, which is an axis "
+                    "of every matrix; read that, or give the option another name"
+                )
+            first, known = declared.setdefault(option.name, (method.name, option))
+            if option != known:
+                raise BenchError(
+                    f"methods {first} and {method.name} declare the option {option.name} "
+                    f"differently ({_difference(known, option)}); declare it alike, or give one "
+                    "of them another name"
+                )
+    rows = {**AXES, **{name: option for name, (_, option) in declared.items()}}
+    return {n: rows[n] for n in in_order({o.name: o.after for _, o in declared.values()})}
+
+
+def _difference(one: Axis, other: Axis) -> str:
+    """The first field in which two rows differ: ``default 1, default 2``."""
+    field = next(f for f in Axis.__slots__ if getattr(one, f) != getattr(other, f))
+    return f"{field} {getattr(one, field)}, {field} {getattr(other, field)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +123,11 @@ class Vocabulary:
     """The longest frame in bytes that a qdisc ever lets pass; None where it has no limit."""
     page_size: int = 4096
     """Bytes of a page of the kernel: a ring's blocks are whole pages."""
+    axes: Mapping[str, Axis] = field(init=False)
+    """Every axis that a matrix may name, in the order of tables: options of methods, too."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", axes_of(self.methods))
 
     def unread(self, method: str) -> frozenset[str]:
         """The axes that a method does not read, while others do.

@@ -8,7 +8,7 @@ from bench.base.values import Value, value_text
 from bench.model.cells import Cell
 from bench.model.matrix import Mark, Matrix
 from bench.model.vocabulary import Vocabulary
-from bench.plan.space import POSITION, Combination, Space, kind_of
+from bench.plan.space import Combination, Space, kind_of
 from bench.system.cpus import Choice
 
 ETHERNET_HEADER = 14
@@ -33,7 +33,7 @@ def problems_of(
         for axis, problem in _cell_problems(cell.values, space.vocabulary, len(chosen.cpus)):
             if axis == "threads" and cell.id in unfit:
                 continue
-            index = combination[POSITION[axis]]
+            index = combination[space.position[axis]]
             path = _path_of(space.matrix, axis, index, rows.get(signature))
             found[f"{space.matrix.where(*path)}: {problem}"] = space.matrix.mark(*path)
     return sorted(found, key=lambda text: found[text])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from bench.base.errors import UsageError
 from bench.base.values import Value, brief_text, distinct, key_of, named, value_text
-from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.plan.plan import Plan, with_cells
@@ -15,17 +14,20 @@ from bench.plan.plan import Plan, with_cells
 # Selecting, ordering
 
 
-def parse_filters(texts: Sequence[str]) -> dict[str, list[str]]:
-    """``["method=tx_ring", "burst=1,64"]`` as axis -> texts of values. Raises UsageError."""
+def parse_filters(texts: Sequence[str], axes: Collection[str]) -> dict[str, list[str]]:
+    """``["method=tx_ring", "burst=1,64"]`` as axis -> texts of values.
+
+    Raises UsageError, also for what is none of the ``axes``.
+    """
     filters: dict[str, list[str]] = {}
     for text in texts:
         axis, equals, value = text.partition("=")
         if not equals or not value:
             raise UsageError(f"--filter {text}: not of the form AXIS=VALUE or AXIS=VALUE,VALUE")
-        if axis not in AXES:
-            near = difflib.get_close_matches(axis, AXES, 1)
+        if axis not in axes:
+            near = difflib.get_close_matches(axis, axes, 1)
             hint = f", did you mean {near[0]}?" if near else ""
-            raise UsageError(f"--filter {text}: unknown axis{hint}; one of {', '.join(AXES)}")
+            raise UsageError(f"--filter {text}: unknown axis{hint}; one of {', '.join(axes)}")
         filters.setdefault(axis, []).append(value)
     return filters
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bench.base.errors import UsageError
 from bench.base.values import Value, covers, yaml_text
-from bench.model.axes import AXES, DEFAULTS, defaults
+from bench.model.axes import AXES, defaults
 from bench.model.cells import Cell, cell_id
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import KindInfo, Vocabulary
@@ -19,30 +19,34 @@ MOST_COMBINATIONS = 1_000_000
 
 
 Combination = tuple[int, ...]
-"""For each axis of AXES the index of its value; -1 where the cell ignores the axis."""
-POSITION: Mapping[str, int] = {axis: position for position, axis in enumerate(AXES)}
-_METHOD, _INTERFACE, _QDISC = (POSITION[axis] for axis in ("method", "interface", "qdisc"))
+"""For each axis of the vocabulary the index of its value; -1 where the cell ignores the axis."""
 
 
 # Expanding
 
 
 class Space:
-    """The values of every axis by index; an axis that the file does not name has its default."""
+    """The values of every axis by index; an axis that the file does not name has its default.
+
+    ``names`` are the axes of the vocabulary, ``position`` has the place of each among them.
+    """
 
     def __init__(self, matrix: Matrix, vocabulary: Vocabulary) -> None:
         self.matrix = matrix
         self.vocabulary = vocabulary
-        unnamed = defaults(vocabulary.page_size)
-        self.axes = [list(matrix.axes.get(axis, (unnamed[axis],))) for axis in AXES]
+        self.names = tuple(vocabulary.axes)
+        self.position = {axis: position for position, axis in enumerate(self.names)}
+        self._deciding = tuple(self.position[axis] for axis in ("method", "interface", "qdisc"))
+        unnamed = defaults(vocabulary.axes, vocabulary.page_size)
+        self.axes = [list(matrix.axes.get(axis, (unnamed[axis],))) for axis in self.names]
 
     def value(self, combination: Combination, axis: str) -> Value:
-        position = POSITION[axis]
+        position = self.position[axis]
         return self.axes[position][combination[position]]
 
     def index(self, axis: str, value: Value) -> int:
         """The index of a value; one that only ``include`` or ``baseline`` names is added."""
-        known = self.axes[POSITION[axis]]
+        known = self.axes[self.position[axis]]
         if value not in known:
             known.append(value)
         return known.index(value)
@@ -50,10 +54,12 @@ class Space:
     def product(self) -> Iterator[Combination]:
         """Every combination; the axes of a zip group advance together. Raises UsageError."""
         groups = {axis: group for group in self.matrix.zip for axis in group}
-        dimensions = list(dict.fromkeys(groups.get(axis, (axis,)) for axis in AXES))
-        lengths = {group: len(self.axes[POSITION[group[0]]]) for group in dimensions}
+        dimensions = list(dict.fromkeys(groups.get(axis, (axis,)) for axis in self.names))
+        lengths = {group: len(self.axes[self.position[group[0]]]) for group in dimensions}
         self._refuse_too_many(lengths)
-        source = [next(i for i, group in enumerate(dimensions) if axis in group) for axis in AXES]
+        source = [
+            next(i for i, group in enumerate(dimensions) if axis in group) for axis in self.names
+        ]
         for steps in itertools.product(*map(range, lengths.values())):
             yield tuple(steps[i] for i in source)
 
@@ -69,7 +75,7 @@ class Space:
 
     def included(self) -> list[Combination]:
         return [
-            tuple(self.index(axis, row[axis]) if axis in row else 0 for axis in AXES)
+            tuple(self.index(axis, row[axis]) if axis in row else 0 for axis in self.names)
             for row in self.matrix.include
         ]
 
@@ -77,7 +83,7 @@ class Space:
         """Each rule as (axis position, indices that match it); a rule applies where all do."""
         return [
             [
-                (POSITION[axis], self._matching(POSITION[axis], allowed))
+                (self.position[axis], self._matching(self.position[axis], allowed))
                 for axis, allowed in rule.items()
             ]
             for rule in self.matrix.exclude
@@ -94,13 +100,14 @@ class Space:
         Where there is no qdisc, none is no axis; any other is kept, as a problem to be told. What
         has one of its own keeps it where the matrix does not name the axis.
         """
-        unread = self.vocabulary.unread(str(self.axes[_METHOD][method]))
-        ignored = {POSITION[axis] for axis in unread}
-        kind = kind_of(self.axes[_INTERFACE][interface], self.vocabulary)
-        if self.axes[_QDISC][qdisc] == DEFAULTS["qdisc"] and (
+        methods, interfaces, qdiscs = (self.axes[position] for position in self._deciding)
+        unread = self.vocabulary.unread(str(methods[method]))
+        ignored = {self.position[axis] for axis in unread}
+        kind = kind_of(interfaces[interface], self.vocabulary)
+        if qdiscs[qdisc] == AXES["qdisc"].default and (
             not kind.takes_qdisc or (kind.keeps_qdisc and not self._names("qdisc"))
         ):
-            ignored.add(_QDISC)
+            ignored.add(self.position["qdisc"])
         return frozenset(ignored)
 
     def _names(self, axis: str) -> bool:
@@ -109,15 +116,15 @@ class Space:
 
     def signature(self, combination: Combination) -> Combination:
         """The combination with -1 for ignored axes: the same for all that are one cell."""
-        ignored = self._ignored(*(combination[p] for p in (_METHOD, _INTERFACE, _QDISC)))
+        ignored = self._ignored(*(combination[p] for p in self._deciding))
         return tuple(-1 if p in ignored else index for p, index in enumerate(combination))
 
     def cell(self, signature: Combination) -> Cell:
         values = {
             axis: None if index < 0 else known[index]
-            for axis, known, index in zip(AXES, self.axes, signature, strict=True)
+            for axis, known, index in zip(self.names, self.axes, signature, strict=True)
         }
-        return Cell(cell_id(_identity(values, self.vocabulary)), values)
+        return Cell(cell_id(_identity(values, self.vocabulary), self.vocabulary.axes), values)
 
 
 def _identity(
@@ -169,7 +176,7 @@ def bases_of(
     """
     if space.matrix.baseline is None:
         return {}
-    wanted = {POSITION[a]: space.index(a, v) for a, v in space.matrix.baseline.items()}
+    wanted = {space.position[a]: space.index(a, v) for a, v in space.matrix.baseline.items()}
     found = {}
     for cell, combinations in alike.items():
         named = (tuple(wanted.get(p, i) for p, i in enumerate(c)) for c in combinations)
@@ -186,10 +193,11 @@ def ambiguous_baselines(
     methods: dict[Value, None] = {}
     choices: dict[str, dict[str, None]] = {}
     for cell, those in bases.items():
-        for axis, known, indices in zip(AXES, space.axes, zip(*those, strict=True), strict=True):
+        by_axis = zip(*those, strict=True)
+        for axis, known, indices in zip(space.names, space.axes, by_axis, strict=True):
             named = dict.fromkeys(yaml_text(known[index]) for index in indices if index >= 0)
             if len(named) > 1:
-                methods[space.axes[_METHOD][cell[_METHOD]]] = None
+                methods[space.value(cell, "method")] = None
                 choices.setdefault(axis, {}).update(named)
     if not choices:
         return []

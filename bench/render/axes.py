@@ -21,15 +21,15 @@ from bench.base.values import (
     parse,
     value_text,
 )
-from bench.model.axes import AXES, Role, with_role
-from bench.model.cells import Cell
+from bench.model.axes import Role, role_of
+from bench.model.cells import Cell, axes_of
 
 Cells = Sequence[Cell]
 
 
 def varying(cells: Cells) -> list[str]:
     """The axes with more than one value, not counting cells that do not have the axis."""
-    return [axis for axis in AXES if len(_distinct(cells, axis)) > 1]
+    return [axis for axis in axes_of(cells) if len(_distinct(cells, axis)) > 1]
 
 
 def column(cells: Cells, axis: str) -> tuple[str, ...]:
@@ -46,7 +46,9 @@ def shared(cells: Cells) -> tuple[str, ...]:
     is at its default.
     """
     phrases: list[str] = []
-    for axis in with_role(Role.PLACE, Role.WORKLOAD, Role.MEANS):
+    for axis in axes_of(cells):
+        if role_of(axis) is Role.REPLICA:
+            continue
         values = _distinct(cells, axis)
         if len(values) == 1:
             phrases.append(f"{axis} {_remarkable_text(values[0])}{_holders(cells, axis)}")

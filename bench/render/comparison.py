@@ -13,7 +13,7 @@ from bench.model.axes import Role, with_role
 from bench.model.summaries import RunSummary
 from bench.render import axes
 from bench.render.document import Column, Document, Fact, Item, Json, Listing, Records, Table
-from bench.render.records import AXIS_FIELDS
+from bench.render.records import axis_fields, axis_values
 from bench.render.table import NONE, axis_columns
 
 LABELS = {"pps": "pps", "ns_per_frame": "ns/frame", "ratio": "ratio"}
@@ -258,6 +258,7 @@ def _change_fields(change: Change) -> dict[str, float]:
 
 
 def _records(result: Comparison) -> Records:
+    fields = axis_fields([row.cell for row in result.rows])
     parts = ("change", "low", "high", "p")
     changes = {
         f"{figure}_{part}": ("changes", figure, part)
@@ -268,7 +269,7 @@ def _records(result: Comparison) -> Records:
         name="cells",
         fields={
             "cell": ("cell",),
-            **AXIS_FIELDS,
+            **fields,
             "verdict": ("verdict",),
             "min_effect": ("min_effect",),
             **changes,
@@ -277,7 +278,7 @@ def _records(result: Comparison) -> Records:
         rows=tuple(
             {
                 "cell": row.cell.id,
-                "axes": dict(row.cell.values),
+                "axes": axis_values(row.cell, fields),
                 "verdict": row.verdict.value,
                 "min_effect": row.threshold,
                 "changes": {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 
-from bench.model.axes import AXES
+from bench.base.values import Value
+from bench.model.cells import Cell, axes_of
 from bench.model.counters import COUNTERS
 from bench.model.results import Averages, CellResult, Figures
 from bench.render.document import Records
@@ -57,21 +58,30 @@ counts are as model/counters.py says.
 """
 
 
-AXIS_FIELDS: Mapping[str, tuple[str, ...]] = {axis: ("axes", axis) for axis in AXES}
-"""Where records of cells have their axes."""
+def axis_fields(cells: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
+    """Where records of these cells have their axes."""
+    return {axis: ("axes", axis) for axis in axes_of(cells)}
+
+
+def axis_values(cell: Cell, axes: Iterable[str]) -> dict[str, Value | None]:
+    return {axis: cell.values.get(axis) for axis in axes}
 
 
 def records(run: str, rows: Sequence[CellResult]) -> Records:
     """Each cell with its axes, its figures in the order of FIGURES, and its notes."""
-    names = ("run", "cell", *AXES, *FIGURES, "notes")
+    axes = axis_fields([row.cell for row in rows])
     return Records(
         name="cells",
-        fields={name: AXIS_FIELDS.get(name, (name,)) for name in names},
+        fields={
+            **{name: (name,) for name in ("run", "cell")},
+            **axes,
+            **{name: (name,) for name in (*FIGURES, "notes")},
+        },
         rows=tuple(
             {
                 "run": run,
                 "cell": row.cell.id,
-                "axes": dict(row.cell.values),
+                "axes": axis_values(row.cell, axes),
                 **{name: read(row) for name, read in FIGURES.items()},
                 "notes": [str(note) for note in row.notes],
             }

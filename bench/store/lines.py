@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from bench.base.errors import UsageError
-from bench.model.axes import AXES
 from bench.model.header import RunHeader
 from bench.model.problems import Code
 from bench.model.results import LARGEST_INTEGER
@@ -46,21 +45,17 @@ class _Required(msgspec.Struct):
     threads: int
 
 
-_AXES = [axis for axis in AXES if axis not in _Required.__struct_fields__]
-
-
-_Values = msgspec.defstruct(
-    "_Values",
-    [(axis, str | int | bool | _Options | None, None) for axis in _AXES],
-    bases=(_Required,),
-)
-
-
 class CellRow(msgspec.Struct):
     """What readers need of a cell."""
 
     id: str
-    values: _Values  # type: ignore[valid-type]
+    values: _Required
+
+
+class CellValues(msgspec.Struct):
+    """The same of all its values: one of no axis of bench is of an engine's option."""
+
+    values: dict[str, str | int | bool | _Options | None]
 
 
 class _RunLine(msgspec.Struct):
@@ -68,6 +63,13 @@ class _RunLine(msgspec.Struct):
 
     cells: list[CellRow]
     calibration: list[CellRow] = []
+
+
+class RunValues(msgspec.Struct):
+    """The same of the values of all of them."""
+
+    cells: list[CellValues]
+    calibration: list[CellValues] = []
 
 
 class _Facts(msgspec.Struct):
@@ -117,7 +119,8 @@ def finite(digits: str) -> float:
     return number
 
 
-_decode = json.JSONDecoder(parse_int=_bounded, parse_float=finite, parse_constant=_bounded).decode
+decoded = json.JSONDecoder(parse_int=_bounded, parse_float=finite, parse_constant=_bounded).decode
+"""A line's JSON, in which every number can be computed with; ValueError if one cannot."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class Record:
     @classmethod
     def of(cls, path: Path, number: int, line: str) -> Record:
         try:
-            fields = _decode(line)
+            fields = decoded(line)
             if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
                 raise ValueError
         except (ValueError, RecursionError):
@@ -151,6 +154,7 @@ class Record:
             fields = fields | {"doctor": {"findings": fields["doctor"]}}
         header = self._converted(fields, RunHeader)
         self._converted(fields, _RunLine)
+        self._converted(fields, RunValues)
         return header
 
     def sample(self) -> Sample:

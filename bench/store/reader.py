@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from bench.base.errors import UsageError
-from bench.model.axes import AXES
+from bench.model.axes import names_of
 from bench.model.cells import Cell
 from bench.model.run import Run
 from bench.model.samples import Sample
@@ -105,8 +105,9 @@ def _unpacked(record: Record) -> list[Record]:
     return record.samples() if record.kind == "samples" else [record]
 
 
-def cells_of(rows: Iterable[Mapping[str, Any]]) -> tuple[Cell, ...]:
-    return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in AXES}) for row in rows)
+def cells_of(rows: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
+    axes = names_of(row["values"] for row in rows)
+    return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in axes}) for row in rows)
 
 
 def is_run(path: Path) -> bool:

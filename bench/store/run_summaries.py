@@ -20,7 +20,7 @@ from bench.model.run import Run
 from bench.model.summaries import CellSummary, RunSummary
 from bench.store import reader
 from bench.store.content import opened
-from bench.store.lines import FORMAT, CellRow
+from bench.store.lines import FORMAT, CellRow, RunValues, decoded
 from bench.store.summaries import Line, Table
 
 Summarise = Callable[[Run], Mapping[str, CellSummary]]
@@ -106,6 +106,7 @@ def _from_ends(path: Path, first: bytes, summaries: bytes, end: bytes) -> RunSum
     own, comma, shared = first.partition(SHARED)
     try:
         own += comma + b"}}"
+        decoded(own.decode())
         version = _version(own)
         if version.type != "run" or version.format > FORMAT:
             return None
@@ -130,6 +131,7 @@ def _shared(
 ) -> tuple[Mapping[str, str], Mapping[str, float], tuple[Cell, ...], tuple[Cell, ...]]:
     """What is decoded once for all runs that have it, and kept once."""
     found = msgspec.json.decode(text, type=_Shared)
-    rows = msgspec.json.decode(text)
+    msgspec.json.decode(text, type=RunValues)
+    rows = decoded(text.decode())
     cells, calibration = reader.cells_of(rows["cells"]), reader.cells_of(rows["calibration"])
     return found.baselines, found.thresholds, cells, calibration

@@ -26,6 +26,44 @@
 #define POLL_MS 1
 #define STATUS_MASK (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING | TP_STATUS_WRONG_FORMAT)
 
+/* Its options, in the order of the table below. */
+enum { OPT_RING, OPT_WAIT, OPT_LOSS, OPT_LOCKED, OPT_VNET_HDR };
+
+/* ring_wait */
+enum { WAIT_BLOCK, WAIT_POLL, WAIT_SPIN };
+
+static const struct option_info tx_ring_options[] = {
+	[OPT_RING] = {
+		.name = "ring",
+		.help = "TPACKET version, block size and number, frame size",
+		.type = OPTION_RING,
+		.fallback.ring = { .version = 2, .block_size = 4096, .block_nr = 256,
+				   .frame_size = 2048 },
+		.after = "fill",
+	},
+	[OPT_WAIT] = {
+		.name = "ring_wait",
+		.help = "when no slot is free: block in send(), poll() or spin",
+		.type = OPTION_CHOICE,
+		.choices = { [WAIT_BLOCK] = "block", [WAIT_POLL] = "poll", [WAIT_SPIN] = "spin" },
+		.after = "fill",
+		.sending_only = true,
+	},
+	[OPT_LOSS] = {
+		.name = "packet_loss",
+		.help = "PACKET_LOSS: skip a malformed slot instead of stopping at it",
+	},
+	[OPT_LOCKED] = {
+		.name = "mmap_locked",
+		.help = "map the ring with MAP_LOCKED",
+	},
+	[OPT_VNET_HDR] = {
+		.name = "vnet_hdr",
+		.help = "PACKET_VNET_HDR: the kernel copies the frame instead of referring to its "
+			"pages",
+	},
+};
+
 struct tx_ring {
 	struct ring ring;
 	unsigned int data_offset;	/* of the frame in its slot */
@@ -71,8 +109,8 @@ static void slot_publish(const struct tx_ring *tx, unsigned char *slot)
 }
 
 /* All are refused (EBUSY) once the ring exists. */
-static int tx_ring_options(const struct tx_socket *socket, const struct tx_ring *tx,
-			   struct core_error *error)
+static int tx_ring_set(const struct tx_socket *socket, const struct tx_ring *tx,
+		       struct core_error *error)
 {
 	const struct tx_config *config = socket->config;
 	const int on = 1;
@@ -81,10 +119,10 @@ static int tx_ring_options(const struct tx_socket *socket, const struct tx_ring 
 	err = ring_version(&tx->ring, socket->fd, error);
 	if (err)
 		return err;
-	if (config->packet_loss &&
+	if (config->options[OPT_LOSS].number &&
 	    setsockopt(socket->fd, SOL_PACKET, PACKET_LOSS, &on, sizeof(on)) < 0)
 		return error_set(error, errno, "setsockopt(PACKET_LOSS)");
-	if (config->vnet_hdr &&
+	if (config->options[OPT_VNET_HDR].number &&
 	    setsockopt(socket->fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0)
 		return error_set(error, errno, "setsockopt(PACKET_VNET_HDR)");
 	return 0;
@@ -114,7 +152,7 @@ static void tx_ring_prefill(const struct tx_socket *socket, struct tx_ring *tx)
 			       config->frame_size);
 			frame_number(frame, config, i);
 		}
-		if (config->vnet_hdr)
+		if (config->options[OPT_VNET_HDR].number)
 			memcpy(frame - sizeof(header), &header, sizeof(header));
 	}
 }
@@ -122,28 +160,29 @@ static void tx_ring_prefill(const struct tx_socket *socket, struct tx_ring *tx)
 /* What the kernel takes before the frame beside the slot's header. */
 static unsigned int vnet_header(const struct tx_config *config)
 {
-	return config->vnet_hdr ? sizeof(struct virtio_net_hdr) : 0;
+	return config->options[OPT_VNET_HDR].number ? sizeof(struct virtio_net_hdr) : 0;
 }
 
 /* The frame lies tp_hdrlen - sizeof(struct sockaddr_ll) into its slot (tpacket_parse_header). */
 static unsigned int frame_offset(const struct tx_config *config)
 {
-	return ring_header(config->ring_version) + vnet_header(config);
+	return ring_header(config->options[OPT_RING].ring.version) + vnet_header(config);
 }
 
 static void tx_ring_check(const struct tx_config *config, unsigned int page_size,
 			  struct core_problems *problems)
 {
-	const unsigned int offset = frame_offset(config), slot = config->ring_frame_size;
+	const struct ring_geometry *ring = &config->options[OPT_RING].ring;
+	const unsigned int offset = frame_offset(config), slot = ring->frame_size;
 	const unsigned int room = slot > offset ? slot - offset : 0;
-	const uint64_t slots = ring_slot_count(config);
+	const uint64_t slots = ring_slot_count(ring);
 
-	ring_check(config, page_size, problems);
+	ring_check(ring, page_size, problems);
 	if (config->frame_size > room)
 		problem_add(problems, "frame_size",
 			    "frame of %u bytes does not fit a ring slot of %u: v%u leaves %u bytes; "
 			    "exclude the pair or raise ring frame_size",
-			    config->frame_size, slot, config->ring_version, room);
+			    config->frame_size, slot, ring->version, room);
 	if (config->burst > slots)
 		problem_add(problems, "burst",
 			    "burst of %u frames in a ring of %llu slots; at most %llu",
@@ -161,12 +200,12 @@ static void tx_ring_check(const struct tx_config *config, unsigned int page_size
  */
 static struct tx_memory tx_ring_memory(const struct tx_config *config)
 {
-	const uint64_t ring = (uint64_t)config->ring_block_size * config->ring_block_nr;
+	const uint64_t ring = ring_bytes(&config->options[OPT_RING].ring);
 
 	return (struct tx_memory) {
 		.bytes = frame_memory(config, 0) + config_sockets(config) * ring,
-		.locked = config->mmap_locked ? ring : 0,
-		.ring_frames = (unsigned int)ring_slot_count(config),
+		.locked = config->options[OPT_LOCKED].number ? ring : 0,
+		.ring_frames = (unsigned int)ring_slot_count(&config->options[OPT_RING].ring),
 	};
 }
 
@@ -177,7 +216,7 @@ static struct tx_numbering tx_ring_numbering(const struct tx_config *config)
 		return frame_numbering(config);
 	return (struct tx_numbering) {
 		.kind = NUMBERING_PER_SLOT,
-		.period = (unsigned int)ring_slot_count(config),
+		.period = (unsigned int)ring_slot_count(&config->options[OPT_RING].ring),
 		.streams = config_sockets(config),
 	};
 }
@@ -188,12 +227,12 @@ static int tx_ring_make(struct tx_socket *socket, struct tx_ring *tx, struct cor
 	const struct tx_config *config = socket->config;
 	int err;
 
-	ring_geometry(&tx->ring, config);
+	ring_init(&tx->ring, &config->options[OPT_RING].ring);
 	tx->tp_len = config->frame_size + vnet_header(config);
 	tx->data_offset = frame_offset(config);
 	err = sock_open(socket, error);
 	if (!err)
-		err = tx_ring_options(socket, tx, error);
+		err = tx_ring_set(socket, tx, error);
 	if (!err)
 		err = ring_allocate(&tx->ring, socket->fd, PACKET_TX_RING, error);
 	return err;
@@ -212,8 +251,8 @@ static int tx_ring_socket_open(struct tx_socket *socket, struct core_error *erro
 	tx->shared = config->socket_shared && config->threads > 1;
 	err = tx_ring_make(socket, tx, error);
 	if (!err)
-		err = ring_map(&tx->ring, socket->fd, config->mmap_locked, &socket->mmap_unlocked,
-			       error);
+		err = ring_map(&tx->ring, socket->fd, config->options[OPT_LOCKED].number,
+			       &socket->mmap_unlocked, error);
 	if (!err)
 		err = ring_slots(&tx->ring, error);
 	if (!err)
@@ -268,10 +307,10 @@ static int tx_ring_wait_once(struct tx_thread *thread)
 {
 	struct pollfd pollfd = { .fd = thread->socket->fd, .events = POLLOUT };
 
-	switch (thread->config->ring_wait) {
-	case RING_WAIT_BLOCK:
+	switch (thread->config->options[OPT_WAIT].number) {
+	case WAIT_BLOCK:
 		return tx_ring_kick(thread, 0, 0);
-	case RING_WAIT_POLL:
+	case WAIT_POLL:
 		if (poll(&pollfd, 1, POLL_MS) < 0 && errno != EINTR)
 			return thread_fail(thread, errno, "poll on the ring");
 		return 0;
@@ -426,9 +465,11 @@ static void tx_ring_facts(const struct tx_cell *cell, struct tx_facts *facts)
 static int tx_ring_probe(struct core_error *error)
 {
 	struct tx_config config = {
-		.threads = 1, .burst = 1, .frame_size = 64, .ring_version = 2,
-		.ring_block_size = (unsigned int)sysconf(_SC_PAGESIZE), .ring_block_nr = 1,
-		.ring_frame_size = 128,
+		.threads = 1, .burst = 1, .frame_size = 64,
+		.options[OPT_RING].ring = {
+			.version = 2, .block_size = (unsigned int)sysconf(_SC_PAGESIZE),
+			.block_nr = 1, .frame_size = 128,
+		},
 	};
 	struct tx_socket socket = { .config = &config, .fd = -1 };
 	struct tx_ring tx = { 0 };
@@ -445,9 +486,10 @@ const struct tx_method tx_ring_method = {
 		.help = "PACKET_TX_RING: frames in shared memory, one send() per burst",
 		.path = "tpacket_snd: skb around the slot's pages, dev_queue_xmit",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
-			 KNOB_BURST | KNOB_FILL | KNOB_RING | KNOB_RING_WAIT | KNOB_SNDBUF |
-			 KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS | KNOB_PACKET_LOSS |
-			 KNOB_MMAP_LOCKED | KNOB_VNET_HDR | KNOB_FLOWS,
+			 KNOB_BURST | KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT |
+			 KNOB_QDISC_BYPASS | KNOB_FLOWS,
+		.options = tx_ring_options,
+		.option_nr = ARRAY_SIZE(tx_ring_options),
 	},
 	.probe = tx_ring_probe,
 	.check = tx_ring_check,

@@ -64,7 +64,12 @@ static int slow_burst(struct tx_thread *thread)
 }
 
 const struct tx_method test_slow_method = {
-	.info = { "test_slow", "send with 25 ns more per frame", "packet_snd", TEST_KNOBS, 0 },
+	.info = {
+		.name = "test_slow",
+		.help = "send with 25 ns more per frame",
+		.path = "packet_snd",
+		.knobs = TEST_KNOBS,
+	},
 	.probe = sock_probe,
 	.memory = frame_memory_single,
 	.numbering = frame_numbering,
@@ -82,7 +87,12 @@ static int crash_burst(struct tx_thread *thread)
 }
 
 const struct tx_method test_crash_method = {
-	.info = { "test_crash", "send until a segmentation fault", "packet_snd", TEST_KNOBS, 0 },
+	.info = {
+		.name = "test_crash",
+		.help = "send until a segmentation fault",
+		.path = "packet_snd",
+		.knobs = TEST_KNOBS,
+	},
 	.probe = sock_probe,
 	.memory = frame_memory_single,
 	.numbering = frame_numbering,
@@ -107,7 +117,12 @@ static int zeros_burst(struct tx_thread *thread)
 }
 
 const struct tx_method test_zeros_method = {
-	.info = { "test_zeros", "send frames of zeros when prefilled", "packet_snd", TEST_KNOBS, 0 },
+	.info = {
+		.name = "test_zeros",
+		.help = "send frames of zeros when prefilled",
+		.path = "packet_snd",
+		.knobs = TEST_KNOBS,
+	},
 	.probe = sock_probe,
 	.memory = frame_memory_single,
 	.numbering = frame_numbering,
@@ -131,7 +146,12 @@ static int liar_burst(struct tx_thread *thread)
 }
 
 const struct tx_method test_liar_method = {
-	.info = { "test_liar", "claims frames that it never sent", "none", TEST_KNOBS, 0 },
+	.info = {
+		.name = "test_liar",
+		.help = "claims frames that it never sent",
+		.path = "none",
+		.knobs = TEST_KNOBS,
+	},
 	.probe = sock_probe,
 	.memory = frame_memory_single,
 	.numbering = frame_numbering,
@@ -155,7 +175,12 @@ static int fail_burst(struct tx_thread *thread)
 }
 
 const struct tx_method test_fail_method = {
-	.info = { "test_fail", "sends, then fails with EIO", "packet_snd", TEST_KNOBS, 0 },
+	.info = {
+		.name = "test_fail",
+		.help = "sends, then fails with EIO",
+		.path = "packet_snd",
+		.knobs = TEST_KNOBS,
+	},
 	.probe = sock_probe,
 	.memory = frame_memory_single,
 	.numbering = frame_numbering,
@@ -190,8 +215,12 @@ static struct tx_numbering same_numbering(const struct tx_config *config)
 }
 
 const struct tx_method test_same_method = {
-	.info = { "test_same", "sends the first frame of a burst only, again and again",
-		  "packet_snd", (TEST_KNOBS | KNOB_BURST) & ~KNOB_FILL, 0 },
+	.info = {
+		.name = "test_same",
+		.help = "sends the first frame of a burst only, again and again",
+		.path = "packet_snd",
+		.knobs = (TEST_KNOBS | KNOB_BURST) & ~KNOB_FILL,
+	},
 	.probe = sock_probe,
 	.memory = frame_memory_burst,
 	.numbering = same_numbering,

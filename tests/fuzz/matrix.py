@@ -13,7 +13,7 @@ from bench.cli.plan import time_text
 from bench.matrix import load
 from bench.measure.estimate import estimate
 from bench.measure.prepare import vocabulary
-from bench.model.axes import AXES, DEFAULTS
+from bench.model.axes import Ring
 from bench.model.vocabulary import Vocabulary
 from bench.plan import plan, selection, space
 from bench.system.procfs import ProcFs
@@ -39,9 +39,10 @@ def dictionary() -> list[str]:
     keys = ["name", "axes", "zip", "exclude", "include", "measure", "baseline", "thresholds"]
     keys += ["window", "rounds", "min", "max", "openings", "precision", "seed", "cpus"]
     keys += ["min_effect", "kind"]
-    ring = [*DEFAULTS["ring"], "bytes", "force"]  # type: ignore[misc]
+    rings = [axis.default for axis in known.axes.values() if isinstance(axis.type, Ring)]
+    ring = [*(key for r in rings if isinstance(r, dict) for key in r), "bytes", "force"]
     names = [*known.methods, *(kind.name for kind in kinds), "default", "auto"]
-    return [*(f"{key}: " for key in (*AXES, *keys, *options, *ring)), *names]
+    return [*(f"{key}: " for key in (*known.axes, *keys, *options, *ring)), *names]
 
 
 def feed(data: bytes) -> None:
@@ -61,7 +62,7 @@ def _plan(path: Path) -> None:
     with patch.object(space, "MOST_COMBINATIONS", MOST_COMBINATIONS):
         made = plan.make_plan(loaded, words())
     for cell in made.cells:
-        assert all(value_text(cell.values[axis]) for axis in AXES)
+        assert all(value_text(cell.values[axis]) for axis in words().axes)
     last = made.runnable[-1]
     kept = selection.select(made, {"method": [last.method]})
     assert last in kept.cells

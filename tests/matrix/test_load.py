@@ -22,10 +22,9 @@ from pydantic import BaseModel, Field, model_validator
 from bench.base.errors import UsageError
 from bench.base.written import BitRate, Bytes
 from bench.matrix import load, schema
-from bench.model.axes import AXES, DEFAULTS
 from bench.model.matrix import Mark, Matrix, Measure, Rounds
 from bench.model.vocabulary import KindInfo
-from tests.vocabulary import WORDS
+from tests.vocabulary import DEFAULTS, WORDS
 
 
 class NoOptions(BaseModel):
@@ -330,7 +329,7 @@ INT_MAX = 2**31 - 1
         ("msg_dontwait: 0", "17: msg_dontwait: 0 is a number; write true or false"),
         ("qdisc_bypass: [true, off]", "24: off may be read as a boolean; write true or false, or quote it for text"),
         ("packet_loss: {}", "16: packet_loss: {} is a mapping; write true or false"),
-        ("framesize: 64", f"3: axes: unknown axis 'framesize'; write {', '.join([*AXES][:-1])} or replica (did you mean frame_size?)"),
+        ("framesize: 64", f"3: axes: unknown axis 'framesize'; write {', '.join([*WORDS.axes][:-1])} or replica (did you mean frame_size?)"),
     ],
 )  # fmt: skip
 def test_axis(axis: str, expected: str) -> None:
@@ -395,7 +394,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
     [
         ("zip: [threads, fill]", ["3:7: zip: 'threads' is text; write a list", "3:16: zip: 'fill' is text; write a list"]),
         ("zip: [[threads]]", ["3:7: zip: ['threads'] has too few values; the least is 2"]),
-        ("zip: [[threads, fil]]", [f"3:17: zip: 'fil' is unknown; write {', '.join([*AXES][:-1])} or replica (did you mean fill?)"]),
+        ("zip: [[threads, fil]]", [f"3:17: zip: 'fil' is unknown; write {', '.join([*WORDS.axes][:-1])} or replica (did you mean fill?)"]),
         ("zip: [[threads, ring]]", ["3:17: zip: ring is not in axes; give it values there"]),
         ("zip: [[threads, fill], [fill, ring]]", ["3:25: zip: fill is there twice; zip each axis once", "3:31: zip: ring is not in axes; give it values there"]),
         ("zip: [[threads, burst]]", ["3:7: zip: threads has 2, burst has 3 values; zipped axes need equally many"]),
@@ -409,7 +408,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("exclude: [{ring: {version: 3}}]", ["3:18: ring: {version: 3} matches nothing; the axis has {version: 2, block_size: 4096, block_nr: 256, frame_size:..."]),
         ("exclude: [{ring: {version: 0}}]", ["3:28: ring version: 0 is not allowed; write a whole number from 1 to 3"]),
         ("exclude: [{interface: {slaves: 2}}]", ["3:23: interface: 'kind' is missing; it has to be given"]),
-        ("exclude: [{thread: 1}]", [f"3:12: exclude: unknown axis 'thread'; write {', '.join([*AXES][:-1])} or replica (did you mean threads?)"]),
+        ("exclude: [{thread: 1}]", [f"3:12: exclude: unknown axis 'thread'; write {', '.join([*WORDS.axes][:-1])} or replica (did you mean threads?)"]),
         ("include: [{}]", ["3:11: include: nothing is named; name at least one axis"]),
         ("include: [{threads: [1, 2]}]", ["3:21: threads: [1, 2] is not allowed; write a whole number from 1 to 64"]),
         ("include: [{ring: {version: 3}}]", [f"3:18: ring: '{key}' is missing; it has to be given" for key in ("frame_size", "slots")]),
@@ -579,7 +578,7 @@ def test_any_text(text: str) -> None:
 
 scraps = st.sampled_from(
     [*"-?:,[]{}#&*!|>'\"%@` \n", "  ", "- ", ": ", "---\n", "<<", "a", "on", "017", "1e6"]
-    + [f"{word}: " for word in ("name", "axes", "zip", "exclude", "measure", "kind", *AXES)]
+    + [f"{word}: " for word in ("name", "axes", "zip", "exclude", "measure", "kind", *WORDS.axes)]
 )
 
 
@@ -591,7 +590,7 @@ def test_any_scraps_of_a_matrix(text: str) -> None:
 
 
 names = st.sampled_from(
-    [*AXES, "name", "axes", "zip", "exclude", "include", "measure", "baseline", "kind", "lo", "bond",
+    [*WORDS.axes, "name", "axes", "zip", "exclude", "include", "measure", "baseline", "kind", "lo", "bond",
      "mode", "tbf", "rate", "bytes", "version", "rounds", "min", "cpus", "window"]
 )  # fmt: skip
 values = st.recursive(
@@ -627,7 +626,7 @@ def test_schema_describes_what_users_write() -> None:
     definitions = schema["$defs"]
     axes = definitions["Axes"]
     assert {name: axis["description"] for name, axis in axes["properties"].items()} == {
-        name: axis.help for name, axis in AXES.items()
+        name: axis.help for name, axis in WORDS.axes.items()
     }
     assert axes["minProperties"] == 1
     assert axes["properties"]["threads"]["anyOf"] == [

@@ -28,6 +28,22 @@ static int all_sent(const struct tx_slice *slice)
 	return slice->threads > 0;
 }
 
+/* A method, its options at their defaults but for the geometry of a ring. */
+static const struct method_info *choose(struct tx_config *config, int method,
+					const struct ring_geometry *ring)
+{
+	const struct method_info *info = core_method(method);
+	unsigned int i;
+
+	config->method = info->name;
+	for (i = 0; i < info->option_nr; i++) {
+		config->options[i] = info->options[i].fallback;
+		if (info->options[i].type == OPTION_RING)
+			config->options[i].ring = *ring;
+	}
+	return info;
+}
+
 static void drive(const struct tx_config *config)
 {
 	const struct tx_slice_plan plan = {
@@ -61,15 +77,48 @@ static void drive(const struct tx_config *config)
 	tx_cell_close(cell);
 }
 
-static void drive_all(struct tx_config config)
+static void drive_all(struct tx_config config, const struct ring_geometry *ring)
 {
 	int i;
 
 	for (i = 0; i < core_method_count(); i++) {
-		if (!strncmp(core_method(i)->name, "test_", 5))
+		choose(&config, i, ring);
+		if (strncmp(config.method, "test_", 5))
+			drive(&config);
+	}
+}
+
+static uint64_t values_of(const struct option_info *option)
+{
+	unsigned int choices = 0;
+
+	if (option->type == OPTION_FLAG)
+		return 2;
+	while (option->type == OPTION_CHOICE && choices < CORE_MAX_CHOICES &&
+	       option->choices[choices])
+		choices++;
+	return choices;
+}
+
+/* Each flag and each choice of each option, the others at their default. */
+static void drive_options(struct tx_config config, const struct ring_geometry *ring)
+{
+	unsigned int option;
+	uint64_t value;
+	int i;
+
+	for (i = 0; i < core_method_count(); i++) {
+		const struct method_info *info = choose(&config, i, ring);
+
+		if (!strncmp(config.method, "test_", 5))
 			continue;
-		config.method = core_method(i)->name;
-		drive(&config);
+		for (option = 0; option < info->option_nr; option++) {
+			for (value = 0; value < values_of(&info->options[option]); value++) {
+				config.options[option].number = value;
+				drive(&config);
+			}
+			choose(&config, i, ring);
+		}
 	}
 }
 
@@ -77,52 +126,48 @@ int main(void)
 {
 	struct tx_config config = {
 		.ifindex = 1, .frame_size = 1514, .threads = 1, .burst = 32, .flows = 1,
-		.ring_version = 2, .ring_block_size = (unsigned int)sysconf(_SC_PAGESIZE),
-		.ring_block_nr = 32,
-		.ring_frame_size = 2048, .cpus = { 0, 1 },
+		.cpus = { 0, 1 },
+	};
+	struct ring_geometry ring = {
+		.version = 2, .block_size = (unsigned int)sysconf(_SC_PAGESIZE), .block_nr = 32,
+		.frame_size = 2048,
 	};
 	struct core_error error;
-	unsigned int version, wait;
-	int err = enter_namespace();
+	int i, err = enter_namespace();
 
 	if (err) {
 		printf("network namespace: %s\n", strerror(-err));
 		return SKIPPED;
 	}
-	drive_all(config);
+	drive_all(config, &ring);
 	config.frame_size = CACHE_LINE;		/* ends where its buffer does */
-	drive_all(config);
+	drive_all(config, &ring);
 	config.prefilled = 1;
 	config.msg_dontwait = 1;
 	config.qdisc_bypass = 1;
 	config.frame_size = 14;
-	drive_all(config);
-	config.method = "tx_ring";
-	for (version = 1; version <= 3; version++)
-		for (wait = RING_WAIT_BLOCK; wait <= RING_WAIT_SPIN; wait++) {
-			config.ring_version = version;
-			config.ring_wait = wait;
-			drive(&config);
-		}
-	config.ring_block_size *= 3;		/* a block of several pages, slots that are no power of two */
-	config.ring_frame_size = 1536;
-	config.mmap_locked = 1;
-	config.vnet_hdr = 1;
-	config.packet_loss = 1;
-	drive(&config);
+	drive_all(config, &ring);
+	for (ring.version = 1; ring.version < 3; ring.version++)
+		drive_options(config, &ring);
+	drive_options(config, &ring);
+	ring.block_size *= 3;			/* a block of several pages, slots that are no power of two */
+	ring.frame_size = 1536;
+	drive_options(config, &ring);
 	config.threads = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
-	drive_all(config);
+	drive_all(config, &ring);
 	config.socket_shared = 1;
 	config.prefilled = 0;
-	drive_all(config);
+	drive_all(config, &ring);
 
 	config.flows = 3;
 	config.frame_size = 50;
-	drive_all(config);
+	drive_all(config, &ring);
 	config.prefilled = 1;
-	drive_all(config);
+	drive_all(config, &ring);
 
-	config.ring_frame_size = 100;		/* half-open cells are closed too */
+	ring.frame_size = 100;			/* half-open cells are closed too */
+	for (i = 0; strcmp(choose(&config, i, &ring)->name, "tx_ring"); i++)
+		;
 	check(!tx_cell_open(&config, &error), "open", "tx_ring", "a slot that is too small");
 	config.method = "no such method";
 	check(!tx_cell_open(&config, &error), "open", config.method, "accepted");

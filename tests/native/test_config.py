@@ -7,16 +7,18 @@ import pytest
 from bench.base.values import Value
 from bench.engines import config, core
 from bench.engines.config import Numbering, Order
-from bench.model.axes import AXES, DEFAULTS
+from bench.model.axes import defaults
 from bench.model.cells import Cell
 from bench.model.needs import Memory
+from bench.model.vocabulary import axes_of
+from tests.vocabulary import WORDS
 
 PAGE = 4096
 RING = {"version": 2, "block_size": 4096, "block_nr": 8, "frame_size": 2048}
 
 
 def cell(**axes: Value) -> Cell:
-    return Cell("cell", dict.fromkeys(AXES) | {"frame_size": 64, "threads": 1} | axes)
+    return Cell("cell", dict.fromkeys(WORDS.axes) | {"frame_size": 64, "threads": 1} | axes)
 
 
 def problems(page_size: int = PAGE, **axes: Value) -> list[tuple[str, str]]:
@@ -97,7 +99,10 @@ def test_a_frame_of_several_flows_has_room_for_their_addresses(method: str) -> N
 
 def test_the_defaults_suit_every_engine() -> None:
     for name, method in core.methods().items():
-        values = {axis: DEFAULTS[axis] if axis in method.knobs else None for axis in AXES}
+        values = {
+            axis: value if axis in method.knobs else None
+            for axis, value in defaults(axes_of(core.methods()), PAGE).items()
+        }
         assert config.check(values | {"method": name}, PAGE) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from bench.base.errors import CoreError
 from bench.base.values import Value
 from bench.engines import build, core
-from bench.model.axes import AXES
+from bench.model.vocabulary import axes_of
 from tests.vocabulary import WORDS
 
 PLAN = core.SlicePlan(window_ns=5_000_000, warmup_ns=200_000, drain_ns=100_000_000)
@@ -22,7 +22,7 @@ INVALID = os.strerror(errno.EINVAL)
 
 
 def values(**axes: Value) -> dict[str, Value | None]:
-    base: dict[str, Value | None] = dict.fromkeys(AXES)
+    base: dict[str, Value | None] = dict.fromkeys(WORDS.axes)
     return base | {"method": "null", "frame_size": 64, "threads": 1, "burst": 8} | axes
 
 
@@ -78,7 +78,7 @@ def test_every_method_says_what_it_is_and_has_known_knobs() -> None:
     for method in methods.values():
         assert method.help
         assert method.path
-        assert {"frame_size", "threads", "affinity"} <= method.knobs <= set(AXES)
+        assert {"frame_size", "threads", "affinity"} <= method.knobs <= set(axes_of(methods))
 
 
 def test_null_ignores_interface_and_ring() -> None:

@@ -16,11 +16,11 @@ from bench.base.values import Value
 from bench.engines import core
 from bench.measure import frame_check
 from bench.measure.counters import CounterReader
-from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
+from tests.vocabulary import WORDS
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 
@@ -31,7 +31,7 @@ SLOW = {"kind": "tbf", "rate": "1mbit", "burst": 2000, "limit": 100_000}
 
 @contextmanager
 def opened(topology: Topology, **axes: Value) -> Iterator[core.OpenCell]:
-    base: dict[str, Value | None] = dict.fromkeys(AXES)
+    base: dict[str, Value | None] = dict.fromkeys(WORDS.axes)
     values = base | {"frame_size": 64, "threads": 1, "fill": "prefilled", "flows": 1} | axes
     endpoint = core.Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
     with entered(topology.tx.netns_fd):
@@ -142,7 +142,9 @@ def test_small_bursts_of_a_ring_are_checked_several_at_a_time(
 
     monkeypatch.setattr(frame_check, "ThreadPoolExecutor", Counting)
     axes: dict[str, Value] = {"method": "tx_ring", "ring": RING, "burst": 1, "socket": "own"}
-    values = dict.fromkeys(AXES) | {"frame_size": 64, "threads": 1, "fill": "prefilled"} | axes
+    values = (
+        dict.fromkeys(WORDS.axes) | {"frame_size": 64, "threads": 1, "fill": "prefilled"} | axes
+    )
     with up("veth") as topology, opened(topology, **axes) as cell:
         with closing(frame_check.FrameCheck(topology)) as checking:
             checking.check(Cell("cell", values), cell)

@@ -11,14 +11,13 @@ from pydantic import BaseModel
 
 from bench.base.errors import UsageError
 from bench.base.values import Value
-from bench.model.axes import DEFAULTS
 from bench.model.cells import cell_id
 from bench.model.matrix import Mark, Matrix, Measure
 from bench.model.needs import Memory
 from bench.model.vocabulary import KindInfo
 from bench.plan import needs, plan, schedule, selection
 from tests.trees import machine_of
-from tests.vocabulary import WORDS
+from tests.vocabulary import DEFAULTS, WORDS
 
 LO: Value = {"kind": "lo"}
 VETH: Value = {"kind": "veth", "queues": 1}
@@ -395,8 +394,8 @@ def test_auto_takes_what_there_is_and_tells_of_the_cells_that_want_more() -> Non
     cpus = f"{here} CPU{'s' if here > 1 else ''}"
     assert set(made.unfit.values()) == {f"{here + 1} threads: {cpus} here"}
     with pytest.raises(UsageError, match=f"keeps nothing that can run here: {here + 1} threads"):
-        selection.select(made, selection.parse_filters([f"threads={here + 1}"]))
-    assert selection.select(made, selection.parse_filters(["threads=1"])).unfit == {}
+        selection.select(made, selection.parse_filters([f"threads={here + 1}"], WORDS.axes))
+    assert selection.select(made, selection.parse_filters(["threads=1"], WORDS.axes)).unfit == {}
 
 
 def test_what_else_is_wrong_with_a_cell_that_wants_more_cpus_is_an_error() -> None:
@@ -494,7 +493,7 @@ def test_filters_keep_the_baselines_of_what_they_keep() -> None:
         baseline={"method": "sendto"},
     )
     kept = selection.select(
-        planned(m), selection.parse_filters(["method=tx_ring", "frame_size=64"])
+        planned(m), selection.parse_filters(["method=tx_ring", "frame_size=64"], WORDS.axes)
     )
     assert [(c.method, c.frame_size) for c in kept.cells] == [("sendto", 64), ("tx_ring", 64)]
     assert set(kept.baselines) == {c.id for c in kept.cells}
@@ -514,7 +513,7 @@ def test_filters_keep_the_baselines_of_what_they_keep() -> None:
 def test_a_bad_filter_says_what_there_is(filters: list[str], message: str) -> None:
     made = planned(matrix(frame_size=(64, 1514)))
     with pytest.raises(UsageError) as caught:
-        selection.select(made, selection.parse_filters(filters))
+        selection.select(made, selection.parse_filters(filters, WORDS.axes))
     assert str(caught.value).startswith(message)
 
 

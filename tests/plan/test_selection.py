@@ -5,23 +5,23 @@ from __future__ import annotations
 from hypothesis import example, given
 
 from bench.base.values import Value, value_text
-from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.plan import selection
 from bench.render import axes
 from tests.values import axes_with_values
+from tests.vocabulary import WORDS
 
 
 def cells_with(axis: str, values: list[Value | None]) -> list[Cell]:
     """A cell for each value of an axis, under its number."""
     return [
-        Cell(str(number), dict.fromkeys(AXES) | {axis: value})
+        Cell(str(number), dict.fromkeys(WORDS.axes) | {axis: value})
         for number, value in enumerate(values)
     ]
 
 
 def kept(cells: list[Cell], *texts: str) -> set[str]:
-    return selection.passing(cells, selection.parse_filters(texts))
+    return selection.passing(cells, selection.parse_filters(texts, WORDS.axes))
 
 
 @given(axes_with_values)

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from bench.base.values import Value
-from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.model.counters import COUNTERS
 from bench.model.results import Averages, CellResult, Estimate, Figures, Note, Tally
@@ -25,6 +24,7 @@ from bench.render.document import Column, Fact, Table
 from bench.render.report import Report
 from bench.render.screen import PAPER, Screen
 from bench.render.table import _FASTEST, document_of
+from tests.builders import a_cell
 
 LO: dict[str, Any] = {"kind": "lo"}
 VETH: dict[str, Any] = {"kind": "veth", "queues": 4, "gro": False}
@@ -48,9 +48,8 @@ FACTS = (
 
 
 def cell(**values: Value | None) -> Cell:
-    every: dict[str, Value | None] = dict.fromkeys(AXES)
-    every.update(values)
-    return Cell(f"id-of-{every['method']}", every)
+    known = dict.fromkeys(("method", "frame_size", "threads")) | values
+    return a_cell(f"id-of-{known['method']}", **known)
 
 
 def cells_of(method: str, **values: Value | None) -> Cell:
@@ -564,9 +563,9 @@ def test_csv() -> None:
 
 
 CSV = """\
-run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,ring_wait,sndbuf,msg_dontwait,qdisc_bypass,packet_loss,mmap_locked,vnet_hdr,flows,replica,failure,is_baseline,is_fastest,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,steal_share,softirq_share,interrupts,involuntary_switches,foreign_frames,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,slave_shares,notes
-20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,,default,,,,,,,1,,true,false,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,,,0,0,0,400000,0,0,0,0,0,0,0,,
-20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,,default,,,,,,,1,,false,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,,,0,0,0,400000,0,0,950,0,0,0,0,,
+run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,sndbuf,msg_dontwait,qdisc_bypass,flows,replica,failure,is_baseline,is_fastest,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,steal_share,softirq_share,interrupts,involuntary_switches,foreign_frames,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,slave_shares,notes
+20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,default,,,,1,,true,false,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,,,0,0,0,400000,0,0,0,0,0,0,0,,
+20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,default,,,,1,,false,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,,,0,0,0,400000,0,0,950,0,0,0,0,,
 """
 
 
@@ -585,8 +584,8 @@ def test_csv_reads_back() -> None:
     assert records[3]["interface"] == "veth queues=4"
 
 
-def test_csv_without_cells_has_its_header() -> None:
-    assert printed("csv", report([])) == CSV.splitlines()[0] + "\n"
+def test_csv_without_cells_has_its_header_and_no_options() -> None:
+    assert printed("csv", report([])) == CSV.splitlines()[0].replace(",ring,", ",") + "\n"
 
 
 # JSON
@@ -605,7 +604,9 @@ def test_json_reads_back() -> None:
         "baseline": {"method": "sendto"},
         "notes": ["calibration drifted by 1.2 % over the run"],
     }
-    assert [each["axes"] for each in cells] == [row.cell.values for row in of.rows]
+    assert [each["axes"] for each in cells] == [
+        {"ring": None} | dict(row.cell.values) for row in of.rows
+    ]
     assert [each["failure"] for each in cells] == [row.failure or None for row in of.rows]
 
 
@@ -636,13 +637,9 @@ JSON_CELL = """\
           "block_nr": 256,
           "frame_size": 2048
         },
-        "ring_wait": null,
         "sndbuf": "default",
         "msg_dontwait": null,
         "qdisc_bypass": null,
-        "packet_loss": null,
-        "mmap_locked": null,
-        "vnet_hdr": null,
         "flows": null,
         "replica": 1
       },

@@ -19,7 +19,6 @@ from bench import cli
 from bench.base.errors import UsageError
 from bench.matrix import load
 from bench.measure import prepare, runner
-from bench.model.axes import DEFAULTS
 from bench.model.cells import Cell
 from bench.model.results import Estimate
 from bench.model.summaries import CellSummary, OpeningFigures
@@ -29,6 +28,7 @@ from bench.store import lines
 from bench.store.writer import RunWriter
 from tests.builders import a_cell, a_header, a_sample, a_thread
 from tests.running import Quiet, seen
+from tests.vocabulary import DEFAULTS
 
 VETH = {"kind": "veth", "mtu": 1500, "peer": "stack"}
 TBF = {"kind": "tbf", "rate": 10**9, "burst": 65536, "limit": 65536}
