@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,6 +34,12 @@ class Panel:
     def runs(self) -> Array:
         """The mean over the openings of each run, (runs, cells)."""
         return _means(self.values, self.run, len(self.group))
+
+    def without(self, columns: Sequence[bool]) -> Panel:
+        """The same as if these cells had not been measured."""
+        values = self.values.copy()
+        values[:, np.flatnonzero(columns)] = np.nan
+        return replace(self, values=values)
 
     @property
     def openings_of_a_run(self) -> Array:

@@ -84,7 +84,7 @@ def parts(
     side_a, side_b = panel.runs[a], panel.runs[b]
     change = mean(side_b) - mean(side_a)
     known = np.flatnonzero(np.isfinite(change))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         share = 1 / np.isfinite(side_a).sum(axis=0) + 1 / np.isfinite(side_b).sum(axis=0)
     shared = _Shared.among(places, len(cells), known)
     centres, numbers = shared.centres(change)

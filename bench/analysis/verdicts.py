@@ -84,9 +84,10 @@ class Shift:
 class Row:
     """One cell of the comparison: its changes beyond the shift of its place.
 
-    It has none where a side lacks it or has too few rounds. ``ratio`` is the change of the ratio
+    It has none where a side lacks it or has too few rounds, and none of pps where that is no
+    evidence. ``ratio`` is the change of the ratio
     to the baseline; no verdict rests on it, as it may be the baseline's. ``reasons`` says why an
-    inconclusive one is that, and what would settle it.
+    inconclusive one is that; ``more_openings`` of each run would settle it, if that is all.
     """
 
     cell: Cell
@@ -95,6 +96,7 @@ class Row:
     threshold: float
     ratio: Change | None = None
     reasons: tuple[str, ...] = ()
+    more_openings: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,9 @@ def _parts(
     groups = [[*a, *history], b]
     first = len(a) + len(history)
     is_ratio = figure == "ratio"
+    doubtful = [bool(_doubts(id_, (a, b))) for id_ in ids] if figure == "pps" else []
     return parts(
-        panel_of(groups, ids, figure),
+        panel_of(groups, ids, figure).without(doubtful),
         ids,
         None if is_ratio else [interface_of(cell) for cell in cells],
         slice(0, len(a)),
@@ -309,29 +312,31 @@ def _row(
         verdict = _absence(cell.id, *sides)
         few = _too_few(cell.id, sides) if verdict is Verdict.INCONCLUSIVE else ()
         return Row(cell, verdict, {}, threshold, ratio, few)
-    doubts = _doubts(cell.id, sides)
-    verdicts: set[Verdict] = set()
-    reasons: list[str] = []
+    reasons = _doubts(cell.id, sides)
+    verdicts = {Verdict.INCONCLUSIVE} if reasons else set()
+    more = 0
     for figure, of in found.items():
         verdict = _verdict(of.change, FIGURES[figure], figure in flagged, threshold)
-        if figure == "pps" and doubts:
-            verdict = Verdict.INCONCLUSIVE
-            reasons += doubts
-        elif of.estimated.assumed:
+        if of.estimated.assumed:
             verdict = Verdict.INCONCLUSIVE
             reasons.append(NOTHING_SHOWS)
         elif verdict is Verdict.INCONCLUSIVE:
-            reasons.append(_what_would_settle(of.estimated, threshold, openings))
+            reasons.append(TOO_WIDE)
+            more = max(more, _openings_to_tell(of.estimated, threshold, openings))
         verdicts.add(verdict)
     worst = next(v for v in (*_TOLD, Verdict.INCONCLUSIVE, Verdict.UNCHANGED) if v in verdicts)
-    kept = dict.fromkeys(reasons) if worst is Verdict.INCONCLUSIVE else {}
-    return Row(cell, worst, changes, threshold, ratio, tuple(kept))
+    if worst is not Verdict.INCONCLUSIVE:
+        return Row(cell, worst, changes, threshold, ratio)
+    return Row(cell, worst, changes, threshold, ratio, tuple(dict.fromkeys(reasons)), more)
 
 
 NOTHING_SHOWS = (
     "nothing shows how far runs of so few cells differ; give more runs of each side, or keep other "
     "runs of the matrix beside them"
 )
+
+
+TOO_WIDE = "the interval reaches the minimum effect and does not show a change"
 
 
 def _verdict(change: Change, better: int, is_told: bool, threshold: float) -> Verdict:
@@ -344,18 +349,13 @@ def _verdict(change: Change, better: int, is_told: bool, threshold: float) -> Ve
     return Verdict.INCONCLUSIVE
 
 
-def _what_would_settle(of: Estimated, threshold: float, openings: int) -> str:
+def _openings_to_tell(of: Estimated, threshold: float, openings: int) -> int:
     """How many openings more of each run give an interval smaller than the threshold."""
     from scipy import special
 
-    effect = f"{threshold * 100:g} %"
     reach = (float(special.stdtrit(of.freedom, 0.975)) + 1) * of.error
-    more = math.ceil(max(1, openings) * (reach / threshold) ** 2) - openings
-    if more < 1:
-        return f"it is too near to {effect} to say on which side it is"
-    if more > MOST_MORE:
-        return f"it strays too much to tell {effect} by more openings"
-    return f"{more} more opening{'s' * (more > 1)} of each run would tell {effect}"
+    now = max(1, openings)
+    return min(MOST_MORE, max(1, math.ceil(now * (reach / threshold) ** 2) - now))
 
 
 def _doubts(cell: str, sides: tuple[Sequence[RunSummary], Sequence[RunSummary]]) -> list[str]:

@@ -6,7 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from bench.analysis.environments import Difference
-from bench.analysis.verdicts import FIGURES, Change, Comparison, Row, Shift, Verdict, interface_of
+from bench.analysis.verdicts import (
+    FIGURES,
+    MOST_MORE,
+    TOO_WIDE,
+    Change,
+    Comparison,
+    Row,
+    Shift,
+    Verdict,
+    interface_of,
+)
 from bench.base.values import brief_text, distinct
 from bench.campaign.sides import Compared
 from bench.model.axes import Role, with_role
@@ -74,9 +84,15 @@ def _provenance(name: str, side: Sequence[RunSummary]) -> Fact:
         ("on ", _listed(header.host.hostname for header in headers)),
         ("kernel ", _listed(kernels)),
         ("core ", _listed(core)),
-        ("", _listed(doctor)),
+        ("", _doctor(doctor)),
     )
     return Fact(name, ", ".join(f"{label}{text}" for label, text in parts if text))
+
+
+def _doctor(verdicts: Sequence[str]) -> str:
+    """The verdict of the runs' doctor; of several different ones only how many there are."""
+    known = list(dict.fromkeys(filter(None, verdicts)))
+    return known[0] if len(known) == 1 else f"doctor: {len(known)} verdicts" if known else ""
 
 
 def _listed(texts: Iterable[str]) -> str:
@@ -149,7 +165,7 @@ def _table(rows: Sequence[Row]) -> Table:
         columns += _change_columns(
             LABELS[figure],
             [row.changes.get(figure) for row in rows],
-            dispensable=2 if figure == "pps" else 1,
+            dispensable=2 if figure == "pps" else 3,
         )
     if any(ratios):
         columns += _change_columns(LABELS["ratio"], ratios, dispensable=1, is_optional=True)
@@ -181,12 +197,17 @@ def _change_columns(
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
-    """Why cells are inconclusive, and how many for that reason."""
-    counts = Counter(reason for row in rows for reason in row.reasons)
-    return [
-        f"{number} inconclusive cell{'s' * (number > 1)}: {reason}"
-        for reason, number in counts.most_common()
-    ]
+    """Why cells are inconclusive, how many for that reason, and what would settle it."""
+    found = []
+    for reason, number in Counter(reason for row in rows for reason in row.reasons).most_common():
+        more = max(row.more_openings for row in rows if reason in row.reasons)
+        would = f"; {_openings(more)} of each run would tell" if reason == TOO_WIDE else ""
+        found.append(f"{number} inconclusive cell{'s' * (number > 1)}: {reason}{would}")
+    return found
+
+
+def _openings(more: int) -> str:
+    return f"{more} more opening{'s' * (more > 1)}" + " or more" * (more == MOST_MORE)
 
 
 def _basis(result: Comparison) -> str:
@@ -287,6 +308,7 @@ def _records(result: Comparison) -> Records:
                     if change is not None
                 },
                 "reasons": list(row.reasons),
+                "more_openings": row.more_openings,
             }
             for row in result.rows
         ),

@@ -9,7 +9,15 @@ from dataclasses import replace
 import pytest
 
 from bench.analysis import environments
-from bench.analysis.verdicts import NOTHING_SHOWS, Comparison, Row, Shift, Verdict, compare
+from bench.analysis.verdicts import (
+    NOTHING_SHOWS,
+    TOO_WIDE,
+    Comparison,
+    Row,
+    Shift,
+    Verdict,
+    compare,
+)
 from bench.base.values import key_of
 from bench.model.summaries import CellSummary, RunSummary
 from tests.analysis.simulated import a_run_summary, cells_of
@@ -207,8 +215,9 @@ def test_an_inconclusive_cell_says_how_many_openings_would_tell() -> None:
     generator = random.Random(11)
     a, b = (a_run_summary(generator, openings=2, rounds=50) for _ in range(2))
     result = compare([a], [b], [], {}, default=0.004)
-    reasons = {reason for row in result.rows for reason in row.reasons}
-    assert any("more openings of each run would tell 0.4 %" in reason for reason in reasons)
+    unsure = [row for row in result.rows if row.verdict is Verdict.INCONCLUSIVE]
+    assert {row.reasons for row in unsure} == {(TOO_WIDE,)}
+    assert all(row.more_openings > 5 for row in unsure)
 
 
 @pytest.mark.parametrize("openings", [0, 1])
