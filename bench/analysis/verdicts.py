@@ -174,7 +174,7 @@ def _parts(
     groups = [[*a, *history], b]
     first = len(a) + len(history)
     is_ratio = figure == "ratio"
-    doubtful = [bool(_doubts(id_, (a, b))) for id_ in ids] if figure == "pps" else []
+    doubtful = [figure != "ns_per_frame" and bool(_doubts(id_, (a, b))) for id_ in ids]
     return parts(
         panel_of(groups, ids, figure).without(doubtful),
         ids,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bench.analysis.environments import Difference
 from bench.analysis.verdicts import (
@@ -165,10 +166,11 @@ def _table(rows: Sequence[Row]) -> Table:
         columns += _change_columns(
             LABELS[figure],
             [row.changes.get(figure) for row in rows],
-            dispensable=2 if figure == "pps" else 3,
+            dispensable=3 if figure == "pps" else 4,
         )
     if any(ratios):
-        columns += _change_columns(LABELS["ratio"], ratios, dispensable=1, is_optional=True)
+        change, interval = _change_columns(LABELS["ratio"], ratios, dispensable=1)
+        columns += [replace(change, dispensable=2), interval]
     return Table(tuple(columns))
 
 
@@ -176,7 +178,6 @@ def _change_columns(
     label: str,
     changes: Sequence[Change | None],
     dispensable: int,
-    is_optional: bool = False,
 ) -> tuple[Column, Column]:
     """A figure's changes, and their intervals."""
     intervals = (_interval(change) if change else NONE for change in changes)
@@ -184,7 +185,6 @@ def _change_columns(
         Column(
             label,
             tuple(f"{change.value:+.1%}" if change else NONE for change in changes),
-            dispensable=dispensable if is_optional else 0,
         ),
         Column(
             f"95 % interval of {label}",
