@@ -1,0 +1,169 @@
+"""Nightly decisions: an alarm takes two sessions that agree, and a change of some size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.analysis.nightly import Decision, Finding, Nights, decide
+from bench.analysis.noise import Floats
+
+SERIES = 40
+DECISIONS = 90_000
+
+
+def history(nights: int = 20, seed: int = 1, sigma: float = 0.005) -> Floats:
+    """Noise around ln 100; shape: series, nights."""
+    noise = np.random.default_rng(seed).standard_normal((SERIES, nights))
+    return np.log(100) + sigma * noise
+
+
+def night(
+    change: float,
+    again: float = np.nan,
+    *,
+    before: Floats | None = None,
+    last: float | None = None,
+    better: int = 1,
+    began: int = 0,
+) -> list[Decision]:
+    """All series change alike: tonight, when measured again, and in a pending last night."""
+    values = history() if before is None else before
+    pending = 0
+    if last is not None:
+        values = np.hstack([values, np.full((SERIES, 1), np.log(100) + last)])
+        pending = 1
+    nights = Nights(
+        history=values,
+        began=np.full(SERIES, began),
+        pending=np.full(SERIES, pending),
+        tonight=np.full(SERIES, np.log(100) + change),
+        again=np.full(SERIES, np.log(100) + again),
+    )
+    return decide(nights, better, DECISIONS)
+
+
+def findings(decisions: list[Decision]) -> set[Finding]:
+    return {decision.finding for decision in decisions}
+
+
+def test_a_night_like_the_others_is_steady() -> None:
+    assert findings(night(0.001)) == {Finding.STEADY}
+
+
+def test_a_change_below_the_minimum_effect_is_steady_however_certain() -> None:
+    quiet = history(sigma=0.0005)
+    assert findings(night(-0.028, -0.028, before=quiet, last=-0.028)) == {Finding.STEADY}
+    assert findings(night(-0.035, -0.035, before=quiet, last=-0.035)) == {Finding.REGRESSED}
+
+
+def test_a_slow_night_is_suspect_until_it_is_measured_again() -> None:
+    assert findings(night(-0.06)) == {Finding.SUSPECT}
+    assert findings(night(-0.06, -0.06)) == {Finding.SUSPECTED}
+    assert findings(night(-0.06, 0.0)) == {Finding.UNCONFIRMED}
+    assert findings(night(-0.06, 0.06)) == {Finding.UNCONFIRMED}
+
+
+def test_two_nights_that_agree_are_a_regression() -> None:
+    assert findings(night(-0.06, -0.06, last=-0.06)) == {Finding.REGRESSED}
+
+
+def test_two_nights_that_do_not_agree_are_none() -> None:
+    assert findings(night(-0.06, -0.06, last=0.06)) == {Finding.SUSPECTED}
+    assert findings(night(0.0, last=-0.06)) == {Finding.STEADY}
+
+
+def test_better_twice_is_improved_and_once_is_nothing_to_report() -> None:
+    assert findings(night(0.06, 0.06)) == {Finding.STEADY}
+    assert findings(night(0.06, 0.06, last=0.06)) == {Finding.IMPROVED}
+    assert findings(night(0.06, 0.06, last=0.06, better=-1)) == {Finding.REGRESSED}
+
+
+def test_a_night_that_stands_out_is_pending_tomorrow() -> None:
+    assert all(decision.stands_out for decision in night(-0.06, -0.06))
+    assert all(decision.stands_out for decision in night(0.06, 0.06))
+    assert not any(decision.stands_out for decision in night(-0.06, 0.0))
+
+
+def test_a_new_level_begins_where_it_is_said_to() -> None:
+    values = history(40)
+    values[:, :20] += 0.10
+    assert findings(night(0.0, before=values, began=20)) == {Finding.STEADY}
+    assert findings(night(0.10, 0.10, before=values, began=20, last=0.10)) == {Finding.IMPROVED}
+    assert {decision.nights for decision in night(0.0, before=values, began=20)} == {20}
+
+
+def test_too_short_a_level_says_nothing() -> None:
+    decisions = night(-0.5, before=history(2))
+    assert findings(decisions) == {Finding.UNKNOWN}
+    assert findings(night(-0.5, before=history(0))) == {Finding.UNKNOWN}
+
+
+def test_a_night_that_was_not_measured_is_unknown() -> None:
+    assert findings(night(np.nan)) == {Finding.UNKNOWN}
+
+
+def test_one_bad_night_in_the_history_hides_nothing() -> None:
+    values = history(20)
+    values[:, 7] -= 0.25
+    assert findings(night(-0.06, -0.06, before=values, last=-0.06)) == {Finding.REGRESSED}
+
+
+def test_missing_nights_are_no_nights_of_the_level() -> None:
+    values = history(20)
+    values[:, ::4] = np.nan
+    decisions = night(-0.06, -0.06, before=values, last=-0.06)
+    assert findings(decisions) == {Finding.REGRESSED}
+    assert {decision.nights for decision in decisions} == {15}
+
+
+def test_the_change_comes_with_its_interval() -> None:
+    for decision in night(-0.06, -0.06, last=-0.06):
+        assert decision.low < decision.change < decision.high
+        assert decision.change == pytest.approx(np.expm1(-0.06), abs=0.006)
+
+
+def test_a_single_series_with_few_nights_needs_more_than_many_series_do() -> None:
+    alone = Nights(
+        history=np.log(100) + 0.005 * np.array([[1.0, -1.0, 0.5, -0.5, 0.0, -0.06 / 0.005]]),
+        began=np.array([0]),
+        pending=np.array([1]),
+        tonight=np.array([np.log(100) - 0.06]),
+        again=np.array([np.log(100) - 0.06]),
+    )
+    (decision,) = decide(alone, 1, DECISIONS)
+    assert decision.finding is not Finding.REGRESSED
+
+
+def alarms(chance: float, heavy: bool) -> int:
+    """Of 200 series over 60 nights without a change, whatever its size."""
+    rng = np.random.default_rng(7)
+    draw = rng.standard_t(4, (200, 80)) if heavy else rng.standard_normal((200, 80))
+    values = np.log(100) + 0.01 * draw
+    pending, told = np.zeros(200, np.int64), 0
+    for at in range(20, 80):
+        nights = Nights(
+            values[:, :at], np.zeros(200, np.int64), pending, values[:, at], values[:, at]
+        )
+        found = decide(nights, 1, 200 * 60, chance, effect=0.0)
+        told += sum(decision.finding is Finding.REGRESSED for decision in found)
+        pending = np.where([decision.stands_out for decision in found], pending + 1, 0)
+    return told
+
+
+@pytest.mark.parametrize("heavy", [False, True])
+def test_no_more_false_alarms_than_the_chance_that_is_spent(heavy: bool) -> None:
+    """With a confirmation that always agrees; the chance is large so that some can be seen."""
+    assert alarms(0.05, heavy) == 0
+    assert alarms(10.0, heavy) <= 10
+
+
+def test_a_missed_night_keeps_what_is_pending() -> None:
+    values = np.hstack([history(), np.full((SERIES, 1), np.log(100) - 0.06)])
+    pending = np.ones(SERIES, np.int64)
+    began, none = np.zeros(SERIES, np.int64), np.full(SERIES, np.nan)
+    missed = decide(Nights(values, began, pending, none, none), 1, DECISIONS)
+    assert all(decision.stands_out for decision in missed)
+    slow = np.full(SERIES, np.log(100) - 0.06)
+    later = Nights(np.hstack([values, none[:, None]]), began, pending + 1, slow, slow)
+    assert findings(decide(later, 1, DECISIONS)) == {Finding.REGRESSED}
