@@ -11,9 +11,9 @@ within          two cells of one run that differ by a per-frame cost. Goal: 3 % 
                 interval of the ratio of ns/frame excludes 1) in at least 95 % of tries.
 
 The cost is real: u32 filters on the egress hook of the interface, which each frame passes
-(`{kind: veth, filters: N}`). What one filter costs each cell is measured first. A frame of a ring
-costs ten times as much, as its pages are not in the skb's head: 3 % would be less than one filter, so
-no cell with a cost is a ring.
+(`{kind: veth, filters: N}`). What one filter costs each cell is measured first. It costs ten times
+as much for a frame of a ring, whose pages are not in the skb's head: 3 % would be less than one
+filter, so no cell with a cost is a ring.
 """
 
 from __future__ import annotations
