@@ -89,13 +89,17 @@ class Decision:
 
 
 def decide(
-    nights: Nights, better: int, decisions: int, chance: float = CHANCE, effect: float = MIN_EFFECT
+    nights: Nights,
+    better: int,
+    decisions: int,
+    chance: float = CHANCE,
+    effect: float | Floats = MIN_EFFECT,
 ) -> list[Decision]:
     """What tonight says of each series.
 
     ``better`` is 1 where higher is better, else -1; ``decisions`` is the number of all decisions
-    that share ``chance``. A change below ``effect`` (a fraction) is none. Series that are given
-    together share what is known of their noise: cells, or the shifts of interfaces.
+    that share ``chance``. A change below ``effect`` (a fraction, of all or of each) is none. Series
+    that are given together share what is known of their noise: cells, or the shifts of interfaces.
     """
     levels = _Levels.of(nights)
     each, whole = math.sqrt(chance / decisions), chance / decisions
@@ -105,7 +109,7 @@ def decide(
     agree = np.sign(last.size) == side
     together, count = _mean_of_sessions(nights, agree)
     change, error = together - levels.mean, levels.error(count)
-    large = side * change >= np.where(side > 0, math.log1p(effect), -math.log1p(-effect))
+    large = side * change >= np.where(side > 0, np.log1p(effect), -np.log1p(-effect))
     suspect = (night.p <= each) & large
     measured_again = np.isfinite(nights.again)
     confirmed = ~measured_again | ((np.sign(again.size) == side) & (again.p <= CONFIRMS))
