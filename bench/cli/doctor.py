@@ -54,7 +54,8 @@ def execute(args: argparse.Namespace) -> int:
         refused = {}
     else:
         with measuring(
-            planned, lambda: doctor.examine(machine, planned.cpus, needs_of(planned, memory_of))
+            planned.topologies,
+            lambda: doctor.examine(machine, planned.cpus, needs_of(planned, memory_of)),
         ) as seen:
             findings, refused = seen.found, trial.unrunnable(planned, options.allowed(args))
     options.write(document_of(findings, planned, refused), args)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bench.render.document import Document
     from bench.topology.link import Allowed
 
+DEFAULT_RESULTS = Path("results")
+
 
 def add_matrix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("matrix", metavar="MATRIX", type=Path, help="a matrix file (YAML)")
@@ -32,6 +34,19 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="only cells with one of these values, and their baselines; may be repeated",
+    )
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results",
+        metavar="FOLDER",
+        type=Path,
+        default=DEFAULT_RESULTS,
+        help="where runs are stored: FOLDER/<machine>/<matrix>/ (default: results)",
+    )
+    parser.add_argument(
+        "--machine", metavar="NAME", help="the machine's name in results (default: its hostname)"
     )
 
 

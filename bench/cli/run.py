@@ -6,19 +6,14 @@ import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.base.errors import BenchError, UsageError
+from bench.base.errors import UsageError
 from bench.base.exit_codes import ExitCode
 from bench.base.stderr import say
-from bench.cli import options, progress
-
-if TYPE_CHECKING:
-    from bench.render.report import Report
+from bench.cli import options, progress, tables
 
 HELP = "run a matrix: set up, measure, store, print the table"
-DEFAULT_RESULTS = Path("results")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,16 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_devices(parser)
     options.add_normalise(parser)
     options.add_format(parser)
-    parser.add_argument(
-        "--results",
-        metavar="FOLDER",
-        type=Path,
-        default=DEFAULT_RESULTS,
-        help="where runs are stored: FOLDER/<machine>/<matrix>/ (default: results)",
-    )
-    parser.add_argument(
-        "--machine", metavar="NAME", help="the machine's name in results (default: its hostname)"
-    )
+    options.add_results(parser)
     parser.add_argument(
         "--resume",
         metavar="RUN",
@@ -71,7 +57,7 @@ def execute(args: argparse.Namespace) -> int:
         needs = needs_of(plan, memory_of)
         return doctor.diagnosis(doctor.examine(doctor.ProcFs(), plan.cpus, needs))
 
-    ready = measuring(plan, look, lambda: options.check_output(args))
+    ready = measuring(plan.topologies, look, lambda: options.check_output(args))
     with ready as seen, progress.shown(sys.stderr) as bar:
         bar.stage(seen.found["verdict"])
         if target.resume:  # what cannot be shown is known before it is measured
@@ -80,28 +66,9 @@ def execute(args: argparse.Namespace) -> int:
         run = runner.run(matrix, plan, target, bar, seen, options.allowed(args))
     say(f"stored in {target.path}")
     made = report.make_report(run)
-    _keep_table(made, target.path)
+    tables.keep(made, target.path, ["markdown"])
     shown = report.make_report(calibration.normalised(run)) if args.normalise else made
     options.write(table.document_of(shown), args)
     if run.end == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.FINE if report.is_complete(made, run) else ExitCode.INCONCLUSIVE
-
-
-def _keep_table(made: Report, run: Path) -> None:
-    """Write the table beside the run.
-
-    Where that fails nothing is lost: the run is whole and the table can be made of it at any time.
-    So it is said, and no failure of the command, which would have a run repeated.
-    """
-    from bench.base import files
-    from bench.render import markdown, table
-
-    path = run.with_suffix(".md")
-    try:
-        if path.exists() and not markdown.is_of(path.read_text(errors="replace"), made.run):
-            raise BenchError(f"{path} is no table of this run and stays as it is")
-        files.write_text(path, markdown.render(table.document_of(made)))
-    except (BenchError, OSError) as error:
-        again = f"bench show {quote(str(run))} --format markdown --output FILE"
-        say(f"{error}; the run is complete, for its table: {again}")

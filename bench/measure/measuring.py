@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from bench.base import signals
 from bench.base.stderr import say
 from bench.model.header import HostFacts
-from bench.plan.plan import Plan
+from bench.plan.plan import TopologySpec
 from bench.system import host, privileges
 from bench.topology import device, kinds
 
@@ -28,9 +28,11 @@ class Seen(Generic[T]):
 
 @contextmanager
 def measuring(
-    planned: Plan, look: Callable[[], T], check_output: Callable[[], object] = lambda: None
+    topologies: Sequence[TopologySpec],
+    look: Callable[[], T],
+    check_output: Callable[[], object] = lambda: None,
 ) -> Iterator[Seen[T]]:
-    """Get ready to measure a plan; inside, an interrupt raises, and topologies can be set up.
+    """Get ready to measure in topologies; inside, an interrupt raises, and they can be set up.
 
     ``look`` looks at the machine (the doctor does); ``check_output`` raises where the result could
     not be written, before anything is done. What was given up is not taken back at the end.
@@ -40,8 +42,8 @@ def measuring(
         say(line)
     seen = Seen(host.fingerprint(), look())
     host.raise_file_limit()
-    if planned.topologies:
-        kinds.load_modules(spec.interface for spec in planned.topologies)  # while root still may
+    if topologies:
+        kinds.load_modules(spec.interface for spec in topologies)  # while root still may
         privileges.gain()
     else:
         privileges.shed(privileges.CONTROLLER)

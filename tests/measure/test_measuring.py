@@ -61,7 +61,7 @@ def test_the_machine_is_seen_whole_before_privileges_change_and_devices_are_back
         done.append("look")
         return "found"
 
-    ready = measuring(a_plan(interfaces), look, lambda: done.append("check output"))
+    ready = measuring(a_plan(interfaces).topologies, look, lambda: done.append("check output"))
     with ready as seen:
         done.append("measure")
     assert done == [
@@ -83,7 +83,7 @@ def test_nothing_is_done_where_the_result_could_not_be_written(done: list[str]) 
 
     with (
         pytest.raises(BenchError, match="cannot write FILE"),
-        measuring(a_plan(LO), lambda: None, refuse),
+        measuring(a_plan(LO).topologies, lambda: None, refuse),
     ):
         pass
     assert done == []
@@ -93,6 +93,6 @@ def test_nothing_is_done_where_the_result_could_not_be_written(done: list[str]) 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_raises_inside_and_is_as_before_afterwards(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), measuring(a_plan(LO), lambda: None):
+    with pytest.raises(KeyboardInterrupt), measuring(a_plan(LO).topologies, lambda: None):
         signal.raise_signal(number)
     assert signal.getsignal(number) == before
