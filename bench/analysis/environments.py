@@ -107,3 +107,16 @@ def is_alike(header: RunHeader, other: RunHeader) -> bool:
     if header.matrix.name != other.matrix.name:
         return False
     return all(_value(header, *path) == _value(other, *path) for path in (*MUST_AGREE, *ALIKE))
+
+
+def continues(header: RunHeader, other: RunHeader) -> bool:
+    """Whether one series of nights can have both runs: alike, but for the kernel."""
+    if header.matrix.name != other.matrix.name:
+        return False
+    paths = (*MUST_AGREE, ("measure", "privileges"))
+    return all(_value(header, *path) == _value(other, *path) for path in paths)
+
+
+def same_kernel(header: RunHeader, other: RunHeader) -> bool:
+    paths = (("host", "kernel"), ("host", "kernel_version"))
+    return all(_value(header, *path) == _value(other, *path) for path in paths)

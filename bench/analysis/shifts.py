@@ -86,7 +86,7 @@ def parts(
     known = np.flatnonzero(np.isfinite(change))
     with np.errstate(divide="ignore", invalid="ignore"):
         share = 1 / np.isfinite(side_a).sum(axis=0) + 1 / np.isfinite(side_b).sum(axis=0)
-    shared = _Shared.among(places, len(cells), known)
+    shared = Shared.among(places, len(cells), known)
     centres, numbers = shared.centres(change)
     own = change - shared.by_column(centres)
     noise = _noise(panel, shared, own, share, known)
@@ -121,7 +121,7 @@ def parts(
 
 
 @dataclass(frozen=True)
-class _Shared:
+class Shared:
     """The sets of columns whose common change is told: each place with MIN_SHARED cells or more,
     and all cells, which stand last. ``set_of`` is the index of a column's set.
 
@@ -137,7 +137,7 @@ class _Shared:
     @classmethod
     def among(
         cls, places: Sequence[str] | None, columns: int, known: npt.NDArray[np.intp]
-    ) -> _Shared:
+    ) -> Shared:
         set_of = np.full(columns, -1, dtype=np.intp)
         if places is None or len(known) < MIN_SHARED:
             return cls((), (), set_of, is_all_known=places is None)
@@ -196,7 +196,7 @@ class _Noise:
 
 
 def _noise(
-    panel: Panel, shared: _Shared, own: Array, share: Array, known: npt.NDArray[np.intp]
+    panel: Panel, shared: Shared, own: Array, share: Array, known: npt.NDArray[np.intp]
 ) -> _Noise:
     """From runs that should agree if there are some, else from openings; never less than either
     says, nor than the changes of all cells show."""
@@ -230,7 +230,7 @@ def _noise(
     return _Noise(np.full(columns, assumed**2), np.full(columns, ASSUMED_FREEDOM), assumed=True)
 
 
-def _variance(shared: _Shared, beyond: Array, freedom: Array) -> Array:
+def _variance(shared: Shared, beyond: Array, freedom: Array) -> Array:
     """Of each column; raised by what the centre of few cells takes off of each of them."""
     squares = np.nansum(beyond**2, axis=0)
     found = np.divide(squares, freedom, out=np.zeros_like(squares), where=freedom > 0)
@@ -261,7 +261,7 @@ class _Strayed:
     freedom: float
 
     @classmethod
-    def of(cls, rows: Array, label: npt.NDArray[np.intp], shared: _Shared) -> _Strayed:
+    def of(cls, rows: Array, label: npt.NDArray[np.intp], shared: Shared) -> _Strayed:
         strayed, freedom = residuals(rows, label)
         centres = np.array([shared.centres(row)[0] for row in strayed])
         shape = len(strayed), len(shared.sets)
@@ -331,7 +331,7 @@ def _place_noise(panel: Panel, of_runs: _Strayed, of_openings: _Strayed) -> tupl
 
 
 def _beyond(
-    shared: _Shared, centres: Array, errors: Array, noise: tuple[float, float], sides: float
+    shared: Shared, centres: Array, errors: Array, noise: tuple[float, float], sides: float
 ) -> Iterable[tuple[str, Estimated]]:
     """Each place against the one that moved least."""
     if len(shared.names) < 2:

@@ -369,10 +369,11 @@ def _doubts(cell: str, sides: tuple[Sequence[RunSummary], Sequence[RunSummary]])
 
 
 def _has(side: Sequence[RunSummary], cell: str, code: str) -> bool:
-    return any(_is_noted(run.summaries[cell], code) for run in side if cell in run.summaries)
+    return any(is_noted(run.summaries[cell], code) for run in side if cell in run.summaries)
 
 
-def _is_noted(summary: CellSummary, code: str) -> bool:
+def is_noted(summary: CellSummary, code: str) -> bool:
+    """Whether a cell has one of NO_EVIDENCE, and more than a few samples of it."""
     if code == "invalid":
         invalid = summary.notes.get(code, 0)
         return invalid > MOST_INVALID * (invalid + summary.rounds)

@@ -82,6 +82,15 @@ DURATION = Quantity(
 )
 
 
+TIME = Quantity(
+    name="a time",
+    counted="seconds",
+    units={"s": 1, "min": 60, "h": 3600},
+    example="20min",
+    plain=False,
+)
+
+
 def parse_bytes(value: object) -> int:
     """Bytes of ``9000``, ``"9000B"`` or ``"64KiB"``; ValueError for anything else."""
     return SIZE.parse(value)
@@ -95,6 +104,11 @@ def parse_rate(value: object) -> int:
 def parse_duration(value: object) -> int:
     """Nanoseconds of ``"10ms"``; ValueError for anything else, a number without unit too."""
     return DURATION.parse(value)
+
+
+def parse_time(value: object) -> int:
+    """Seconds of ``"20min"``; ValueError for anything else, a number without unit too."""
+    return TIME.parse(value)
 
 
 def size_text(size: object) -> str:

@@ -17,13 +17,15 @@ from typing import NoReturn, TextIO
 from bench.base.errors import BenchError, told, told_with_place
 from bench.base.exit_codes import MEANINGS, ExitCode
 from bench.base.stderr import say
-from bench.cli import compare, doctor, methods, plan, run, schema, show
+from bench.cli import ack, compare, doctor, methods, nightly, plan, run, schema, show
 
 COMMANDS = {
     "run": run,
     "plan": plan,
     "show": show,
     "compare": compare,
+    "nightly": nightly,
+    "ack": ack,
     "methods": methods,
     "doctor": doctor,
     "schema": schema,

@@ -1,0 +1,70 @@
+"""A night's files into git: these files and no others, on the branch that is checked out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.base.errors import BenchError, UsageError
+
+STATES = {
+    "MERGE_HEAD": "a merge",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+}
+"""Files in .git while something is under way; git refuses to commit single files then."""
+
+
+def check(folder: Path) -> None:
+    """Raises UsageError where no commit can ever be made: no git, or no repository."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    try:
+        _git(existing, "rev-parse", "--git-dir")
+    except BenchError as error:
+        raise UsageError(f"--commit: {error}; leave it out, or see to it first") from error
+
+
+def commit(folder: Path, paths: Sequence[Path], message: str) -> str:
+    """Commit these files of a folder; whatever else is changed or staged stays as it is.
+
+    Returns the commit's short name and branch. Raises BenchError, and the files are as before: in
+    the folder, not in the index.
+    """
+    names = [os.path.relpath(path, folder) for path in paths]
+    git_folder = Path(_git(folder, "rev-parse", "--absolute-git-dir"))
+    for name, what in STATES.items():
+        if (git_folder / name).exists():
+            raise BenchError(f"cannot commit: {what} is under way in {git_folder.parent}; end it")
+    try:
+        branch = _git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
+    except BenchError:
+        raise BenchError(
+            f"cannot commit: no branch is checked out in {git_folder.parent} (a detached HEAD); "
+            "git switch to one"
+        ) from None
+    try:
+        _git(folder, "add", "--", *names)
+        _git(folder, "commit", "--quiet", "--message", message, "--only", "--", *names)
+    except BenchError:
+        subprocess.run(["git", "reset", "--quiet", "--", *names], cwd=folder, capture_output=True)
+        raise
+    return f"{_git(folder, 'rev-parse', '--short', 'HEAD')} on {branch}"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, stdin=subprocess.DEVNULL
+        )
+    except OSError as error:
+        raise BenchError(f"git does not run here: {error.strerror}") from error
+    if done.returncode != 0:
+        said = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
+        raise BenchError(f"git {arguments[0]} failed in {folder}: {said or done.returncode}")
+    return done.stdout.decode(errors="replace").strip()

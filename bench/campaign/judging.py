@@ -1,0 +1,240 @@
+"""Tonight's run against the nights before it, series by series: the cells and the shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from bench.analysis.environments import continues, same_kernel
+from bench.analysis.nightly import MIN_NIGHTS, Decision, Finding, Nights, decide
+from bench.analysis.noise import Floats
+from bench.analysis.panel import Figure
+from bench.analysis.series import EVERYTHING, series_of
+from bench.analysis.verdicts import FIGURES, MIN_EFFECT, interface_of
+from bench.base.values import brief_text, distinct
+from bench.campaign.acknowledgements import Acknowledgement, level_of
+from bench.campaign.nights import Night
+from bench.campaign.told import Change, Key, Told
+from bench.model.cells import Cell
+from bench.model.header import RunHeader
+from bench.model.summaries import RunSummary
+
+MOST_NIGHTS = 90
+"""Nights of the history that are read into a level, the last ones."""
+
+QUARTER = 90
+"""Nights over which the chance of a false alarm is spent."""
+
+ALL = "all"
+"""The name of the shift of all cells."""
+
+WORSE = (Finding.REGRESSED, Finding.SUSPECTED, Finding.SUSPECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What tonight says of a series: a cell, or, where ``cell`` is None, the shift of an interface
+    or of all cells. ``level`` and ``since`` as in told.Change; None is the beginning."""
+
+    series: str
+    cell: Cell | None
+    figure: Figure
+    decision: Decision
+    since: datetime
+    level: datetime | None
+
+    @property
+    def key(self) -> Key:
+        return self.series, self.figure
+
+    @property
+    def is_worse(self) -> bool:
+        return self.decision.finding in WORSE
+
+    def change(self) -> Change:
+        """As it is kept for the next nights."""
+        of = self.decision
+        return Change(
+            series=self.series,
+            figure=self.figure,
+            finding=of.finding.value,
+            change=of.change,
+            low=of.low,
+            high=of.high,
+            since=self.since,
+            level=self.level,
+            stands_out=of.stands_out,
+        )
+
+
+@dataclass(frozen=True)
+class Before:
+    """What tonight is compared with: nights of the same series, in order, and what each told.
+
+    ``told`` maps a run's file name to it; ``known`` changes begin levels.
+    """
+
+    nights: tuple[Night, ...]
+    told: Mapping[str, Told]
+    known: tuple[Acknowledgement, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        nights: Iterable[Night],
+        tonight: RunHeader,
+        told: Iterable[Told],
+        known: Sequence[Acknowledgement],
+    ) -> Before:
+        """Of all nights those that tonight's series has."""
+        own = tuple(
+            night
+            for night in nights
+            if night.run.end == "done"
+            and night.run.header.identity != tonight.identity
+            and continues(night.run.header, tonight)
+        )
+        return cls(own, {of.run: of for of in told}, tuple(known))
+
+    def kernel_since(self, tonight: RunHeader) -> datetime | None:
+        """When the present kernel's nights began, once there are enough of them for a level; until
+        then, and if there was no other, tonight is compared with nights of others."""
+        first = len(self.nights)
+        while first and same_kernel(self.nights[first - 1].run.header, tonight):
+            first -= 1
+        if first == 0 or len(self.nights) - first < MIN_NIGHTS:
+            return None
+        return self.nights[first].started
+
+    def level(self, key: Key, kernel: datetime | None) -> datetime | None:
+        """When a series' level began: with a kernel, an acknowledgement, or an improvement."""
+        better = (
+            of.by_key[key].since
+            for of in self.told.values()
+            if key in of.by_key and of.by_key[key].finding == Finding.IMPROVED.value
+        )
+        known = level_of(key[0], self.known)
+        return max((time for time in (kernel, known, *better) if time), default=None)
+
+    def pending(self, key: Key, level: datetime | None) -> list[Change]:
+        """What the last nights told of a series that was not of its level, the last one first."""
+        found = []
+        for night in reversed(self.nights):
+            told = self.told.get(_name(night.run))
+            change = told.by_key.get(key) if told else None
+            if change is None or not change.stands_out or change.level != level:
+                break
+            found.append(change)
+        return found
+
+
+def judge(
+    before: Before,
+    tonight: RunSummary,
+    again: Sequence[RunSummary] = (),
+    second: RunSummary | None = None,
+    first: Sequence[Judged] = (),
+) -> list[Judged]:
+    """What tonight says of each cell and shift, in both figures.
+
+    ``again`` are confirmations of it. With ``second``, a session of its own, tonight is taken for
+    the night before it, and ``first`` is what it told; what ``second`` lacks stays as it was.
+    """
+    cells = tonight.cells
+    nights = before.nights[-MOST_NIGHTS:]
+    runs = [*(night.run for night in nights), tonight, *([second] if second else []), *again]
+    told_first = {of.key: of for of in first}
+    number = len(nights) + (second is not None)
+    kernel = before.kernel_since(tonight.header)
+    started = tonight.header.started
+    assert started is not None
+    times = [*(night.started for night in nights), started]
+    found: list[Judged] = []
+    for figure, better in FIGURES.items():
+        series = series_of(runs, len(nights), cells, figure)
+        names = _scopes(cells, series.scopes)
+        decisions = QUARTER * len(FIGURES) * (len(cells) + len(names))
+        for values, owners in (
+            (series.cells, {cell.id: cell for cell in cells}),
+            (series.shifts, dict.fromkeys(names)),
+        ):
+            if not len(values):
+                continue
+            keys: list[Key] = [(name, figure) for name in owners]
+            levels = [before.level(key, kernel) for key in keys]
+            pending = [before.pending(key, of) for key, of in zip(keys, levels, strict=True)]
+            extra = [second is not None and told_first[key].decision.stands_out for key in keys]
+            decided = decide(
+                Nights(
+                    history=values[:, :number],
+                    began=np.array(
+                        [sum(t < of for t in times[:number]) if of else 0 for of in levels]
+                    ),
+                    pending=np.array([len(p) + e for p, e in zip(pending, extra, strict=True)]),
+                    tonight=values[:, number],
+                    again=_mean(values[:, number + 1 :]),
+                ),
+                better,
+                decisions,
+                effect=np.array([tonight.header.thresholds.get(n, MIN_EFFECT) for n in owners]),
+            )
+            for key, cell, of, level, was in zip(
+                keys, owners.values(), decided, levels, pending, strict=True
+            ):
+                since = was[-1].since if was else started
+                judged = Judged(key[0], cell, figure, of, since, level)
+                is_missing = of.finding is Finding.UNKNOWN and second is not None
+                found.append(told_first[key] if is_missing else judged)
+    return found
+
+
+def suspects(judged: Iterable[Judged]) -> list[Judged]:
+    """What is to be measured again."""
+    return [of for of in judged if of.decision.finding is Finding.SUSPECT]
+
+
+def condensed(judged: Sequence[Judged]) -> list[Judged]:
+    """Without what another entry says already: interfaces of which all shifted are `all`, and all
+    is none of its own where only some shifted."""
+    found = []
+    for of in judged:
+        places = [j for j in judged if j.cell is None and j.figure == of.figure and j.series != ALL]
+        whole = [j for j in judged if j.key == (ALL, of.figure)]
+        together = bool(whole) and all(_alike(place, whole[0]) for place in places)
+        if of.cell is None and len(places) > 0 and together == (of.series != ALL):
+            continue
+        found.append(of)
+    return found
+
+
+def _alike(place: Judged, whole: Judged) -> bool:
+    of, all_ = place.decision, whole.decision
+    return of.stands_out == all_.stands_out and (of.change > 0) == (all_.change > 0)
+
+
+def _scopes(cells: Sequence[Cell], scopes: Sequence[str]) -> list[str]:
+    """The names of shifts: an interface's as briefly as tells it from others, or ALL."""
+    values = distinct(cell.values["interface"] for cell in cells)
+    names = {interface_of(cell): brief_text(cell.values["interface"], values) for cell in cells}
+    return [ALL if scope == EVERYTHING else names[scope] for scope in scopes]
+
+
+def _index(times: Sequence[datetime], level: datetime | None) -> int:
+    """Of the first night of a level."""
+    return sum(time < level for time in times) if level else 0
+
+
+def _mean(values: Floats) -> Floats:
+    """Over runs, of what is known; NaN where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=1)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    mean: Floats = np.where(count > 0, total / np.maximum(1, count), np.nan)
+    return mean
+
+
+def _name(run: RunSummary) -> str:
+    return run.path.rpartition("/")[2].removesuffix(".gz")

@@ -1,0 +1,48 @@
+"""What changed around a series since the night before: its machine, its kernel, its matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.analysis.environments import differences
+from bench.analysis.nightly import MIN_NIGHTS
+from bench.campaign.judging import Before
+from bench.campaign.nights import Night
+from bench.model.summaries import RunSummary
+
+
+def of(nights: Sequence[Night], before: Before, tonight: RunSummary) -> tuple[str, ...]:
+    """Each change since the last whole night, and what it means for the series."""
+    last = next((n.run for n in reversed(nights) if _is_earlier(n, tonight)), None)
+    if last is None:
+        return ()
+    return (*_environment(last, before, tonight), *_matrix(last, tonight))
+
+
+def _is_earlier(night: Night, tonight: RunSummary) -> bool:
+    return night.run.end == "done" and night.run.header.identity != tonight.header.identity
+
+
+def _environment(last: RunSummary, before: Before, tonight: RunSummary) -> Iterator[str]:
+    found = differences([last], [tonight])
+    for change in found:
+        meaning = ""
+        if change.incomparable or change.what == "measure privileges":
+            meaning = "; the series end here, and new ones begin"
+        elif change.what == "host kernel_version":
+            meaning = (
+                f"; a new series begins, and is compared across it until it has {MIN_NIGHTS} nights"
+            )
+        yield f"{change.what} was {change.a} and is {change.b}{meaning}"
+    if not before.nights and not found:
+        yield "no earlier night can be compared with tonight"
+
+
+def _matrix(last: RunSummary, tonight: RunSummary) -> Iterator[str]:
+    if last.header.matrix.text == tonight.header.matrix.text:
+        return
+    then, now = ({cell.id for cell in run.cells} for run in (last, tonight))
+    yield (
+        f"the matrix was edited: {len(now - then)} series begin, {len(then - now)} end, "
+        f"{len(then & now)} go on"
+    )

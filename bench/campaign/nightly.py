@@ -1,0 +1,324 @@
+"""A night: a run, the comparison with the nights before it, and a confirmation of what it found.
+
+What a night has told stands in a file beside its run (``told``) from its beginning on. So a night
+that was killed is gone on with, whether in its run or after it, and one that failed has a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.base.errors import BenchError, UsageError, told_with_place
+from bench.base.stderr import say
+from bench.campaign import acknowledgements, budget, told
+from bench.campaign.acknowledgements import Acknowledgement
+from bench.campaign.budget import Budget
+from bench.campaign.told import Told
+from bench.measure import runner
+from bench.measure.local import LocalOpening
+from bench.measure.measuring import Seen
+from bench.measure.opening import MakeOpening
+from bench.measure.session import Progress
+from bench.model.matrix import Matrix
+from bench.model.run import Run
+from bench.model.summaries import RunSummary
+from bench.plan.plan import Plan
+from bench.store import folders, reader
+from bench.topology.link import Allowed
+
+if TYPE_CHECKING:  # at run time they load scipy: not before this process gave up its capabilities
+    from bench.campaign.judging import Before, Judged
+    from bench.campaign.nights import History
+
+Diagnose = Callable[[Plan], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A matrix, its plan, and the folder of its nights."""
+
+    matrix: Matrix
+    plan: Plan
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a night measures with; ``at_once`` asks for the second session in the same night."""
+
+    seen: Seen[Any]
+    diagnose: Diagnose
+    progress: Progress
+    budget: Budget
+    allowed: Allowed = Allowed()  # noqa: RUF009 - frozen
+    at_once: bool = False
+    make_opening: MakeOpening = LocalOpening
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task. ``run`` is its file where there is one; ``judged`` has every series.
+
+    ``missing`` maps cells without figures to their reasons. ``marks`` are changes of the
+    environment and of the matrix, ``remarks`` all else that must be said.
+    """
+
+    task: Task
+    told: Told
+    run: Path | None = None
+    judged: tuple[Judged, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    is_interrupted: bool = False
+
+    @property
+    def has_shifts(self) -> bool:
+        return any(of.cell is None for of in self.judged)
+
+    @property
+    def files(self) -> list[Path]:
+        """Those that the night has written, tables apart."""
+        folder = self.task.folder
+        runs = [self.run] if self.run else []
+        confirmed = [folder / name for name in self.told.confirmations]
+        return [*runs, *confirmed, told.path_for(folder / self.told.run)]
+
+
+def night(task: Task, left: Sequence[Task], means: Means) -> Outcome:
+    """The night of a matrix; ``left`` are those that come after it, which want time, too.
+
+    Fails only where nothing can be written: whatever else goes wrong is the outcome.
+    """
+    begun, resumed = _begun(task, means.now())
+    told.write(task.folder, begun)
+    remarks: list[str] = []
+    try:
+        if resumed is not None and resumed.end == "done":
+            run = resumed
+            remarks.append(f"{run.path} was measured before; its comparison is made up for")
+        else:
+            run = _run_of(task, left, means, begun, resumed, remarks)
+    except (BenchError, OSError) as error:
+        reason = told_with_place(error) if isinstance(error, OSError) else str(error)
+        return _failed(task, begun, reason)
+    if run.end != "done":
+        return Outcome(task, begun, Path(run.path), is_interrupted=True)
+    try:
+        return _compared(task, means, begun, run, remarks)
+    except KeyboardInterrupt:
+        return Outcome(task, begun, Path(run.path), is_interrupted=True)
+
+
+# The run
+
+
+def _begun(task: Task, now: datetime) -> tuple[Told, Run | None]:
+    """Tonight, and its run where it began before and was killed."""
+    from bench.campaign.nights import SAME_NIGHT
+
+    known, _ = told.all_of(task.folder)
+    for earlier in [night for night in known if not night.ended]:
+        if abs(now - earlier.started) >= SAME_NIGHT:
+            _give_up(task, earlier, "it was killed, and not gone on with for 12 hours")
+            continue
+        try:
+            return earlier, reader.read(task.folder / earlier.run)
+        except UsageError:
+            _give_up(task, earlier, "it was killed before anything was measured")
+    name = folders.new_run_path(task.folder, now).name
+    return Told(run=name, started=now.replace(microsecond=0)), None
+
+
+def _give_up(task: Task, night: Told, reason: str) -> None:
+    told.write(task.folder, replace(night, ended=True, failed=reason))
+
+
+def _run_of(
+    task: Task,
+    left: Sequence[Task],
+    means: Means,
+    begun: Told,
+    resumed: Run | None,
+    remarks: list[str],
+) -> Run:
+    """The run of the night, with as many rounds as the budget allows, or those it began with."""
+    target = runner.Target(task.folder / begun.run, resume=resumed is not None)
+    if resumed is not None:
+        measure = replace(task.matrix.measure, rounds=resumed.header.measure.rounds)
+        remarks.append(f"{resumed.path} was killed, and is gone on with")
+        return _run(task.plan, replace(task.matrix, measure=measure), target, means)
+    wanted = [(each.matrix, each.plan) for each in (task, *left)]
+    matrix = means.budget.for_runs(wanted)
+    if matrix is None:
+        needed = budget.least_ns(wanted) / 60e9
+        raise BenchError(f"the fewest rounds take {needed:.1f} minutes, and fewer are left")
+    if shrunk := budget.shrunk(matrix, task.matrix):
+        remarks.append(shrunk)
+    return _run(task.plan, matrix, target, means)
+
+
+def _run(plan: Plan, matrix: Matrix, target: runner.Target, means: Means) -> Run:
+    seen = replace(means.seen, found=means.diagnose(plan))
+    return runner.run(matrix, plan, target, means.progress, seen, means.allowed, means.make_opening)
+
+
+def _failed(task: Task, begun: Told, reason: str) -> Outcome:
+    ended = replace(begun, ended=True, failed=reason)
+    path = task.folder / begun.run
+    unkept = tuple(_kept(task, ended))
+    return Outcome(task, ended, path if path.exists() else None, remarks=unkept)
+
+
+# The comparison
+
+
+def _compared(task: Task, means: Means, begun: Told, run: Run, remarks: Sequence[str]) -> Outcome:
+    from bench.analysis.nightly import MIN_NIGHTS
+    from bench.campaign import judging, marks
+    from bench.campaign.nights import nights
+
+    path = Path(run.path)
+    history, tonight = nights(task.folder, means.now()), _summary(path)
+    earlier, problems = told.all_of(task.folder)
+    known, unread = _known(task.folder)
+    before = judging.Before.of(history.nights, tonight.header, earlier, known)
+    judged = judging.judge(before, tonight)
+    said = [*remarks, *_oddities(history), *problems, *unread, *_failures(earlier, before)]
+    confirmations: list[Path] = []
+    if suspects := judging.suspects(judging.condensed(judged)):
+        judged, confirmations, words = _confirmed(task, means, before, tonight, judged, suspects)
+        said += words
+    compared = {of.series for of in judged if of.cell and of.decision.nights >= MIN_NIGHTS}
+    ended = replace(
+        begun,
+        ended=True,
+        cells=len(compared),
+        nights=len(before.nights),
+        changes=tuple(of.change() for of in judged if of.decision.stands_out),
+        confirmations=tuple(str(p.relative_to(task.folder)) for p in confirmations),
+    )
+    _pack([path, *confirmations])
+    said += _kept(task, ended)
+    return Outcome(
+        task=task,
+        told=ended,
+        run=path,
+        judged=tuple(judged),
+        missing=_missing(tonight),
+        marks=marks.of(history.nights, before, tonight),
+        remarks=tuple(said),
+    )
+
+
+def _kept(task: Task, night: Told) -> list[str]:
+    """Write what was told. Where that fails it can still be said."""
+    try:
+        told.write(task.folder, night)
+    except BenchError as error:
+        return [f"{error}; the next call tells it again"]
+    return []
+
+
+def _summary(path: Path) -> RunSummary:
+    from bench.analysis.cell_summaries import cell_summaries
+    from bench.store.run_summaries import read_summary
+
+    return read_summary(path, cell_summaries)
+
+
+def _known(folder: Path) -> tuple[tuple[Acknowledgement, ...], list[str]]:
+    try:
+        return acknowledgements.read(folder), []
+    except UsageError as error:
+        return (), [f"{error}; no change is taken for a known one"]
+
+
+def _oddities(history: History) -> list[str]:
+    return [odd.text for odd in history.oddities]
+
+
+def _failures(earlier: Sequence[Told], before: Before) -> list[str]:
+    """Nights since the last one of the series that have no run."""
+    last = before.nights[-1].started if before.nights else None
+    return [
+        f"the night of {of.started:%Y-%m-%d %H:%M} failed: {of.failed}"
+        for of in earlier
+        if of.failed and (last is None or of.started > last)
+    ]
+
+
+def _missing(tonight: RunSummary) -> dict[str, str]:
+    return {
+        cell.id: tonight.failures.get(cell.id, "no valid sample")
+        for cell in tonight.cells
+        if cell.id not in tonight.summaries or cell.id in tonight.failures
+    }
+
+
+def _pack(paths: Sequence[Path]) -> None:
+    """Where that fails nothing is lost: the runs are whole."""
+    from bench.store.packed import pack
+
+    for path in paths:
+        try:
+            pack(path)
+        except BenchError as error:
+            say(f"{error}; the run is complete, and larger than it might be")
+
+
+# The confirmation
+
+
+def _confirmed(
+    task: Task,
+    means: Means,
+    before: Before,
+    tonight: RunSummary,
+    judged: list[Judged],
+    suspects: Sequence[Judged],
+) -> tuple[list[Judged], list[Path], list[str]]:
+    """The judgement after suspects were measured again, the runs of that, and what to say."""
+    from bench.analysis.nightly import Finding
+    from bench.campaign import judging
+
+    first = _session(task, means, tonight, suspects, 1)
+    if first is None:
+        return judged, [], ["the budget has no time to measure the suspects again"]
+    again = _summary(first)
+    judged = judging.judge(before, tonight, [again])
+    left = [of for of in judged if of.decision.finding is Finding.SUSPECTED]
+    if not (means.at_once and left):
+        return judged, [first], []
+    other = _session(task, means, tonight, left, 2)
+    if other is None:
+        return judged, [first], ["the budget has no time for a second session"]
+    judged = judging.judge(before, tonight, [again], _summary(other), judged)
+    return judged, [first, other], []
+
+
+def _session(
+    task: Task, means: Means, tonight: RunSummary, suspects: Sequence[Judged], number: int
+) -> Path | None:
+    """Measure suspects again, in a run of its own; None where there is no time for it."""
+    from bench.campaign import confirmation
+
+    seed = tonight.header.measure.seed or 0
+    plan = confirmation.plan_of(task.plan, suspects, seed + number)
+    shuffled = replace(task.matrix, measure=replace(task.matrix.measure, seed=seed + number))
+    matrix = means.budget.for_confirmation((shuffled, plan))
+    if matrix is None:
+        return None
+    stem = Path(tonight.path).name.removesuffix(".jsonl")
+    path = task.folder / confirmation.FOLDER / f"{stem}-{number}.jsonl"
+    if path.exists():  # of this night, when it was killed
+        path.unlink()
+    run = _run(plan, matrix, runner.Target(path), means)
+    if run.end != "done":
+        raise KeyboardInterrupt
+    return path
