@@ -189,7 +189,7 @@ def _compared(task: Task, means: Means, begun: Told, run: Run, remarks: Sequence
     known, unread = _known(task.folder)
     before = judging.Before.of(history.nights, tonight.header, earlier, known)
     judged = judging.judge(before, tonight)
-    said = [*remarks, *_oddities(history), *problems, *unread, *_failures(earlier, before)]
+    said = [*remarks, *_oddities(history, path), *problems, *unread, *_failures(earlier, before)]
     confirmations: list[Path] = []
     if suspects := judging.suspects(judging.condensed(judged)):
         judged, confirmations, words = _confirmed(task, means, before, tonight, judged, suspects)
@@ -239,8 +239,15 @@ def _known(folder: Path) -> tuple[tuple[Acknowledgement, ...], list[str]]:
         return (), [f"{error}; no change is taken for a known one"]
 
 
-def _oddities(history: History) -> list[str]:
-    return [odd.text for odd in history.oddities]
+def _oddities(history: History, tonight: Path) -> list[str]:
+    """What is odd about files; that a night had two runs, on that night only."""
+    from bench.campaign.nights import Kind
+
+    return [
+        odd.text
+        for odd in history.oddities
+        if odd.kind is not Kind.SAME_NIGHT or odd.path.name == tonight.name
+    ]
 
 
 def _failures(earlier: Sequence[Told], before: Before) -> list[str]:

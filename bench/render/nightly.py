@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.analysis.nightly import Finding
+from bench.analysis.nightly import MIN_NIGHTS, Finding
 from bench.base.values import brief_text, distinct
 from bench.campaign.judging import ALL, Judged, condensed
 from bench.campaign.nightly import Outcome
@@ -45,7 +45,12 @@ def summary(outcome: Outcome) -> str:
         return f"{name}: 0 cells compared: the night failed: {told.failed}"
     if not told.ended:
         return f"{name}: 0 cells compared: interrupted; the next call goes on"
-    return f"{name}: {told.cells} cells compared with {told.nights} nights"
+    cells, nights = _number(told.cells, "cell"), _number(told.nights, "night")
+    return f"{name}: {cells} compared with {nights}"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _listing(outcome: Outcome) -> Listing:
@@ -69,6 +74,8 @@ def _heading(outcome: Outcome) -> str:
         return f"{name}:"
     findings = {of.decision.finding for of in _said(outcome)}
     worst = next((finding for finding in SAID if finding in findings), None)
+    if worst is None and not outcome.told.cells:
+        return f"{name}: too few nights to compare with; {MIN_NIGHTS} are the least"
     return f"{name}: {worst.value if worst else 'nothing changed'}"
 
 
@@ -83,7 +90,7 @@ def _said(outcome: Outcome) -> list[Judged]:
 def _item(outcome: Outcome, of: Judged) -> Item:
     found, finding = of.decision, of.decision.finding
     figures = f"{LABELS[of.figure]} {found.change:+.1%} [{found.low:+.1%}, {found.high:+.1%}]"
-    against = f"against {found.nights} night{'s' * (found.nights != 1)}"
+    against = f"against {_number(found.nights, 'night')}"
     since = ""
     if of.since != outcome.told.started and finding in (Finding.REGRESSED, Finding.IMPROVED):
         since = f", since {of.since:%Y-%m-%d}"

@@ -30,11 +30,18 @@ def commands(tmp_path_factory: pytest.TempPathFactory, built_core: None) -> dict
     header, samples = stored.read_text().split("\n", 1)
     other = folder / "other.jsonl"
     other.write_text(json.dumps(json.loads(header) | {"id": "other"}) + f"\n{samples}")
+    acked = folder / "acked"
+    (acked / "here" / "m").mkdir(parents=True)
     return {
         "run": [matrix, "--results", str(folder / "results")],
         "plan": [matrix, "--cells"],
         "show": [str(stored)],
         "compare": [str(stored), str(other)],
+        "nightly": [matrix, "--results", str(folder / "results")],
+        "ack": [
+            *["--night", "2026-11-28", "--note", "BIOS", "--machine", "here", "--results"],
+            str(acked),
+        ],
         "methods": [],
         "doctor": [matrix],
     }
@@ -79,7 +86,7 @@ def test_a_new_format_is_one_row_and_prints_every_verb(
     monkeypatch.setitem(FORMATS, "rows", rows)
     number, name = printed(verb, "rows").split()
     assert int(number) > 0
-    assert name in ("cells", "findings", "methods")
+    assert name in ("cells", "findings", "methods", "acknowledgements")
 
 
 def test_facts_are_typed_for_programs(printed: Callable[..., str]) -> None:
