@@ -2,6 +2,7 @@
 # `make fuzz` feeds matrices and run files to what reads them, SECONDS=60 each.
 # `make sanitize` runs every method with a core built with ASan, UBSan and TSan.
 # `make test-kernels` runs what depends on the kernel on Debian's: KERNELS="6.1 6.12 newest".
+# `make lint-nightly` checks docs/nightly/ with systemd, check-jsonschema and actionlint.
 # `make lock` renews requirements.lock; `make test-newest` tests without it, in .venv-newest.
 # `make test-fresh` runs the two commands on minimal Debians: FRESH="bookworm trixie unstable".
 
@@ -12,7 +13,7 @@ MATRIX := matrices/mmap_vs_sendto.yaml
 
 SECONDS := 60
 
-.PHONY: bench test test-newest test-fresh sanitize test-kernels fuzz lock lint clean
+.PHONY: bench test test-newest test-fresh sanitize test-kernels fuzz lock lint lint-nightly clean
 
 bench: $(VENV)/ready
 	$(BIN) -m bench run $(MATRIX)
@@ -46,6 +47,9 @@ lint: $(VENV)/ready
 	$(BIN) -m mypy
 	$(BIN) -m mypy benchmarks/*.py
 
+lint-nightly: $(VENV)/ready
+	PYTHON=$(BIN) tools/lint_nightly.sh
+
 lock:
 	tools/lock.py
 
@@ -53,5 +57,5 @@ lock:
 	tools/setup.sh
 
 clean:
-	rm -rf .venv .venv-newest .fuzz build *.egg-info bench/_core*.so
+	rm -rf .venv .venv-newest .fuzz .lint build *.egg-info bench/_core*.so
 	rm -rf .pytest_cache .mypy_cache .ruff_cache

@@ -17,6 +17,9 @@ from bench.system.procfs import ProcFs
 CONFIRMING = 0.2
 """Of the time, what is kept for measuring suspects again."""
 
+FEWEST = MIN_ROUNDS * 5 // 4
+"""Rounds of a cell: as many as a figure needs, and some that may be disturbed."""
+
 STEPS = 12
 """Halvings of the interval in which the share of rounds is sought."""
 
@@ -89,7 +92,7 @@ def _time(wanted: Sequence[Wanted], share: float) -> float:
 def _with_share(matrix: Matrix, share: float) -> Matrix:
     """The matrix with this share of its rounds, and not with fewer than figures need."""
     measure = matrix.measure
-    fewest = max(MIN_ROUNDS, MIN_OPENING_ROUNDS * measure.openings)
+    fewest = max(FEWEST, MIN_OPENING_ROUNDS * measure.openings)
     most = max(min(fewest, measure.rounds.max), ceil(measure.rounds.max * share))
     least = min(most, max(min(fewest, measure.rounds.min), ceil(measure.rounds.min * share)))
     return replace(matrix, measure=replace(measure, rounds=Rounds(least, most)))

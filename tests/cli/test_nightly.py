@@ -19,7 +19,7 @@ from tests.running import Bench, complaints, inside
 MATRIX = """
 name: NAME
 axes: {method: ['null'], frame_size: [64, 128]}
-measure: {window: 1ms, rounds: 20}
+measure: {window: 1ms, rounds: 30}
 """
 
 
@@ -50,7 +50,7 @@ def test_a_night_is_stored_with_its_tables_and_reported(bench: Bench, tmp_path: 
     for name in "mk":
         (run,) = folder_of(tmp_path, name).glob("*.jsonl")
         assert '{"type":"samples"' in run.read_text()
-        assert len(reader.read(run).samples) == 40
+        assert len(reader.read(run).samples) == 60
         rows = [*csv.DictReader(run.with_suffix(".csv").open())]
         assert [row["frame_size"] for row in rows] == ["64", "128"]
         assert f"- **run:** {run.stem}" in run.with_suffix(".md").read_text()
