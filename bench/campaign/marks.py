@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from bench.analysis.environments import differences
 from bench.analysis.nightly import MIN_NIGHTS
 from bench.campaign.judging import Before
 from bench.campaign.nights import Night
 from bench.model.summaries import RunSummary
+from bench.store.folders import run_files
 
 
 def of(nights: Sequence[Night], before: Before, tonight: RunSummary) -> tuple[str, ...]:
     """Each change since the last whole night, and what it means for the series."""
     last = next((n.run for n in reversed(nights) if _is_earlier(n, tonight)), None)
     if last is None:
-        return ()
+        return (*_other_machines(Path(tonight.path).parent),)
     return (*_environment(last, before, tonight), *_matrix(last, tonight))
+
+
+def _other_machines(folder: Path) -> Iterator[str]:
+    """Nights of the same matrix under other names: the machine may have been renamed."""
+    for path in sorted(folder.parent.parent.glob(f"*/{folder.name}")):
+        if path != folder and (number := len(run_files(path))):
+            name = path.parent.name
+            yield (
+                f"the series begin with tonight; {path} has {number} run{'s' * (number != 1)} of a "
+                f"machine {name}: if it is this one, --machine {name} goes on with them"
+            )
 
 
 def _is_earlier(night: Night, tonight: RunSummary) -> bool:

@@ -43,7 +43,7 @@ def summary(outcome: Outcome) -> str:
     name = outcome.task.matrix.name
     if told.failed:
         return f"{name}: 0 cells compared: the night failed: {told.failed}"
-    if not told.ended:
+    if outcome.is_interrupted:
         return f"{name}: 0 cells compared: interrupted; the next call goes on"
     cells, nights = _number(told.cells, "cell"), _number(told.nights, "night")
     return f"{name}: {cells} compared with {nights}"
@@ -63,15 +63,13 @@ def _listing(outcome: Outcome) -> Listing:
         *(Item(("mark",), mark, severity="warn") for mark in outcome.marks),
         *(Item(("note",), remark, severity="warn") for remark in outcome.remarks),
     ]
-    if outcome.told.failed:
-        items.insert(0, Item(("failed",), outcome.told.failed, severity="bad"))
     return Listing(_heading(outcome), tuple(items))
 
 
 def _heading(outcome: Outcome) -> str:
     name = outcome.task.matrix.name
-    if outcome.told.failed or not outcome.told.ended:
-        return f"{name}:"
+    if outcome.told.failed or outcome.is_interrupted:
+        return f"{name}: {'failed' if outcome.told.failed else 'interrupted'}"
     findings = {of.decision.finding for of in _said(outcome)}
     worst = next((finding for finding in SAID if finding in findings), None)
     if worst is None and not outcome.told.cells:

@@ -206,6 +206,17 @@ def test_cells_of_an_edited_matrix_begin_and_end(nights: Nights) -> None:
     assert (outcome.told.cells, outcome.told.nights) == (12, 5)
 
 
+def test_a_renamed_machine_is_told_where_its_nights_may_be(nights: Nights) -> None:
+    nights.folder = nights.folder.parent / "old" / "m"
+    several(nights, 5)
+    nights.folder = nights.folder.parent.parent / "new" / "m"
+    outcome = nights.tonight()
+    assert outcome.told.nights == 0
+    (mark,) = outcome.marks
+    assert "has 5 runs of a machine old: if it is this one, --machine old goes on" in mark
+    assert nights.tonight().marks == ()
+
+
 # Nights that went wrong
 
 
