@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.analysis.cell_summaries import cell_summaries
 from bench.base.errors import BenchError, UsageError, told_with_place
-from bench.engines import build, core
+from bench.engines import build, checkout, core
 from bench.measure.local import LocalOpening
 from bench.measure.measuring import Seen
 from bench.measure.opening import MakeOpening, Setting
@@ -147,7 +147,7 @@ def _header(
             cpus_why=planned.cpus_why,
             privileges=privileges.standing(),
         ),
-        core=CoreBuild(of_core.hash, of_core.compiler),
+        core=CoreBuild(of_core.hash, of_core.compiler, checkout.commit()),
         host=seen.fingerprint,
         devices=devices,
         doctor=Diagnosis(**seen.found),

@@ -46,10 +46,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class CoreBuild:
-    """The C core that measured: the hash of its sources, and its compiler with flags."""
+    """The C core that measured: the hash of its sources, its compiler with flags, and the commit
+    that was checked out around them, as ``git describe`` has it."""
 
     hash: str = ""
     compiler: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,9 @@ def _memory(host: HostFacts) -> Fact:
 
 
 def _core(core: CoreBuild) -> Fact:
-    text = ", ".join(filter(None, (core.hash[:12], core.compiler)))
+    text = ", ".join(
+        filter(None, (core.hash[:12], core.commit and f"commit {core.commit}", core.compiler))
+    )
     return Fact("core", text, "core", dataclasses.asdict(core))
 
 
