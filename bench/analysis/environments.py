@@ -120,3 +120,16 @@ def continues(header: RunHeader, other: RunHeader) -> bool:
 def same_kernel(header: RunHeader, other: RunHeader) -> bool:
     paths = (("host", "kernel"), ("host", "kernel_version"))
     return all(_value(header, *path) == _value(other, *path) for path in paths)
+
+
+MARKED = (*MUST_AGREE, *ALIKE, ("host", "hostname"))
+"""What a history marks where it changes."""
+
+
+def marked(a: RunHeader, b: RunHeader) -> tuple[Difference, ...]:
+    """What a history says of two successive runs that are not of the same environment."""
+    return tuple(
+        Difference(f"{section} {key}", _text(of_a), _text(of_b), (section, key) in MUST_AGREE)
+        for section, key in MARKED
+        if (of_a := _value(a, section, key)) != (of_b := _value(b, section, key))
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.panel import Array, Figure, panel_of
-from bench.analysis.shifts import MIN_SHARED, Shared
+from bench.analysis.shifts import Shared
 from bench.analysis.verdicts import NO_EVIDENCE, interface_of, is_noted
 from bench.model.cells import Cell
 from bench.model.summaries import RunSummary
@@ -44,13 +44,19 @@ def series_of(
     values = panel_of([[run] for run in runs], ids, figure).runs
     if figure == "pps":
         values = np.where(_doubtful(runs, ids), np.nan, values)
-    moved = values - _medians(values[:nights])
+    return taken_apart(values, nights, cells)
+
+
+def taken_apart(values: Array, nights: int, cells: Sequence[Cell]) -> Series:
+    """The same of ``values`` (runs, cells): the logarithm of one figure, NaN where there is none
+    or it is no evidence."""
+    moved = values - medians(values[:nights])
     places = [interface_of(cell) for cell in cells]
-    shared = Shared.among(places, len(ids), np.arange(len(ids)))
+    shared = Shared.among(places, len(cells), np.arange(len(cells)))
     if not shared.sets:
-        return Series(moved.T, np.empty((0, len(runs))), ())
-    centres = np.array([_centres(shared, row) for row in moved])
-    off = np.array([shared.by_column(centre) for centre in centres])
+        return Series(moved.T, np.empty((0, len(moved))), ())
+    centres = shared.centres_of_rows(moved)
+    off = centres[:, shared.set_of]
     return Series((moved - off).T, centres.T, (*shared.names, EVERYTHING))
 
 
@@ -67,13 +73,8 @@ def _doubtful(runs: Sequence[RunSummary], cells: Sequence[str]) -> np.ndarray[tu
     return np.array(found, dtype=bool).reshape(len(runs), len(cells))
 
 
-def _medians(nights: Array) -> Array:
+def medians(nights: Array) -> Array:
+    """Of each cell over nights; NaN where it has none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # numpy warns of a column without values
         return np.asarray(np.nanmedian(nights, axis=0))
-
-
-def _centres(shared: Shared, row: Array) -> Array:
-    """The shift of each set in a run; NaN where too few of its cells were measured."""
-    known = np.array([np.isfinite(row[at]).sum() for at in shared.sets])
-    return np.where(known >= MIN_SHARED, shared.centres(row)[0], np.nan)

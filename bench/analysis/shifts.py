@@ -150,8 +150,16 @@ class Shared:
 
     def centres(self, row: Array) -> tuple[Array, Array]:
         """The common change of each set, and how many cells it is from."""
-        found = [_biweight(row[at]) for at in self.sets]
-        return np.array([c for c, _ in found]), np.array([n for _, n in found], dtype=float)
+        found = [_biweights(row[None, at]) for at in self.sets]
+        return np.array([c[0] for c, _ in found]), np.array([n[0] for _, n in found], dtype=float)
+
+    def centres_of_rows(self, rows: Array) -> Array:
+        """The same of many rows: (rows, sets); NaN where too few cells of a set are known."""
+        found = []
+        for at in self.sets:
+            known = np.isfinite(rows[:, at]).sum(axis=1)
+            found.append(np.where(known >= MIN_SHARED, _biweights(rows[:, at])[0], np.nan))
+        return np.stack(found, axis=1)
 
     def by_column(self, of_sets: Array) -> Array:
         """What each column's set has; 0 where nothing is shared."""
@@ -168,19 +176,34 @@ class Shared:
         return self.by_column(np.array([len(at) for at in self.sets], dtype=float))
 
 
-def _biweight(values: Array) -> tuple[float, int]:
-    """The biweight mean of what is known, and how many values have a weight."""
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return float("nan"), 0
-    centre, weights = float(np.median(values)), np.ones(len(values))
+def _biweights(rows: Array) -> tuple[Array, Array]:
+    """The biweight mean of what is known of each row, and how many values have a weight."""
+    known = np.isfinite(rows)
+    values = np.where(known, rows, 0.0)
+    centre, weights = _medians(rows, known), known.astype(np.float64)
     for _ in range(10):
-        reach = REACH * float(np.median(np.abs(values - centre)))
-        if not reach:
-            return centre, int(np.sum(values == centre))
-        weights = np.maximum(0.0, 1 - ((values - centre) / reach) ** 2) ** 2
-        centre = float(np.average(values, weights=weights))
-    return centre, int(np.count_nonzero(weights))
+        away = np.abs(values - centre[:, None])
+        reach = REACH * _medians(away, known)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weights = np.maximum(0.0, 1 - (away / reach[:, None]) ** 2) ** 2
+        weights = np.where(known, np.where(reach[:, None] > 0, weights, away == 0), 0.0)
+        with np.errstate(invalid="ignore"):
+            centre = (weights * values).sum(axis=1) / weights.sum(axis=1)
+    return centre, np.count_nonzero(weights, axis=1)
+
+
+def _medians(rows: Array, known: npt.NDArray[np.bool_]) -> Array:
+    """Of what is known of each row, NaN where nothing is; faster than numpy's for many rows."""
+    if known.all():
+        return np.asarray(np.median(rows, axis=1))
+    return _middle(np.sort(np.where(known, rows, np.inf), axis=1), known.sum(axis=1))
+
+
+def _middle(ordered: Array, number: npt.NDArray[np.intp]) -> Array:
+    """The median of the first ``number`` values of each ordered row."""
+    at = np.arange(len(ordered))
+    low, high = np.maximum(0, (number - 1) // 2), np.minimum(number // 2, ordered.shape[1] - 1)
+    return np.where(number > 0, (ordered[at, low] + ordered[at, high]) / 2, np.nan)
 
 
 # How far a single cell strays
