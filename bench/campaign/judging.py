@@ -155,7 +155,7 @@ def judge(
     found: list[Judged] = []
     for figure, better in FIGURES.items():
         series = series_of(runs, len(nights), cells, figure)
-        names = _scopes(cells, series.scopes)
+        names = scope_names(cells, series.scopes)
         decisions = QUARTER * len(FIGURES) * (len(cells) + len(names))
         for values, owners in (
             (series.cells, {cell.id: cell for cell in cells}),
@@ -215,7 +215,7 @@ def _alike(place: Judged, whole: Judged) -> bool:
     return of.stands_out == all_.stands_out and (of.change > 0) == (all_.change > 0)
 
 
-def _scopes(cells: Sequence[Cell], scopes: Sequence[str]) -> list[str]:
+def scope_names(cells: Sequence[Cell], scopes: Sequence[str]) -> list[str]:
     """The names of shifts: an interface's as briefly as tells it from others, or ALL."""
     values = distinct(cell.values["interface"] for cell in cells)
     names = {interface_of(cell): brief_text(cell.values["interface"], values) for cell in cells}

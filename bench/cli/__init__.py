@@ -17,7 +17,7 @@ from typing import NoReturn, TextIO
 from bench.base.errors import BenchError, told, told_with_place
 from bench.base.exit_codes import MEANINGS, ExitCode
 from bench.base.stderr import say
-from bench.cli import ack, compare, doctor, methods, nightly, plan, run, schema, show
+from bench.cli import ack, compare, doctor, history, methods, nightly, plan, run, schema, show
 
 COMMANDS = {
     "run": run,
@@ -25,6 +25,7 @@ COMMANDS = {
     "show": show,
     "compare": compare,
     "nightly": nightly,
+    "history": history,
     "ack": ack,
     "methods": methods,
     "doctor": doctor,

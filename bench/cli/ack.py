@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from bench.base.errors import UsageError
@@ -26,23 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--night",
         metavar="DATE",
-        type=_date,
+        type=options.date,
         help="from that night on (2026-11-28, or with a time) every series has a new level",
     )
     parser.add_argument("--note", metavar="TEXT", help="what was done to the machine then")
     parser.add_argument("--matrix", metavar="NAME", help="of this matrix only")
     options.add_results(parser)
     options.add_format(parser)
-
-
-def _date(text: str) -> datetime:
-    try:
-        date = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no date; write 2026-11-28 or 2026-11-28T03:00:00+00:00"
-        ) from None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def execute(args: argparse.Namespace) -> int:

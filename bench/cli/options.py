@@ -6,12 +6,13 @@ import argparse
 import os
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from bench.base.errors import UsageError
 from bench.model.results import LARGEST_INTEGER
-from bench.render import FORMATS
+from bench.render import FORMATS, sparkline
 from bench.render.screen import PAPER, Screen
 
 if TYPE_CHECKING:
@@ -78,6 +79,17 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def date(text: str) -> datetime:
+    """A time that somebody writes; without a zone it is UTC's."""
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no date; write 2026-11-28 or 2026-11-28T03:00:00+00:00"
+        ) from None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
 def allowed(args: argparse.Namespace) -> Allowed:
     """The real interfaces that may be used."""
     from bench.topology.link import Allowed
@@ -117,9 +129,18 @@ def write(document: Document, args: argparse.Namespace) -> None:
 
     text = FORMATS[args.format](document, _screen(args))
     if args.output is None:
-        sys.stdout.write(text)
+        sys.stdout.write(text if _has_blocks(sys.stdout) else sparkline.plain(text))
     else:
         write_text(args.output, text)
+
+
+def _has_blocks(stream: TextIO) -> bool:
+    """Whether the encoding of a stream has the characters of sparklines."""
+    try:
+        sparkline.BLOCKS.encode(stream.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _screen(args: argparse.Namespace) -> Screen:

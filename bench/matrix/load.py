@@ -29,17 +29,16 @@ LARGEST_FILE = 1 << 20
 
 def load(path: Path, vocabulary: Vocabulary) -> Matrix:
     """The matrix in a file. Raises UsageError if it cannot be read, and as parse does."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise UsageError(f"{path}: does not exist; name a matrix file") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path}: is a directory; name a matrix file") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{path}: cannot be read ({reason}); name a readable file") from None
-    return parse(_decoded(content, str(path)), str(path), vocabulary)
+    return parse(_text_of(path), str(path), vocabulary)
+
+
+def name_in(path: Path) -> str:
+    """The name that a matrix file gives itself, whatever else is wrong in it. Raises UsageError."""
+    tree = yamltree.read(_text_of(path), _is_list)
+    name = tree.data.get("name") if isinstance(tree.data, dict) else None
+    if not isinstance(name, str):
+        raise UsageError(f"{path}: has no `name`; name a matrix file")
+    return name
 
 
 def parse(text: str, file: str, vocabulary: Vocabulary) -> Matrix:
@@ -83,6 +82,20 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 # From bytes to checked data
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: does not exist; name a matrix file") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: is a directory; name a matrix file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: cannot be read ({reason}); name a readable file") from None
+    return _decoded(content, str(path))
 
 
 def _decoded(content: bytes, file: str) -> str:
