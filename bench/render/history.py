@@ -236,7 +236,8 @@ def _first(remarks: Sequence[str]) -> list[str]:
 def _summary(shown: _Shown) -> list[str]:
     cells = shown.made.cells
     changed = sum(bool(shown.last_of(cell.id)) for cell in cells)
-    said = [f"{len(cells)} cells, {changed} with a change; levels are of the nights since it"]
+    many = f"{len(cells)} cell{'s' * (len(cells) != 1)}"
+    said = [f"{many}, {changed} with a change; levels are of the nights since it"]
     if all(math.isnan(v) for line in shown.made.lines if line.cell for v in line.values):
         said.insert(0, f"no night has a cell with {MIN_ROUNDS} usable rounds: there is no level")
     return said

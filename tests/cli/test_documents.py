@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,9 @@ def commands(tmp_path_factory: pytest.TempPathFactory, built_core: None) -> dict
     other.write_text(json.dumps(json.loads(header) | {"id": "other"}) + f"\n{samples}")
     acked = folder / "acked"
     (acked / "here" / "m").mkdir(parents=True)
+    past = folder / "past" / "here" / "m"
+    past.mkdir(parents=True)
+    shutil.copy(stored, past)
     return {
         "run": [matrix, "--results", str(folder / "results")],
         "plan": [matrix, "--cells"],
@@ -42,6 +46,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory, built_core: None) -> dict
             *["--night", "2026-11-28", "--note", "BIOS", "--machine", "here", "--results"],
             str(acked),
         ],
+        "history": ["m", "--machine", "here", "--results", str(folder / "past")],
         "methods": [],
         "doctor": [matrix],
     }
