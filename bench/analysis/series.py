@@ -7,14 +7,13 @@ beside those of whole nights. ``shifts`` says how a shift is found.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.analysis.panel import Array, Figure, panel_of
-from bench.analysis.shifts import Shared
+from bench.analysis.shifts import Shared, row_medians
 from bench.analysis.verdicts import NO_EVIDENCE, interface_of, is_noted
 from bench.model.cells import Cell
 from bench.model.summaries import RunSummary
@@ -75,6 +74,4 @@ def _doubtful(runs: Sequence[RunSummary], cells: Sequence[str]) -> np.ndarray[tu
 
 def medians(nights: Array) -> Array:
     """Of each cell over nights; NaN where it has none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # numpy warns of a column without values
-        return np.asarray(np.nanmedian(nights, axis=0))
+    return row_medians(nights.T, np.isfinite(nights.T))

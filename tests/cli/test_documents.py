@@ -91,7 +91,7 @@ def test_a_new_format_is_one_row_and_prints_every_verb(
     monkeypatch.setitem(FORMATS, "rows", rows)
     number, name = printed(verb, "rows").split()
     assert int(number) > 0
-    assert name in ("cells", "findings", "methods", "acknowledgements")
+    assert name in ("cells", "findings", "methods", "acknowledgements", "series")
 
 
 def test_facts_are_typed_for_programs(printed: Callable[..., str]) -> None:
