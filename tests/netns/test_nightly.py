@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.anykernel]
 MATRIX = {
     "name": "m",
     "axes": {"interface": ["veth"], "method": ["send", "sendto"], "frame_size": [64, 128, 256]},
-    "measure": {"window": "1ms", "rounds": 24, "openings": 3},
+    "measure": {"window": "1ms", "rounds": 30, "openings": 3},
 }
 
 
@@ -37,7 +37,7 @@ def test_a_slow_night_is_confirmed_at_once_in_namespaces_of_its_own(
     (night,) = report["nights"]
     assert (night["cells"], night["nights"]) == (6, 12)
     findings = {(row["series"], row["figure"]): row["finding"] for row in report["cells"]}
-    assert findings["all", "pps"] == "regressed"
+    assert findings["all", "ns_per_frame"] == "regressed"  # others may have had its CPU: no pps
     runs = [reader.read(folder / name) for name in night["confirmations"]]
     assert [run.end for run in runs] == ["done", "done"]
     assert {sample.opening for run in runs for sample in run.samples} == {0, 1, 2}
