@@ -183,7 +183,6 @@ def _lines(
         begins = (*(change.night for change in changes), *said)
         since = max((int(strands[-1][0]), *(n for n in begins if n < len(nights))))
         at = strands[-1][(strands[-1] >= since) & np.isfinite(values[strands[-1]])]
-        stray = np.abs(values[at] - _median(values[at])) if len(at) else at
         latest = at[at >= shifted]
         yield Line(
             series=name,
@@ -194,12 +193,18 @@ def _lines(
             since=since,
             nights=len(at),
             level=_level(raw[latest, columns[name]]) if name in columns else None,
-            noise=MAD * _median(stray) if len(at) >= FEWEST else None,
+            noise=_noise(values[at]),
         )
 
 
 def _level(logarithms: Array) -> float | None:
     return float(np.exp(_median(logarithms))) if len(logarithms) else None
+
+
+def _noise(logarithms: Array) -> float | None:
+    if len(logarithms) < FEWEST:
+        return None
+    return MAD * _median(np.abs(logarithms - _median(logarithms)))
 
 
 def _median(values: Array) -> float:
