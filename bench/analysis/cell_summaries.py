@@ -11,7 +11,7 @@ from bench.analysis.summary import summarise
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
 from bench.model.samples import Sample
-from bench.model.summaries import CellSummary, OpeningFigures
+from bench.model.summaries import CellSummary, OpeningFigures, RunSummary
 
 DIGITS = 7
 """Significant digits of every figure: whoever reads it back from a file has what was computed."""
@@ -21,6 +21,20 @@ def cell_summaries(run: Run) -> dict[str, CellSummary]:
     """The summary of each cell that has a usable sample, calibration cells last."""
     machine = replace(run, cells=run.calibration, samples=run.calibration_samples)
     return {**_summaries(run), **_summaries(machine)}
+
+
+def summary_of(run: Run) -> RunSummary:
+    """A run without its samples."""
+    return RunSummary(
+        path=run.path,
+        header=run.header,
+        cells=run.cells,
+        calibration=run.calibration,
+        summaries=cell_summaries(run),
+        failures=run.failures,
+        end=run.end,
+        warnings=run.warnings,
+    )
 
 
 def _summaries(run: Run) -> dict[str, CellSummary]:

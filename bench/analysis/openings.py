@@ -46,9 +46,9 @@ def estimates(
     From MIN_OPENINGS openings on, intervals are those of openings, else those of rounds.
     """
     within = pooled(series, z, levels=levels)
-    spreads = [_Spread.of(values) for values in series]
+    spreads = [Spread.of(values) for values in series]
     known = [spread for spread in spreads if spread]
-    worth = 1.0 if levels else _independent(known)
+    worth = 1.0 if levels else independent(known)
     reaches = iter(_reaches(known, worth, z))
     return [
         _wider(estimate, spread, next(reaches)) if estimate and spread else estimate
@@ -65,7 +65,7 @@ def pooled(
 
 
 @dataclass(frozen=True, slots=True)
-class _Spread:
+class Spread:
     """Of a series' openings: their number, the mean of their logarithms, and each one's distance
     from it."""
 
@@ -74,13 +74,18 @@ class _Spread:
     deviations: Mapping[int, float]
 
     @classmethod
-    def of(cls, values: ByOpening) -> _Spread | None:
+    def of(cls, values: ByOpening) -> Spread | None:
         """None where too few openings have enough rounds."""
         logs = {
             opening: math.log(statistics.median(of_it))
             for opening, of_it in values.items()
             if len(of_it) >= MIN_OPENING_ROUNDS
         }
+        return cls.of_logs(logs)
+
+    @classmethod
+    def of_logs(cls, logs: Mapping[int, float]) -> Spread | None:
+        """Of the logarithm of each opening's median. None where there are too few."""
         if len(logs) < MIN_OPENINGS:
             return None
         mean = statistics.fmean(logs.values())
@@ -95,27 +100,38 @@ class _Spread:
         return self.openings - 1
 
 
-def _reaches(spreads: Sequence[_Spread], worth: float, z: float) -> list[float]:
-    """Half the width of each mean's interval, on the scale of logarithms.
+@dataclass(frozen=True, slots=True)
+class Error:
+    """The standard error of a mean, on the scale of logarithms, and its degrees of freedom."""
 
-    ``worth`` is how many independent cells these are worth.
-    """
+    value: float
+    freedom: float
+
+
+def errors(spreads: Sequence[Spread], worth: float) -> list[Error]:
+    """The error of each mean; ``worth`` is how many independent cells these are worth."""
     freedoms = [spread.freedom for spread in spreads]
     prior = prior_of([spread.variance for spread in spreads], freedoms)
     if prior is None:
         return []
-    from scipy.special import ndtr, stdtrit
-
-    reaches = []
+    found = []
     for spread in spreads:
         variance, freedom = prior.moderated(spread.variance, spread.freedom)
         known = min(freedom, worth * spread.freedom)
-        reach = float(stdtrit(known, ndtr(z))) * math.sqrt(variance / spread.openings)
-        reaches.append(reach)
-    return reaches
+        found.append(Error(math.sqrt(variance / spread.openings), known))
+    return found
 
 
-def _independent(spreads: Sequence[_Spread]) -> float:
+def _reaches(spreads: Sequence[Spread], worth: float, z: float) -> list[float]:
+    """Half the width of each mean's interval, on the scale of logarithms."""
+    if not spreads:
+        return []
+    from scipy.special import ndtr, stdtrit
+
+    return [float(stdtrit(e.freedom, ndtr(z))) * e.value for e in errors(spreads, worth)]
+
+
+def independent(spreads: Sequence[Spread]) -> float:
     """How many independent cells these are worth; each has the same weight."""
     openings = sorted({opening for spread in spreads for opening in spread.deviations})
     scaled = [
@@ -126,7 +142,7 @@ def _independent(spreads: Sequence[_Spread]) -> float:
     return intervals.independent(scaled) if scaled else 1.0
 
 
-def _wider(estimate: Estimate, spread: _Spread, reach: float) -> Estimate:
+def _wider(estimate: Estimate, spread: Spread, reach: float) -> Estimate:
     """The interval of openings, and in it that of rounds, or at least the median itself."""
     low, high = math.exp(spread.mean - reach), math.exp(spread.mean + reach)
     inner_low = estimate.value if estimate.low is None else estimate.low

@@ -176,6 +176,11 @@ class Shared:
         return self.by_column(np.array([len(at) for at in self.sets], dtype=float))
 
 
+def biweight(values: Array) -> float:
+    """The biweight mean of what is known of some values."""
+    return float(_biweights(values[None])[0][0])
+
+
 def _biweights(rows: Array) -> tuple[Array, Array]:
     """The biweight mean of what is known of each row, and how many values have a weight."""
     known = np.isfinite(rows)

@@ -133,22 +133,22 @@ def compare(
     taken = {figure: _parts(a, b, history, [*cells.values()], figure) for figure in FIGURES}
     ratios = _parts(a, b, history, [*cells.values()], "ratio").cells
     found = _found(taken)
-    flagged = _discoveries({key: of.change for key, of in found.items()}, rate)
+    flagged = discoveries({key: of.change for key, of in found.items()}, rate)
     openings = min((len(s.openings) for r in (*a, *b) for s in r.summaries.values()), default=0)
     rows = [
-        _row(
+        row_of(
             cell,
             {figure: found[figure, id_] for figure in FIGURES if (figure, id_) in found},
             {figure for figure in FIGURES if (figure, id_) in flagged},
             thresholds.get(id_, default),
-            _change(ratios[id_]) if id_ in ratios else None,
+            change_of(ratios[id_]) if id_ in ratios else None,
             (a, b),
             openings,
         )
         for id_, cell in cells.items()
     ]
     return Comparison(
-        rows=tuple(sorted(rows, key=_badness)),
+        rows=tuple(sorted(rows, key=badness)),
         shifts=tuple(_shifts(taken, flagged, default, len(a), len(b))),
         runs_a=len(a),
         runs_b=len(b),
@@ -208,23 +208,23 @@ def _calibration_change(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> flo
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     """A change with how it was estimated."""
 
     change: Change
     estimated: Estimated
 
 
-def _found(taken: Mapping[Figure, Parts]) -> dict[tuple[Figure, str], _Found]:
+def _found(taken: Mapping[Figure, Parts]) -> dict[tuple[Figure, str], Found]:
     """The change of each figure of each cell, and of each interface beyond the others."""
     return {
-        (figure, name): _Found(_change(estimated), estimated)
+        (figure, name): Found(change_of(estimated), estimated)
         for figure, of in taken.items()
         for name, estimated in (*of.cells.items(), *of.beyond.items())
     }
 
 
-def _change(of: Estimated) -> Change:
+def change_of(of: Estimated) -> Change:
     from scipy import special
 
     reach = float(special.stdtrit(of.freedom, 0.975)) * of.error
@@ -240,7 +240,7 @@ def _change(of: Estimated) -> Change:
     )
 
 
-def _discoveries(
+def discoveries(
     changes: Mapping[tuple[Figure, str], Change], rate: float
 ) -> set[tuple[Figure, str]]:
     """Of these the ones that differ from nothing, at a false discovery rate over all of them."""
@@ -268,9 +268,9 @@ def _shifts(
         if of.shift is None:
             continue
         for scope, estimated in (("", of.shift), *of.beyond.items()):
-            change = _change(estimated)
+            change = change_of(estimated)
             is_told = (figure, scope) in flagged if scope else change.low > 0 or change.high < 0
-            verdict = _verdict(change, FIGURES[figure], is_told, threshold)
+            verdict = verdict_of(change, FIGURES[figure], is_told, threshold)
             if not scope and verdict in _TOLD and abs(change.value) < threshold:
                 verdict = Verdict.INCONCLUSIVE  # one that strays this far must be large itself
             if estimated.assumed:
@@ -298,9 +298,9 @@ def _runs_to_tell(deviation: float, threshold: float, now: int) -> int | None:
 _TOLD = (Verdict.REGRESSED, Verdict.IMPROVED)
 
 
-def _row(
+def row_of(
     cell: Cell,
-    found: Mapping[Figure, _Found],
+    found: Mapping[Figure, Found],
     flagged: Collection[Figure],
     threshold: float,
     ratio: Change | None,
@@ -316,7 +316,7 @@ def _row(
     verdicts = {Verdict.INCONCLUSIVE} if reasons else set()
     more = 0
     for figure, of in found.items():
-        verdict = _verdict(of.change, FIGURES[figure], figure in flagged, threshold)
+        verdict = verdict_of(of.change, FIGURES[figure], figure in flagged, threshold)
         if of.estimated.assumed:
             verdict = Verdict.INCONCLUSIVE
             reasons.append(NOTHING_SHOWS)
@@ -339,7 +339,7 @@ NOTHING_SHOWS = (
 TOO_WIDE = "the interval reaches the minimum effect and does not show a change"
 
 
-def _verdict(change: Change, better: int, is_told: bool, threshold: float) -> Verdict:
+def verdict_of(change: Change, better: int, is_told: bool, threshold: float) -> Verdict:
     """Of one figure: told if it may reach the threshold, unchanged if no end of it does."""
     farthest = change.high if change.value > 0 else change.low
     if is_told and abs(farthest) >= threshold:
@@ -399,7 +399,7 @@ def _too_few(
     return (f"valid rounds: {', '.join(few)}; {MIN_ROUNDS} are the least",)
 
 
-def _badness(row: Row) -> tuple[int, float]:
+def badness(row: Row) -> tuple[int, float]:
     worst = max(
         (-change.value * FIGURES[figure] for figure, change in row.changes.items()), default=0.0
     )

@@ -27,7 +27,7 @@ def history(sides: Sequence[RunSummary]) -> list[RunSummary]:
             run = read_summary(path, cell_summaries)
         except UsageError:
             continue
-        if run.header.identity in taken:
+        if run.header.identity in taken or run.header.sides:
             continue
         taken.add(run.header.identity)
         if environments.is_alike(run.header, sides[0].header):

@@ -31,9 +31,14 @@ def sources(text: str) -> list[Source]:
 
 
 def read(found: Iterable[Source]) -> list[RunSummary]:
-    """Each run once. Says what is wrong with a file that can be read. Raises UsageError."""
+    """Each run once. Says what is wrong with a file that can be read. Raises UsageError, also for a
+    run of two sides."""
     runs = [read_summary(path, cell_summaries, content) for path, content in found]
     for run in runs:
+        if run.header.sides:
+            raise UsageError(
+                f"{run.path} is a run of two sides, compared in itself: `bench show` shows it"
+            )
         for warning in run.warnings:
             say(warning)
     return _distinct(runs)

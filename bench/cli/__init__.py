@@ -17,13 +17,14 @@ from typing import NoReturn, TextIO
 from bench.base.errors import BenchError, told, told_with_place
 from bench.base.exit_codes import MEANINGS, ExitCode
 from bench.base.stderr import say
-from bench.cli import ack, compare, doctor, history, methods, nightly, plan, run, schema, show
+from bench.cli import ab, ack, compare, doctor, history, methods, nightly, plan, run, schema, show
 
 COMMANDS = {
     "run": run,
     "plan": plan,
     "show": show,
     "compare": compare,
+    "ab": ab,
     "nightly": nightly,
     "history": history,
     "ack": ack,

@@ -6,7 +6,6 @@ import argparse
 from typing import TYPE_CHECKING
 
 from bench.base.exit_codes import ExitCode
-from bench.base.units import parse_share
 from bench.cli import options
 
 if TYPE_CHECKING:
@@ -27,30 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compare what is not comparable: other matrices, machines, cores",
     )
-    parser.add_argument(
-        "--min-effect",
-        type=_share,
-        metavar="PERCENT",
-        help="changes below it are no regression (default 3%%)",
-    )
+    options.add_min_effect(parser, 3)
     parser.add_argument(
         "--false-discoveries",
-        type=_share,
+        type=options.share,
         default=0.01,
         metavar="PERCENT",
         help="of the verdicts regressed and improved, at most so many are wrong (default 1%%)",
     )
-    parser.add_argument(
-        "--all", action="store_true", help="list unchanged cells, too; files always have them"
-    )
+    options.add_every(parser)
     options.add_format(parser)
-
-
-def _share(text: str) -> float:
-    try:
-        return parse_share(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -60,12 +45,11 @@ def execute(args: argparse.Namespace) -> int:
     options.check_output(args)
     policy = sides.Policy(args.force, args.min_effect, args.false_discoveries)
     compared = sides.compare(args.a, args.b, policy)
-    every = args.all or args.format != "terminal" or args.output is not None
-    options.write(comparison.document_of(compared, every), args)
-    return _exit_code(compared.result)
+    options.write(comparison.document_of(compared, options.every(args)), args)
+    return exit_code(compared.result)
 
 
-def _exit_code(result: Comparison) -> ExitCode:
+def exit_code(result: Comparison) -> ExitCode:
     """A shift that no history can tell is inconclusive by nature, and no cell's verdict."""
     from bench.analysis.verdicts import Verdict
 

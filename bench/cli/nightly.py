@@ -164,6 +164,7 @@ def _code(outcome: Outcome) -> ExitCode:
 def _keep(outcome: Outcome, is_committed: bool) -> ExitCode:
     """Write the night's tables, and commit its files if that is asked for."""
     from bench.campaign import commit
+    from bench.render import table
     from bench.render.report import make_report
     from bench.store import reader
 
@@ -171,8 +172,8 @@ def _keep(outcome: Outcome, is_committed: bool) -> ExitCode:
         return ExitCode.INTERRUPTED
     written = []
     if outcome.run and not outcome.told.failed:
-        made = make_report(reader.read(outcome.run))
-        written = tables.keep(made, outcome.run, ["markdown", "csv"])
+        document = table.document_of(make_report(reader.read(outcome.run)))
+        written = tables.keep(document, outcome.run, ["markdown", "csv"])
     if not is_committed:
         return ExitCode.FINE
     name, folder = outcome.task.matrix.name, outcome.task.folder

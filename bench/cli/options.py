@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bench.base.errors import UsageError
+from bench.base.units import parse_share
 from bench.model.results import LARGEST_INTEGER
 from bench.render import FORMATS, sparkline
 from bench.render.screen import PAPER, Screen
@@ -54,6 +55,34 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 def add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="of what is printed")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write it there, not to stdout")
+
+
+def add_min_effect(parser: argparse.ArgumentParser, default: int) -> None:
+    parser.add_argument(
+        "--min-effect",
+        type=share,
+        metavar="PERCENT",
+        help=f"changes below it are no regression (default {default}%%)",
+    )
+
+
+def share(text: str) -> float:
+    """``1%`` as a fraction."""
+    try:
+        return parse_share(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_every(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--all", action="store_true", help="list unchanged cells, too; files always have them"
+    )
+
+
+def every(args: argparse.Namespace) -> bool:
+    """Whether unchanged cells are listed: on a terminal they are many."""
+    return bool(args.all or args.format != "terminal" or args.output is not None)
 
 
 def add_normalise(parser: argparse.ArgumentParser) -> None:

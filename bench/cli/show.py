@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.base.exit_codes import ExitCode
 from bench.base.stderr import say
 from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.model.run import Run
 
 HELP = "print a stored run again, in any format"
 
@@ -16,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="a run file (.jsonl)")
     options.add_filter(parser)
     options.add_normalise(parser)
+    options.add_every(parser)
     options.add_format(parser)
 
 
@@ -34,10 +40,28 @@ def execute(args: argparse.Namespace) -> int:
     filters = selection.parse_filters(args.filter, axes_of(run.cells))
     for warning in run.warnings:
         say(warning)
+    if run.header.sides:
+        return _show_sides(run, filters, args)
     made = report.make_report(calibration.normalised(run) if args.normalise else run)
     kept = selection.passing([row.cell for row in made.rows], filters)
     rows = tuple(row for row in made.rows if row.cell.id in kept)
     if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
     options.write(table.document_of(replace(made, rows=rows)), args)
+    return ExitCode.FINE
+
+
+def _show_sides(run: Run, filters: Mapping[str, Sequence[str]], args: argparse.Namespace) -> int:
+    """As `bench ab` did; its ratios are within rounds, which nothing need normalise."""
+    from bench.base.errors import UsageError
+    from bench.plan import selection
+    from bench.render import sides
+
+    if args.normalise:
+        raise UsageError(f"--normalise: {args.run} has two sides, of which ratios are shown")
+    result = sides.compared(run)
+    kept = selection.passing([row.cell for row in result.rows], filters)
+    if not kept:
+        raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
+    options.write(sides.document_of(run, result, options.every(args), kept), args)
     return ExitCode.FINE

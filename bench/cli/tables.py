@@ -13,25 +13,24 @@ from bench.render import FORMATS
 from bench.render.screen import PAPER
 
 if TYPE_CHECKING:
-    from bench.render.report import Report
+    from bench.render.document import Document
 
 ENDINGS = {"markdown": ".md", "csv": ".csv"}
 
 
-def keep(made: Report, run: Path, forms: Iterable[str]) -> list[Path]:
+def keep(document: Document, run: Path, forms: Iterable[str]) -> list[Path]:
     """Write the table of a run beside it, in these formats: the files that were written.
 
     Where that fails nothing is lost: the run is whole and the table can be made of it at any time.
     So it is said, and no failure of the command, which would have a run repeated.
     """
     from bench.base import files
-    from bench.render import table
 
-    document, written = table.document_of(made), []
+    written = []
     for form in forms:
         path = run.with_suffix(ENDINGS[form])
         try:
-            if path.exists() and not _is_of(path, form, made.run):
+            if path.exists() and not _is_of(path, form, run.stem):
                 raise BenchError(f"{path} is no table of this run and stays as it is")
             files.write_text(path, FORMATS[form](document, PAPER))
             written.append(path)

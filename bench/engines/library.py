@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
+import os
+from types import ModuleType
 from typing import Any, NoReturn
 
 from bench.base.errors import BenchError, CoreError
-from bench.engines.build import ensure_built, variant
+from bench.engines.build import CHECKOUT, ensure_built, place, variant
 
 
 @functools.cache
@@ -16,9 +19,20 @@ def library() -> Any:
     ensure_built()
     name = "bench._core_test" if variant() == "test" else "bench._core"
     try:
-        return importlib.import_module(name)
+        return _of_checkout(name) if os.environ.get(CHECKOUT) else importlib.import_module(name)
     except ImportError as error:
         raise BenchError(f"cannot load the core: {error}") from error
+
+
+def _of_checkout(name: str) -> ModuleType:
+    """The core of another checkout. Raises ImportError."""
+    for file in place().files(name):
+        spec = importlib.util.spec_from_file_location(name, file)
+        if spec is not None and spec.loader is not None:
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    raise ImportError(f"{place().compiled} has none")
 
 
 def text_of(pointer: Any) -> str:

@@ -16,7 +16,7 @@ from bench.measure.supervisor import Supervisor
 from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
 from bench.model.samples import Sample
-from bench.system import host
+from bench.system import host, sysctls
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
@@ -29,7 +29,7 @@ class LocalOpening:
         self._cells = {cell.id: cell for cell in cells}
         self._resources = ExitStack()
         memory = {cell.id: memory_of(cell).bytes for cell in cells}
-        self._residency = Residency(memory, int(host.available_memory() * host.MEMORY_SHARE))
+        self._residency = Residency(memory, int(host.available_memory() * setting.memory_share))
 
     def open(self) -> Mapping[str, BenchError]:
         made: dict[int, Topology] = {}
@@ -50,6 +50,7 @@ class LocalOpening:
             slice_plan=self._setting.slice_plan,
             cpus=self._setting.cpus,
             core_hash=self._setting.core_hash,
+            checkout=self._setting.checkout,
         )
         self._supervisor = Supervisor(setup, self._residency.clear)
         self._resources.callback(self._supervisor.close)
@@ -66,7 +67,10 @@ class LocalOpening:
         spec = self._setting.topologies[index]
         made = up(spec.interface, spec.qdisc, spec.mtu, self._setting.allowed)
         with signals.held():  # asyncio, below pyroute2, does not take one midway
-            return self._resources.enter_context(made)
+            topology = self._resources.enter_context(made)
+        for netns_fd in topology.netns_fds:
+            sysctls.write_in(netns_fd, self._setting.sysctls)
+        return topology
 
     def _refused_methods(self, made: Sequence[Topology]) -> dict[str, BenchError]:
         """Cells whose method the kernel does not let us use; asked where they would run."""

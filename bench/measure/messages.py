@@ -16,13 +16,14 @@ class Setup:
     """First message: the topologies (their namespaces' descriptors are inherited) and the plan.
 
     Thread i is pinned to ``cpus[i]``, or not pinned and anywhere on them. ``core_hash`` is that of
-    the run's header. Answer: None.
+    the run's header; ``checkout`` has the core, where that is not this bench's. Answer: None.
     """
 
     topologies: tuple[Topology, ...]
     slice_plan: SlicePlan
     cpus: tuple[int, ...]
     core_hash: str
+    checkout: str = ""
 
 
 @dataclass(frozen=True, slots=True)

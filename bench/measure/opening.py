@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bench.base.errors import BenchError
@@ -12,6 +12,7 @@ from bench.measure.messages import Failure
 from bench.model.cells import Cell
 from bench.model.samples import Sample
 from bench.plan.plan import TopologySpec
+from bench.system import host
 from bench.topology.link import Allowed
 
 Facts = Mapping[str, Any]
@@ -25,7 +26,9 @@ class Setting:
 
     ``topology_of`` maps a cell's id to an index of ``topologies``; a cell without an interface has
     none. Thread i of a cell runs on ``cpus[i]``, or anywhere on them. An opening whose core has
-    another hash than ``core_hash`` measures nothing.
+    another hash than ``core_hash`` measures nothing. ``checkout`` is the folder that has its core,
+    where that is not this bench's. ``sysctls`` are set in each namespace. Cells that are open may
+    have ``memory_share`` of the memory that is available.
     """
 
     topologies: tuple[TopologySpec, ...]
@@ -34,6 +37,9 @@ class Setting:
     slice_plan: SlicePlan
     core_hash: str
     allowed: Allowed
+    checkout: str = ""
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    memory_share: float = host.MEMORY_SHARE
 
 
 class Opening(Protocol):

@@ -21,10 +21,10 @@ from bench.model.header import (
     CoreBuild,
     DeviceFacts,
     Diagnosis,
-    HostFacts,
     MatrixSource,
     RunHeader,
     Settings,
+    Side,
 )
 from bench.model.matrix import Matrix
 from bench.model.run import Run
@@ -57,10 +57,12 @@ def run(
     seen: Seen[Mapping[str, Any]],
     allowed: Allowed = Allowed(),  # noqa: B008 - a constant
     make_opening: MakeOpening = LocalOpening,
+    sides: tuple[Side, ...] = (),
 ) -> Run:
     """Run every cell of a plan and store each sample as it is taken.
 
-    ``seen`` is this machine, and what the doctor said of it.
+    ``seen`` is this machine, and what the doctor said of it. ``sides`` are those of a run that has
+    two, for its header; ``make_opening`` knows them.
 
     Raises NotAllowed, before anything is done, if a cell sends on a device that is not allowed. An
     interrupt (KeyboardInterrupt) ends the run early: what was measured is stored and
@@ -70,11 +72,11 @@ def run(
     check_allowed(planned.devices, allowed)
     build.ensure_built()
     devices = describe(planned.devices)
-    header = _header(matrix, planned, seen, devices)
+    header = _header(matrix, planned, seen, devices, sides)
     with RunWriter(target.path, append=target.resume) as writer:
         earlier = None
         if target.resume:  # read only now that nobody else can write it
-            earlier = _resumable(matrix, planned, target, seen.fingerprint, devices)
+            earlier = _resumable(matrix, planned, target, header)
             matrix = _with_seed_of(earlier, matrix)
         session = Session(matrix, planned, writer, progress, earlier)
         started = time.monotonic()
@@ -130,6 +132,7 @@ def _header(
     planned: Plan,
     seen: Seen[Mapping[str, Any]],
     devices: Mapping[str, DeviceFacts],
+    sides: tuple[Side, ...],
 ) -> RunHeader:
     of_core, measure = core.info(), matrix.measure
     return RunHeader(
@@ -153,34 +156,27 @@ def _header(
         doctor=Diagnosis(**seen.found),
         baselines=planned.baselines,
         thresholds=planned.thresholds,
+        sides=sides,
     )
 
 
-def _resumable(
-    matrix: Matrix,
-    planned: Plan,
-    target: Target,
-    known: HostFacts,
-    devices: Mapping[str, DeviceFacts],
-) -> Run:
+def _resumable(matrix: Matrix, planned: Plan, target: Target, now: RunHeader) -> Run:
     """The stored run, if what would be added to it is comparable with what it has."""
     earlier = reader.read(target.path)
-    problems = _obstacles(earlier, matrix, planned, target, known, devices)
+    problems = _obstacles(earlier, matrix, planned, target, now)
     if problems:
         raise UsageError(f"cannot resume {target.path}: {problems[0]}; start a new run")
     return earlier
 
 
 def _obstacles(
-    earlier: Run,
-    matrix: Matrix,
-    planned: Plan,
-    target: Target,
-    known: HostFacts,
-    devices: Mapping[str, DeviceFacts],
+    earlier: Run, matrix: Matrix, planned: Plan, target: Target, now: RunHeader
 ) -> list[str]:
-    """Why what would be added to a run were not comparable with what it has."""
-    standing = privileges.standing()
+    """Why what would be added to a run were not comparable with what it has.
+
+    ``now`` is the header that a new run would have.
+    """
+    standing, known = now.measure.privileges, now.host
     header, machine, measure = earlier.header, earlier.header.host, earlier.header.measure
     seed = _seed(earlier, matrix)
     problems = [
@@ -188,12 +184,13 @@ def _obstacles(
         for what, same in {
             "it is finished": earlier.end != "done",
             "it is a run of another matrix": header.matrix.text == matrix.text,
+            _other_sides(header.sides): header.sides == now.sides,
             "it has other cells": {c.id for c in earlier.cells} == {c.id for c in planned.cells},
-            "the core has changed since": header.core.hash == core.info().hash,
+            "the core has changed since": header.core.hash == now.core.hash,
             "the kernel is another one": machine.kernel == known.kernel,
             "it is from another machine": machine.hostname == known.hostname,
             f"it ran with other privileges than {standing}": (measure.privileges in ("", standing)),
-            "a device is not as it was": header.devices == devices,
+            "a device is not as it was": header.devices == now.devices,
             f"it is shuffled with seed {seed}, not {target.seed}": target.seed in (None, seed),
         }.items()
         if not same
@@ -203,6 +200,12 @@ def _obstacles(
     problems += _changed("mitigation of", machine.mitigations, known.mitigations)
     problems += _changed("sysctl", machine.sysctls, known.sysctls)
     return problems
+
+
+def _other_sides(sides: Sequence[Side]) -> str:
+    if not sides:
+        return "it is no run of two sides"
+    return "it is a run of two other sides: give `bench ab` those that it has"
 
 
 def _listed(numbers: Sequence[int]) -> str:

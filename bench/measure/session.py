@@ -128,8 +128,10 @@ class Session:
             if not _has_cells_of_the_plan(cells):
                 break
             self._progress.rounds(self._slices_to_come(len(cells)))
-            order = schedule.round_order(cells, seed, round_)
-            following = schedule.round_order(cells, seed, round_ + 1)
+            order, following = (
+                schedule.round_order(cells, seed, number, self._plan.twins)
+                for number in (round_, round_ + 1)
+            )
             for position, cell in enumerate(order):
                 if cell not in self._failures:
                     self._slice(opening, cell, round_, [*order[position + 1 :], *following])

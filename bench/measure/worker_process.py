@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bench.base.errors import BenchError, WorkerDied, told
+from bench.engines.build import CHECKOUT
 from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
 from bench.model.cells import Cell
 from bench.model.samples import Sample
@@ -45,7 +46,8 @@ class WorkerProcess:
                     [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), str(theirs.fileno())],
                     pass_fds=(theirs.fileno(), *fds),
                     stdin=subprocess.DEVNULL,
-                    env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                    env=os.environ
+                    | {"PYTHONPATH": os.pathsep.join(sys.path), CHECKOUT: setup.checkout},
                     start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
                 )
             except OSError as error:

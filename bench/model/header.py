@@ -55,6 +55,22 @@ class CoreBuild:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """What one side of a run has that the other has not.
+
+    ``core`` is the hash of its core's sources, ``checkout`` the folder that it is from where that
+    is not this bench's. ``sysctls`` maps names to values, ``settings`` axes to values. All are
+    empty on a side that is as the matrix has it.
+    """
+
+    label: str = ""
+    core: str = ""
+    checkout: str = ""
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """The machine's fingerprint: figures depend on it, and a reader of a run cannot see it.
 
@@ -118,7 +134,8 @@ class RunHeader:
     """What a run file says at its top, but for the cells.
 
     ``baselines`` maps a cell to its baseline, ``thresholds`` to its minimum effect (a fraction).
-    ``devices`` are the real interfaces by name.
+    ``devices`` are the real interfaces by name. ``sides`` are A and B of a run of `bench ab`, in
+    which the baseline of each cell of B is the same cell of A; other runs have none.
     """
 
     id: str = ""
@@ -131,6 +148,7 @@ class RunHeader:
     doctor: Diagnosis = field(default_factory=Diagnosis)
     baselines: Mapping[str, str]
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    sides: tuple[Side, ...] = ()
 
     @property
     def identity(self) -> tuple[object, ...]:

@@ -41,7 +41,8 @@ class Plan:
     a cell's id to its baseline's, ``topology_of`` to an index of ``topologies`` (neither has an
     entry for a cell without one), ``device_of`` to the real interface that it borrows. Thread i
     of a cell is pinned to ``cpus[i]``; ``cpus_why`` says what put them into this order. ``unfit``
-    has the cells that want more CPUs than there are, and their reasons.
+    has the cells that want more CPUs than there are, and their reasons. ``twins`` maps cells of
+    side B to the same of side A, beside which they run.
     """
 
     cells: tuple[Cell, ...]
@@ -57,6 +58,7 @@ class Plan:
     device_of: Mapping[str, str] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Cells whose minimum effect in comparisons is their own, a fraction."""
+    twins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runnable(self) -> tuple[Cell, ...]:

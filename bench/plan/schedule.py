@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bench.model.matrix import Rounds
 
@@ -16,11 +17,26 @@ DRAIN_NS = 2_000_000_000
 """The longest wait for the last frames of a warm-up, and of a window."""
 
 
-def round_order(cells: Sequence[str], seed: int, round_: int) -> list[str]:
-    """The cells of a round, shuffled anew for each round, the same for the same seed."""
-    order = list(cells)
-    random.Random(f"{seed}/{round_}").shuffle(order)
-    return order
+NO_TWINS: Mapping[str, str] = MappingProxyType({})
+
+
+def round_order(
+    cells: Sequence[str], seed: int, round_: int, twins: Mapping[str, str] = NO_TWINS
+) -> list[str]:
+    """The cells of a round, shuffled anew for each round, the same for the same seed.
+
+    A cell and its twin stand beside each other, one or the other first.
+    """
+    chance = random.Random(f"{seed}/{round_}")
+    together: dict[str, list[str]] = {}
+    for cell in cells:
+        together.setdefault(twins.get(cell, cell), []).append(cell)
+    order = [*together.values()]
+    chance.shuffle(order)
+    for pair in order:
+        if len(pair) > 1:
+            chance.shuffle(pair)
+    return [cell for pair in order for cell in pair]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def document_of(compared: Compared, every: bool = True) -> Document:
     cells = [row.cell for row in result.rows]
     shown = [row for row in result.rows if every or row.verdict is not Verdict.UNCHANGED]
     return Document(
-        records=_records(result),
+        records=records_of(result),
         name=_title(compared),
         facts=(
             *(_provenance(name, side) for name, side in _sides(compared)),
@@ -48,10 +48,10 @@ def document_of(compared: Compared, every: bool = True) -> Document:
             Fact("all cells", ", ".join(axes.shared(cells))),
         ),
         blocks=(
-            *((Listing(items=tuple(_shift_items(result))),) if result.shifts else ()),
-            *((_table(shown),) if shown else ()),
+            *((Listing(items=tuple(shift_items(result))),) if result.shifts else ()),
+            *((table_of(shown),) if shown else ()),
         ),
-        notes=tuple(filter(None, (*_reasons(shown), _basis(result), summary(result)))),
+        notes=tuple(filter(None, (*reasons_of(shown), _basis(result), summary(result)))),
         data=_data(compared),
     )
 
@@ -103,7 +103,7 @@ def _listed(texts: Iterable[str]) -> str:
 # Shifts
 
 
-def _shift_items(result: Comparison) -> list[Item]:
+def shift_items(result: Comparison) -> list[Item]:
     """A sentence for each scope, of both figures."""
     scopes = list(dict.fromkeys(shift.scope for shift in result.shifts))
     names = _interfaces(result)
@@ -154,7 +154,7 @@ def _interval(change: Change) -> str:
 # Rows
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def table_of(rows: Sequence[Row]) -> Table:
     verdicts = tuple(row.verdict.value for row in rows)
     cells = [row.cell for row in rows]
     ratios = [row.ratio for row in rows]
@@ -196,7 +196,7 @@ def _change_columns(
     )
 
 
-def _reasons(rows: Sequence[Row]) -> list[str]:
+def reasons_of(rows: Sequence[Row]) -> list[str]:
     """Why cells are inconclusive, how many for that reason, and what would settle it."""
     found = []
     for reason, number in Counter(reason for row in rows for reason in row.reasons).most_common():
@@ -255,19 +255,24 @@ def _data(compared: Compared) -> dict[str, Json]:
             ]
             for name, side in _sides(compared)
         },
-        "shifts": [
-            {
-                "interface": _interfaces(result)[shift.scope] if shift.scope else None,
-                "figure": shift.figure,
-                "verdict": shift.verdict.value,
-                "assumed": shift.assumed,
-                "more_runs": shift.more_runs,
-                **_change_fields(shift.change),
-            }
-            for shift in result.shifts
-        ],
+        "shifts": shifts_of(result),
         "differences": [_difference(d) for d in compared.differences],
     }
+
+
+def shifts_of(result: Comparison) -> list[Json]:
+    """The shifts as programs read them."""
+    return [
+        {
+            "interface": _interfaces(result)[shift.scope] if shift.scope else None,
+            "figure": shift.figure,
+            "verdict": shift.verdict.value,
+            "assumed": shift.assumed,
+            "more_runs": shift.more_runs,
+            **_change_fields(shift.change),
+        }
+        for shift in result.shifts
+    ]
 
 
 def _difference(of: Difference) -> dict[str, Json]:
@@ -278,7 +283,7 @@ def _change_fields(change: Change) -> dict[str, float]:
     return {"change": change.value, "low": change.low, "high": change.high, "p": change.p}
 
 
-def _records(result: Comparison) -> Records:
+def records_of(result: Comparison) -> Records:
     fields = axis_fields([row.cell for row in result.rows])
     parts = ("change", "low", "high", "p")
     changes = {

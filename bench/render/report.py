@@ -38,7 +38,7 @@ def make_report(run: Run) -> Report:
         facts=facts.of(run),
         rows=tuple(summary.summarise(run, run.header.measure.precision)),
         baseline=matrix.baseline,
-        notes=tuple(_notes(run)),
+        notes=tuple(notes_of(run)),
     )
 
 
@@ -47,7 +47,8 @@ def is_complete(report: Report, run: Run) -> bool:
     return run.end == "done" and all(row.is_measured and not row.failure for row in report.rows)
 
 
-def _notes(run: Run) -> list[str]:
+def notes_of(run: Run) -> list[str]:
+    """What a reader must know of a run as a whole."""
     notes = list(run.warnings)
     if run.end == "":
         notes.append("this run was killed, or is still going on: --resume takes it up")

@@ -20,8 +20,8 @@ from bench.store import coding
 from bench.store.misfits import misfit
 
 PLAIN, FORMAT = 1, 2
-"""The versions of the format: of a line per sample, and of packed samples. A reader refuses a newer
-one."""
+"""The versions of the format: of a line per sample, and of packed samples or of two sides, which
+older readers would take for something else. A reader refuses a newer one."""
 
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from bench.model.cells import Cell
 from bench.model.header import RunHeader
 from bench.model.samples import Sample
 from bench.model.summaries import CellSummary
-from bench.store.lines import PLAIN
+from bench.store.lines import FORMAT, PLAIN
 from bench.store.summaries import Table
 
 
@@ -85,7 +85,8 @@ class RunWriter:
         self, header: RunHeader, cells: Iterable[Cell], calibration: Iterable[Cell] = ()
     ) -> None:
         rows = {"cells": _cell_rows(cells), "calibration": _cell_rows(calibration)}
-        self.write("run", {"format": PLAIN, **_written(header), **rows})
+        version = FORMAT if header.sides else PLAIN
+        self.write("run", {"format": version, **_written(header), **rows})
 
     def resume(self, at: str) -> None:
         """Go on after the last whole line."""
@@ -149,6 +150,8 @@ class RunWriter:
 def _written(header: RunHeader) -> dict[str, Any]:
     """The header as JSON has it; a fact of a device that is not known is left out."""
     fields = dataclasses.asdict(header)
+    if not header.sides:
+        del fields["sides"]
     fields["started"] = header.started.isoformat() if header.started else None
     fields["devices"] = {
         name: {fact: value for fact, value in facts.items() if value not in (None, "", (), {})}

@@ -61,8 +61,7 @@ def test_a_core_bears_the_flags_of_the_environment_and_the_name_that_its_python_
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("CFLAGS", "-O1 -DSAID='\"so\"'")
-    monkeypatch.setattr(build, "PACKAGE", tmp_path)
-    build._compile("bench._core", "")
+    build.ensure_built(build.Place(build.SOURCES, tmp_path))
     (core,) = tmp_path.glob("*.so")
     assert core.name == f"_core{EXTENSION_SUFFIXES[0]}"
     recipe = build.recipe()

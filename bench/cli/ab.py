@@ -1,0 +1,73 @@
+"""``bench ab``: both sides interleaved in one run; what B changed, and a verdict per cell."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.base.exit_codes import ExitCode
+from bench.base.stderr import say
+from bench.cli import options, progress, stored, tables
+from bench.cli.compare import exit_code
+
+HELP = (
+    "measure two sides interleaved in one run (cores, sysctls, values of an axis): what B changed"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_matrix(parser)
+    for side in ("a", "b"):
+        parser.add_argument(
+            f"--core-{side}",
+            metavar="DIR",
+            type=Path,
+            help=f"a checkout of bench whose core side {side.upper()} has (default: this one's)",
+        )
+    parser.add_argument(
+        "--sysctl-b",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a sysctl of side B: in its namespaces, or while B is measured; may be repeated",
+    )
+    parser.add_argument(
+        "--set-b",
+        metavar="AXIS=VALUE",
+        action="append",
+        default=[],
+        help="a value, as in a matrix, that side B has on an axis; may be repeated",
+    )
+    options.add_min_effect(parser, 1)
+    options.add_every(parser)
+    options.add_format(parser)
+    options.add_results(parser)
+    stored.add_resume(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    from bench.campaign import ab
+    from bench.measure import runner
+    from bench.measure.measuring import measuring
+
+    effect = ab.MIN_EFFECT if args.min_effect is None else args.min_effect
+    wanted = ab.Wanted(args.core_a, args.core_b, args.sysctl_b, args.set_b)
+    of = ab.planned(args.matrix, args.filter, args.seed, wanted, effect)
+    target = stored.target(args, of.matrix, ab.FOLDER)
+    ready = measuring(
+        of.plan.topologies, lambda: stored.diagnosis(of.plan), lambda: options.check_output(args)
+    )
+    with ready as seen, progress.shown(sys.stderr) as bar:
+        bar.stage(seen.found["verdict"])
+        with ab.opened(of) as make_opening:
+            run = runner.run(
+                of.matrix, of.plan, target, bar, seen, make_opening=make_opening, sides=of.sides
+            )
+    say(f"stored in {target.path}")
+    from bench.render import sides  # not before: numpy starts threads, which keep what is given up
+
+    result = sides.compared(run)
+    tables.keep(sides.document_of(run, result), target.path, ["markdown"])
+    options.write(sides.document_of(run, result, options.every(args)), args)
+    return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code(result)
