@@ -131,12 +131,13 @@ def _judged(figure: Figure, found: Found, is_told: bool, threshold: float) -> Sh
 
 def _without_changes(cell: Cell, threshold: float, a: RunSummary, b: RunSummary) -> Row:
     """Why there is nothing to compare."""
-    failed = [
-        f"failed on side {name}: {side.failures[cell.id]}"
-        for name, side in (("A", a), ("B", b))
-        if cell.id in side.failures
-    ]
-    is_in_both = cell.id in a.summaries and cell.id in b.summaries
-    verdict = Verdict.INCONCLUSIVE if is_in_both or not failed else Verdict.MISSING
+    reasons = []
+    for name, side in (("A", a), ("B", b)):
+        if cell.id in side.failures:
+            reasons.append(f"failed on side {name}: {side.failures[cell.id]}")
+        elif cell.id not in side.summaries:
+            reasons.append(f"no valid sample on side {name}")
+    if reasons:
+        return Row(cell, Verdict.MISSING, {}, threshold, reasons=tuple(reasons))
     few = f"it takes {MIN_OPENINGS} openings with {MIN_OPENING_ROUNDS} valid rounds each"
-    return Row(cell, verdict, {}, threshold, reasons=tuple(failed) or (few,))
+    return Row(cell, Verdict.INCONCLUSIVE, {}, threshold, reasons=(few,))

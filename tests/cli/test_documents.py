@@ -41,6 +41,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory, built_core: None) -> dict
         "plan": [matrix, "--cells"],
         "show": [str(stored)],
         "compare": [str(stored), str(other)],
+        "ab": [matrix, "--results", str(folder / "results")],
         "nightly": [matrix, "--results", str(folder / "results")],
         "ack": [
             *["--night", "2026-11-28", "--note", "BIOS", "--machine", "here", "--results"],
