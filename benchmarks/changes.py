@@ -60,7 +60,7 @@ def with_drift(values: Floats) -> Floats:
 
 def with_step(values: Floats, step: float, last: int) -> Floats:
     values = values.copy()
-    values[:, -last:] -= np.log1p(step)
+    values[:, -last:] += np.log1p(-step)
     return values
 
 
@@ -85,11 +85,8 @@ def otava(p: float) -> Detector | None:
 
     def detect(values: Floats) -> list[list[int]]:
         found = []
-        for row in np.exp(values):
-            try:
-                points, _ = compute_change_points(row, max_pvalue=p)
-            except ValueError:  # it raises one for sides too short to compare
-                points = []
+        for row in np.exp(values).tolist():  # of an array it takes no windows
+            points, _ = compute_change_points(row, max_pvalue=p)
             found.append([int(point.index) for point in points])
         return found
 

@@ -1,14 +1,8 @@
 """Change points: nights from which on a series keeps another level. Both directions, any night.
 
-The last m nights (SCALES), for every night and m, are compared with at most LEVEL nights before
-them, since the last change. Both sides share the slope of one line, so slow drift is no step. The
-step's size is a least squares estimate, and its standard error allows for likeness between
-successive nights (AR(1); noise.py has both parameters). A step is a change under three conditions:
-
-- it exceeds a number of standard errors that grows with the number of nights and with the certainty
-  asked for: the threshold of Bonferroni for TRIALS independent tests per night, by Student;
-- enough of it is left without the night that speaks for it most: a single bad night is no level;
-- it explains the nights better than a parabola does: a drift that begins is no step.
+steps.py looks for a step at every night. A step is a change if it exceeds a number of standard
+errors that grows with the number of nights and with the certainty asked for: the threshold of
+Bonferroni for TRIALS independent tests per night, by Student.
 
 Nights far (FAR standard deviations) from both neighbours, on the same side, are set aside first; so
 is a last one far from the night before it, until the next night agrees with it. A missing night is
@@ -25,31 +19,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.noise import MAX_CORRELATION, Booleans, Floats, Integers, Noise, noise
+from bench.analysis.noise import Booleans, Floats, Integers, Noise, noise
+from bench.analysis.steps import LEVEL, Scan, error, weights
 
 FALSE_ALARMS = 0.01
 """The chance that a series without a change has one."""
 
-SCALES = (2, 3, 4, 5, 7, 10, 14, 20, 28, 40, 56)
-LEVEL = 60
-LINE = 12
-"""Fewer nights on both sides together are too few to tell a drift from a step, and have no line."""
-
-TRIALS = 5
+TRIALS = 7
 FREEDOM = 30
 """Noise that is estimated from n nights acts as Student's t with n² / FREEDOM degrees of freedom
 (simulated, as TRIALS is: the correlation is much less certain than the standard deviation)."""
 
-WITHOUT, WITHOUT_QUIET_PAIR, QUIET = 3.5, 2.2, 0.03
-"""Standard errors that must be left without the most extreme night; fewer are enough for two nights
-of a series with at most QUIET standard deviation, where a bad night stands out from the noise."""
-
 FAR = 5.0
 MIN_NIGHTS = 12
-AFTERWARDS, BESIDE = 5, 3
-"""The night of a change is the best of those BESIDE the one that was found, with AFTERWARDS nights
-more than were needed to find it."""
-
 SMALLEST = 1e-6
 """Standard deviation of a series that seems to have none."""
 
@@ -162,7 +144,7 @@ def _starts(nights: _Nights, known: Noise, false_alarms: float) -> list[list[int
     for rows in np.array_split(everything, -(-len(told) // TOGETHER)):
         offsets, values = np.zeros(len(rows), np.int64), nights.values[rows]
         while len(rows):
-            scan = _Scan(values, known.sigma[rows], known.correlation[rows], told[rows])
+            scan = Scan(values, known.sigma[rows], known.correlation[rows], told[rows])
             found, firsts = scan.first_changes()
             rows, offsets = rows[found], offsets[found] + firsts
             for row, first in zip(rows, offsets, strict=True):
@@ -189,141 +171,6 @@ def _tails(values: Floats, firsts: Integers) -> Floats:
     return tails[:, :longest]
 
 
-class _Scan:
-    """All steps in series whose first night begins a level."""
-
-    def __init__(self, values: Floats, sigma: Floats, correlation: Floats, told: Floats) -> None:
-        self.values = values - values[:, :1]
-        self.sigma, self.told = sigma, told
-        self.errors = _errors()[np.rint(correlation / GRID).astype(np.int64)]
-        self.sums = _summed(self.values)
-        at = np.arange(values.shape[1])
-        self.moments, self.squares = _summed(self.values * at), _summed(self.values * at**2)
-
-    def first_changes(self) -> tuple[Integers, Integers]:
-        """The rows with a change, and the position of its first night."""
-        hits = [self._hits(m) for m in SCALES if m + 2 <= self.values.shape[1]]
-        if not hits:
-            return np.array([], np.int64), np.array([], np.int64)
-        rows, firsts, lasts, z = (np.concatenate(part) for part in zip(*hits, strict=True))
-        soonest = np.full(len(self.values), self.values.shape[1])
-        np.minimum.at(soonest, rows, lasts)
-        near = np.flatnonzero(lasts <= soonest[rows] + AFTERWARDS)
-        best = near[np.lexsort((-z[near], rows[near]))]
-        best = best[np.unique(rows[best], return_index=True)[1]]
-        return rows[best], self._refined(rows[best], firsts[best], lasts[best])
-
-    def _hits(self, m: int) -> tuple[Integers, Integers, Integers, Floats]:
-        """Steps m nights before the last: rows, first and last nights, standard errors."""
-        n = self.values.shape[1]
-        first = np.arange(2, n - m + 1)
-        before = np.minimum(first, LEVEL)
-        start, end = first - before, first + m
-        size = self._sizes(start, first, end)
-        z = np.abs(size) / (self.errors[:, before, m] * self.sigma[:, None])
-        row, at = np.nonzero(z > self.told[:, None])
-        size, z = size[row, at], z[row, at]
-        window = self.values[row[:, None], first[at][:, None] + np.arange(m)]
-        up = np.sign(size)
-        most = (up[:, None] * (window - window.mean(axis=1, keepdims=True))).max(axis=1, initial=0)
-        without = up * size - most / (m - 1)
-        sigma = self.sigma[row]
-        needed = np.where((m == 2) & (sigma <= QUIET), WITHOUT_QUIET_PAIR, WITHOUT)
-        told = without > needed * sigma * self.errors[row, before[at], m - 1]
-        row, first, before, size, z = (
-            row[told],
-            first[at[told]],
-            before[at[told]],
-            size[told],
-            z[told],
-        )
-        sharp = size**2 * _left_of_step(before + m, m) >= self._bend(row, first - before, first + m)
-        return row[sharp], first[sharp], first[sharp] + m - 1, z[sharp]
-
-    def _sizes(self, start: Integers, first: Integers, end: Integers) -> Floats:
-        """The step at ``first`` by least squares: the values times what is left of the step's
-        indicator without a constant and, from LINE nights on, a line."""
-        n, m = end - start, end - first
-        total = self.sums[:, end] - self.sums[:, start]
-        right = self.sums[:, end] - self.sums[:, first]
-        moment = self.moments[:, end] - self.moments[:, start] - (start + end - 1) / 2 * total
-        size: Floats = (right - m / n * total - _slope(n, m) * moment) / _left_of_step(n, m)
-        return size
-
-    def _bend(self, row: Integers, start: Integers, end: Integers) -> Floats:
-        """The squares that a parabola explains beside a line; 0 below LINE nights."""
-        n, middle = end - start, (start + end - 1) / 2
-        total, moment, square = (
-            sums[row, end] - sums[row, start] for sums in (self.sums, self.moments, self.squares)
-        )
-        along = square - 2 * middle * moment + (middle**2 - (n**2 - 1) / 12) * total
-        power: Floats = along**2 / (n * (n**2 - 1.0) * (n**2 - 4.0) / 180)
-        return np.where(n >= LINE, power, 0.0)
-
-    def _refined(self, rows: Integers, firsts: Integers, lasts: Integers) -> Integers:
-        """The split near ``firsts`` that leaves least squares to two levels."""
-        starts, ends = np.maximum(0, firsts - LEVEL), lasts + 1
-        at = firsts[:, None] + np.arange(-BESIDE, BESIDE + 1)
-        possible = (at >= starts[:, None] + 2) & (at <= ends[:, None] - 2)
-        at = np.where(possible, at, firsts[:, None])
-        first, last = self.sums[rows, starts][:, None], self.sums[rows, ends][:, None]
-        middle = self.sums[rows[:, None], at]
-        left, right = at - starts[:, None], ends[:, None] - at
-        power = (middle - first) ** 2 / left + (last - middle) ** 2 / right
-        best = np.argmax(np.where(possible, power, -np.inf), axis=1)
-        refined: Integers = at[np.arange(len(at)), best]
-        return refined
-
-
-def _slope(n: Integers, m: int | Integers) -> Floats:
-    """Of the line through the indicator of the last m of n nights; 0 below LINE nights."""
-    return np.where(n >= LINE, 6 * m * (n - m) / (n * (n**2 - 1.0)), 0.0)
-
-
-def _left_of_step(n: Integers, m: int | Integers) -> Floats:
-    """The squares of that indicator which constant and line do not explain."""
-    left: Floats = m * (n - m) * (1 / n - _slope(n, m) / 2)
-    return left
-
-
-def _summed(values: Floats) -> Floats:
-    """Sums of the first 0, 1, 2 ... values of each row."""
-    return np.hstack([np.zeros((len(values), 1)), np.cumsum(values, axis=1)])
-
-
-# Standard errors
-
-GRID = 0.05
-"""Correlations are rounded to it."""
-
-
-@functools.cache
-def _errors() -> Floats:
-    """The standard error of a step in standard deviations of the noise; shape: correlation /
-    GRID, nights before, nights since."""
-    correlations = np.arange(0, MAX_CORRELATION + GRID / 2, GRID)
-    found = np.full((len(correlations), LEVEL + 1, max(SCALES) + 1), np.inf)
-    for before in range(2, LEVEL + 1):
-        for since in sorted({*SCALES, *(m - 1 for m in SCALES)}):
-            found[:, before, since] = _error(_weights(before, since)[-1], correlations)
-    return found
-
-
-def _weights(before: int, since: int) -> Floats:
-    """How level before, (slope) and step depend on the values; shape: 2 or 3, nights."""
-    n = before + since
-    at = np.arange(n) - before
-    columns = [np.ones(n), at, at >= 0] if n >= LINE else [np.ones(n), at >= 0]
-    return np.linalg.pinv(np.stack(columns, axis=1).astype(np.float64))
-
-
-def _error(weights: Floats, correlations: Floats) -> Floats:
-    """The standard deviation of a weighted sum of AR(1) noise of variance 1."""
-    lags = np.correlate(weights, weights, "full")[len(weights) - 1 :]
-    error: Floats = np.sqrt(2 * correlations[:, None] ** np.arange(len(lags)) @ lags - lags[0])
-    return error
-
-
 # What was found
 
 
@@ -335,9 +182,9 @@ def _course(
     changes = []
     for last, first, end in zip(edges, starts, edges[2:], strict=False):
         before, since = min(first - last, LEVEL), min(end - first, LEVEL)
-        weights = _weights(before, since)
-        level, *_, step = weights @ values[first - before : first + since]
-        reach = Z95 * sigma * float(_error(weights[-1], np.array([correlation]))[0])
+        of_level = weights(before, since)
+        level, *_, step = of_level @ values[first - before : first + since]
+        reach = Z95 * sigma * float(error(of_level[-1], np.array([correlation]))[0])
         changes.append(ChangePoint(int(at[first]), level, level + step, step - reach, step + reach))
     return Course(tuple(changes), _drift(values[edges[-2] :], at[edges[-2] :], sigma, correlation))
 
@@ -347,12 +194,12 @@ def _drift(values: Floats, at: Integers, sigma: float, correlation: float) -> Dr
     if len(values) < MIN_NIGHTS:
         return None
     centred = at - at.mean()
-    weights = centred / (centred**2).sum()
-    slope, told = float(weights @ values), _threshold(len(values), FALSE_ALARMS) * sigma
-    if abs(slope) <= told * float(np.sqrt(weights @ weights)):
+    along = centred / (centred**2).sum()
+    slope, told = float(along @ values), _threshold(len(values), FALSE_ALARMS) * sigma
+    if abs(slope) <= told * float(np.sqrt(along @ along)):
         return None  # not even if successive nights were independent
-    error = float(_error(weights, np.array([correlation]))[0])
-    if abs(slope) <= told * error:
+    by_chance = float(error(along, np.array([correlation]))[0])
+    if abs(slope) <= told * by_chance:
         return None
-    reach = Z95 * sigma * error
+    reach = Z95 * sigma * by_chance
     return Drift(slope, slope - reach, slope + reach)
