@@ -25,7 +25,7 @@ from bench.analysis.steps import LEVEL, Scan, error, weights
 FALSE_ALARMS = 0.01
 """The chance that a series without a change has one."""
 
-TRIALS = 7
+TRIALS = 9
 FREEDOM = 30
 """Noise that is estimated from n nights acts as Student's t with n² / FREEDOM degrees of freedom
 (simulated, as TRIALS is: the correlation is much less certain than the standard deviation)."""
