@@ -9,7 +9,8 @@ from datetime import datetime
 import numpy as np
 
 from bench.analysis.environments import continues, same_kernel
-from bench.analysis.nightly import MIN_NIGHTS, Decision, Finding, Nights, decide
+from bench.analysis.levels import MIN_NIGHTS
+from bench.analysis.nightly import Decision, Finding, Nights, decide
 from bench.analysis.noise import Floats
 from bench.analysis.panel import Figure
 from bench.analysis.series import EVERYTHING, series_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.analysis.environments import differences
-from bench.analysis.nightly import MIN_NIGHTS
+from bench.analysis.levels import MIN_NIGHTS
 from bench.campaign.judging import Before
 from bench.campaign.nights import Night
 from bench.model.summaries import RunSummary

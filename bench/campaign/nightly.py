@@ -179,7 +179,7 @@ def _failed(task: Task, begun: Told, reason: str) -> Outcome:
 
 
 def _compared(task: Task, means: Means, begun: Told, run: Run, remarks: Sequence[str]) -> Outcome:
-    from bench.analysis.nightly import MIN_NIGHTS
+    from bench.analysis.levels import MIN_NIGHTS
     from bench.campaign import judging, marks
     from bench.campaign.nights import nights
 

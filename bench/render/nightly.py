@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.analysis.nightly import MIN_NIGHTS, Finding
+from bench.analysis.levels import MIN_NIGHTS
+from bench.analysis.nightly import Finding
 from bench.base.values import brief_text, distinct
 from bench.campaign.judging import ALL, Judged, condensed
 from bench.campaign.nightly import Outcome
