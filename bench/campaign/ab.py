@@ -10,13 +10,12 @@ from pathlib import Path
 
 from bench.analysis.openings import MIN_OPENING_ROUNDS, MIN_OPENINGS
 from bench.base.errors import UsageError
-from bench.base.values import Value, key_of
+from bench.base.values import Value, key_of, value_text
 from bench.engines import build, core
 from bench.matrix import load
 from bench.measure import prepare
 from bench.measure.opening import MakeOpening
 from bench.measure.sides import Sides, SidesOpening
-from bench.model.axes import AXES
 from bench.model.cells import Cell
 from bench.model.header import Side
 from bench.model.matrix import Matrix
@@ -108,14 +107,15 @@ def _with_openings(matrix: Matrix) -> Matrix:
 def _settings(texts: Sequence[str]) -> dict[str, Value]:
     """``["qdisc=pfifo"]`` as axes with canonical values. Raises UsageError."""
     found: dict[str, Value] = {}
+    words = prepare.vocabulary()
     for text in texts:
         axis, equals, value = text.partition("=")
-        if not equals or not value.strip() or axis not in AXES:
+        if not equals or not value.strip() or axis not in words.axes:
             raise UsageError(
-                f"--set-b {text}: not of the form AXIS=VALUE; axes are {', '.join(AXES)}"
+                f"--set-b {text}: not of the form AXIS=VALUE; axes are {', '.join(words.axes)}"
             )
         text_of_matrix = f"name: b\naxes:\n  {axis}: {value}\n"
-        one = load.parse(text_of_matrix, f"--set-b {axis}", prepare.vocabulary())
+        one = load.parse(text_of_matrix, f"--set-b {axis}", words)
         if [*one.axes] != [axis] or len(one.axes[axis]) != 1 or axis in found:
             raise UsageError(f"--set-b {text}: an axis has one value on side B")
         found[axis] = one.axes[axis][0]
@@ -183,4 +183,4 @@ def _rest(cell: Cell, settings: Mapping[str, Value]) -> str:
 
 
 def _named(cell: Cell, settings: Mapping[str, Value]) -> str:
-    return ", ".join(f"{axis}={cell.values[axis]}" for axis in settings)
+    return ", ".join(f"{axis}={value_text(cell.values.get(axis))}" for axis in settings)

@@ -146,9 +146,9 @@ class RunHeader:
     host: HostFacts = field(default_factory=HostFacts)
     devices: Mapping[str, DeviceFacts] = field(default_factory=dict)
     doctor: Diagnosis = field(default_factory=Diagnosis)
+    sides: tuple[Side, ...] = ()
     baselines: Mapping[str, str]
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    sides: tuple[Side, ...] = ()
 
     @property
     def identity(self) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ back when its input ends, which happens however the process that switches them d
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -66,13 +67,12 @@ def sort(wanted: Mapping[str, str]) -> Sorted:
                     of_netns[name] = value
     of_machine = {name: value for name, value in wanted.items() if name not in of_netns}
     for name in of_machine:
+        if standing() is Standing.USER_NAMESPACE:  # where those of net.core are out of sight
+            raise UsageError(
+                f"sysctl {name} is none that a network namespace has for itself: that needs root"
+            )
         if not _path(name).is_file():
             raise UsageError(f"sysctl {name}: there is none here; `sysctl -a` lists them")
-        if standing() is Standing.USER_NAMESPACE:
-            raise UsageError(
-                f"sysctl {name} is the whole machine's: that needs root; without it only those of "
-                "a network namespace can be set"
-            )
     return Sorted(of_netns, of_machine)
 
 
@@ -182,9 +182,21 @@ def _opened(name: str) -> Iterator[int]:
     except OSError as error:
         raise _refused(name, "", error) from error
     try:
+        _lock(fd, name)
         yield fd
     finally:
         os.close(fd)
+
+
+def _lock(fd: int, name: str) -> None:
+    """Be the only one to switch a sysctl: another's value would be taken for the machine's.
+
+    The keeper has the lock, too, so that it lasts until the sysctl has been given back.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"sysctl {name}: another run switches it; wait for its end") from None
 
 
 @contextmanager

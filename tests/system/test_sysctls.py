@@ -19,6 +19,7 @@ OF_MACHINE = "net.core.message_burst"
 """The machine's; a little more of it harms nobody, and no header of a run has it: others that run
 beside this test are resumed only where its sysctls are as they were."""
 FILE = Path("/proc/sys", OF_MACHINE.replace(".", "/"))
+pytestmark = pytest.mark.together("sysctls")
 OF_NETNS = "net.ipv4.ip_default_ttl"
 
 needs_machine = pytest.mark.skipif(
@@ -109,6 +110,19 @@ def test_a_value_of_the_machine_is_tried_before_anything_depends_on_it(
     with pytest.raises(UsageError, match=said), sysctls.switch({name: value}):
         raise AssertionError
     assert FILE.read_text() == before
+
+
+@needs_root
+@needs_machine
+def test_one_run_at_a_time_switches_a_sysctl() -> None:
+    with (
+        sysctls.switch({OF_MACHINE: more()}),
+        pytest.raises(UsageError, match="another run switches it"),
+        sysctls.switch({OF_MACHINE: more()}),
+    ):
+        raise AssertionError
+    with sysctls.switch({OF_MACHINE: more()}):
+        pass
 
 
 @needs_root
