@@ -32,7 +32,7 @@ MAX_CORRELATION = 0.9
 MANY = 10
 """Series of one machine that show what correlation they have in common."""
 
-CAUTION = 3.0
+CAUTION = 4.0
 """Standard errors, nearly, by which the correlation of one series is raised, the less the nearer it
 is to none: too small a one makes false changes."""
 
