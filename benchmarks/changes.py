@@ -2,9 +2,9 @@
 
 Three tables. How many series without a change have one, and how many steps are found, for noise
 of 1, 2 and 5 %, independent or alike (AR(1) of 0.5), with drift, single bad nights and missing
-ones. The same beside Apache Otava (E-divisive), at each of its false-alarm rates, where it is
-installed (pip install --no-deps apache-otava). And quarters of a matrix of 500 cells with two
-figures: how many had a false alarm, and how soon a real change was told.
+ones. The same beside Apache Otava (E-divisive), at each of its false-alarm rates, where it is found
+(README.md). And quarters of a matrix of 500 cells with two figures: how many had a false alarm, and
+how soon a real change was told.
 
     python benchmarks/changes.py              all
     python benchmarks/changes.py --part steps
@@ -208,7 +208,7 @@ class Suite:
 
 def beside(simulation: Simulation) -> None:
     if otava(0.001) is None:
-        print("Otava: not installed (pip install --no-deps apache-otava)\n")
+        print("Otava: not installed (benchmarks/README.md says how)\n")
         return
     for every in (True, False):
         rows, behind = [], 0
