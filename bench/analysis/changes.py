@@ -19,19 +19,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.noise import Booleans, Floats, Integers, Noise, noise
+from bench.analysis.noise import MANY, Booleans, Floats, Integers, Noise, noise
 from bench.analysis.steps import LEVEL, Scan, error, weights
 
 FALSE_ALARMS = 0.01
 """The chance that a series without a change has one."""
 
-TRIALS = 9
-FREEDOM = 30
+TRIALS, TRIALS_OF_FEW = 3, 10
+"""More where few series are given: their correlation is their own, and less certain."""
+
+FREEDOM = 50
 """Noise that is estimated from n nights acts as Student's t with n² / FREEDOM degrees of freedom
 (simulated, as TRIALS is: the correlation is much less certain than the standard deviation)."""
 
 FAR = 5.0
 MIN_NIGHTS = 12
+HELD_OUT = 10
+"""Last nights, of at least four times as many, that do not count for the noise: a step among them
+would seem to be noise."""
+
+LASTING = 3.0
+"""Standard errors of a step that must be left when all nights up to the next one are known: a
+pair of slow nights is forgotten when later ones do not agree."""
+
 SMALLEST = 1e-6
 """Standard deviation of a series that seems to have none."""
 
@@ -85,7 +95,8 @@ def courses(values: Floats, false_alarms: float = FALSE_ALARMS) -> list[Course]:
         return found
     nights = _Nights.of(values[rows])
     for _ in range(2):
-        known = noise(nights.values, nights.counts)
+        held_out = np.minimum(HELD_OUT, nights.counts // 4)
+        known = noise(nights.values, nights.counts - held_out)
         known = Noise(np.maximum(known.sigma, SMALLEST), known.correlation)
         nights = nights.without(_lonely(nights.values, known.sigma))
     starts = _starts(nights, known, false_alarms)
@@ -139,7 +150,8 @@ def _lonely(values: Floats, sigma: Floats) -> Booleans:
 def _starts(nights: _Nights, known: Noise, false_alarms: float) -> list[list[int]]:
     """Of each series the positions of the first nights of new levels, among those that count."""
     starts: list[list[int]] = [[] for _ in nights.counts]
-    told = np.array([_threshold(int(n), false_alarms) for n in nights.counts])
+    trials = TRIALS if len(starts) >= MANY else TRIALS_OF_FEW
+    told = np.array([_threshold(int(n), false_alarms / trials) for n in nights.counts])
     everything = np.arange(len(told))
     for rows in np.array_split(everything, -(-len(told) // TOGETHER)):
         offsets, values = np.zeros(len(rows), np.int64), nights.values[rows]
@@ -154,9 +166,9 @@ def _starts(nights: _Nights, known: Noise, false_alarms: float) -> list[list[int
 
 
 @functools.lru_cache(maxsize=1024)
-def _threshold(nights: int, false_alarms: float) -> float:
-    """Standard errors at which a step is a change."""
-    z = -statistics.NormalDist().inv_cdf(false_alarms / (2 * TRIALS * nights))
+def _threshold(nights: int, chance: float) -> float:
+    """Standard errors that one test in each of so many nights exceeds with that chance."""
+    z = -statistics.NormalDist().inv_cdf(chance / (2 * nights))
     freedom = nights**2 / FREEDOM
     # Student's quantile (Abramowitz and Stegun, 26.7.5)
     return z + (z**3 + z) / 4 / freedom + (5 * z**5 + 16 * z**3 + 3 * z) / 96 / freedom**2
@@ -178,15 +190,38 @@ def _course(
     nights: tuple[Floats, Integers], sigma: float, correlation: float, starts: list[int]
 ) -> Course:
     values, at = nights
-    edges = [0, *starts, len(values)]
-    changes = []
-    for last, first, end in zip(edges, starts, edges[2:], strict=False):
+    starts = list(starts)
+    while steps := _steps(values, sigma, correlation, starts):
+        sureness = [abs(step) / by_chance for _, step, by_chance in steps]
+        if min(sureness) >= LASTING:
+            break
+        del starts[sureness.index(min(sureness))]
+    changes = [
+        ChangePoint(
+            night=int(at[start]),
+            before=level,
+            after=level + step,
+            low=step - Z95 * by_chance,
+            high=step + Z95 * by_chance,
+        )
+        for start, (level, step, by_chance) in zip(starts, steps, strict=True)
+    ]
+    since = starts[-1] if starts else 0
+    return Course(tuple(changes), _drift(values[since:], at[since:], sigma, correlation))
+
+
+def _steps(
+    values: Floats, sigma: float, correlation: float, starts: list[int]
+) -> list[tuple[float, float, float]]:
+    """Level before, size and standard error of each step, between the one before and the next."""
+    found = []
+    for last, first, end in zip([0, *starts], starts, [*starts[1:], len(values)], strict=False):
         before, since = min(first - last, LEVEL), min(end - first, LEVEL)
         of_level = weights(before, since)
-        level, *_, step = of_level @ values[first - before : first + since]
-        reach = Z95 * sigma * float(error(of_level[-1], np.array([correlation]))[0])
-        changes.append(ChangePoint(int(at[first]), level, level + step, step - reach, step + reach))
-    return Course(tuple(changes), _drift(values[edges[-2] :], at[edges[-2] :], sigma, correlation))
+        level, *_, step = (of_level @ values[first - before : first + since]).tolist()
+        by_chance = sigma * float(error(of_level[-1], np.array([correlation]))[0])
+        found.append((level, step, by_chance))
+    return found
 
 
 def _drift(values: Floats, at: Integers, sigma: float, correlation: float) -> Drift | None:
@@ -195,7 +230,10 @@ def _drift(values: Floats, at: Integers, sigma: float, correlation: float) -> Dr
         return None
     centred = at - at.mean()
     along = centred / (centred**2).sum()
-    slope, told = float(along @ values), _threshold(len(values), FALSE_ALARMS) * sigma
+    slope, told = (
+        float(along @ values),
+        _threshold(len(values), FALSE_ALARMS / TRIALS_OF_FEW) * sigma,
+    )
     if abs(slope) <= told * float(np.sqrt(along @ along)):
         return None  # not even if successive nights were independent
     by_chance = float(error(along, np.array([correlation]))[0])

@@ -29,9 +29,12 @@ LINE_HIDES, LINE_SHIFTS, LEAST_SEEN = 7.5, 0.7, 0.3
 """A line through n nights leaves 1 - 7.5 / n of their correlation, less 0.7 / n."""
 
 MAX_CORRELATION = 0.9
-CAUTION = 3.0
-"""Standard errors, nearly, by which a correlation is raised, the less the nearer it is to none: too
-small a one makes false changes."""
+MANY = 10
+"""Series of one machine that show what correlation they have in common."""
+
+CAUTION = 4.0
+"""Standard errors, nearly, by which the correlation of one series is raised, the less the nearer it
+is to none: too small a one makes false changes."""
 
 STEP_GAIN, EDGE = 11.0, 2
 """A step in a stretch, with EDGE nights at either end of it, is taken out if that raises the
@@ -57,8 +60,18 @@ def noise(values: Floats, nights: Integers) -> Noise:
         rows = np.flatnonzero(lengths == length)
         stretches = _stretches(values[rows], nights[rows], int(length))
         sigma[rows], correlation[rows] = _of_residuals(_residuals(stretches))
-    likely_more = CAUTION * correlation * (1 - correlation) / np.sqrt(np.maximum(1, nights))
-    return Noise(sigma, np.minimum(correlation + likely_more, MAX_CORRELATION))
+    return Noise(sigma, _shared(correlation, nights))
+
+
+def _shared(own: Floats, nights: Integers) -> Floats:
+    """Each series' correlation: what they have in common, or its own less an error if that is more.
+    Few series show nothing in common: each has its own, and something more."""
+    if len(own) < MANY:
+        certain = np.clip(own, 0.0, 1.0)
+        likely = own + CAUTION * certain * (1 - certain) / np.sqrt(nights)
+    else:
+        likely = np.maximum(np.median(own), own - 1 / np.sqrt(nights))
+    return np.clip(likely, 0.0, MAX_CORRELATION)
 
 
 def _residuals(stretches: Floats) -> Floats:
@@ -130,6 +143,7 @@ def _of_residuals(rest: Floats) -> tuple[Floats, Floats]:
     products = (kept[:, :, 1:] * kept[:, :, :-1]).sum(axis=(1, 2)) / np.maximum(1, pairs)
     alike = products / np.where(variance > 0, variance, 1.0)
     seen = max(LEAST_SEEN, 1 - LINE_HIDES / length)
-    correlation = np.clip((alike + LINE_SHIFTS / length) / seen, 0.0, MAX_CORRELATION)
-    hidden = np.minimum(0.5, (1 + correlation) / (1 - correlation) / length)
+    correlation = np.minimum((alike + LINE_SHIFTS / length) / seen, MAX_CORRELATION)
+    some = np.maximum(correlation, 0.0)
+    hidden = np.minimum(0.5, (1 + some) / (1 - some) / length)
     return np.sqrt(variance) / WITHIN_REJECT / (1 - hidden), correlation

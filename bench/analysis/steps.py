@@ -20,13 +20,13 @@ import numpy as np
 from bench.analysis.noise import MAX_CORRELATION, Booleans, Floats, Integers
 
 SCALES = (2, 3, 4, 5, 7, 10, 14, 20, 28, 40, 56)
-LEVEL = 60
+LEVEL = 90
 LINE = 12
 """Fewer nights on both sides together are too few to tell a drift from a step, and have no line."""
 
-WITHOUT, WITHOUT_QUIET_PAIR, QUIET = 4.0, 2.2, 0.03
-"""Standard errors that must be left without the most extreme night; fewer are enough for two nights
-of a series with at most QUIET standard deviation, where a bad night stands out from the noise."""
+WITHOUT, WITHOUT_QUIET, WITHOUT_QUIET_PAIR, QUIET = 4.0, 3.0, 2.2, 0.03
+"""Standard errors that must be left without the most extreme night. Fewer are enough in a series
+of at most QUIET standard deviation, where a bad night stands out, and fewest for a pair."""
 
 FEW_BEFORE = 10
 """Nights before a step of which one can make it."""
@@ -87,7 +87,8 @@ class Scan:
         up, sigma = np.sign(size), self.sigma[row]
         since = up[:, None] * self.values[row[:, None], first[:, None] + np.arange(m)]
         most = (since - since.mean(axis=1, keepdims=True)).max(axis=1, initial=0)
-        needed = np.where((m == 2) & (sigma <= QUIET), WITHOUT_QUIET_PAIR, WITHOUT)
+        quiet = WITHOUT_QUIET_PAIR if m == 2 else WITHOUT_QUIET
+        needed = np.where(sigma <= QUIET, quiet, WITHOUT)
         error = sigma * self.errors[row, np.minimum(first, LEVEL), m - 1]
         told: Booleans = up * size - most / (m - 1) > needed * error
         return told
