@@ -1,19 +1,18 @@
 """What each axis is worth: ratios within rounds between cells that differ in it alone.
 
 An effect is the mean over its pairs. Where pairs disagree it says little: so each effect is tested
-for that, and split by the axis that tells its pairs apart best, as often as it takes. Of all tests
-of a run the chance of a single false split is at most DISAGREEMENT: a group of k pairs has
-(k - 1) parts of the sum over all effects (Meinshausen, Biometrika 95(2), 2008), which the ways in
-which it may disagree share.
+for that, and split by the axis that tells its pairs apart best, as often as it takes. The level of
+all tests of a run together is DISAGREEMENT: a group of k pairs has (k - 1) parts of the sum over
+all effects (Meinshausen, Biometrika 95(2), 2008), which the ways in which it may disagree share.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from bench.analysis.contests import SENDS_NOTHING
-from bench.analysis.contrasts import Pairs
 from bench.analysis.intervals import quantile
 from bench.analysis.matched import Matched, matched, varying
 from bench.base.values import Value, key_of
@@ -22,8 +21,12 @@ from bench.model.cells import Cell, axes_of
 from bench.model.run import Run
 from bench.model.samples import Sample
 
-DISAGREEMENT = 0.05
-"""The chance that a run without one shows a disagreement."""
+if TYPE_CHECKING:
+    from bench.analysis.contrasts import Pairs
+
+DISAGREEMENT = 0.02
+"""Far out, errors that are estimated themselves make it more: 5 % of runs without a disagreement
+show one, at most."""
 
 MATTERS = 0.1
 """Pairs whose difference is a smaller part of their effect agree."""
@@ -43,6 +46,8 @@ def effects(
     alone = tuple(axis for axis in varying(measured) if axis not in {each.axis for each in found})
     if not pairs:
         return (), alone
+    from bench.analysis.contrasts import Pairs  # numpy: not before a run has measured
+
     of_pairs = Pairs(pairs, [each.axis for each in found for _ in each.pairs], usable)
     z = quantile(run.header.measure.rounds.by_precision)
     tests = sum(len(each.pairs) - 1 for each in found)
