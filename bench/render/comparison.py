@@ -25,7 +25,8 @@ from bench.model.summaries import RunSummary
 from bench.render import axes
 from bench.render.document import Column, Document, Fact, Item, Json, Listing, Records, Table
 from bench.render.records import axis_fields, axis_values
-from bench.render.table import NONE, axis_columns
+from bench.render.scale import NONE
+from bench.render.table import axis_columns
 
 LABELS = {"pps": "pps", "ns_per_frame": "ns/frame", "ratio": "ratio"}
 MOVED = 0.01

@@ -11,6 +11,7 @@ from bench.analysis.openings import MIN_OPENING_ROUNDS, MIN_OPENINGS
 from bench.model.header import CoreBuild, DeviceFacts, Diagnosis, HostFacts
 from bench.model.run import Run
 from bench.render.document import Fact
+from bench.render.scale import si_text
 from bench.system.privileges import Standing
 
 
@@ -198,9 +199,9 @@ def _speed(run: Run) -> Fact:
             "spread": speed.spread,
         }
         if cell.method == "syscall":
-            rate = f"{speed.rate / 1e6:.2f} M system calls/s"
+            rate = si_text(speed.rate, " system calls/s")
         else:
-            rate = f"{speed.rate * cell.frame_size / 2**30:.1f} GiB/s copied"
+            rate = f"{si_text(speed.rate * cell.frame_size, 'B/s')} copied"
         texts.append(f"{rate} (drift {speed.drift:+.1%}, spread {speed.spread:.1%})")
     return Fact("machine speed", "; ".join(texts), "machine_speed", values)
 
