@@ -26,14 +26,14 @@ def figure_columns(rows: Sequence[CellResult]) -> list[Column]:
     return [
         Column(pps.label, pps.texts(map(_value, rates))),
         *_level_column(rows, pps),
-        Column(bits_per_second.label, bits_per_second.texts(bits), dispensable=8),
+        Column(bits_per_second.label, bits_per_second.texts(bits), dispensable=6),
         _ns_column([_value(f.ns_per_frame) for f in figures]),
         Column("ratio", tuple(_ratio(row, ratios) for row in rows)),
         Column(
             "95 % interval",
             tuple(_interval(row, ratios) for row in rows),
             right=False,
-            dispensable=6,
+            dispensable=7,
         ),
         Column(per_call.label, per_call.texts(calls), stacked="frames/\ncall", dispensable=2),
         Column(
@@ -54,7 +54,7 @@ def _level_column(rows: Sequence[CellResult], pps: Scale) -> list[Column]:
     ):
         return []
     cells = tuple(_bounds(row.figures.pps, pps) for row in rows)
-    return [Column("95 % interval", cells, right=False, dispensable=6)]
+    return [Column("95 % interval", cells, right=False, dispensable=7)]
 
 
 def _slaves_column(rows: Sequence[CellResult]) -> list[Column]:

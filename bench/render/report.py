@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.analysis import summary
@@ -26,6 +26,8 @@ class Report:
     rows: tuple[CellResult, ...]
     baseline: Mapping[str, Value] | None
     notes: tuple[str, ...] = ()
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """Each cell's baseline, by their ids."""
 
 
 def make_report(run: Run) -> Report:
@@ -39,6 +41,7 @@ def make_report(run: Run) -> Report:
         rows=tuple(summary.summarise(run, run.header.measure.precision)),
         baseline=matrix.baseline,
         notes=tuple(notes_of(run)),
+        baselines=run.baselines,
     )
 
 

@@ -15,7 +15,7 @@ from bench.base.values import value_text
 from bench.model.axes import Role, with_role
 from bench.model.cells import Cell
 from bench.model.results import CellResult
-from bench.render import axes, records
+from bench.render import axes, best, records
 from bench.render.document import Column, Document, Fact, Table
 from bench.render.figure_columns import figure_columns
 from bench.render.report import Report
@@ -25,10 +25,15 @@ MOST_ALIKE = 8
 """So many rows are shown that failed for the same reason."""
 
 
-def document_of(report: Report) -> Document:
-    """A report as a document: its table, what rows are marked with, and every figure."""
+def document_of(report: Report, every: bool = True) -> Document:
+    """A report as a document: its table, what rows are marked with, and every figure.
+
+    Without ``every`` a long table has the best of each group only.
+    """
     shown = _without_repeated_failures(report)
-    rows = shown.rows
+    cells = [row.cell for row in shown.rows]
+    rows = shown.rows if every else best.in_short(shown.rows, report.baselines)
+    told = best.left_out(rows, cells)
     remarks = [_remarks(row) for row in rows]
     footnotes = tuple(dict.fromkeys(remark.text for each in remarks for remark in each))
     return Document(
@@ -36,9 +41,9 @@ def document_of(report: Report) -> Document:
         name=report.name,
         description=report.description,
         facts=_facts(shown),
-        blocks=(tabulated(rows, _notes_column(remarks, footnotes)),),
+        blocks=(tabulated(rows, _notes_column(remarks, footnotes), cells),),
         footnotes=footnotes,
-        notes=shown.notes,
+        notes=(*told, *shown.notes),
         data={
             "run": report.run,
             "baseline": None if report.baseline is None else dict(report.baseline),
@@ -46,10 +51,13 @@ def document_of(report: Report) -> Document:
     )
 
 
-def tabulated(rows: Sequence[CellResult], notes: Column) -> Table:
-    """A row per cell: what varies, the figures that there are, and the notes."""
+def tabulated(rows: Sequence[CellResult], notes: Column, among: Sequence[Cell]) -> Table:
+    """A row per cell: what varies, the figures that there are, and the notes.
+
+    Values are told as tells them from others ``among`` these cells.
+    """
     cells = [row.cell for row in rows]
-    columns = (*axis_columns(cells), *figure_columns(rows), notes)
+    columns = (*axis_columns(cells, among), *figure_columns(rows), notes)
     return Table(
         columns=tuple(
             column for column in columns if any(c not in ("", NONE) for c in column.cells)
@@ -93,14 +101,15 @@ def _facts(report: Report) -> tuple[Fact, ...]:
 _STACKED = {"msg_dontwait": "dont\nwait"}
 
 
-def axis_columns(cells: Sequence[Cell]) -> list[Column]:
-    """A column for each axis that varies."""
+def axis_columns(cells: Sequence[Cell], among: Sequence[Cell] = ()) -> list[Column]:
+    """A column for each axis that varies; values are told as tells them from others ``among``."""
     return [
         Column(
             label=axis,
-            cells=axes.column(cells, axis),
+            cells=axes.column(cells, axis, among),
             right=_is_number(cells, axis),
             stacked=_STACKED.get(axis, axis.replace("_", "\n")),
+            heads=axis in with_role(Role.PLACE),
         )
         for axis in axes.varying(cells)
     ]
