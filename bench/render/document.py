@@ -128,12 +128,14 @@ class Records:
     """The machine-readable rows, under the name that programs know them by.
 
     ``fields`` maps the columns of a flat table to where each row has their values: a path of
-    keys. A row that lacks it has none.
+    keys. A row that lacks it has none. ``provenance`` is what all rows have in common: the first
+    columns of a flat table.
     """
 
     name: str
     fields: Mapping[str, tuple[str, ...]]
     rows: tuple[Mapping[str, Json], ...]
+    provenance: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.campaign.timeline import Changed, Line, Timeline
 from bench.model.header import RunHeader
-from bench.render import axes
+from bench.render import axes, provenance
 from bench.render.document import (
     Column,
     Document,
@@ -281,7 +281,17 @@ def _records(shown: _Shown) -> Records:
         name="series",
         fields={**{name: (name,) for name in flat}, **last, **named},
         rows=tuple(_record(shown, line, named) for line in shown.made.lines),
+        provenance=_provenance(shown),
     )
+
+
+def _provenance(shown: _Shown) -> dict[str, Json]:
+    """Of the last night, whose level is the present one."""
+    last = shown.made.nights[-1].run
+    return {
+        f"last_{name}" if name != "matrix" else name: value
+        for name, value in provenance.of(last.header, last.path).items()
+    }
 
 
 def _record(shown: _Shown, line: Line, named: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:

@@ -37,7 +37,7 @@ def document_of(report: Report, every: bool = True) -> Document:
     remarks = [_remarks(row) for row in rows]
     footnotes = tuple(dict.fromkeys(remark.text for each in remarks for remark in each))
     return Document(
-        records=records.records(report.run, report.rows),
+        records=records.records(report.run, report.rows, report.provenance),
         name=report.name,
         description=report.description,
         facts=_facts(shown),

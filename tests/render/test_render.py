@@ -716,6 +716,7 @@ def test_json_reads_back() -> None:
         "description": of.description,
         "run": of.run,
         "facts": {"kernel": {"release": "6.18.2-amd64"}},
+        "provenance": {"run": of.run},
         "baseline": {"method": "sendto"},
         "notes": ["calibration drifted by 1.2 % over the run"],
     }
