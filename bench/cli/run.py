@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_matrix(parser)
     options.add_devices(parser)
     options.add_normalise(parser)
+    options.add_whole(parser)
     options.add_format(parser)
     options.add_results(parser)
     stored.add_resume(parser)
@@ -42,12 +43,12 @@ def execute(args: argparse.Namespace) -> int:
         run = runner.run(matrix, plan, target, bar, seen, options.allowed(args))
     say(f"stored in {target.path}")
     made = report.make_report(run)
-    document = answered(run, made)
-    tables.keep(document, target.path, ["markdown"])
+    tables.keep(answered(run, made), target.path, ["markdown"])
+    shown, of = run, made
     if args.normalise:
-        normalised = calibration.normalised(run)
-        document = answered(normalised, report.make_report(normalised))
-    options.write(document, args)
+        shown = calibration.normalised(run)
+        of = report.make_report(shown)
+    options.write(answered(shown, of, options.whole(args)), args)
     if run.end == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.FINE if report.is_complete(made, run) else ExitCode.INCONCLUSIVE

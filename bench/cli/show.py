@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="a run file (.jsonl)")
     options.add_filter(parser)
     options.add_normalise(parser)
-    options.add_every(parser)
+    options.add_whole(parser)
     parser.add_argument(
         "--effects", action="store_true", help="what each axis is worth, instead of the cells"
     )
@@ -52,8 +52,11 @@ def execute(args: argparse.Namespace) -> int:
     rows = tuple(row for row in made.rows if row.cell.id in kept)
     if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
-    document_of = effects.document_of if args.effects else answer.answered
-    options.write(document_of(run, replace(made, rows=rows)), args)
+    shown = replace(made, rows=rows)
+    if args.effects:
+        options.write(effects.document_of(run, shown), args)
+    else:
+        options.write(answer.answered(run, shown, options.whole(args)), args)
     return ExitCode.FINE
 
 

@@ -29,10 +29,10 @@ WARY = ("lossy", "imprecise", "starved", "stolen", "shared", "failover")
 Rows = Mapping[str, CellResult]
 
 
-def answered(run: Run, report: Report) -> Document:
-    """The document of a report that begins with the answer."""
+def answered(run: Run, report: Report, every: bool = True) -> Document:
+    """The document of a report that begins with the answer; ``every`` as of its table."""
     answer, rows = answer_of(run, report.rows), report.rows
-    document = table.document_of(report)
+    document = table.document_of(report, every)
     blocks = (_fastest(answer, rows), _worth(answer, rows), _wary(answer, rows))
     lead = tuple(block for block in blocks if block.items)
     if not lead:

@@ -100,7 +100,8 @@ def test_intervals_cover_and_disagreements_are_none_of_chance(how: Mapping[str, 
         found = effects_of(a_race(cells, seed=seed, **how))  # type: ignore[arg-type]
         split += any(effect.parts for effect in found)
         for effect in found:
-            assert effect.ratio.low is not None and effect.ratio.high is not None
+            assert effect.ratio.low is not None
+            assert effect.ratio.high is not None
             held += effect.ratio.low <= 1 <= effect.ratio.high
             known += 1
     assert held >= 0.94 * known
