@@ -172,7 +172,7 @@ def _any_of(*types: Any) -> Any:
     return union[types]
 
 
-def _located(problems: Mapping[tuple[int, ...], str]) -> ValidationError:
+def _located(problems: Mapping[tuple[int | str, ...], str]) -> ValidationError:
     """The error of a validator that has something to say about parts of its value."""
     return ValidationError.from_exception_data(
         "matrix",
@@ -214,7 +214,7 @@ def _several(element: Any) -> Any:
 def _distinct(written: Any, validate: ValidatorFunctionWrapHandler) -> list[Any]:
     values: list[Any] = validate(written)
     first: dict[str, int] = {}
-    repeated: dict[tuple[int, ...], str] = {}
+    repeated: dict[tuple[int | str, ...], str] = {}
     for index, value in enumerate(values):
         earlier = first.setdefault(key_of(value), index)
         if earlier != index:
@@ -446,7 +446,7 @@ def _groups_of(axis: Any) -> Any:
 
 def _zipped(groups: list[list[str]], info: ValidationInfo[Context]) -> list[list[str]]:
     lengths = info.context.lengths
-    problems: dict[tuple[int, ...], str] = {}
+    problems: dict[tuple[int | str, ...], str] = {}
     seen: set[str] = set()
     for number, group in enumerate(groups):
         for index, axis in enumerate(group):
