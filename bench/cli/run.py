@@ -28,8 +28,9 @@ def execute(args: argparse.Namespace) -> int:
     from bench.render import report, table
     from bench.store import reader
 
-    matrix, plan = prepare.planned(args.matrix, args.filter, args.seed)
-    target = stored.target(args, matrix)
+    wanted = stored.wanted(args)
+    matrix, plan = prepare.planned(args.matrix, wanted[1], args.seed)
+    target = stored.target(args, matrix.name, wanted)
     looking = measuring(
         plan.topologies, lambda: stored.diagnosis(plan), lambda: options.check_output(args)
     )

@@ -294,8 +294,8 @@ def test_only_an_unfinished_run_of_the_same_matrix_is_resumed(
     assert len(resuming(matrix)) == len(resuming(matrix, matrix)) == 1
     assert path.read_text() == stored
     unfinish(path)
-    (line,) = resuming(bench.matrix(name="other"), path)
-    assert line == f"cannot resume {path}: it is a run of another matrix; start a new run"
+    (line,) = resuming(bench.matrix({"method": ["null"]}, name="other"), path)
+    assert line == f"cannot resume {path}: it has other cells; start a new run"
     assert inside(capsys, "run", matrix, "--resume", path).code == 0
     assert bench.stored().end == "done"
 
