@@ -52,11 +52,12 @@ def execute(args: argparse.Namespace) -> int:
     rows = tuple(row for row in made.rows if row.cell.id in kept)
     if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
-    shown = replace(made, rows=rows)
+    kept_rows = replace(made, rows=rows)
     if args.effects:
-        options.write(effects.document_of(run, shown), args)
+        document = effects.document_of(run, kept_rows)
     else:
-        options.write(answer.answered(run, shown, options.whole(args)), args)
+        document = answer.answered(run, kept_rows, options.whole(args))
+    options.write(document, args)
     return ExitCode.FINE
 
 
