@@ -24,9 +24,8 @@ from bench.model.samples import Sample
 if TYPE_CHECKING:
     from bench.analysis.contrasts import Pairs
 
-DISAGREEMENT = 0.05
-"""Far out, errors that are estimated themselves make it more: 5 % of runs without a disagreement
-show one, at most."""
+DISAGREEMENT = 0.03
+"""So that no more than 5 % of runs without a disagreement show one: errors are estimated, too."""
 
 MATTERS = 0.1
 """Pairs whose difference is a smaller part of their effect agree."""

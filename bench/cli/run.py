@@ -30,8 +30,9 @@ def execute(args: argparse.Namespace) -> int:
     from bench.render.answer import answered
     from bench.store import reader
 
-    matrix, plan = prepare.planned(args.matrix, args.filter, args.seed)
-    target = stored.target(args, matrix)
+    wanted = stored.wanted(args)
+    matrix, plan = prepare.planned(args.matrix, wanted[1], args.seed)
+    target = stored.target(args, matrix.name, wanted)
     looking = measuring(
         plan.topologies, lambda: stored.diagnosis(plan), lambda: options.check_output(args)
     )
@@ -44,11 +45,10 @@ def execute(args: argparse.Namespace) -> int:
     say(f"stored in {target.path}")
     made = report.make_report(run)
     tables.keep(answered(run, made), target.path, ["markdown"])
-    shown, of = run, made
     if args.normalise:
-        shown = calibration.normalised(run)
-        of = report.make_report(shown)
-    options.write(answered(shown, of, options.whole(args)), args)
+        run = calibration.normalised(run)
+    shown = report.make_report(run) if args.normalise else made
+    options.write(answered(run, shown, options.whole(args)), args)
     if run.end == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.FINE if report.is_complete(made, run) else ExitCode.INCONCLUSIVE
