@@ -3,6 +3,7 @@ leaves behind in view."""
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
@@ -144,6 +145,16 @@ def wait_for(
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(nap_s)
         nap_s = min(2 * nap_s, 0.02)  # where it takes long, looking is what slows it down
+
+
+def is_given_back(file: Path, value: str) -> bool:
+    """Whether a sysctl's file has its own value again, and nobody is about to switch it."""
+    with file.open() as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return opened.read() == value
 
 
 class Bench:
