@@ -72,4 +72,4 @@ def execute(args: argparse.Namespace) -> int:
     result = sides.compared(run)
     tables.keep(sides.document_of(run, result), target.path, ["markdown"])
     options.write(sides.document_of(run, result, options.every(args)), args)
-    return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code(result)
+    return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code([result])
