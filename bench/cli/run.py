@@ -27,7 +27,8 @@ def execute(args: argparse.Namespace) -> int:
     from bench.analysis import calibration
     from bench.measure import prepare, runner
     from bench.measure.measuring import measuring
-    from bench.render import report, table
+    from bench.render import report
+    from bench.render.answer import answered
     from bench.store import reader
 
     wanted = stored.wanted(args)
@@ -48,9 +49,11 @@ def execute(args: argparse.Namespace) -> int:
         run = runner.run(matrix, plan, target, bar, seen, options.allowed(args))
     say(f"stored in {target.path}")
     made = report.make_report(run)
-    tables.keep(table.document_of(made), target.path, ["markdown"])
-    shown = report.make_report(calibration.normalised(run)) if args.normalise else made
-    options.write(table.document_of(shown, options.whole(args)), args)
+    tables.keep(answered(run, made), target.path, ["markdown"])
+    if args.normalise:
+        run = calibration.normalised(run)
+    shown = report.make_report(run) if args.normalise else made
+    options.write(answered(run, shown, options.whole(args)), args)
     if run.end == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.FINE if report.is_complete(made, run) else ExitCode.INCONCLUSIVE
