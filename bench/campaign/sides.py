@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bench.analysis import environments, verdicts
@@ -11,9 +12,11 @@ from bench.analysis.verdicts import Comparison, Verdict
 from bench.base.errors import UsageError
 from bench.base.printable import printable
 from bench.base.stderr import say
+from bench.base.values import value_text
 from bench.campaign import sources
 from bench.campaign.history import history
 from bench.model.summaries import RunSummary
+from bench.model.vocabulary import axes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,8 @@ def _check(
             f"runs of different matrices: {', '.join(sorted(names))}; --force compares the cells "
             "that they share"
         )
+    if contradiction := _contradiction(a, b):
+        raise UsageError(f"{contradiction}; --force compares all the same")
     bad = [d for d in found if d.incomparable]
     if bad:
         raise UsageError(
@@ -133,6 +138,28 @@ def _check(
             + "; ".join(f"{d.what} is {d.a} in A and {d.b} in {name}" for d in bad)
             + "; --force compares all the same"
         )
+
+
+def _contradiction(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> str:
+    """Cells of one id that are not the same, which only a later version or an editor writes."""
+    of_a = {cell.id: cell for run in a for cell in run.cells}
+    for ours, cell in ((of_a[cell.id], cell) for run in b for cell in run.cells if cell.id in of_a):
+        for axis in {**ours.values, **cell.values}:
+            one, other = ours.values.get(axis), cell.values.get(axis)
+            texts = f"cell {cell.id} has {axis} {value_text(one)} in A, {value_text(other)} in B"
+            # An option that was added since is there on one side, and an id leaves out its default.
+            if None not in (one, other) and type(one) is not dict and one != other:
+                return f"{texts}: they are two cells of one id"
+            if (one is None) is not (other is None) and axis not in _axes():
+                return f"{texts}, and this bench knows no axis {axis}: update it"
+    return ""
+
+
+@functools.cache
+def _axes() -> Collection[str]:
+    from bench.engines import core
+
+    return axes_of(core.methods())
 
 
 def _thresholds(runs: Sequence[RunSummary], given: float | None) -> dict[str, float]:

@@ -84,6 +84,27 @@ def test_incomparable_runs_are_refused_unless_forced(
     assert "4 cells: 4 inconclusive" in shown(capsys)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"gso": True}, "has gso - in A, yes in B, and this bench knows no axis gso: update it"),
+        ({"frame_size": 99}, "has frame_size 64 in A, 99 in B: they are two cells of one id"),
+        ({"vnet_hdr": False}, ""),  # of an engine that has it since, at its default
+    ],
+)
+def test_cells_of_one_id_are_one_cell_as_far_as_this_version_knows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], values: dict[str, object], said: str
+) -> None:
+    a, b = write(tmp_path / "a.jsonl", 1.0), write(tmp_path / "b.jsonl", 1.0)
+    first, *rest = b.read_text().splitlines(keepends=True)
+    header = json.loads(first)
+    header["cells"][0]["values"] |= values
+    b.write_text(json.dumps(header) + "\n" + "".join(rest))
+    assert cli.main(["compare", str(a), str(b)]) == (2 if said else 4)
+    assert said in capsys.readouterr().err
+    assert cli.main(["compare", str(a), str(b), "--force"]) == 4
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_has_every_cell(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
