@@ -25,7 +25,7 @@ AS_FAST = 0.03
 MOST_EFFECTS = 6
 """So many are in the answer, the strongest, besides those shown to be nil."""
 
-WARY = ("lossy", "imprecise", "starved", "stolen", "shared", "failover")
+WARY = ("lossy", "clamped", "imprecise", "starved", "stolen", "shared", "failover")
 """Notes that a reader of the answer must know of, the worst first."""
 
 Rows = Mapping[str, CellResult]
@@ -232,9 +232,11 @@ def _wary(answer: Answer, rows: Sequence[CellResult]) -> Listing:
         Item(("failed" if reason != "not run" else reason,), f"{_share(cells, rows)}: {reason}")
         for reason, cells in answer.failures.items()
     ]
-    texts = {note.code: note.text for row in rows for note in row.notes}
+    texts: dict[str, dict[str, None]] = {}
+    for note in (note for row in rows for note in row.notes):
+        texts.setdefault(note.code, {})[note.text] = None
     items += [
-        Item((code,), f"{_share(answer.marked[code], rows)}: {texts[code]}")
+        Item((code,), f"{_share(answer.marked[code], rows)}: {'; '.join(texts[code])}")
         for code in WARY
         if code in answer.marked
     ]
