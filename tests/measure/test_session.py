@@ -163,7 +163,22 @@ def test_cells_without_anything_to_run_on_are_written_and_the_rest_is_measured(p
     assert rounds_of(done, "sendmmsg") == [0, 1, 2, 3]
 
 
-def test_where_no_cell_has_anything_to_run_on_there_is_no_run_but_an_error(path: Path) -> None:
+def test_where_no_cell_has_anything_to_run_on_each_is_a_failed_row_all_the_same(path: Path) -> None:
+    """As beside cells that have: the same failure is told the same way."""
+    refused: dict[str, BenchError] = {
+        name: BenchError(f"no {name}") for name in ("send", "sendto", "sendmmsg")
+    }
+    for one_is_the_callers in (False, True):
+        if one_is_the_callers:
+            refused["send"] = UsageError("no send")
+        fake = FakeOpening(refused=refused)
+        done = run(path, fake)
+        assert failures_of(done) == {name: f"no {name}" for name in refused}
+        assert (done.end, done.samples, fake.slices, fake.closed) == ("done", (), [], 1)
+        path.unlink()
+
+
+def test_where_the_caller_can_mend_it_there_is_no_run_but_an_error(path: Path) -> None:
     refused = {name: UsageError(f"no {name}") for name in ("send", "sendto", "sendmmsg")}
     fake = FakeOpening(refused=refused)
     with pytest.raises(UsageError, match="no sendmmsg"):
