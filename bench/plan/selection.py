@@ -11,6 +11,10 @@ from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.plan.plan import Plan, with_cells
 
+CELL = "cell"
+"""In a filter: its id, as files have it. It is the name of no axis."""
+
+
 # Selecting, ordering
 
 
@@ -24,7 +28,7 @@ def parse_filters(texts: Sequence[str], axes: Collection[str]) -> dict[str, list
         axis, equals, value = text.partition("=")
         if not equals or not value:
             raise UsageError(f"--filter {text}: not of the form AXIS=VALUE or AXIS=VALUE,VALUE")
-        if axis not in axes:
+        if axis not in axes and axis != CELL:
             near = difflib.get_close_matches(axis, axes, 1)
             hint = f", did you mean {near[0]}?" if near else ""
             raise UsageError(f"--filter {text}: unknown axis{hint}; one of {', '.join(axes)}")
@@ -39,6 +43,9 @@ def passing(cells: Sequence[Cell], filters: Mapping[str, Sequence[str]]) -> set[
     """
     found = {cell.id for cell in cells}
     for axis, texts in filters.items():
+        if axis == CELL:
+            found &= {id_ for text in texts for id_ in text.split(",")}
+            continue
         values = {cell.id: cell.values.get(axis) for cell in cells}
         wanted = {key_of(v) for text in texts for v in _named(text, list(values.values()))}
         found &= {cell for cell, value in values.items() if key_of(value) in wanted}
@@ -70,6 +77,8 @@ def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:
 
 def _shown(cells: Sequence[Cell], axis: str) -> str:
     """The values of an axis, as a table of the cells shows them."""
+    if axis == CELL:
+        return ", ".join(cell.id for cell in cells)
     values = [cell.values.get(axis) for cell in cells]
     among = distinct(values)
     return ", ".join(sorted({brief_text(value, among) for value in values}))
