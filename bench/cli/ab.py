@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_min_effect(parser, 1)
     options.add_every(parser)
+    options.add_verbose(parser)
     options.add_format(parser)
     options.add_results(parser)
     stored.add_resume(parser)
@@ -53,8 +54,9 @@ def execute(args: argparse.Namespace) -> int:
 
     effect = ab.MIN_EFFECT if args.min_effect is None else args.min_effect
     wanted = ab.Wanted(args.core_a, args.core_b, args.sysctl_b, args.set_b)
-    of = ab.planned(args.matrix, args.filter, args.seed, wanted, effect)
-    target = stored.target(args, of.matrix, ab.FOLDER)
+    chosen = stored.wanted(args, ab.FOLDER)
+    of = ab.planned(args.matrix, chosen[1], args.seed, wanted, effect)
+    target = stored.target(args, of.matrix.name, chosen, ab.FOLDER)
     ready = measuring(
         of.plan.topologies, lambda: stored.diagnosis(of.plan), lambda: options.check_output(args)
     )
