@@ -163,7 +163,8 @@ class Runs:
             reporter.write_line(
                 f"bench: measuring {len(chosen.cells)} cells of {self._name(path)}, {text}"
             )
-            if reporter.showfspath and file:  # the line that the tests' results go on in
+            if reporter.showfspath and file and not reporter.showlongtestinfo:
+                # The line that the tests' results go on in.
                 reporter.write_fspath_result(str(file), "")
 
     # Where runs lie
