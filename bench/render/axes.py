@@ -7,6 +7,7 @@ said once, in the heading.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,6 +46,25 @@ def column(cells: Cells, axis: str, among: Cells = ()) -> tuple[str, ...]:
     (or of the cells themselves) differ."""
     values = _distinct(among or cells, axis)
     return tuple(brief_text(cell.values.get(axis), values) for cell in cells)
+
+
+def names(cells: Cells) -> tuple[str, ...]:
+    """Each cell in one word, as pytest names a test: ``tx_ring[frame_size:64-fill:copy]``.
+
+    Its option -k takes no equals sign.
+    """
+    told = [axis for axis in varying(cells) if axis != "method"]
+    columns = [column(cells, axis) for axis in told]
+    return tuple(
+        _name_of(cell, {axis: texts[i] for axis, texts in zip(told, columns, strict=True)})
+        for i, cell in enumerate(cells)
+    )
+
+
+def _name_of(cell: Cell, texts: Mapping[str, str]) -> str:
+    told = [f"{axis}:{text}" for axis, text in texts.items() if cell.values.get(axis) is not None]
+    name = f"{cell.method}[{'-'.join(told)}]" if told else cell.method
+    return re.sub(r"\s+", "_", name).replace("=", ":")
 
 
 def agreed(cells: Cells, among: Cells) -> tuple[str, ...]:

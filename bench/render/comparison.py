@@ -129,7 +129,7 @@ def shift_items(result: Comparison) -> list[Item]:
         verdict = min((shift.verdict for shift in of), key=list(Verdict).index)
         if scope and verdict is Verdict.UNCHANGED:
             continue
-        changes = ", ".join(f"{LABELS[s.figure]} {_change_text(s.change)}" for s in of)
+        changes = ", ".join(f"{LABELS[s.figure]} {change_text(s.change)}" for s in of)
         name = f"{names[scope]}, beyond the others" if scope else "all cells"
         text = f"{changes}: {verdict.value}{_outlook(result, of, verdict)}"
         severity = "bad" if verdict is Verdict.REGRESSED else ""
@@ -159,7 +159,7 @@ def _interfaces(result: Comparison) -> dict[str, str]:
     }
 
 
-def _change_text(change: Change) -> str:
+def change_text(change: Change) -> str:
     return f"{change.value:+.1%} {_interval(change)}"
 
 
