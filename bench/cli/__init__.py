@@ -17,7 +17,20 @@ from typing import NoReturn, TextIO
 from bench.base.errors import BenchError, told, told_with_place
 from bench.base.exit_codes import MEANINGS, ExitCode
 from bench.base.stderr import say
-from bench.cli import ab, ack, compare, doctor, history, methods, nightly, plan, run, schema, show
+from bench.cli import (
+    ab,
+    ack,
+    compare,
+    doctor,
+    export,
+    history,
+    methods,
+    nightly,
+    plan,
+    run,
+    schema,
+    show,
+)
 
 COMMANDS = {
     "run": run,
@@ -27,6 +40,7 @@ COMMANDS = {
     "ab": ab,
     "nightly": nightly,
     "history": history,
+    "export": export,
     "ack": ack,
     "methods": methods,
     "doctor": doctor,

@@ -54,7 +54,16 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 def add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="of what is printed")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="write it there, not to stdout")
+    add_output(parser)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        *("-o", "--output"),
+        metavar="FILE",
+        type=Path,
+        help="write it there, not to stdout; an existing file is replaced, but no run",
+    )
 
 
 def add_min_effect(parser: argparse.ArgumentParser, default: int) -> None:
@@ -161,6 +170,17 @@ def write(document: Document, args: argparse.Namespace) -> None:
         sys.stdout.write(text if _has_blocks(sys.stdout) else sparkline.plain(text))
     else:
         write_text(args.output, text)
+
+
+def write_bytes(content: bytes, args: argparse.Namespace) -> None:
+    """A whole file, to --output or to stdout."""
+    from bench.base import files
+
+    if args.output is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+    else:
+        files.write_bytes(args.output, content)
 
 
 def _has_blocks(stream: TextIO) -> bool:

@@ -51,13 +51,13 @@ def shared(cells: Cells) -> tuple[str, ...]:
             continue
         values = _distinct(cells, axis)
         if len(values) == 1:
-            phrases.append(f"{axis} {_remarkable_text(values[0])}{_holders(cells, axis)}")
+            phrases.append(f"{axis} {remarkable_text(values[0])}{_holders(cells, axis)}")
         elif values:
             phrases += [phrase + _holders(cells, axis) for phrase in _agreeing(axis, values)]
     return tuple(phrases)
 
 
-def _remarkable_text(value: Value) -> str:
+def remarkable_text(value: Value) -> str:
     """A value without the options that are at their default."""
     if not isinstance(value, dict):
         return value_text(value)

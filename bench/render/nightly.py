@@ -15,6 +15,7 @@ from bench.model.cells import Cell
 from bench.render import axes
 from bench.render.document import Document, Item, Json, Listing, Records
 from bench.render.records import axis_fields, axis_values
+from bench.store.folders import run_name
 
 LABELS = {"pps": "pps", "ns_per_frame": "ns/frame"}
 MEANINGS = {
@@ -156,7 +157,7 @@ def _record(outcome: Outcome, of: Judged, named: dict[str, tuple[str, ...]]) -> 
     known = found.finding is not Finding.UNKNOWN
     return {
         "matrix": outcome.task.matrix.name,
-        "run": Path(outcome.told.run).stem,
+        "run": run_name(Path(outcome.told.run)),
         "series": of.series,
         "figure": of.figure,
         "finding": found.finding.value,

@@ -12,6 +12,7 @@ from bench.model.results import CellResult
 from bench.model.run import Run
 from bench.render import facts
 from bench.render.document import Fact
+from bench.store.folders import run_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def make_report(run: Run) -> Report:
     return Report(
         name=matrix.name,
         description=matrix.description,
-        run=Path(run.path).stem,
+        run=run_name(Path(run.path)),
         facts=facts.of(run),
         rows=tuple(summary.summarise(run, run.header.measure.precision)),
         baseline=matrix.baseline,
