@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.panel import Array, Figure, panel_of
-from bench.analysis.shifts import Shared, row_medians
+from bench.analysis.shared import Shared, row_medians
 from bench.analysis.verdicts import NO_EVIDENCE, interface_of, is_noted
 from bench.model.cells import Cell
 from bench.model.summaries import RunSummary

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench.analysis.levels import MIN_NIGHTS
 from bench.analysis.nightly import Finding
@@ -157,7 +156,7 @@ def _record(outcome: Outcome, of: Judged, named: dict[str, tuple[str, ...]]) -> 
     known = found.finding is not Finding.UNKNOWN
     return {
         "matrix": outcome.task.matrix.name,
-        "run": run_name(Path(outcome.told.run)),
+        "run": run_name(outcome.told.run),
         "series": of.series,
         "figure": of.figure,
         "finding": found.finding.value,

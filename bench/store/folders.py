@@ -11,9 +11,9 @@ ENDINGS = (".jsonl", ".jsonl.gz")
 """Of the names of run files; only those without .gz are written."""
 
 
-def run_name(path: Path) -> str:
-    """The name of a run: that of its file without its ending."""
-    return path.name.removesuffix(".gz").removesuffix(".jsonl")
+def run_name(path: Path | str) -> str:
+    """The name of a run: that of its file without its endings, wherever it is."""
+    return Path(path).name.removesuffix(".gz").removesuffix(".jsonl")
 
 
 def results_folder(root: Path, machine: str, matrix: str) -> Path:

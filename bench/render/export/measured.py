@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.analysis.figures import usable_by_cell
 from bench.analysis.summary import summarise
@@ -41,7 +40,7 @@ class Measured:
     @property
     def name(self) -> str:
         """Of the run."""
-        return run_name(Path(self.run.path))
+        return run_name(self.run.path)
 
     @property
     def matrix(self) -> str:
