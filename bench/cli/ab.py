@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.base.exit_codes import ExitCode
 from bench.base.stderr import say
 from bench.cli import options, progress, stored, tables
-from bench.cli.compare import exit_code
+from bench.cli.compare import exit_code, write_junit
 
 HELP = (
     "measure two sides interleaved in one run (cores, sysctls, values of an axis): what B changed"
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_every(parser)
     options.add_verbose(parser)
     options.add_format(parser)
+    options.add_junit(parser)
     options.add_results(parser)
     stored.add_resume(parser)
 
@@ -70,5 +71,6 @@ def execute(args: argparse.Namespace) -> int:
 
     result = sides.compared(run)
     tables.keep(sides.document_of(run, result), target.path, ["markdown"])
+    write_junit(run.header.matrix.name, result, args)
     options.write(sides.document_of(run, result, options.every(args)), args)
     return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code(result)

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_every(parser)
     options.add_format(parser)
+    options.add_junit(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -45,8 +46,18 @@ def execute(args: argparse.Namespace) -> int:
     options.check_output(args)
     policy = sides.Policy(args.force, args.min_effect, args.false_discoveries)
     compared = sides.compare(args.a, args.b, policy)
+    write_junit(comparison.title_of(compared), compared.result, args)
     options.write(comparison.document_of(compared, options.every(args)), args)
     return exit_code(compared.result)
+
+
+def write_junit(matrix: str, result: Comparison, args: argparse.Namespace) -> None:
+    """The verdicts, to --junit if that is asked for."""
+    if args.junit is not None:
+        from bench.base.files import write_text
+        from bench.render.export import junit
+
+        write_text(args.junit, junit.render([junit.of_comparison(matrix, result)]))
 
 
 def exit_code(result: Comparison) -> ExitCode:

@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="commit the night's files, and nothing else, on the branch that is checked out",
     )
     options.add_format(parser)
+    options.add_junit(parser)
 
 
 def _budget(text: str) -> int:
@@ -84,6 +85,11 @@ def execute(args: argparse.Namespace) -> int:
         codes = [_code(outcome) for outcome in outcomes]
         for outcome in outcomes:
             codes.append(_keep(outcome, args.commit))
+    if args.junit is not None:
+        from bench.base.files import write_text
+        from bench.render.export import junit
+
+        write_text(args.junit, junit.render(junit.of_nights(outcomes)))
     from bench.render import nightly as rendered
 
     options.write(rendered.document_of(outcomes), args)

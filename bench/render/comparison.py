@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bench.analysis.environments import Difference
 from bench.analysis.verdicts import (
@@ -43,7 +44,7 @@ def document_of(compared: Compared, every: bool = True) -> Document:
     shown = [row for row in result.rows if every or row.verdict is not Verdict.UNCHANGED]
     return Document(
         records=records_of(result, _provenance_of(compared)),
-        name=_title(compared),
+        name=title_of(compared),
         facts=(
             *(_provenance(name, side) for name, side in _sides(compared)),
             *(Fact("differs", f"{d.what}: {d.a} in A, {d.b} in B") for d in found),
@@ -69,7 +70,8 @@ def _sides(compared: Compared) -> tuple[tuple[str, Sequence[RunSummary]], ...]:
     return ("A", compared.a), ("B", compared.b)
 
 
-def _title(compared: Compared) -> str:
+def title_of(compared: Compared) -> str:
+    """The matrix, or the matrices."""
     runs = (*compared.a, *compared.b)
     return ", ".join(dict.fromkeys(run.header.matrix.name for run in runs))
 
@@ -108,25 +110,42 @@ def _listed(texts: Iterable[str]) -> str:
 # Shifts
 
 
+class ShiftText(NamedTuple):
+    """Of a scope: the changes of both figures, and what would settle an inconclusive one."""
+
+    name: str
+    verdict: Verdict
+    changes: str
+    outlook: str
+
+
 def shift_items(result: Comparison) -> list[Item]:
     """A sentence for each scope, of both figures."""
-    scopes = list(dict.fromkeys(shift.scope for shift in result.shifts))
-    names = _interfaces(result)
     items = []
-    for scope in scopes:
-        of = [shift for shift in result.shifts if shift.scope == scope]
-        verdict = min((shift.verdict for shift in of), key=list(Verdict).index)
-        if scope and verdict is Verdict.UNCHANGED:
-            continue
-        changes = ", ".join(f"{LABELS[s.figure]} {_change_text(s.change)}" for s in of)
-        name = f"{names[scope]}, beyond the others" if scope else "all cells"
-        text = f"{changes}: {verdict.value}{_outlook(result, of, verdict)}"
+    for name, verdict, changes, outlook in shift_texts(result):
+        text = f"{changes}: {verdict.value}{f' ({outlook})' if outlook else ''}"
         severity = "bad" if verdict is Verdict.REGRESSED else ""
         items.append(Item((name,), text, severity=severity))
     return items
 
 
-def _outlook(result: Comparison, of: Sequence[Shift], verdict: Verdict) -> str:
+def shift_texts(result: Comparison) -> list[ShiftText]:
+    """All cells, and each interface that did not go with the others."""
+    scopes = list(dict.fromkeys(shift.scope for shift in result.shifts))
+    names = _interfaces(result)
+    found = []
+    for scope in scopes:
+        of = [shift for shift in result.shifts if shift.scope == scope]
+        verdict = min((shift.verdict for shift in of), key=list(Verdict).index)
+        if scope and verdict is Verdict.UNCHANGED:
+            continue
+        changes = ", ".join(labelled_change(shift.figure, shift.change) for shift in of)
+        name = f"{names[scope]}, beyond the others" if scope else "all cells"
+        found.append(ShiftText(name, verdict, changes, _outlook(of, verdict)))
+    return found
+
+
+def _outlook(of: Sequence[Shift], verdict: Verdict) -> str:
     """What would settle an inconclusive shift."""
     if verdict is not Verdict.INCONCLUSIVE:
         return ""
@@ -136,7 +155,7 @@ def _outlook(result: Comparison, of: Sequence[Shift], verdict: Verdict) -> str:
         parts.append("no runs show how far such a shift strays, so it is assumed")
     if more:
         parts.append(f"{more} more run{'s' * (more > 1)} of each side would tell it")
-    return f" ({'; '.join(parts)})" if parts else ""
+    return "; ".join(parts)
 
 
 def _interfaces(result: Comparison) -> dict[str, str]:
@@ -148,8 +167,9 @@ def _interfaces(result: Comparison) -> dict[str, str]:
     }
 
 
-def _change_text(change: Change) -> str:
-    return f"{change.value:+.1%} {_interval(change)}"
+def labelled_change(figure: str, change: Change) -> str:
+    """``pps -4.0% [-4.4%, -3.6%]``."""
+    return f"{LABELS[figure]} {change.value:+.1%} {_interval(change)}"
 
 
 def _interval(change: Change) -> str:
