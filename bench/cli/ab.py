@@ -14,6 +14,10 @@ from bench.cli.compare import exit_code, write_junit
 HELP = (
     "measure two sides interleaved in one run (cores, sysctls, values of an axis): what B changed"
 )
+EXAMPLES = (
+    "bench ab matrices/nightly.yaml --sysctl-b net.core.wmem_default=4194304",
+    "bench ab matrices/nightly.yaml --core-a ../before --min-effect 2%",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from bench.analysis.verdicts import Comparison
 
 HELP = "compare two runs, or two sets of runs: what changed, and a verdict per cell"
+EXAMPLES = (
+    "bench compare before.jsonl after.jsonl --all",
+    "bench compare results/vm/nightly HEAD:after.jsonl --junit changes.xml",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

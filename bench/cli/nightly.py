@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bench.campaign.nightly import Means, Outcome, Task
 
 HELP = "run matrices, compare with the nights before, confirm before an alarm; for timers and CI"
+EXAMPLES = (
+    "bench nightly matrices/nightly.yaml --budget 20min",
+    "bench nightly matrices/nightly.yaml matrices/scaling.yaml --commit --junit night.xml",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
