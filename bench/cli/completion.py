@@ -135,15 +135,14 @@ def _values(cells: Sequence[Cell]) -> Mapping[str, Sequence[str]]:
 
 def _cells(parsed_args: argparse.Namespace) -> Sequence[Cell]:
     """Of the matrix or the run on the line; none where it cannot be read."""
-    from bench.analysis.cell_summaries import cell_summaries
     from bench.measure import prepare
-    from bench.store.run_summaries import read_summary
+    from bench.store import reader
 
     with suppress(BenchError, OSError):
         if matrix := getattr(parsed_args, "matrix", None):
             return prepare.planned(Path(matrix))[1].cells
         if run := getattr(parsed_args, "run", None):
-            return read_summary(run, cell_summaries).cells
+            return reader.cells_in(run)
     return ()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from bench.base.errors import UsageError
 from bench.model.axes import names_of
 from bench.model.cells import Cell
+from bench.model.header import RunHeader
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.store.content import bytes_of, cut_off, opened
@@ -52,16 +53,8 @@ def read(path: Path, content: bytes | None = None) -> Run:
 
 
 def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> Run:
-    if not records or records[0].kind != "run":
-        raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
+    header = _header(path, records[:1])
     first, *rest = records
-    version = first.fields.get("format")
-    if not isinstance(version, int) or version > FORMAT:
-        raise NewerFormat(
-            f"{path}:1: format {version!r} is newer than this bench reads "
-            f"(up to {FORMAT}); update bench"
-        )
-    header = first.header()
     samples: list[Sample] = []
     slaves: dict[str, int] = {}
     facts, failures, end = {}, {}, ""
@@ -108,6 +101,27 @@ def _unpacked(record: Record) -> list[Record]:
 def cells_of(rows: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
     axes = names_of(row["values"] for row in rows)
     return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in axes}) for row in rows)
+
+
+def cells_in(path: Path) -> tuple[Cell, ...]:
+    """The cells of a run, of which only the first line is read. Raises UsageError."""
+    with opened(path) as file:
+        first = Record.of(path, 1, file.readline().decode(errors="replace"))
+    _header(path, [first])
+    return cells_of(first.fields["cells"])
+
+
+def _header(path: Path, first: Sequence[Record]) -> RunHeader:
+    """Of the first line, if there is one. Raises UsageError."""
+    if not first or first[0].kind != "run":
+        raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
+    version = first[0].fields.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise NewerFormat(
+            f"{path}:1: format {version!r} is newer than this bench reads "
+            f"(up to {FORMAT}); update bench"
+        )
+    return first[0].header()
 
 
 def is_run(path: Path) -> bool:
