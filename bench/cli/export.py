@@ -25,13 +25,16 @@ MOST_NAMED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    width = max(map(len, EXPORTS))
+    formats = (f"  {name:{width}}  {export.readers}" for name, export in EXPORTS.items())
+    parser.description = "\n".join([HELP, "", *formats])
     parser.add_argument("run", metavar="RUN", type=Path, help="a run file (.jsonl, .jsonl.gz)")
     parser.add_argument(
         "--format",
         choices=EXPORTS,
         required=True,
         metavar="FORMAT",
-        help="; ".join(f"{name} ({export.readers})" for name, export in EXPORTS.items()),
+        help="one of these",
     )
     options.add_output(parser)
     options.add_filter(parser)

@@ -33,16 +33,14 @@ EXPORTS = {
     "pytest-benchmark": Export("pytest-benchmark compare", pytest_benchmark.make),
     "go": Export("benchstat: Go's benchmark format", go.make),
     "github-bigger": Export(
-        "github-action-benchmark, tool customBiggerIsBetter: pps", github_action.make_bigger
+        "github-action-benchmark: pps, customBiggerIsBetter", github_action.make_bigger
     ),
     "github-smaller": Export(
-        "github-action-benchmark, tool customSmallerIsBetter: ns/frame", github_action.make_smaller
+        "github-action-benchmark: ns/frame, customSmallerIsBetter", github_action.make_smaller
     ),
     "bencher": Export("bencher run --adapter json", bencher.make),
     "prometheus": Export("node_exporter's textfile collector", prometheus.make),
     "openmetrics": Export("what reads OpenMetrics 1.0", openmetrics.make),
-    "parquet": Export(
-        "pandas, polars, DuckDB: every sample, a row each", parquet.make, is_text=False
-    ),
+    "parquet": Export("pandas, polars, DuckDB: every sample", parquet.make, is_text=False),
 }
 """By name, in the order in which help texts list them."""
