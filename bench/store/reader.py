@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,37 @@ class NewerFormat(UsageError):
     """A later version of bench wrote the file."""
 
 
-def latest_unfinished(folder: Path) -> Path:
-    """The newest run of a folder that did not end by itself. Raises UsageError if none.
+def unfinished(folder: Path, now: datetime) -> list[Path]:
+    """The runs of a folder that did not end by themselves, the latest first, whatever their names.
 
-    One that was killed before its header was whole has nothing to go on with and is passed over.
+    One that a wrong clock has put after ``now`` comes last. One that was killed before its header
+    was whole has nothing to go on with and is passed over. Raises UsageError if there is none.
     """
-    for path in sorted(folder.glob("*.jsonl"), reverse=True):
+    found: dict[Path, datetime] = {}
+    for path in folder.glob("*.jsonl"):
         with suppress(UsageError):
-            if read(path).end != "done":
-                return path
-    raise UsageError(f"--resume: no unfinished run in {folder}")
+            run = read(path)
+            if run.end != "done":
+                found[path] = last_at(run)
+    if not found:
+        raise UsageError(f"--resume: no unfinished run in {folder}")
+    return sorted(found, key=lambda path: (found[path] <= now, found[path], path), reverse=True)
+
+
+def last_at(run: Run) -> datetime:
+    """When the last of a run was measured, as it says itself."""
+    started = run.header.started or _NEVER
+    ends = [sample.at_ns + sample.wall_ns for sample in (*run.samples, *run.calibration_samples)]
+    # What is no time, in a damaged file, is later than anything.
+    seconds = min(max(ends, default=0) / 1e9, _LAST_SECOND)
+    return max(_aware(started), datetime.fromtimestamp(max(0.0, seconds), UTC))
+
+
+_NEVER, _LAST_SECOND = datetime.fromtimestamp(0, UTC), datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 # Reading
@@ -103,12 +125,21 @@ def cells_of(rows: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
     return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in axes}) for row in rows)
 
 
+def header_of(path: Path) -> RunHeader:
+    """The header alone. Raises UsageError as ``read`` does."""
+    return _header(path, [_first(path)])
+
+
 def cells_in(path: Path) -> tuple[Cell, ...]:
     """The cells of a run, of which only the first line is read. Raises UsageError."""
-    with opened(path) as file:
-        first = Record.of(path, 1, file.readline().decode(errors="replace"))
+    first = _first(path)
     _header(path, [first])
     return cells_of(first.fields["cells"])
+
+
+def _first(path: Path) -> Record:
+    with opened(path) as file:
+        return Record.of(path, 1, file.readline().decode(errors="replace"))
 
 
 def _header(path: Path, first: Sequence[Record]) -> RunHeader:

@@ -39,7 +39,7 @@ def _made(measured: Measured, unit: str, figure: Callable[[Figures], Estimate | 
 def _lines(measured: Measured, cell: MeasuredCell) -> Iterator[str]:
     """What the tooltip of a chart shows."""
     result = cell.result
-    yield f"run {measured.name}, cell {cell.id}, {result.tally.rounds} rounds"
+    yield f"run {measured.name}, cell {cell.shown_id}, {result.tally.rounds} rounds"
     if ratio := result.figures.ratio:
         interval = f" [{ratio.low:.3f}, {ratio.high:.3f}]" if ratio.low is not None else ""
         yield f"ratio to the baseline {ratio.value:.3f}{interval}"

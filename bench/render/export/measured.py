@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.analysis.figures import usable_by_cell
 from bench.analysis.summary import summarise
+from bench.base import ids
 from bench.base.values import Value, value_text
 from bench.model.results import CellResult
 from bench.model.run import Run
@@ -28,6 +29,10 @@ class MeasuredCell:
     @property
     def id(self) -> str:
         return self.result.cell.id
+
+    @property
+    def shown_id(self) -> str:
+        return ids.shown(self.id)
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def _labels_of(measured: Measured, cell: MeasuredCell, axes: Mapping[str, str]) 
     values = {axis: cell.result.cell.values.get(axis) for axis in axes}
     return {
         "matrix": measured.matrix,
-        "cell": cell.id,
+        "cell": cell.shown_id,
         **({"side": cell.side} if cell.side else {}),
         **{
             axes[axis]: "" if value is None else value_text(value) for axis, value in values.items()

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from bench.base.ids import shown
 from bench.base.values import Value
 from bench.model.axes import AXES
 from bench.model.cells import Cell
@@ -64,5 +65,5 @@ def _fit(part: str) -> str:
 
 
 def _with_id(name: str, cell: str) -> str:
-    end = f"/cell={_fit(cell)}"
+    end = f"/cell={_fit(shown(cell))}"
     return name[: max(0, LONGEST_NAME - len(end))] + end

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.analysis.figures import is_usable, ns_per_frame, pps
 from bench.base.errors import BenchError
+from bench.base.ids import shown
 from bench.base.values import Value, yaml_text
 from bench.model.axes import AXES, Size
 from bench.model.cells import axes_of
@@ -111,7 +112,7 @@ def _of_samples(measured: Measured) -> list[Column]:
     used = {id(sample) for cell in measured.cells for sample in cell.samples}
     sides = {cell.id: cell.side for cell in measured.cells}
     return [
-        Column("cell", "text", [sample.cell for sample in rows]),
+        Column("cell", "text", [shown(sample.cell) for sample in rows]),
         *([Column("side", "text", [sides[s.cell] for s in rows])] if any(sides.values()) else []),
         Column("round", "whole", [sample.round for sample in rows]),
         Column("opening", "whole", [sample.opening for sample in rows]),

@@ -56,7 +56,7 @@ def _benchmark(measured: Measured, cell: MeasuredCell) -> dict[str, Json]:
         "param": param,
         "extra_info": {
             "run": measured.name,
-            "cell": cell.id,
+            "cell": cell.shown_id,
             **{name: read(cell.result) for name, read in FIGURES.items()},
             "notes": [str(note) for note in cell.result.notes],
         },

@@ -53,7 +53,7 @@ def test_what_is_better_bigger_is_a_file_of_its_own() -> None:
     assert {entry["unit"] for entry in bigger} == {"frames/s"}
     assert {entry["unit"] for entry in smaller} == {"ns/frame"}
     assert bigger[1]["value"] == 1_200_000
-    assert f"cell {cells()[1].id}" in bigger[1]["extra"]
+    assert f"cell c{cells()[1].id}" in bigger[1]["extra"]
     assert "ratio to the baseline 1.200" in bigger[1]["extra"]
     assert "range" in smaller[1]
 

@@ -40,7 +40,7 @@ def of_cell(metric: Metric, cell: str) -> tuple[dict[str, str], float]:
 @pytest.mark.parametrize("read", [as_prometheus, as_openmetrics])
 def test_a_cell_has_its_figures_and_its_axes(read: object) -> None:
     families = read(exported())  # type: ignore[operator]
-    ring = cells()[1].id
+    ring = f"c{cells()[1].id}"
     labels, rate = of_cell(families["bench_frames_per_second"], ring)
     assert rate == 1_200_000
     assert (labels["matrix"], labels["method"], labels["burst"]) == ("m", "tx_ring", "16")

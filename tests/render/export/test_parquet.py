@@ -25,7 +25,7 @@ def table(of: Measured) -> Any:
 def test_a_row_is_a_sample() -> None:
     rows = table(exported()).to_pylist()
     assert len(rows) == 60
-    ring = next(row for row in rows if row["cell"] == cells()[1].id)
+    ring = next(row for row in rows if row["cell"] == f"c{cells()[1].id}")
     assert ring["pps"] == 1_200_000
     assert (ring["method"], ring["burst"], ring["frame_size"]) == ("tx_ring", 16, 64)
     assert ring["ring"] == "v2 256x4096/2048"
