@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bench.campaign.nightly import Means, Outcome, Task
 
 HELP = "run matrices, compare with the nights before, confirm before an alarm; for timers and CI"
+EXAMPLES = (
+    "bench nightly matrices/nightly.yaml --budget 20min",
+    "bench nightly matrices/nightly.yaml matrices/scaling.yaml --commit --junit night.xml",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     stored.add_wait(parser)
     options.add_format(parser)
+    options.add_junit(parser)
 
 
 def _budget(text: str) -> int:
@@ -88,6 +93,11 @@ def execute(args: argparse.Namespace) -> int:
         codes = [_code(outcome) for outcome in outcomes]
         for outcome in outcomes:
             codes.append(_keep(outcome, args.commit))
+    if args.junit is not None:
+        from bench.base.files import write_text
+        from bench.render.export import junit
+
+        write_text(args.junit, junit.render(junit.of_nights(outcomes)))
     from bench.render import nightly as rendered
 
     options.write(rendered.document_of(outcomes), args)

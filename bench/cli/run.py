@@ -10,6 +10,10 @@ from bench.base.stderr import say
 from bench.cli import options, progress, stored, tables
 
 HELP = "run a matrix: set up, measure, store, print the table"
+EXAMPLES = (
+    "bench run matrices/smoke.yaml",
+    "bench run matrices/mmap_vs_sendto.yaml --filter interface=veth --filter frame_size=64",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
