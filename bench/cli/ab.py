@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_verbose(parser)
     options.add_format(parser)
     options.add_results(parser)
+    options.add_quiet(parser)
     stored.add_resume(parser)
 
 
@@ -60,7 +61,7 @@ def execute(args: argparse.Namespace) -> int:
     ready = measuring(
         of.plan.topologies, lambda: stored.diagnosis(of.plan), lambda: options.check_output(args)
     )
-    with ready as seen, progress.shown(sys.stderr) as bar:
+    with ready as seen, progress.shown(sys.stderr, args.quiet) as bar:
         bar.stage(seen.found["verdict"])
         with ab.opened(of) as make_opening:
             run = runner.run(

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_whole(parser)
     options.add_format(parser)
     options.add_results(parser)
+    options.add_quiet(parser)
     stored.add_resume(parser)
 
 
@@ -36,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
     looking = measuring(
         plan.topologies, lambda: stored.diagnosis(plan), lambda: options.check_output(args)
     )
-    with looking as seen, progress.shown(sys.stderr) as bar:
+    with looking as seen, progress.shown(sys.stderr, args.quiet) as bar:
         bar.stage(seen.found["verdict"])
         if target.resume:  # what cannot be shown is known before it is measured
             # Not before ``looking``: scipy starts threads, which keep what this one gives up there.
