@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from bench.base import signals
-from bench.base.errors import UsageError
+from bench.base.errors import BenchError, UsageError
 from bench.measure import stop
 from bench.measure.messages import Failure
 from bench.measure.opening import MakeOpening, Opening, Setting
@@ -113,14 +113,21 @@ class Session:
             if cell not in self._failures:
                 self._fail(cell, reason)
 
+    def _failed(self, cell: str, failure: Failure) -> None:
+        """Raises BenchError where no cell would fare better: the run ends unfinished, and goes on
+        with all of them when it is resumed."""
+        if failure.ends_run:
+            raise BenchError(failure.reason)
+        self._fail(cell, failure.reason)
+
     def _fail(self, cell: str, reason: str) -> None:
         self._failures[cell] = reason
         self._writer.failure(cell, reason)
 
     def _open_cell(self, opening: Opening, cell: str) -> None:
         match opening.open_cell(cell):
-            case Failure(reason):
-                self._fail(cell, reason)
+            case Failure() as failure:
+                self._failed(cell, failure)
             case facts if facts != self._facts.get(cell):
                 self._facts[cell] = facts
                 self._writer.cell(cell, facts)
@@ -156,7 +163,7 @@ class Session:
         signals.check()
         answer = opening.run_slice(cell, round_, upcoming)
         if isinstance(answer, Failure):
-            self._fail(cell, answer.reason)
+            self._failed(cell, answer)
             self._progress.slice(self._cells[cell], None)
             return
         sample = replace(answer, opening=self._share.opening)

@@ -75,6 +75,25 @@ def failures_of(run: Run) -> dict[str, str]:
     return {cell.method: run.failures[cell.id] for cell in run.cells if cell.id in run.failures}
 
 
+# What ends a run
+
+
+def test_what_ends_a_run_is_no_failure_of_its_cells(path: Path) -> None:
+    """It goes on with all of them, in a further opening."""
+
+    def until_it_is_taken(cell: Cell, round_: int) -> Sample | Failure:
+        return steady(cell, round_) if round_ < 2 else Failure("CPU 1: taken", ends_run=True)
+
+    with pytest.raises(BenchError, match=r"^CPU 1: taken$"):
+        run(path, FakeOpening(until_it_is_taken))
+    stored = reader.read(path)
+    assert (stored.end, stored.failures) == ("failed: CPU 1: taken", {})
+    done = run(path, FakeOpening(), resume=True)
+    assert (done.end, done.failures) == ("done", {})
+    assert rounds_of(done, "sendto") == [0, 1, 2, 3]
+    assert [sample.opening for sample in done.samples[-3:]] == [1, 1, 1]
+
+
 # Order
 
 

@@ -842,3 +842,17 @@ def test_tables_in_the_documentation_explain_fastest_as_tables_do() -> None:
     for path in (root / "README.md", *(root / "docs").glob("*.md")):
         _, *explained = " ".join(path.read_text().split()).split("fastest: ")
         assert all(f"fastest: {text}".startswith(_FASTEST) for text in explained), path
+
+
+def test_an_axis_of_a_later_version_tells_cells_apart_that_have_all_else_in_common() -> None:
+    def later(method: str) -> Cell:
+        return Cell("later", {**cells_of(method).values, "gso": True})
+
+    cells = (cells_of("send"), later("send"))
+    assert axes.varying(cells) == ["gso"]
+    assert axes.column(cells, "gso") == ("-", "yes")
+    assert not any("gso" in phrase for phrase in axes.shared(cells))
+    # Where a method alone has it, that says which cell it is.
+    cells = (cells_of("sendto"), later("send"))
+    assert axes.varying(cells) == ["method"]
+    assert "gso yes (send)" in axes.shared(cells)
