@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_format(parser)
     options.add_junit(parser)
     options.add_results(parser)
+    options.add_quiet(parser)
     stored.add_resume(parser)
     stored.add_wait(parser)
 
@@ -70,7 +71,7 @@ def execute(args: argparse.Namespace) -> int:
         of.plan.senders,
         args.wait,
     )
-    with ready as seen, progress.shown(sys.stderr) as bar:
+    with ready as seen, progress.shown(sys.stderr, args.quiet) as bar:
         bar.stage(seen.found["verdict"])
         with ab.opened(of) as make_opening:
             run = runner.run(

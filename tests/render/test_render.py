@@ -462,6 +462,8 @@ def test_a_null_method_is_no_best_and_a_group_without_figures_has_none() -> None
     null = measured(_named(cells_of("null", frame_size=64), "null"), 1e9, ratio=1e3)
     rows, _ = in_short(replace(of, rows=(*of.rows, null)))
     assert "null" not in {row[0] for row in rows}
+    nulls = tuple(measured(_named(null.cell, f"null{n}"), 1e9) for n in range(50))
+    assert len(in_short(replace(of, rows=nulls))[0]) == 50
     failed = tuple(CellResult(row.cell, failure=row.cell.id) for row in of.rows)
     assert len(in_short(replace(of, rows=failed))[0]) == len(of.rows)
 
