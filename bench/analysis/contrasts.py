@@ -2,11 +2,11 @@
 
 Of each pair of cells the logarithm of the median ratio is taken. A median's error is that of the
 mean of its influences: in each round its sign, above or below, times the width of the order
-statistics around it (McKean and Schrader, Communications in Statistics B 13(6), 1984). A sum of
-medians has the sum of their influences, round by round; so pairs that share a cell, or a moment in
-which the machine was busy, are not taken for independent ones, and pairs with fewer rounds count
-for what they are. As in ``intervals`` the variance is that of autocorrelated rounds, from slow
-cosines, and what all pairs have in common is estimated from all.
+statistics that its interval has (McKean and Schrader, Communications in Statistics B 13(6), 1984).
+A sum of medians has the sum of their influences, round by round; so pairs that share a cell, or a
+moment in which the machine was busy, are not taken for independent ones, and pairs with fewer
+rounds count for what they are. As in ``intervals`` the variance is that of autocorrelated rounds,
+from slow cosines, and what all pairs have in common is estimated from all.
 
 Whether a sum is 0 is asked at levels far below 5 %. There the width of order statistics is too
 rough an error: tests use trimmed means, whose error is from all rounds (Yuen, Biometrika 61(1),
@@ -172,10 +172,6 @@ class _Location:
     influences: Floats
     inflation: _Inflation | None
 
-    @classmethod
-    def of(cls, values: Floats, influences: Floats) -> _Location:
-        return cls(values, influences, _Inflation.of(influences))
-
     def error(self, influences: Floats, fewest: int) -> Error | None:
         """Of a sum with these influences, whose pairs have so many rounds at the least."""
         if fewest < intervals.MIN_ROUNDS or self.inflation is None:
@@ -188,15 +184,19 @@ class _Location:
 
 
 def _medians(ratios: Floats) -> _Location:
-    values, influences = np.zeros(len(ratios)), np.zeros(ratios.shape)
+    values, signs = np.zeros(len(ratios)), np.zeros(ratios.shape)
     for i, row, known in _rows(ratios):
+        values[i] = np.median(row)
+        signs[i, known] = np.sign(row - values[i])
+    inflation = _Inflation.of(signs)
+    stretch = intervals.Z95 * math.sqrt(max(1.0, inflation.common) if inflation else 1.0)
+    scales = np.zeros((len(ratios), 1))
+    for i, row, _ in _rows(ratios):
         ordered, n = np.sort(row), len(row)
-        values[i] = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-        below = max(0, math.floor(n / 2 - intervals.Z95 * math.sqrt(n) / 2))
-        error = (ordered[n - 1 - below] - ordered[below]) / 2 / intervals.Z95
-        scale = error * math.sqrt(n) * ratios.shape[1] / n
-        influences[i, known] = np.sign(row - values[i]) * scale
-    return _Location.of(values, influences)
+        below = max(0, math.floor(n / 2 - stretch * math.sqrt(n) / 2))
+        scales[i] = (ordered[n - 1 - below] - ordered[below]) / 2 / stretch * ratios.shape[1]
+        scales[i] /= math.sqrt(n)
+    return _Location(values, signs * scales, inflation)
 
 
 def _trimmed_means(ratios: Floats) -> _Location:
@@ -209,7 +209,7 @@ def _trimmed_means(ratios: Floats) -> _Location:
         drawn = np.clip(row, ordered[cut], ordered[n - 1 - cut])
         scale = ratios.shape[1] / (n - 2 * cut)
         influences[i, known] = (drawn - drawn.mean()) * scale
-    return _Location.of(values, influences)
+    return _Location(values, influences, _Inflation.of(influences))
 
 
 def _rows(ratios: Floats) -> Iterator[tuple[int, Floats, npt.NDArray[np.bool_]]]:
