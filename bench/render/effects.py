@@ -87,11 +87,13 @@ def document_of(run: Run, report: Report) -> Document:
             name="effects",
             fields={name: (name,) for name in _FIELDS},
             rows=tuple(map(json_of, leaves)),
+            provenance=report.provenance,
         ),
         name=report.name,
         description=report.description,
         facts=(
             Fact("run", report.run),
+            *report.facts,
             Fact(
                 "ratio",
                 "pps with a value over pps without it, in the same rounds, of cells that differ "
@@ -149,7 +151,7 @@ def _interval(ratio: Estimate) -> str:
 # For programs
 
 _FIELDS = (
-    *("axis", "value", "over", "method", "interface", "where", "pairs"),
+    *("axis", "value", "over", "method", "interface", "where", "pairs", "cells", "over_cells"),
     *("ratio", "ratio_low", "ratio_high", "ratio_n", "worth"),
 )
 
@@ -163,7 +165,9 @@ def json_of(effect: Effect) -> dict[str, Json]:
         "method": effect.among.get("method"),
         "interface": effect.among.get("interface"),
         "where": {a: v for a, v in effect.among.items() if a not in GROUPED_BY},
-        "pairs": [list(pair) for pair in effect.pairs],
+        "pairs": len(effect.pairs),
+        "cells": [cell for cell, _ in effect.pairs],
+        "over_cells": [over for _, over in effect.pairs],
         "ratio": ratio.value,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
