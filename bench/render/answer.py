@@ -186,6 +186,8 @@ def _together(alike: Sequence[Contest], rows: Rows, others: Sequence[Contest]) -
     told = [f"in {len(alike)} of {len(of_place)} workloads"]
     if ends:
         told.append(f"{' to '.join(map(_ratio, _ends(ends)))} times its baseline")
+    elif any(rows[contest.leader].is_baseline for contest in alike):
+        told.append("the baseline itself")
     told.append(f"ahead of every other cell in {decided}")
     which = "" if len(alike) == len(of_place) else _workloads(alike, others)
     details = (("which", which),) if which else ()
@@ -226,7 +228,7 @@ def _of_axis(known: Sequence[Effect], names: effects.Names) -> Item:
     order = sorted(known, key=lambda effect: effect.ratio.value)
     ends = [order[0], order[-1]] if len(order) > 1 else order
     texts = [f"{_ratio(e.ratio)} {names.bracketed(e, known)}".rstrip() for e in ends]
-    shown = "" if worths & {Worth.FASTER, Worth.SLOWER} else "none shown: "
+    shown = "" if worths & {Worth.FASTER, Worth.SLOWER} else "no effect shown: "
     return Item((name,), shown + " to ".join(texts))
 
 
