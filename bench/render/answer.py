@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from bench.analysis.answer import answer_of
 from bench.base.values import brief_text, distinct
-from bench.model.answer import NEGLIGIBLE, Answer, Contest, Effect, Worth
+from bench.model.answer import Answer, Contest, Effect, Worth
 from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
-from bench.render import cell_names, effects, table
-from bench.render.document import Document, Item, Json, Listing
+from bench.render import answer_json, cell_names, effects, table
+from bench.render.document import Document, Item, Listing
 from bench.render.report import Report
 from bench.render.scale import si_text
 
@@ -42,7 +42,9 @@ def answered(run: Run, report: Report, every: bool = True) -> Document:
     if (wary := _wary(answer, rows)).items:
         lead.append(wary)
     return replace(
-        document, lead=tuple(lead), data={**document.data, "answer": _json(answer, len(rows))}
+        document,
+        lead=tuple(lead),
+        data={**document.data, "answer": answer_json.of(answer, len(rows))},
     )
 
 
@@ -269,32 +271,3 @@ def _ratio(estimate: Estimate | None) -> str:
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3f} (no interval from {estimate.n} rounds)"
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
-# For programs
-
-
-def _json(answer: Answer, cells: int) -> Json:
-    return {
-        "cells": cells,
-        "contests": [_contest_json(contest) for contest in answer.contests],
-        "effects": [effects.json_of(leaf) for e in answer.effects for leaf in e.leaves()],
-        "failures": {reason: list(of) for reason, of in answer.failures.items()},
-        "marked": {code: list(of) for code, of in answer.marked.items()},
-        "alone": list(answer.alone),
-        "negligible": NEGLIGIBLE,
-    }
-
-
-def _contest_json(contest: Contest) -> Json:
-    return {
-        "place": dict(contest.place),
-        "workload": dict(contest.workload),
-        "leader": contest.leader,
-        "is_decided": contest.is_decided,
-        "rivals": [
-            {"cell": r.cell, "is_beaten": r.is_beaten, "lead": effects.estimate_json(r.lead)}
-            for r in contest.rivals
-        ],
-        "lossy": list(contest.lossy),
-    }

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.analysis.answer import answer_of
 from bench.analysis.matched import GROUPED_BY
+from bench.base import ids
 from bench.base.values import brief_text, distinct, key_of
 from bench.model.answer import NEGLIGIBLE, Answer, Effect
 from bench.model.cells import Cell
@@ -166,17 +167,11 @@ def json_of(effect: Effect) -> dict[str, Json]:
         "interface": effect.among.get("interface"),
         "where": {a: v for a, v in effect.among.items() if a not in GROUPED_BY},
         "pairs": len(effect.pairs),
-        "cells": [cell for cell, _ in effect.pairs],
-        "over_cells": [over for _, over in effect.pairs],
+        "cells": [ids.shown(cell) for cell, _ in effect.pairs],
+        "over_cells": [ids.shown(over) for _, over in effect.pairs],
         "ratio": ratio.value,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
         "ratio_n": ratio.n,
         "worth": effect.worth.value,
     }
-
-
-def estimate_json(estimate: Estimate | None) -> Json:
-    if estimate is None:
-        return None
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
