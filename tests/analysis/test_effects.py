@@ -174,6 +174,11 @@ def test_cells_without_samples_and_senders_of_nothing_have_no_effects() -> None:
     assert effects(silent, usable_by_cell(silent), silent.cells) == ((), ())
 
 
+def test_a_run_that_sends_nothing_shows_what_its_own_axes_are_worth() -> None:
+    (effect,) = effects_of(a_race(product({"method": ["null"], "burst": [1, 64]})))
+    assert effect.axis == "burst"
+
+
 def test_axes_that_advance_together_are_worth_nothing_that_is_known() -> None:
     cells = [
         a_cell("a", method="send", frame_size=64, burst=1),
