@@ -23,7 +23,7 @@ AS_FAST = 0.03
 MANY_CONTESTS = 8
 """More than these are told together where the same method leads."""
 
-WARY = ("lossy", "imprecise", "starved", "stolen", "shared", "failover")
+WARY = ("lossy", "clamped", "imprecise", "starved", "stolen", "shared", "failover")
 """Notes that a reader of the answer must know of, the worst first."""
 
 TELLS_OF_THE_LEADER = frozenset(WARY) - {"imprecise"}
@@ -250,9 +250,11 @@ def _wary(answer: Answer, rows: Sequence[CellResult]) -> Listing:
         Item(("failed",) if reason else ("not run",), f"{_share(of, rows)}: {reason or _NOT_RUN}")
         for reason, of in answer.failures.items()
     ]
-    texts = {note.code: note.text for row in rows for note in row.notes}
+    texts: dict[str, dict[str, None]] = {}
+    for note in (note for row in rows for note in row.notes):
+        texts.setdefault(note.code, {})[note.text] = None
     items += [
-        Item((code,), f"{_share(answer.marked[code], rows)}: {texts[code]}")
+        Item((code,), f"{_share(answer.marked[code], rows)}: {'; '.join(texts[code])}")
         for code in WARY
         if code in answer.marked
     ]
@@ -268,6 +270,9 @@ def _ratio(estimate: Estimate | None) -> str:
     """``1.320 [1.300, 1.332]``."""
     if estimate is None:
         return "?"
+    value, low, high = effects.ratio_scale([estimate]).texts(
+        (estimate.value, estimate.low, estimate.high)
+    )
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f} (no interval from {estimate.n} rounds)"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        return f"{value} (no interval from {estimate.n} rounds)"
+    return f"{value} [{low}, {high}]"

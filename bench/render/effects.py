@@ -16,6 +16,7 @@ from bench.model.results import Estimate
 from bench.model.run import Run
 from bench.render.document import Column, Document, Fact, Json, Records, Table, text_column
 from bench.render.report import Report
+from bench.render.scale import Scale, plain
 
 TOLD_BY_THE_FASTEST = GROUPED_BY
 """Axes whose effects the answer does not repeat."""
@@ -88,7 +89,7 @@ def document_of(run: Run, report: Report) -> Document:
             name="effects",
             fields={name: (name,) for name in _FIELDS},
             rows=tuple(map(json_of, leaves)),
-            provenance=report.provenance,
+            provenance={"run": report.run, **report.provenance},
         ),
         name=report.name,
         description=report.description,
@@ -121,6 +122,7 @@ def _notes(leaves: Sequence[Effect], answer: Answer) -> Iterator[str]:
 
 
 def _table(effects: Sequence[Effect], names: Names) -> Table:
+    ratios = ratio_scale([e.ratio for e in effects])
     by = [
         text_column(
             axis, [names.value(axis, e.among[axis]) if axis in e.among else "-" for e in effects]
@@ -132,8 +134,8 @@ def _table(effects: Sequence[Effect], names: Names) -> Table:
         *by,
         text_column("differs by", map(names.where, effects)),
         Column("pairs", tuple(str(len(e.pairs)) for e in effects), dispensable=1),
-        Column("ratio", tuple(f"{e.ratio.value:.3f}" for e in effects)),
-        text_column("95 % interval", (_interval(e.ratio) for e in effects)),
+        Column(ratios.label, ratios.texts(e.ratio.value for e in effects)),
+        text_column("95 % interval", (_interval(e.ratio, ratios) for e in effects)),
         text_column("worth", (e.worth.value for e in effects)),
     )
     axes = [effect.axis for effect in effects]
@@ -143,10 +145,15 @@ def _table(effects: Sequence[Effect], names: Names) -> Table:
     )
 
 
-def _interval(ratio: Estimate) -> str:
+def ratio_scale(ratios: Sequence[Estimate]) -> Scale:
+    """For ratios and their intervals."""
+    return plain([number for r in ratios for number in (r.value, r.low, r.high)], "ratio", 3)
+
+
+def _interval(ratio: Estimate, scale: Scale) -> str:
     if ratio.low is None or ratio.high is None:
         return f"none (n = {ratio.n})"
-    return f"[{ratio.low:.3f}, {ratio.high:.3f}]"
+    return f"[{scale.text(ratio.low)}, {scale.text(ratio.high)}]"
 
 
 # For programs
