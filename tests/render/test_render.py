@@ -258,7 +258,7 @@ veth       tx_ring      64      -      -       -      -  -                     -
 veth       tx_ring       1      -      -       -      -  -                     -      -      -  failed (4)
 
 (1) fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads
-    and flows, in the same rounds (95 % intervals of the ratios are above 1)
+    and flows, in the same rounds (95 % intervals of the ratios are above 1); lossy cells compete among themselves
 (2) imprecise: the interval is wider than 1 % after 400 rounds
 (3) invalid: the interface counted fewer frames than completed
 (4) failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
@@ -664,7 +664,7 @@ Is a PACKET_MMAP TX ring faster than sendto()?
 | veth        | tx_ring  |      64 |      - |      - |          - |       - | -               |             - |           - |       - | invalid (3)                               |
 | veth        | tx_ring  |       1 |      - |      - |          - |       - | -               |             - |           - |       - | failed (4)                                |
 
-1. fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads and flows, in the same rounds (95 % intervals of the ratios are above 1)
+1. fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads and flows, in the same rounds (95 % intervals of the ratios are above 1); lossy cells compete among themselves
 2. imprecise: the interval is wider than 1 % after 400 rounds
 3. invalid: the interface counted fewer frames than completed
 4. failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
