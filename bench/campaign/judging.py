@@ -13,15 +13,16 @@ from bench.analysis.levels import MIN_NIGHTS
 from bench.analysis.nightly import Decision, Finding, Nights, decide
 from bench.analysis.noise import Floats
 from bench.analysis.panel import Figure
-from bench.analysis.series import EVERYTHING, series_of
+from bench.analysis.series import EVERYTHING, taken_apart
 from bench.analysis.verdicts import FIGURES, MIN_EFFECT, interface_of
 from bench.base.values import brief_text, distinct
 from bench.campaign.acknowledgements import Acknowledgement, level_of
+from bench.campaign.leveled import levels_of
 from bench.campaign.nights import Night
 from bench.campaign.told import Change, Key, Told
 from bench.model.cells import Cell
 from bench.model.header import RunHeader
-from bench.model.summaries import RunSummary
+from bench.model.leveled import LeveledRun
 
 MOST_NIGHTS = 90
 """Nights of the history that are read into a level, the last ones."""
@@ -134,9 +135,9 @@ class Before:
 
 def judge(
     before: Before,
-    tonight: RunSummary,
-    again: Sequence[RunSummary] = (),
-    second: RunSummary | None = None,
+    tonight: LeveledRun,
+    again: Sequence[LeveledRun] = (),
+    second: LeveledRun | None = None,
     first: Sequence[Judged] = (),
 ) -> list[Judged]:
     """What tonight says of each cell and shift, in both figures.
@@ -155,7 +156,8 @@ def judge(
     times = [*(night.started for night in nights), started]
     found: list[Judged] = []
     for figure, better in FIGURES.items():
-        series = series_of(runs, len(nights), cells, figure)
+        values = levels_of(runs, [cell.id for cell in cells], figure)
+        series = taken_apart(values, len(nights), cells)
         names = scope_names(cells, series.scopes)
         decisions = QUARTER * len(FIGURES) * (len(cells) + len(names))
         for values, owners in (
@@ -237,5 +239,5 @@ def _mean(values: Floats) -> Floats:
     return mean
 
 
-def _name(run: RunSummary) -> str:
+def _name(run: LeveledRun) -> str:
     return run.path.rpartition("/")[2].removesuffix(".gz")

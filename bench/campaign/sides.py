@@ -48,7 +48,7 @@ def compare(a: str, b: str, policy: Policy) -> Compared:
     found_a, found_b = sources.sources(a), sources.sources(b)
     of_b = sources.read(found_b)
     of_a = _without(sources.read(found_a), of_b)
-    found = environments.differences(of_a, of_b)
+    found = environments.differences([run.header for run in of_a], [run.header for run in of_b])
     _check(of_a, of_b, found, policy.force)
     result = verdicts.compare(
         of_a,

@@ -9,7 +9,8 @@ from itertools import groupby
 from pathlib import Path
 
 from bench.analysis.intervals import MIN_ROUNDS
-from bench.campaign.timeline import Changed, Line, Timeline
+from bench.campaign.changed import Changed
+from bench.campaign.timeline import Line, Timeline
 from bench.model.header import RunHeader
 from bench.render import axes
 from bench.render.document import (

@@ -60,15 +60,17 @@ def _last_lines(file: IO[bytes]) -> tuple[bytes, bytes] | None:
     size, reach = file.seek(0, 2), NEAR_END
     while True:
         file.seek(max(0, size - reach))
-        lines = file.read().split(b"\n")
-        if len(lines) > 3 or reach >= size:
-            break
-        if len(lines) == 3 and not lines[1].startswith(END):
+        content = file.read()
+        before_end = content.rfind(b"\n", 0, -1)
+        if not content.endswith(b"\n") or not content.startswith(END, before_end + 1):
+            return None
+        before_summaries = content.rfind(b"\n", 0, before_end)
+        if before_summaries >= 0 or reach >= size:
             break
         reach *= 4
-    *_, summaries, end, rest = [b"", b"", *lines]
-    found = not rest and summaries.startswith(SUMMARIES) and end.startswith(END)
-    return (summaries, end) if found else None
+    if not content.startswith(SUMMARIES, before_summaries + 1):
+        return None
+    return content[before_summaries + 1 : before_end], content[before_end + 1 : -1]
 
 
 # The first line and the last two
@@ -103,15 +105,17 @@ _end = msgspec.json.Decoder(_End).decode
 
 def _from_ends(path: Path, first: bytes, summaries: bytes, end: bytes) -> RunSummary | None:
     """None where something is amiss, or not as ``RunWriter`` writes it: it is read whole then."""
-    own, comma, shared = first.partition(SHARED)
+    at = first.find(SHARED)
+    if at < 0:
+        return None
     try:
-        own += comma + b"}}"
+        own = first[:at] + SHARED + b"}}"
         decoded(own.decode())
         version = _version(own)
         if version.type != "run" or version.format > FORMAT:
             return None
         line = _line(summaries)
-        baselines, thresholds, cells, calibration = _shared(b"{" + (comma + shared)[1:])
+        baselines, thresholds, cells, calibration = _shared(first[at:])
         return RunSummary(
             path=str(path),
             header=replace(_header(own), baselines=baselines, thresholds=thresholds),
@@ -130,6 +134,7 @@ def _shared(
     text: bytes,
 ) -> tuple[Mapping[str, str], Mapping[str, float], tuple[Cell, ...], tuple[Cell, ...]]:
     """What is decoded once for all runs that have it, and kept once."""
+    text = b"{" + text.removeprefix(b",")
     found = msgspec.json.decode(text, type=_Shared)
     msgspec.json.decode(text, type=RunValues)
     rows = decoded(text.decode())
