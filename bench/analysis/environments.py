@@ -120,7 +120,8 @@ def continues(header: RunHeader, other: RunHeader) -> bool:
 
 def _same_sections(header: RunHeader, other: RunHeader) -> bool:
     """Whether all of it is the same: so it is of most nights, and soon found out."""
-    return (header.host, header.core, header.measure) == (other.host, other.core, other.measure)
+    of_both = [(of.host, of.core, of.measure) for of in (header, other)]
+    return of_both[0] == of_both[1]
 
 
 def same_kernel(header: RunHeader, other: RunHeader) -> bool:

@@ -29,7 +29,7 @@ def fastest(run: Run, usable: Mapping[str, Sequence[Sample]]) -> set[str]:
     groups: dict[str, dict[str, float]] = {}
     for cell in run.cells:
         if usable[cell.id] and cell.method != _SENDS_NOTHING:
-            medians = groups.setdefault(_contest(cell), {})
+            medians = groups.setdefault(contest_of(cell), {})
             medians[cell.id] = statistics.median(map(pps, usable[cell.id]))
     pairs = []
     for medians in groups.values():
@@ -44,7 +44,7 @@ def fastest(run: Run, usable: Mapping[str, Sequence[Sample]]) -> set[str]:
     }
 
 
-def _contest(cell: Cell) -> str:
+def contest_of(cell: Cell) -> str:
     """Equal for cells that compete: they send on the same place, and have the same to do.
 
     What a method has no axis for it does as the axis' default says: one that knows no flows sends

@@ -18,7 +18,8 @@ import numpy as np
 from bench.analysis import openings, verdicts
 from bench.analysis.openings import MIN_OPENING_ROUNDS, MIN_OPENINGS, Spread
 from bench.analysis.panel import Figure
-from bench.analysis.shifts import Estimated, biweight
+from bench.analysis.shared import biweight
+from bench.analysis.shifts import Estimated
 from bench.analysis.verdicts import FIGURES, Comparison, Found, Row, Shift, Verdict
 from bench.model.cells import Cell
 from bench.model.summaries import CellSummary, RunSummary

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.panel import Array
-from bench.analysis.shifts import Shared, row_medians
+from bench.analysis.shared import Shared, row_medians
 from bench.analysis.verdicts import interface_of
 from bench.model.cells import Cell
 

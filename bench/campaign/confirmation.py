@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 
-from bench.analysis.shifts import MIN_SHARED
+from bench.analysis.shared import MIN_SHARED
 from bench.analysis.verdicts import interface_of
 from bench.campaign.judging import Judged
 from bench.model.cells import Cell

@@ -20,7 +20,7 @@ import numpy as np
 from bench.analysis.environments import continues, marked
 from bench.analysis.noise import Booleans
 from bench.analysis.panel import Array, Figure
-from bench.analysis.shifts import MAD, row_medians
+from bench.analysis.shared import MAD, row_medians
 from bench.analysis.verdicts import FIGURES
 from bench.campaign.acknowledgements import Acknowledgement
 from bench.campaign.changed import Changed, Changes, Indices

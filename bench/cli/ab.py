@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_min_effect(parser, 1)
     options.add_every(parser)
+    options.add_verbose(parser)
     options.add_format(parser)
     options.add_results(parser)
     stored.add_resume(parser)

@@ -81,8 +81,32 @@ def add_every(parser: argparse.ArgumentParser) -> None:
 
 
 def every(args: argparse.Namespace) -> bool:
-    """Whether unchanged cells are listed: on a terminal they are many."""
+    """Whether unchanged cells are listed: they are many, in the log of a job, too."""
     return bool(args.all or args.format != "terminal" or args.output is not None)
+
+
+def add_whole(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every cell of a long table, not the best of each group; files and pipes have all",
+    )
+    add_verbose(parser)
+
+
+def whole(args: argparse.Namespace) -> bool:
+    """Whether a long table has all cells."""
+    return args.all or not _is_for_a_terminal(args)
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--verbose", action="store_true", help="the whole heading, which files and pipes have"
+    )
+
+
+def _is_for_a_terminal(args: argparse.Namespace) -> bool:
+    return args.format == "terminal" and args.output is None and sys.stdout.isatty()
 
 
 def add_normalise(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +180,8 @@ def write(document: Document, args: argparse.Namespace) -> None:
     """A document in the format that was asked for, to --output or to stdout."""
     from bench.base.files import write_text
 
+    if _is_for_a_terminal(args) and not getattr(args, "verbose", True):
+        document = document.shortened()
     text = FORMATS[args.format](document, _screen(args))
     if args.output is None:
         sys.stdout.write(text if _has_blocks(sys.stdout) else sparkline.plain(text))

@@ -41,8 +41,9 @@ class _Bar:
 
     def slice(self, cell: Cell, sample: Sample | None) -> None:
         from bench.analysis.figures import is_usable, pps
+        from bench.render.scale import si_text
 
-        rate = f"{pps(sample) / 1e6:.3f} Mpps" if sample and is_usable(sample) else "no figure"
+        rate = si_text(pps(sample), "pps") if sample and is_usable(sample) else "no figure"
         interface = cell.values["interface"]
         where = f" on {interface['kind']}" if isinstance(interface, dict) else ""
         self._bar.set_postfix_str(printable(f"{cell.method}{where}: {rate}"), refresh=False)

@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_matrix(parser)
     options.add_devices(parser)
     options.add_normalise(parser)
+    options.add_whole(parser)
     options.add_format(parser)
     options.add_results(parser)
     stored.add_resume(parser)
@@ -43,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
     made = report.make_report(run)
     tables.keep(table.document_of(made), target.path, ["markdown"])
     shown = report.make_report(calibration.normalised(run)) if args.normalise else made
-    options.write(table.document_of(shown), args)
+    options.write(table.document_of(shown, options.whole(args)), args)
     if run.end == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.FINE if report.is_complete(made, run) else ExitCode.INCONCLUSIVE

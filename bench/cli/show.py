@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="a run file (.jsonl)")
     options.add_filter(parser)
     options.add_normalise(parser)
-    options.add_every(parser)
+    options.add_whole(parser)
     options.add_format(parser)
 
 
@@ -47,7 +47,7 @@ def execute(args: argparse.Namespace) -> int:
     rows = tuple(row for row in made.rows if row.cell.id in kept)
     if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
-    options.write(table.document_of(replace(made, rows=rows)), args)
+    options.write(table.document_of(replace(made, rows=rows), options.whole(args)), args)
     return ExitCode.FINE
 
 

@@ -32,10 +32,23 @@ def varying(cells: Cells) -> list[str]:
     return [axis for axis in axes_of(cells) if len(_distinct(cells, axis)) > 1]
 
 
-def column(cells: Cells, axis: str) -> tuple[str, ...]:
-    """The text of each cell's value, with only the options in which the values differ."""
-    values = _distinct(cells, axis)
+def column(cells: Cells, axis: str, among: Cells = ()) -> tuple[str, ...]:
+    """The text of each cell's value, with only the options in which the values ``among`` these
+    (or of the cells themselves) differ."""
+    values = _distinct(among or cells, axis)
     return tuple(brief_text(cell.values.get(axis), values) for cell in cells)
+
+
+def agreed(cells: Cells, among: Cells) -> tuple[str, ...]:
+    """Of the axes that vary among many cells those that do not in a part of them."""
+    still = varying(cells)
+    phrases = []
+    for axis in varying(among):
+        held = [cell for cell in cells if cell.values.get(axis) is not None]
+        if axis not in still and held:
+            text = column(held[:1], axis, among)[0]
+            phrases.append(f"{axis} {text}{_holders(cells, axis)}")
+    return tuple(phrases)
 
 
 def shared(cells: Cells) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bench.analysis.environments import Difference
@@ -22,10 +22,11 @@ from bench.base.values import brief_text, distinct
 from bench.campaign.sides import Compared
 from bench.model.axes import Role, with_role
 from bench.model.summaries import RunSummary
-from bench.render import axes
+from bench.render import axes, provenance
 from bench.render.document import Column, Document, Fact, Item, Json, Listing, Records, Table
 from bench.render.records import axis_fields, axis_values
-from bench.render.table import NONE, axis_columns
+from bench.render.scale import NONE
+from bench.render.table import axis_columns
 
 LABELS = {"pps": "pps", "ns_per_frame": "ns/frame", "ratio": "ratio"}
 MOVED = 0.01
@@ -40,7 +41,7 @@ def document_of(compared: Compared, every: bool = True) -> Document:
     cells = [row.cell for row in result.rows]
     shown = [row for row in result.rows if every or row.verdict is not Verdict.UNCHANGED]
     return Document(
-        records=records_of(result),
+        records=records_of(result, _provenance_of(compared)),
         name=_title(compared),
         facts=(
             *(_provenance(name, side) for name, side in _sides(compared)),
@@ -79,8 +80,11 @@ def _provenance(name: str, side: Sequence[RunSummary]) -> Fact:
     core = [header.core.hash[:DIGEST] for header in headers]
     kernels = [" ".join(filter(None, (h.host.kernel, h.host.kernel_version))) for h in headers]
     doctor = [header.doctor.verdict for header in headers]
+    names = sorted(provenance.run_name(run.path) for run in side)
     parts = (
-        ("", _runs(len(side))),
+        ("", _listed(header.matrix.name for header in headers)),
+        ("", f"run {names[0]}" if len(names) == 1 else _runs(len(names))),
+        ("", " to ".join([names[0], names[-1]]) if len(names) > 1 else ""),
         ("started ", " to ".join(dict.fromkeys(started[:1] + started[-1:]))),
         ("on ", _listed(header.host.hostname for header in headers)),
         ("kernel ", _listed(kernels)),
@@ -242,13 +246,9 @@ def _data(compared: Compared) -> dict[str, Json]:
         "sides": {
             name.lower(): [
                 {
+                    **provenance.of(run.header, run.path),
                     "id": run.header.id,
                     "path": run.path,
-                    "matrix": run.header.matrix.name,
-                    "started": run.header.started.isoformat() if run.header.started else None,
-                    "machine": run.header.host.hostname,
-                    "kernel": run.header.host.kernel,
-                    "core": run.header.core.hash,
                     "doctor": run.header.doctor.verdict,
                 }
                 for run in side
@@ -257,6 +257,17 @@ def _data(compared: Compared) -> dict[str, Json]:
         },
         "shifts": shifts_of(result),
         "differences": [_difference(d) for d in compared.differences],
+    }
+
+
+def _provenance_of(compared: Compared) -> dict[str, Json]:
+    """Of both sides: ``kernel_a``, ``kernel_b``."""
+    return {
+        key: value
+        for name, side in _sides(compared)
+        for key, value in provenance.of_side(
+            name.lower(), (provenance.of(run.header, run.path) for run in side)
+        ).items()
     }
 
 
@@ -283,7 +294,7 @@ def _change_fields(change: Change) -> dict[str, float]:
     return {"change": change.value, "low": change.low, "high": change.high, "p": change.p}
 
 
-def records_of(result: Comparison) -> Records:
+def records_of(result: Comparison, provenance: Mapping[str, Json]) -> Records:
     fields = axis_fields([row.cell for row in result.rows])
     parts = ("change", "low", "high", "p")
     changes = {
@@ -317,4 +328,5 @@ def records_of(result: Comparison) -> Records:
             }
             for row in result.rows
         ),
+        provenance=provenance,
     )

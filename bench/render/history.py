@@ -12,7 +12,7 @@ from bench.analysis.intervals import MIN_ROUNDS
 from bench.campaign.changed import Changed
 from bench.campaign.timeline import Line, Timeline
 from bench.model.header import RunHeader
-from bench.render import axes
+from bench.render import axes, provenance
 from bench.render.document import (
     Column,
     Document,
@@ -25,8 +25,9 @@ from bench.render.document import (
     text_column,
 )
 from bench.render.records import axis_fields, axis_values
+from bench.render.scale import NONE, plain, si
 from bench.render.sparkline import places_of, sparkline
-from bench.render.table import NONE, axis_columns
+from bench.render.table import axis_columns
 
 WIDTH, BRIEFER = 60, (30, 15)
 """Blocks of a sparkline."""
@@ -151,14 +152,14 @@ def _table(shown: _Shown) -> Table:
     cells = list(shown.made.cells)
     steady = [shown.lines[cell.id, SPARK] for cell in cells]
     rates = [shown.lines[cell.id, "pps"].level for cell in cells]
+    costs = [line.level for line in steady]
+    pps, ns = si(rates, "pps"), plain(costs, "ns/frame", 1)
     return Table(
         (
             text_column("cell", [cell.id for cell in cells]),
             *axis_columns(cells),
-            Column("Mpps", tuple(NONE if r is None else f"{r / 1e6:.3f}" for r in rates)),
-            Column(
-                "ns/frame", tuple(NONE if s.level is None else f"{s.level:.1f}" for s in steady)
-            ),
+            Column(pps.label, pps.texts(rates)),
+            Column(ns.label, ns.texts(costs)),
             Column("noise", tuple(NONE if s.noise is None else f"{s.noise:.1%}" for s in steady)),
             Column("nights", tuple(str(s.nights) for s in steady), dispensable=1),
             Column(
@@ -281,7 +282,17 @@ def _records(shown: _Shown) -> Records:
         name="series",
         fields={**{name: (name,) for name in flat}, **last, **named},
         rows=tuple(_record(shown, line, named) for line in shown.made.lines),
+        provenance=_provenance(shown),
     )
+
+
+def _provenance(shown: _Shown) -> dict[str, Json]:
+    """Of the last night, whose level is the present one."""
+    last = shown.made.nights[-1].run
+    return {
+        f"last_{name}" if name != "matrix" else name: value
+        for name, value in provenance.of(last.header, last.path).items()
+    }
 
 
 def _record(shown: _Shown, line: Line, named: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:

@@ -18,6 +18,7 @@ def render(document: Document, _screen: Screen = PAPER) -> str:
         "name": document.name,
         "description": document.description,
         **document.data,
+        "provenance": document.records.provenance,
         "facts": {fact.key: fact.value for fact in document.facts if fact.key},
         document.records.name: document.records.rows,
         "notes": document.notes,

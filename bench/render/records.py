@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 
 from bench.base.values import Value
 from bench.model.cells import Cell, axes_of
 from bench.model.counters import COUNTERS
 from bench.model.results import Averages, CellResult, Figures
-from bench.render.document import Records
+from bench.render.document import Json, Records
 
 Figure = str | int | float | bool | None
 Read = Callable[[CellResult], Figure]
@@ -67,13 +68,15 @@ def axis_values(cell: Cell, axes: Iterable[str]) -> dict[str, Value | None]:
     return {axis: cell.values.get(axis) for axis in axes}
 
 
-def records(run: str, rows: Sequence[CellResult]) -> Records:
+def records(
+    run: str, rows: Sequence[CellResult], provenance: Mapping[str, Json] = MappingProxyType({})
+) -> Records:
     """Each cell with its axes, its figures in the order of FIGURES, and its notes."""
     axes = axis_fields([row.cell for row in rows])
     return Records(
         name="cells",
         fields={
-            **{name: (name,) for name in ("run", "cell")},
+            "cell": ("cell",),
             **axes,
             **{name: (name,) for name in (*FIGURES, "notes")},
         },
@@ -87,4 +90,5 @@ def records(run: str, rows: Sequence[CellResult]) -> Records:
             }
             for row in rows
         ),
+        provenance={"run": run, **provenance},
     )

@@ -21,7 +21,7 @@ from bench.model.summaries import CellSummary, RunSummary
 from bench.store import reader
 from bench.store.content import opened
 from bench.store.lines import FORMAT, CellRow, RunValues, decoded
-from bench.store.summaries import Line, Table
+from bench.store.summaries import LEVELS, Line, Table
 
 Summarise = Callable[[Run], Mapping[str, CellSummary]]
 """What makes the summaries of a run that has none: ``analysis.cell_summaries``."""
@@ -115,6 +115,8 @@ def _from_ends(path: Path, first: bytes, summaries: bytes, end: bytes) -> RunSum
         if version.type != "run" or version.format > FORMAT:
             return None
         line = _line(summaries)
+        if line.levels != LEVELS:
+            return None
         baselines, thresholds, cells, calibration = _shared(first[at:])
         return RunSummary(
             path=str(path),

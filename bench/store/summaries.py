@@ -45,6 +45,11 @@ class _OpeningColumns(msgspec.Struct, omit_defaults=True):
     ratio_ns: list[float] = []
 
 
+LEVELS = 2
+"""What an opening's figures are: 1, its medians; 2, its levels (``analysis.polish``). A line with
+others than these is not used: the figures are made again of the samples."""
+
+
 class Line(msgspec.Struct):
     """A line of type summaries; ``failures`` are those of the run, so that its end is enough."""
 
@@ -56,6 +61,7 @@ class Line(msgspec.Struct):
     openings: list[_OpeningColumns]
     notes: dict[str, dict[str, Count]] = {}
     failures: dict[str, str] = {}
+    levels: Count = 1
 
 
 Column = Sequence[float]
@@ -160,7 +166,7 @@ class Table(Mapping[str, CellSummary]):
         fields["openings"] = [
             {"opening": number, **_written(columns)} for number, columns in self.openings.items()
         ]
-        return fields | {"notes": self.notes, "failures": failures}
+        return fields | {"notes": self.notes, "failures": failures, "levels": LEVELS}
 
 
 def table_of(record: Record) -> Table:

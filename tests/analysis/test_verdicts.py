@@ -133,7 +133,7 @@ def test_five_nights_tell_five_percent_of_all_cells() -> None:
         result = compare(runs(5, generator), [a_run_summary(generator, all_by=1.05)], [], {})
         told += shift(result).verdict is Verdict.REGRESSED
         assert Verdict.REGRESSED not in verdicts(result).values()
-    assert told >= 17
+    assert told >= 15  # nine of ten in the long run
 
 
 def test_a_shift_that_the_calibration_had_too_night_after_night_is_the_machines() -> None:

@@ -143,7 +143,7 @@ def test_each_side_says_where_it_is_from(
     a = write(tmp_path / "a.jsonl", 1.0, {**HEADER, "id": "aa", "doctor": doctor})
     b = write(tmp_path / "b.jsonl", 1.0, {**HEADER, "id": "bb"})
     assert cli.main(["compare", str(a), str(b)]) == 4
-    assert "A 1 run, kernel 6.1, core h, doctor: 1 bad: CPU 1 is busy" in shown(capsys)
+    assert "A m, run a, kernel 6.1, core h, doctor: 1 bad: CPU 1 is busy" in shown(capsys)
     assert cli.main(["compare", str(a), str(b), "--format", "json"]) == 4
     (of_a,) = json.loads(capsys.readouterr().out)["sides"]["a"]
     assert (of_a["id"], of_a["matrix"], of_a["kernel"]) == ("aa", "m", "6.1")

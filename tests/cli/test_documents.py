@@ -110,6 +110,32 @@ def test_facts_are_typed_for_programs(printed: Callable[..., str]) -> None:
     assert planned["time_ns"]["least"] > 0
 
 
+PROVENANCE = ("run", "run_id", "matrix", "started", "machine", "kernel", "core")
+
+
+def test_figures_say_where_they_are_from(printed: Callable[..., str]) -> None:
+    """In each row of CSV and in JSON, with the same names and values."""
+    expected = {
+        "show": PROVENANCE,
+        "ab": PROVENANCE,
+        "compare": tuple(f"{name}_{side}" for side in "ab" for name in PROVENANCE),
+        "history": ("matrix", *(f"last_{n}" for n in PROVENANCE if n != "matrix")),
+    }
+    for verb, names in expected.items():
+        found = json.loads(printed(verb, "json"))["provenance"]
+        assert found.keys() == set(names)
+        assert all(found.values())
+        if verb != "ab":  # which measures anew
+            rows = [*csv.DictReader(io.StringIO(printed(verb, "csv")))]
+            assert rows
+            assert all({name: row[name] for name in names} == found for row in rows)
+    sides = json.loads(printed("compare", "json"))["sides"]
+    assert {*PROVENANCE} <= sides["a"][0].keys()
+    heading = printed("compare", "terminal").split("\n\n")[1]
+    for part in ("run other", "started ", f"kernel {os.uname().release}", "core ", "on "):
+        assert part in " ".join(heading.split())
+
+
 @pytest.mark.parametrize("verb", ["plan", "show", "compare", "methods"])
 def test_what_is_printed_can_be_written_to_a_file(
     printed: Callable[..., str], tmp_path: Path, verb: str
