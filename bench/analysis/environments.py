@@ -89,6 +89,8 @@ def _values(runs: Sequence[RunHeader], *path: str) -> list[str]:
 
 
 def _value(header: RunHeader, *path: str) -> Any:
+    if path == ("host", "hostname") and header.machine:
+        return header.machine  # the user's word for it: a container has a new hostname each night
     value: Any = header
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)

@@ -39,11 +39,12 @@ Diagnose = Callable[[Plan], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Task:
-    """A matrix, its plan, and the folder of its nights."""
+    """A matrix, its plan, the folder of its nights, and the user's word for the machine, if any."""
 
     matrix: Matrix
     plan: Plan
     folder: Path
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,8 @@ def _run_of(
     remarks: list[str],
 ) -> Run:
     """The run of the night, with as many rounds as the budget allows, or those it began with."""
-    target = runner.Target(task.folder / begun.run, resume=resumed is not None)
+    path, is_resumed = task.folder / begun.run, resumed is not None
+    target = runner.Target(path, resume=is_resumed, machine=task.machine)
     if resumed is not None:
         measure = replace(task.matrix.measure, rounds=resumed.header.measure.rounds)
         remarks.append(f"{resumed.path} was killed, and is gone on with")
@@ -320,7 +322,7 @@ def _session(
     path = task.folder / confirmation.FOLDER / f"{stem}-{number}.jsonl"
     if path.exists():  # of this night, when it was killed
         path.unlink()
-    run = _run(plan, matrix, runner.Target(path), means)
+    run = _run(plan, matrix, runner.Target(path, machine=task.machine), means)
     if run.end != "done":
         raise KeyboardInterrupt
     return path

@@ -36,6 +36,7 @@ COMMANDS = {
 
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 EPILOG = "exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())
+EPILOG += "; a signal is died of after cleaning up (a shell shows 130, 143 or 129)"
 
 
 class _Parser(argparse.ArgumentParser):

@@ -54,8 +54,9 @@ def execute(args: argparse.Namespace) -> int:
 
     effect = ab.MIN_EFFECT if args.min_effect is None else args.min_effect
     wanted = ab.Wanted(args.core_a, args.core_b, args.sysctl_b, args.set_b)
-    of = ab.planned(args.matrix, args.filter, args.seed, wanted, effect)
-    target = stored.target(args, of.matrix, ab.FOLDER)
+    chosen = stored.wanted(args, ab.FOLDER)
+    of = ab.planned(args.matrix, chosen[1], args.seed, wanted, effect)
+    target = stored.target(args, of.matrix.name, chosen, ab.FOLDER)
     ready = measuring(
         of.plan.topologies, lambda: stored.diagnosis(of.plan), lambda: options.check_output(args)
     )

@@ -120,7 +120,7 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
                 "matrices of one night need names of their own"
             )
         found[folder] = file
-        tasks.append(Task(matrix, plan, folder))
+        tasks.append(Task(matrix, plan, folder, args.machine or ""))
     return tasks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.analysis.fastest import contest_of
+from bench.analysis.contests import SENDS_NOTHING, contest_of
 from bench.model.axes import Role, with_role
 from bench.model.cells import Cell
 from bench.model.results import CellResult
@@ -43,7 +43,7 @@ def left_out(shown: Sequence[CellResult], cells: Sequence[Cell]) -> tuple[str, .
 
 
 def _competes(row: CellResult) -> bool:
-    return row.is_measured and row.cell.method != "null"
+    return row.is_measured and row.cell.method != SENDS_NOTHING
 
 
 def _rate(row: CellResult) -> float:

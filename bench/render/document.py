@@ -140,7 +140,9 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """``footnotes`` are numbered from 1, which is what cells of tables refer to.
+    """``lead`` is what people read first, above the facts.
+
+    ``footnotes`` are numbered from 1, which is what cells of tables refer to.
 
     ``data`` is what programs read besides ``facts`` and ``records``, by key.
     """
@@ -148,6 +150,7 @@ class Document:
     records: Records
     name: str = ""
     description: str = ""
+    lead: tuple[Table | Listing, ...] = ()
     facts: tuple[Fact, ...] = ()
     blocks: tuple[Table | Listing, ...] = ()
     footnotes: tuple[str, ...] = ()
@@ -168,6 +171,7 @@ class Document:
             self,
             name=_line(self.name),
             description=_line(self.description),
+            lead=tuple(block.printable() for block in self.lead),
             facts=tuple(replace(f, label=_line(f.label), text=_line(f.text)) for f in self.facts),
             blocks=tuple(block.printable() for block in self.blocks),
             footnotes=tuple(map(_line, self.footnotes)),

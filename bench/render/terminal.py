@@ -21,6 +21,7 @@ def render(document: Document, screen: Screen = PAPER) -> str:
     facts = tuple(Item((label,), text) for label, text in document.shown())
     blocks = [
         _title(document, screen),
+        *(_block(block, screen) for block in document.lead),
         _listing(Listing(items=facts), screen, "  "),
         *(_block(block, screen) for block in document.blocks),
         _footnotes(document, screen),

@@ -88,13 +88,13 @@ class RunWriter:
         version = FORMAT if header.sides else PLAIN
         self.write("run", {"format": version, **_written(header), **rows})
 
-    def resume(self, at: str) -> None:
-        """Go on after the last whole line."""
+    def resume(self, at: str, boot_id: str = "") -> None:
+        """Go on after the last whole line, maybe after another boot than before."""
         try:
             _drop_partial_line(self.path)
         except OSError as error:
             raise self._cannot(error) from error
-        self.write("resume", {"at": at})
+        self.write("resume", {"at": at, "boot_id": boot_id})
 
     def cell(self, cell: str, facts: Mapping[str, Any]) -> None:
         self.write("cell", {"cell": cell, "facts": facts})

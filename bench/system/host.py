@@ -60,6 +60,7 @@ def fingerprint() -> HostFacts:
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         python=platform.python_version(),
         sysctls={name: _sysctl(name) for name in SYSCTLS},
+        boot_id=_read("/proc/sys/kernel/random/boot_id"),
     )
 
 
