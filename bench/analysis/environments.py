@@ -122,7 +122,7 @@ def continues(header: RunHeader, other: RunHeader) -> bool:
 
 def _same_sections(header: RunHeader, other: RunHeader) -> bool:
     """Whether all of it is the same: so it is of most nights, and soon found out."""
-    of_both = [(of.host, of.core, of.measure) for of in (header, other)]
+    of_both = [(of.machine, of.host, of.core, of.measure) for of in (header, other)]
     return of_both[0] == of_both[1]
 
 

@@ -76,8 +76,8 @@ def _last_lines(file: IO[bytes]) -> tuple[bytes, bytes] | None:
 # The first line and the last two
 
 
-class _Shared(msgspec.Struct):
-    """The end of a first line, which is alike in all runs of a matrix."""
+class _Shared(msgspec.Struct, forbid_unknown_fields=True):
+    """The end of a first line, which is alike in all runs of a matrix: all that stands there."""
 
     baselines: dict[str, str]
     thresholds: dict[str, float]
