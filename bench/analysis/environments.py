@@ -126,6 +126,12 @@ def _same_sections(header: RunHeader, other: RunHeader) -> bool:
     return of_both[0] == of_both[1]
 
 
+def kernel_of(header: RunHeader) -> tuple[Any, ...]:
+    """What decides how fast system calls are entered, beside the machine."""
+    host = header.host
+    return host.kernel, host.kernel_version, host.cmdline, host.mitigations
+
+
 def same_kernel(header: RunHeader, other: RunHeader) -> bool:
     paths = (("host", "kernel"), ("host", "kernel_version"))
     return all(_value(header, *path) == _value(other, *path) for path in paths)

@@ -66,7 +66,8 @@ class Outcome:
     """What became of a task. ``run`` is its file where there is one; ``judged`` has every series.
 
     ``missing`` maps cells without figures to their reasons. ``marks`` are changes of the
-    environment and of the matrix, ``remarks`` all else that must be said.
+    environment and of the matrix, ``remarks`` all else that must be said. ``plain`` is how many of
+    the nights that it was compared with are runs of ``bench run``.
     """
 
     task: Task
@@ -76,6 +77,7 @@ class Outcome:
     missing: Mapping[str, str] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    plain: int = 0
     is_interrupted: bool = False
 
     @property
@@ -216,6 +218,7 @@ def _compared(task: Task, means: Means, begun: Told, run: Run, remarks: Sequence
         missing=_missing(tonight),
         marks=marks.of(history.nights, before, tonight),
         remarks=tuple(said),
+        plain=before.plain,
     )
 
 

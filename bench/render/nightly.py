@@ -20,11 +20,14 @@ LABELS = {"pps": "pps", "ns_per_frame": "ns/frame"}
 MEANINGS = {
     Finding.REGRESSED: "two sessions agree",
     Finding.SUSPECTED: "measured again in this session, and still so; another session must agree",
-    Finding.SUSPECT: "not measured again",
+    Finding.SUSPECT: "not measured again; another session must agree",
     Finding.UNCONFIRMED: "measured again, and not so",
     Finding.IMPROVED: "two sessions agree: its level begins anew",
 }
 SAID = tuple(MEANINGS)
+
+LEAST_TOLD = 0.001
+"""A smaller part of a shift that was taken off is not worth a word."""
 
 
 def document_of(outcomes: Sequence[Outcome]) -> Document:
@@ -47,7 +50,8 @@ def summary(outcome: Outcome) -> str:
     if outcome.is_interrupted:
         return f"{name}: 0 cells compared: interrupted; the next call goes on"
     cells, nights = _number(told.cells, "cell"), _number(told.nights, "night")
-    return f"{name}: {cells} compared with {nights}"
+    plain = f", {_number(outcome.plain, 'plain bench run')} among them" if outcome.plain else ""
+    return f"{name}: {cells} compared with {nights}{plain}"
 
 
 def _number(count: int, what: str) -> str:
@@ -94,12 +98,26 @@ def _item(outcome: Outcome, of: Judged) -> Item:
     if of.since != outcome.told.started and finding in (Finding.REGRESSED, Finding.IMPROVED):
         since = f", since {of.since:%Y-%m-%d}"
     beyond = " beyond its interface" if of.cell and outcome.has_shifts else ""
-    text = f"{finding.value}: {figures}{beyond} {against}{since}; {MEANINGS[finding]}"
+    text = f"{finding.value}: {figures}{beyond} {against}{since}{_taken_off(of)}; {_meaning(of)}"
     if finding in (Finding.REGRESSED, Finding.SUSPECTED):
         text += f"; if it is known: bench ack {of.series} --why TEXT"
     severity = "bad" if finding is Finding.REGRESSED else "warn"
     name = _cell_text(outcome, of.cell.id) if of.cell else _shift_text(of.series)
     return Item((name,), text, severity=severity)
+
+
+def _taken_off(of: Judged) -> str:
+    """The part of a shift that is none of it."""
+    if abs(of.explained) < LEAST_TOLD:
+        return ""
+    return f", without {of.explained:+.1%} that the calibration cells share"
+
+
+def _meaning(of: Judged) -> str:
+    if not of.doubts:
+        return MEANINGS[of.decision.finding]
+    why = " and ".join(of.doubts)
+    return f"measured again, but {why} there: that is no evidence; another session must agree"
 
 
 def _shift_text(series: str) -> str:
@@ -132,6 +150,7 @@ def _data(outcome: Outcome) -> dict[str, Json]:
         "failed": outcome.told.failed or None,
         "cells": outcome.told.cells,
         "nights": outcome.told.nights,
+        "plain_nights": outcome.plain,
         "marks": list(outcome.marks),
         "remarks": list(outcome.remarks),
         "missing": dict(outcome.missing),
@@ -143,7 +162,7 @@ def _records(outcomes: Sequence[Outcome]) -> Records:
     """A row for each series and figure: what was found, and by how much it differs."""
     parts = ("finding", "change", "low", "high", "p", "nights")
     named = axis_fields([of.cell for o in outcomes for of in o.judged if of.cell])
-    flat = ("matrix", "run", "series", "figure", *parts, "since")
+    flat = ("matrix", "run", "series", "figure", *parts, "explained", "doubts", "since")
     return Records(
         name="cells",
         fields={**{name: (name,) for name in flat}, **named},
@@ -165,6 +184,8 @@ def _record(outcome: Outcome, of: Judged, named: dict[str, tuple[str, ...]]) -> 
         "high": found.high if known else None,
         "p": found.p if known else None,
         "nights": found.nights,
+        "explained": of.explained,
+        "doubts": " ".join(of.doubts) or None,
         "since": of.since.isoformat() if found.stands_out else None,
         "axes": axis_values(of.cell, named) if of.cell else {},
     }
