@@ -30,7 +30,7 @@ Rows = Mapping[str, CellResult]
 
 
 def answered(run: Run, report: Report, every: bool = True) -> Document:
-    """The document of a report that begins with the answer; ``every`` as ``table`` has it."""
+    """The document of a report that begins with the answer; ``every`` as of its table."""
     answer, rows = answer_of(run, report.rows), report.rows
     document = table.document_of(report, every)
     blocks = (_fastest(answer, rows), _worth(answer, rows), _wary(answer, rows))

@@ -18,6 +18,7 @@ from bench.analysis.verdicts import (
     Verdict,
     interface_of,
 )
+from bench.base import ids
 from bench.base.values import brief_text, distinct
 from bench.campaign.sides import Compared
 from bench.model.axes import Role, with_role
@@ -247,7 +248,6 @@ def _data(compared: Compared) -> dict[str, Json]:
             name.lower(): [
                 {
                     **provenance.of(run.header, run.path),
-                    "id": run.header.id,
                     "path": run.path,
                     "doctor": run.header.doctor.verdict,
                 }
@@ -314,7 +314,7 @@ def records_of(result: Comparison, provenance: Mapping[str, Json]) -> Records:
         },
         rows=tuple(
             {
-                "cell": row.cell.id,
+                "cell": ids.shown(row.cell.id),
                 "axes": axis_values(row.cell, fields),
                 "verdict": row.verdict.value,
                 "min_effect": row.threshold,

@@ -51,7 +51,7 @@ def write(path: Path | None, content: object) -> None:
         return
     packed = msgspec.msgpack.encode(content)
     with suppress(OSError, BenchError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_folders(path.parent, mode=0o700)
         files.write_bytes(path, b"".join((sources(), _checksum(packed), packed)))
 
 

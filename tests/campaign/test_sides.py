@@ -146,7 +146,7 @@ def test_each_side_says_where_it_is_from(
     assert "A m, run a, kernel 6.1, core h, doctor: 1 bad: CPU 1 is busy" in shown(capsys)
     assert cli.main(["compare", str(a), str(b), "--format", "json"]) == 4
     (of_a,) = json.loads(capsys.readouterr().out)["sides"]["a"]
-    assert (of_a["id"], of_a["matrix"], of_a["kernel"]) == ("aa", "m", "6.1")
+    assert (of_a["run_id"], of_a["matrix"], of_a["kernel"]) == ("aa", "m", "6.1")
 
 
 def test_unchanged_cells_are_counted_and_listed_where_asked_for(

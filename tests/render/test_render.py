@@ -711,7 +711,7 @@ def test_json_reads_back() -> None:
     document = json.loads(printed("json", of))
     cells = document.pop("cells")
     assert document == {
-        "format": 2,
+        "format": 3,
         "name": of.name,
         "description": of.description,
         "run": of.run,
