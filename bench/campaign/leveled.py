@@ -38,7 +38,7 @@ def leveled(runs: Sequence[RunSummary]) -> list[LeveledRun]:
 
 def read_leveled(path: Path) -> LeveledRun:
     """Of a run file. Raises UsageError."""
-    (run,) = leveled([read_summary(path, cell_summaries)])
+    (run,) = leveled([read_summary(path, cell_summaries, only_levels=True)])
     return run
 
 

@@ -113,7 +113,7 @@ def _read(paths: Sequence[Path], cache: Cache) -> tuple[list[LeveledRun], list[O
             if (run := cache.get(path, stat)) is not None:
                 runs[path] = run
             else:
-                fresh.append((path, stat, read_summary(path, cell_summaries)))
+                fresh.append((path, stat, read_summary(path, cell_summaries, only_levels=True)))
         except (UsageError, OSError) as error:
             unread.append(_unread(path, error))
     made = leveled([summary for *_, summary in fresh])

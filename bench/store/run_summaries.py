@@ -21,7 +21,7 @@ from bench.model.summaries import CellSummary, RunSummary
 from bench.store import reader
 from bench.store.content import opened
 from bench.store.lines import FORMAT, CellRow, RunValues, decoded
-from bench.store.summaries import LEVELS, Line, Table
+from bench.store.summaries import LEVELS, LevelsLine, Line, Table
 
 Summarise = Callable[[Run], Mapping[str, CellSummary]]
 """What makes the summaries of a run that has none: ``analysis.cell_summaries``."""
@@ -33,14 +33,19 @@ SUMMARIES, END = b'{"type":"summaries",', b'{"type":"end",'
 """As ``RunWriter`` begins these lines."""
 
 
-def read_summary(path: Path, summarise: Summarise, content: bytes | None = None) -> RunSummary:
+def read_summary(
+    path: Path, summarise: Summarise, content: bytes | None = None, only_levels: bool = False
+) -> RunSummary:
     """A stored run without its samples. Raises UsageError as ``reader.read`` does.
 
-    ``content`` is the file's where that is not what it has now (an older revision).
+    ``content`` is the file's where that is not what it has now (an older revision). With
+    ``only_levels`` summaries may lack estimates and ratios, which are not decoded then.
     """
     with opened(path, content) as file:
         first, last = file.readline(), _last_lines(file)
-    if last is not None and (found := _from_ends(path, first, *last)):
+    if last is not None and (
+        found := _from_ends(path, first, *last, _levels_line if only_levels else _line)
+    ):
         return found
     run = reader.read(path, content)
     return RunSummary(
@@ -100,10 +105,17 @@ SHARED = b',"baselines":{'
 _version = msgspec.json.Decoder(_Version).decode
 _header = msgspec.json.Decoder(RunHeader).decode
 _line = msgspec.json.Decoder(Line).decode
+_levels_line = msgspec.json.Decoder(LevelsLine).decode
 _end = msgspec.json.Decoder(_End).decode
 
 
-def _from_ends(path: Path, first: bytes, summaries: bytes, end: bytes) -> RunSummary | None:
+def _from_ends(
+    path: Path,
+    first: bytes,
+    summaries: bytes,
+    end: bytes,
+    decode: Callable[[bytes], Line | LevelsLine],
+) -> RunSummary | None:
     """None where something is amiss, or not as ``RunWriter`` writes it: it is read whole then."""
     at = first.find(SHARED)
     if at < 0:
@@ -114,7 +126,7 @@ def _from_ends(path: Path, first: bytes, summaries: bytes, end: bytes) -> RunSum
         version = _version(own)
         if version.type != "run" or version.format > FORMAT:
             return None
-        line = _line(summaries)
+        line = decode(summaries)
         if line.levels != LEVELS:
             return None
         baselines, thresholds, cells, calibration = _shared(first[at:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,17 @@ def test_a_summary_is_read_as_it_was_written(tmp_path: Path) -> None:
     )
     assert (found.header.machine, found.header.filters) == ("lab1", ("x=1",))
     assert (found.failures, found.end, found.warnings) == ({"b": "gone"}, "done", ())
+
+
+def test_levels_alone_are_those_of_the_whole_summary(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl")
+    found = read_summary(path, unasked, only_levels=True)
+    whole = read_summary(path, unasked)
+    assert {
+        cell: ([replace(o, ratio=None, ratio_ns=None) for o in of.openings], of.notes)
+        for cell, of in whole.summaries.items()
+    } == {cell: ([*of.openings], of.notes) for cell, of in found.summaries.items()}
+    assert replace(found, summaries={}) == replace(whole, summaries={})
 
 
 def test_a_header_in_another_order_is_read_whole(tmp_path: Path) -> None:
