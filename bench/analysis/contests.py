@@ -43,7 +43,7 @@ def contests(
     found = []
     for group, (order, lossy) in zip(groups.values(), orders, strict=True):
         first, *rivals = order
-        place, workload = _contest(group[0])
+        place, workload = _place_and_workload(group[0])
         beaten = tuple(Rival(rival, leads[first, rival]) for rival in rivals)
         found.append(Contest(_known(place), _known(workload), first, beaten, lossy))
     return found
@@ -67,19 +67,16 @@ def _in_order(
 
 
 def contest_of(cell: Cell) -> str:
-    """Equal for cells that compete."""
-    return key_of(_contest(cell))
+    """Equal for cells that compete: they send on the same place, and have the same to do."""
+    return key_of(_place_and_workload(cell))
 
 
 Values = dict[str, Value | None]
 
 
-def _contest(cell: Cell) -> tuple[Values, Values]:
-    """Equal for cells that compete: the place that they send on, and what they have to do.
-
-    What a method has no axis for it does as the axis' default says: one that knows no flows sends
-    one.
-    """
+def _place_and_workload(cell: Cell) -> tuple[Values, Values]:
+    """What a method has no axis for it does as the axis' default says: one that knows no flows
+    sends one."""
     place = {axis: cell.values.get(axis) for axis in with_role(Role.PLACE)}
     workload = {axis: cell.values.get(axis) for axis in with_role(Role.WORKLOAD)}
     return place, {a: AXES[a].default if v is None else v for a, v in workload.items()}

@@ -8,6 +8,10 @@ which the machine was busy, are not taken for independent ones, and pairs with f
 for what they are. As in ``intervals`` the variance is that of autocorrelated rounds, from slow
 cosines, and what all pairs have in common is estimated from all.
 
+Whether a sum is 0 is asked at levels far below 5 %. There the width of order statistics is too
+rough an error: tests use trimmed means, whose error is from all rounds (Yuen, Biometrika 61(1),
+1974).
+
 A run of several openings has a second error, as in ``openings``: that of the mean over openings.
 Variances of few openings are drawn towards those of all pairs of the same axis. A sum holds with
 both errors.
@@ -16,7 +20,7 @@ both errors.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -32,47 +36,27 @@ from bench.model.samples import Sample
 
 Floats = npt.NDArray[np.float64]
 
+Weights = Mapping[int, float]
+"""Of pairs, by their numbers."""
+
+TRIMMED = 0.1
+"""Of the rounds of a pair, at either end: what disturbed a slice is no part of a mean."""
+
 PAIR = 2.0
 """The sum of squared weights of the cells of one pair."""
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
-    """A weighted sum of the pairs' logarithms: ``value`` from medians over rounds, ``centre`` from
-    means over openings.
-
-    ``errors`` are that of rounds (None where no interval would hold) and that of openings (None
-    where there are too few).
-    """
+class _Sum:
+    """A weighted sum with the error of each way to see it; ``error`` is None where the rounds or
+    the openings do not show it."""
 
     value: float
-    centre: float
-    rounds: int
-    of_rounds: Error | None
-    of_openings: Error | None
+    error: Error | None
 
-    def estimate(self, z: float) -> Estimate:
-        """As a ratio, with the interval that holds for rounds and for openings."""
-        low = high = self.value
-        if self.of_rounds:
-            reach = _quantile(z, self.of_rounds.freedom) * self.of_rounds.value
-            low, high = self.value - reach, self.value + reach
-        if self.of_openings:
-            reach = _quantile(z, self.of_openings.freedom) * self.of_openings.value
-            low, high = min(low, self.centre - reach), max(high, self.centre + reach)
-        if not (self.of_rounds or self.of_openings):
-            return Estimate(math.exp(self.value), None, None, self.rounds)
-        return Estimate(math.exp(self.value), math.exp(low), math.exp(high), self.rounds)
-
-    def differs(self, level: float) -> bool:
-        """Whether it is not 0, at a level of significance: by each error that there is."""
-        z = NormalDist().inv_cdf(1 - level / 2)
-        found = [
-            abs(value) > _quantile(z, error.freedom) * error.value
-            for value, error in ((self.value, self.of_rounds), (self.centre, self.of_openings))
-            if error
-        ]
-        return bool(found) and all(found)
+    def reach(self, z: float) -> float:
+        """Half the width of its interval."""
+        return _quantile(z, self.error.freedom) * self.error.value if self.error else 0.0
 
 
 def _quantile(z: float, freedom: float) -> float:
@@ -100,9 +84,10 @@ class Pairs:
         self._pairs = pairs
         logs, opening = _logs(usable, figure)
         ratios = np.array([logs[a] - logs[b] for a, b in pairs]).reshape(len(pairs), len(opening))
-        self._medians, self._counts, self._influences = _of_rounds(ratios)
+        self._counts = (~np.isnan(ratios)).sum(axis=1)
+        self._medians = _medians(ratios)
+        self._means = _trimmed_means(ratios)
         self._openings = _of_openings(ratios, opening)
-        self._inflation = _Inflation.of(self._influences)
         rows = {axis: [i for i, a in enumerate(axes) if a == axis] for axis in axes}
         self._priors = {axis: _Moderation.of(self._openings[at]) for axis, at in rows.items()}
         self._axes = axes
@@ -114,21 +99,46 @@ class Pairs:
 
     def value(self, pair: int) -> float:
         """The logarithm of a pair's median ratio."""
-        return float(self._medians[pair])
+        return float(self._medians.values[pair])
 
-    def contrast(self, weights: Mapping[int, float]) -> Contrast:
-        """The weighted sum of some pairs, each of which has a round."""
+    def estimate(self, weights: Weights, z: float) -> Estimate:
+        """The weighted sum of some pairs as a ratio, with the interval that holds for rounds and
+        for openings. Each pair has a round."""
+        rounds, fewest = self._of_rounds(self._medians, weights), self._fewest(weights)
+        low = high = rounds.value
+        known = [each for each in (rounds, self._of_openings(weights)) if each and each.error]
+        for each in known:
+            low = min(low, each.value - each.reach(z))
+            high = max(high, each.value + each.reach(z))
+        if not known:
+            return Estimate(math.exp(rounds.value), None, None, fewest)
+        return Estimate(math.exp(rounds.value), math.exp(low), math.exp(high), fewest)
+
+    def differs(self, weights: Weights, level: float, matters: float) -> bool:
+        """Whether a weighted sum is not 0, at a level of significance, and farther from it than
+        ``matters``: by its rounds, and by its openings where there are some."""
+        z = NormalDist().inv_cdf(1 - level / 2)
+        rounds, openings = self._of_rounds(self._means, weights), self._of_openings(weights)
+        known = [each for each in (rounds, openings) if each and each.error]
+        return bool(known) and all(abs(e.value) > max(matters, e.reach(z)) for e in known)
+
+    def _fewest(self, weights: Weights) -> int:
+        return int(self._counts[[*weights]].min())
+
+    def _of_rounds(self, of: _Location, weights: Weights) -> _Sum:
+        at, by = [*weights], np.array([*weights.values()])
+        error = of.error(by @ of.influences[at], self._fewest(weights))
+        return _Sum(float(by @ of.values[at]), error)
+
+    def _of_openings(self, weights: Weights) -> _Sum | None:
+        """Its mean over openings; None where they are too few."""
         at, by = [*weights], np.array([*weights.values()])
         openings = by @ self._openings[at]
         openings = openings[~np.isnan(openings)]
-        value = float(by @ self._medians[at])
-        return Contrast(
-            value=value,
-            centre=float(openings.mean()) if len(openings) >= MIN_OPENINGS else value,
-            rounds=int(self._counts[at].min()),
-            of_rounds=self._error_of_rounds(by @ self._influences[at], int(self._counts[at].min())),
-            of_openings=self._priors[self._axes[at[0]]].error(openings, self._square(weights)),
-        )
+        if len(openings) < MIN_OPENINGS:
+            return None
+        error = self._priors[self._axes[at[0]]].error(openings, self._square(weights))
+        return _Sum(float(openings.mean()), error)
 
     def _square(self, weights: Mapping[int, float]) -> float:
         """The sum of the squared weights of cells: what the variance of independent ones has."""
@@ -137,16 +147,6 @@ class Pairs:
             for cell, sign in zip(self._pairs[pair], (1, -1), strict=True):
                 cells[cell] = cells.get(cell, 0.0) + sign * weight
         return math.fsum(weight * weight for weight in cells.values())
-
-    def _error_of_rounds(self, influences: Floats, fewest: int) -> Error | None:
-        if fewest < intervals.MIN_ROUNDS or self._inflation is None:
-            return None
-        inflation = self._inflation.of_series(influences)
-        if fewest < intervals.FEW_ROUNDS and inflation > intervals.FEW_INFLATION:
-            return None
-        rounds = len(influences)
-        error = math.sqrt(inflation * float(influences @ influences)) / rounds
-        return Error(error, self._inflation.freedom)
 
 
 def _logs(
@@ -163,22 +163,61 @@ def _logs(
     return logs, np.array([opening[round_] for round_ in at], dtype=np.intp)
 
 
-def _of_rounds(ratios: Floats) -> tuple[Floats, npt.NDArray[np.intp], Floats]:
-    """Of each row (pair): the median, the number of rounds, and each round's influence on it."""
-    known = ~np.isnan(ratios)
-    counts = known.sum(axis=1)
-    medians, widths = np.zeros(len(ratios)), np.zeros(len(ratios))
+@dataclass(frozen=True)
+class _Location:
+    """Where the values of each pair lie: ``values`` (shape: pairs), and how much each round moves
+    that, times the number of rounds (``influences``, shape: pairs, rounds)."""
+
+    values: Floats
+    influences: Floats
+    inflation: _Inflation | None
+
+    @classmethod
+    def of(cls, values: Floats, influences: Floats) -> _Location:
+        return cls(values, influences, _Inflation.of(influences))
+
+    def error(self, influences: Floats, fewest: int) -> Error | None:
+        """Of a sum with these influences, whose pairs have so many rounds at the least."""
+        if fewest < intervals.MIN_ROUNDS or self.inflation is None:
+            return None
+        inflation = self.inflation.of_series(influences)
+        if fewest < intervals.FEW_ROUNDS and inflation > intervals.FEW_INFLATION:
+            return None
+        error = math.sqrt(inflation * float(influences @ influences)) / len(influences)
+        return Error(error, min(self.inflation.freedom, fewest - 1))
+
+
+def _medians(ratios: Floats) -> _Location:
+    values, influences = np.zeros(len(ratios)), np.zeros(ratios.shape)
+    for i, row, known in _rows(ratios):
+        ordered, n = np.sort(row), len(row)
+        values[i] = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+        below = max(0, math.floor(n / 2 - intervals.Z95 * math.sqrt(n) / 2))
+        error = (ordered[n - 1 - below] - ordered[below]) / 2 / intervals.Z95
+        scale = error * math.sqrt(n) * ratios.shape[1] / n
+        influences[i, known] = np.sign(row - values[i]) * scale
+    return _Location.of(values, influences)
+
+
+def _trimmed_means(ratios: Floats) -> _Location:
+    """Of each row the mean of its middle part, TRIMMED at either end."""
+    values, influences = np.zeros(len(ratios)), np.zeros(ratios.shape)
+    for i, row, known in _rows(ratios):
+        ordered, n = np.sort(row), len(row)
+        cut = int(n * TRIMMED)
+        values[i] = ordered[cut : n - cut].mean()
+        drawn = np.clip(row, ordered[cut], ordered[n - 1 - cut])
+        scale = ratios.shape[1] / (n - 2 * cut)
+        influences[i, known] = (drawn - drawn.mean()) * scale
+    return _Location.of(values, influences)
+
+
+def _rows(ratios: Floats) -> Iterator[tuple[int, Floats, npt.NDArray[np.bool_]]]:
+    """The values of each row that has some, and where they are."""
     for i, row in enumerate(ratios):
-        if n := int(counts[i]):
-            ordered = np.sort(row[known[i]])
-            medians[i] = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-            below = max(0, math.floor(n / 2 - intervals.Z95 * math.sqrt(n) / 2))
-            error = (ordered[n - 1 - below] - ordered[below]) / 2 / intervals.Z95
-            widths[i] = error * math.sqrt(n)
-    signs = np.sign(np.where(known, ratios - medians[:, None], 0.0))
-    rounds = ratios.shape[1]
-    scale = widths * rounds / np.maximum(1, counts)
-    return medians, counts, signs * scale[:, None]
+        known = ~np.isnan(row)
+        if known.any():
+            yield i, row[known], known
 
 
 def _of_openings(ratios: Floats, opening: npt.NDArray[np.intp]) -> Floats:

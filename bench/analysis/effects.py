@@ -24,9 +24,8 @@ from bench.model.samples import Sample
 if TYPE_CHECKING:
     from bench.analysis.contrasts import Pairs
 
-DISAGREEMENT = 0.02
-"""Far out, errors that are estimated themselves make it more: 5 % of runs without a disagreement
-show one, at most."""
+DISAGREEMENT = 0.03
+"""So that no more than 5 % of runs without a disagreement show one: errors are estimated, too."""
 
 MATTERS = 0.1
 """Pairs whose difference is a smaller part of their effect agree."""
@@ -69,10 +68,10 @@ class _Splitter:
         self._of, self._pairs, self._z, self._tests = of, pairs, z, tests
 
     def effect(self, pairs: Group, among: Mapping[str, Value]) -> Effect:
-        mean = self._pairs.contrast(dict.fromkeys(pairs, 1 / len(pairs)))
+        ratio = self._pairs.estimate(dict.fromkeys(pairs, 1 / len(pairs)), self._z)
         splits = _splits(pairs)
         split, parts = "", []
-        if splits and self._disagree(pairs, splits, abs(mean.value)):
+        if splits and self._disagree(pairs, splits, abs(math.log(ratio.value))):
             split = max(splits, key=lambda axis: self._told_apart(splits[axis]))
             for group in splits[split]:
                 value = _value(next(iter(group.values())), split)
@@ -84,7 +83,7 @@ class _Splitter:
             over=self._of.over,
             among=among,
             pairs=tuple((a.id, b.id) for a, b in pairs.values()),
-            ratio=mean.estimate(self._z),
+            ratio=ratio,
             split=split,
             parts=tuple(parts),
         )
@@ -95,8 +94,7 @@ class _Splitter:
         ways = [*_against_the_others(pairs.keys(), [*groups, *({n} for n in pairs)])]
         level = DISAGREEMENT * (len(pairs) - 1) / self._tests / len(ways)
         matters = max(math.log1p(NEGLIGIBLE), MATTERS * effect)
-        contrasts = map(self._pairs.contrast, ways)
-        return any(abs(c.value) > matters and c.differs(level) for c in contrasts)
+        return any(self._pairs.differs(way, level, matters) for way in ways)
 
     def _told_apart(self, groups: Sequence[Group]) -> float:
         """The sum of squares between groups, less what as many groups had by chance."""

@@ -78,7 +78,7 @@ def write(folder: Path, night: Told) -> Path:
     """The folder is made if it is not there. Raises BenchError."""
     path = path_for(folder / night.run)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folders(folder)
     except OSError as error:
         raise BenchError(f"cannot write {path}: {told(error)}") from error
     text = msgspec.json.format(msgspec.json.encode(night), indent=1)

@@ -18,6 +18,7 @@ from bench.base.errors import BenchError, told, told_with_place
 from bench.base.exit_codes import MEANINGS, ExitCode
 from bench.base.stderr import say
 from bench.cli import ab, ack, compare, doctor, history, methods, nightly, plan, run, schema, show
+from bench.cli.version import Version
 
 COMMANDS = {
     "run": run,
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "how much?",
         epilog=EPILOG,
     )
+    top.add_argument("--version", action=Version)
     verbs = top.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         verb = verbs.add_parser(name, help=command.HELP, description=command.HELP, epilog=EPILOG)

@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_format(parser)
     options.add_results(parser)
     stored.add_resume(parser)
+    stored.add_wait(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -58,7 +59,11 @@ def execute(args: argparse.Namespace) -> int:
     of = ab.planned(args.matrix, chosen[1], args.seed, wanted, effect)
     target = stored.target(args, of.matrix.name, chosen, ab.FOLDER)
     ready = measuring(
-        of.plan.topologies, lambda: stored.diagnosis(of.plan), lambda: options.check_output(args)
+        of.plan.topologies,
+        lambda: stored.diagnosis(of.plan),
+        lambda: options.check_output(args),
+        of.plan.senders,
+        args.wait,
     )
     with ready as seen, progress.shown(sys.stderr) as bar:
         bar.stage(seen.found["verdict"])
@@ -72,4 +77,4 @@ def execute(args: argparse.Namespace) -> int:
     result = sides.compared(run)
     tables.keep(sides.document_of(run, result), target.path, ["markdown"])
     options.write(sides.document_of(run, result, options.every(args)), args)
-    return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code(result)
+    return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code([result])

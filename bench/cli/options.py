@@ -35,8 +35,7 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
         metavar="AXIS=VALUE[,VALUE]",
         action="append",
         default=[],
-        help="only cells with one of these values, and their baselines; may be repeated; "
-        "cell=ID,ID names cells as files do",
+        help="only cells with one of these values (or cell=ID), and their baselines; repeatable",
     )
 
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bench.base import ids
 from bench.base.exit_codes import ExitCode
 from bench.cli import options
 from bench.render.document import Document, Fact, Records, Table, count, text_column
@@ -108,9 +109,9 @@ def _records(planned: Plan) -> Records:
         {"cell": ("cell",), **axes, "baseline": ("baseline",), "unfit": ("unfit",)},
         tuple(
             {
-                "cell": cell.id,
+                "cell": ids.shown(cell.id),
                 "axes": axis_values(cell, axes),
-                "baseline": planned.baselines.get(cell.id),
+                "baseline": ids.shown(planned.baselines.get(cell.id, "")) or None,
                 "unfit": planned.unfit.get(cell.id),
             }
             for cell in planned.cells
@@ -122,7 +123,7 @@ def _table(planned: Plan) -> Table:
     """A line for each cell, with its axes as --filter takes them."""
     return Table(
         (
-            text_column("cell", (cell.id for cell in planned.cells)),
+            text_column("cell", (ids.shown(cell.id) for cell in planned.cells)),
             text_column("axes", (" ".join(_named(cell)) for cell in planned.cells)),
         )
     )

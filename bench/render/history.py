@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from bench.analysis.intervals import MIN_ROUNDS
+from bench.base import ids
 from bench.campaign.timeline import Changed, Line, Timeline
 from bench.model.header import RunHeader
 from bench.render import axes, provenance
@@ -70,7 +71,11 @@ def document_of(
             "folder": str(folder),
             "nights": [_night(shown, number) for number in range(shown.first, len(made.nights))],
             "marks": [
-                {"night": _time(shown, m.night), "series": m.series or None, "text": m.text}
+                {
+                    "night": _time(shown, m.night),
+                    "series": ids.shown(m.series) or None,
+                    "text": m.text,
+                }
                 for m in made.marks
                 if m.night >= shown.first
             ],
@@ -155,7 +160,7 @@ def _table(shown: _Shown) -> Table:
     pps, ns = si(rates, "pps"), plain(costs, "ns/frame", 1)
     return Table(
         (
-            text_column("cell", [cell.id for cell in cells]),
+            text_column("cell", [ids.shown(cell.id) for cell in cells]),
             *axis_columns(cells),
             Column(pps.label, pps.texts(rates)),
             Column(ns.label, ns.texts(costs)),
@@ -187,7 +192,9 @@ def _changes(shown: _Shown) -> Listing | None:
     """The last change of each cell, the latest first."""
     found = [(cell.id, shown.last_of(cell.id)) for cell in shown.made.cells]
     changed = sorted((of for of in found if of[1]), key=lambda of: -of[1][0][1].night)
-    items = [Item((cell,), _sentences(shown, changes)) for cell, changes in changed[:MOST]]
+    items = [
+        Item((ids.shown(cell),), _sentences(shown, changes)) for cell, changes in changed[:MOST]
+    ]
     more = f" (the latest {MOST} of {len(changed)})" if len(changed) > MOST else ""
     return Listing(f"last change of each cell{more}:", tuple(items)) if items else None
 
@@ -221,7 +228,7 @@ def _marks(shown: _Shown) -> Listing | None:
     items = [
         Item(
             (f"{shown.made.nights[mark.night].started:%Y-%m-%d}",),
-            f"{mark.series}: {mark.text}" if mark.series else mark.text,
+            f"{ids.shown(mark.series)}: {mark.text}" if mark.series else mark.text,
         )
         for mark in marks[-MOST:]
     ]
@@ -297,7 +304,7 @@ def _provenance(shown: _Shown) -> dict[str, Json]:
 def _record(shown: _Shown, line: Line, named: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:
     changes = [_change(shown, change) for change in line.changes if change.night >= shown.first]
     return {
-        "series": line.series,
+        "series": ids.shown(line.series),
         "figure": line.figure,
         "level": line.level,
         "noise": line.noise,

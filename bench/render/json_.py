@@ -7,7 +7,7 @@ import json
 from bench.render.document import Document
 from bench.render.screen import PAPER, Screen
 
-FORMAT = 2
+FORMAT = 3
 """Goes up when a key changes its meaning or goes away, not when one is added."""
 
 

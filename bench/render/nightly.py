@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.analysis.levels import MIN_NIGHTS
 from bench.analysis.nightly import Finding
+from bench.base import ids
 from bench.base.values import brief_text, distinct
 from bench.campaign.judging import ALL, Judged, condensed
 from bench.campaign.nightly import Outcome
@@ -96,7 +97,7 @@ def _item(outcome: Outcome, of: Judged) -> Item:
     beyond = " beyond its interface" if of.cell and outcome.has_shifts else ""
     text = f"{finding.value}: {figures}{beyond} {against}{since}; {MEANINGS[finding]}"
     if finding in (Finding.REGRESSED, Finding.SUSPECTED):
-        text += f"; if it is known: bench ack {of.series} --why TEXT"
+        text += f"; if it is known: bench ack {ids.shown(of.series)} --why TEXT"
     severity = "bad" if finding is Finding.REGRESSED else "warn"
     name = _cell_text(outcome, of.cell.id) if of.cell else _shift_text(of.series)
     return Item((name,), text, severity=severity)
@@ -110,7 +111,7 @@ def _cell_text(outcome: Outcome, cell: str) -> str:
     """A cell's id, and the axes in which it differs from others."""
     cells = outcome.task.plan.cells
     found = next(each for each in cells if each.id == cell)
-    return f"{cell} ({_axes_text(found, cells)})"
+    return f"{ids.shown(cell)} ({_axes_text(found, cells)})"
 
 
 def _axes_text(cell: Cell, cells: Sequence[Cell]) -> str:
@@ -134,7 +135,7 @@ def _data(outcome: Outcome) -> dict[str, Json]:
         "nights": outcome.told.nights,
         "marks": list(outcome.marks),
         "remarks": list(outcome.remarks),
-        "missing": dict(outcome.missing),
+        "missing": {ids.shown(cell): reason for cell, reason in outcome.missing.items()},
         "confirmations": list(outcome.told.confirmations),
     }
 
@@ -157,7 +158,7 @@ def _record(outcome: Outcome, of: Judged, named: dict[str, tuple[str, ...]]) -> 
     return {
         "matrix": outcome.task.matrix.name,
         "run": Path(outcome.told.run).stem,
-        "series": of.series,
+        "series": ids.shown(of.series),
         "figure": of.figure,
         "finding": found.finding.value,
         "change": found.change if known else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bench.base import ids
 from bench.base.values import key_of
 from bench.model.header import RunHeader
 from bench.render.document import Json
@@ -13,7 +14,7 @@ def of(header: RunHeader, path: str) -> dict[str, Json]:
     """Of one run; None is not known. ``run`` is the name of its file, ``started`` is ISO 8601."""
     return {
         "run": run_name(path),
-        "run_id": header.id or None,
+        "run_id": ids.shown(header.id) or None,
         "matrix": header.matrix.name,
         "started": header.started.isoformat() if header.started else None,
         "machine": header.host.hostname or None,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from types import MappingProxyType
 
+from bench.base import ids
 from bench.base.values import Value
 from bench.model.cells import Cell, axes_of
 from bench.model.counters import COUNTERS
@@ -83,7 +84,7 @@ def records(
         rows=tuple(
             {
                 "run": run,
-                "cell": row.cell.id,
+                "cell": ids.shown(row.cell.id),
                 "axes": axis_values(row.cell, axes),
                 **{name: read(row) for name, read in FIGURES.items()},
                 "notes": [str(note) for note in row.notes],

@@ -113,7 +113,7 @@ class Cache:
             return
         content = msgspec.msgpack.encode(_Content(_sources(), self._texts, runs))
         with suppress(OSError, BenchError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_folders(self._path.parent, mode=0o700)
             files.write_bytes(self._path, _checksum(content) + content)
 
     def _summary(self, path: Path, run: _Run) -> RunSummary:

@@ -135,6 +135,14 @@ def test_an_improvement_takes_two_nights_and_begins_a_level(nights: Nights) -> N
     assert found(nights.tonight()) == {"suspected": {"sendto"}}
 
 
+def test_an_acknowledgement_may_name_a_cell_with_its_letter(tmp_path: Path) -> None:
+    for name in ("c0165529710", "0165529710", "all"):
+        line = f"- {{series: '{name}', since: '2026-11-28T03:00:00+00:00', why: x}}\n"
+        (tmp_path / "acknowledged.yaml").write_text(line)
+        (entry,) = acknowledgements.read(tmp_path)
+        assert entry.series == name.removeprefix("c")
+
+
 def test_an_acknowledged_change_is_silent_until_the_next_one(nights: Nights) -> None:
     several(nights)
     nights.tonight(sendto_slower)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,34 @@ def test_facts_are_typed_for_programs(printed: Callable[..., str]) -> None:
     planned = json.loads(printed("plan", "json"))["facts"]
     assert (planned["cells"], planned["rounds"]) == (2, {"min": 2, "max": 2})
     assert planned["time_ns"]["least"] > 0
+
+
+@pytest.mark.parametrize("verb", ["plan", "show", "compare", "history"])
+def test_ids_are_no_numbers_and_either_form_chooses_a_cell(
+    printed: Callable[..., str], verb: str
+) -> None:
+    rows = [*csv.DictReader(io.StringIO(printed(verb, "csv")))]
+    key = "series" if verb == "history" else "cell"
+    names = {row[key] for row in rows if re.fullmatch(r"c?[0-9a-f]{10}", row[key])}
+    assert len(names) == 2
+    assert all(name.startswith("c") and len(name) == 11 for name in names)
+    if verb == "compare":
+        return
+    choose = ("--cell", "{}") if verb == "history" else ("--filter", "cell={}")
+    for name in names:
+        for form in (name, name[1:]):
+            chosen = printed(verb, "csv", *(part.format(form) for part in choose))
+            left = {row[key] for row in csv.DictReader(io.StringIO(chosen))}
+            assert left & names == {name}
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", "show", "compare", "ab", "history"])
+def test_no_format_has_an_id_without_its_letter(printed: Callable[..., str], verb: str) -> None:
+    known = {row["cell"][1:] for row in csv.DictReader(io.StringIO(printed("plan", "csv")))}
+    assert known
+    bare = re.compile(f"(?<![0-9a-z])({'|'.join(known)})")
+    for form in FORMATS:
+        assert not bare.findall(printed(verb, form))
 
 
 PROVENANCE = ("run", "run_id", "matrix", "started", "machine", "kernel", "core")

@@ -25,6 +25,7 @@ from bench.engines.config import memory_of
 from bench.measure.prepare import vocabulary
 from bench.model.run import Run
 from bench.plan import needs, plan
+from bench.system import host as system_host
 from bench.system.netns import entered, private_netns
 from bench.topology import Port, borrowed_qdisc, device, ethtool, journal, link
 from bench.topology.device import describe, restore_all
@@ -816,7 +817,7 @@ def test_a_journal_of_another_boot_or_of_another_user_says_nothing(
     assert restored(host) == []
     monkeypatch.undo()
     monkeypatch.setenv("BENCH_STATE", str(state))
-    monkeypatch.setattr(journal, "_boot", lambda: "another")
+    monkeypatch.setattr(system_host, "boot_id", lambda: "another")
     assert restored(host) == []
     assert host.state()[0] == "1500"
     for path in state.iterdir():

@@ -19,7 +19,7 @@ from tests.builders import a_cell, a_run, a_sample
 CELL = a_cell("c1", method="sendto", frame_size=64, threads=1)
 WHOLE = {
     "run": "20261128T065024Z-9f088d",
-    "run_id": "0123456789012345",
+    "run_id": "r0123456789012345",
     "matrix": "m",
     "started": "2026-11-28T06:50:24+00:00",
     "machine": "here",

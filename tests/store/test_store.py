@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BenchError) as caught:
         RunWriter(tmp_path / "file" / "r.jsonl")
     assert str(caught.value) == (
-        f"cannot write results to {tmp_path}/file/r.jsonl: {os.strerror(errno.EEXIST)}; "
+        f"cannot write results to {tmp_path}/file/r.jsonl: {os.strerror(errno.ENOTDIR)}; "
         "choose another folder with --results"
     )
 
