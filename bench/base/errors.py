@@ -38,6 +38,10 @@ class CoreError(BenchError):
         self.errno = errno
 
 
+class CpuTaken(BenchError):
+    """A CPU that a run began with is not there any more, or may not be used."""
+
+
 class WorkerDied(BenchError):
     """The worker process ended unasked."""
 

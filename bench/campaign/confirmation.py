@@ -11,9 +11,6 @@ from bench.campaign.judging import Judged
 from bench.model.cells import Cell
 from bench.plan.plan import Plan, with_cells
 
-FOLDER = "confirm"
-"""In the folder of a matrix: its runs are no nights."""
-
 CALM, CALM_PER_SUSPECT = 2 * MIN_SHARED, 2
 """Cells of an interface, beside its suspects, that show its shift: at least so many, and so many
 for each suspect, as long as there are some."""

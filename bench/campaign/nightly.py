@@ -17,6 +17,7 @@ from bench.base.stderr import say
 from bench.campaign import acknowledgements, budget, told
 from bench.campaign.acknowledgements import Acknowledgement
 from bench.campaign.budget import Budget
+from bench.campaign.sources import CONFIRM
 from bench.campaign.told import Told
 from bench.measure import runner
 from bench.measure.local import LocalOpening
@@ -324,7 +325,7 @@ def _session(
     if matrix is None:
         return None
     stem = Path(tonight.path).name.removesuffix(".jsonl")
-    path = task.folder / confirmation.FOLDER / f"{stem}-{number}.jsonl"
+    path = task.folder / CONFIRM / f"{stem}-{number}.jsonl"
     if path.exists():  # of this night, when it was killed
         path.unlink()
     run = _run(plan, matrix, runner.Target(path, machine=task.machine), means)

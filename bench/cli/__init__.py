@@ -33,6 +33,7 @@ from bench.cli import (
     schema,
     show,
 )
+from bench.cli.version import Version
 
 COMMANDS = {
     "run": run,
@@ -92,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
         "how much?",
         epilog=EPILOG,
     )
+    top.add_argument("--version", action=Version)
     verbs = top.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         verb = verbs.add_parser(

@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_junit(parser)
     options.add_results(parser)
     stored.add_resume(parser)
+    stored.add_wait(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -63,7 +64,11 @@ def execute(args: argparse.Namespace) -> int:
     of = ab.planned(args.matrix, chosen[1], args.seed, wanted, effect)
     target = stored.target(args, of.matrix.name, chosen, ab.FOLDER)
     ready = measuring(
-        of.plan.topologies, lambda: stored.diagnosis(of.plan), lambda: options.check_output(args)
+        of.plan.topologies,
+        lambda: stored.diagnosis(of.plan),
+        lambda: options.check_output(args),
+        of.plan.senders,
+        args.wait,
     )
     with ready as seen, progress.shown(sys.stderr) as bar:
         bar.stage(seen.found["verdict"])
@@ -76,6 +81,6 @@ def execute(args: argparse.Namespace) -> int:
 
     result = sides.compared(run)
     tables.keep(sides.document_of(run, result), target.path, ["markdown"])
-    write_junit(run.header.matrix.name, result, args)
+    write_junit({run.header.matrix.name: result}, args)
     options.write(sides.document_of(run, result, options.every(args)), args)
-    return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code(result)
+    return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code([result])

@@ -12,7 +12,7 @@ from bench.base.errors import BenchError, UsageError
 from bench.base.exit_codes import ExitCode
 from bench.base.stderr import say
 from bench.base.units import parse_time
-from bench.cli import options, progress, tables
+from bench.cli import options, progress, stored, tables
 
 if TYPE_CHECKING:
     from bench.campaign.nightly import Means, Outcome, Task
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="commit the night's files, and nothing else, on the branch that is checked out",
     )
+    stored.add_wait(parser)
     options.add_format(parser)
     options.add_junit(parser)
 
@@ -80,7 +81,10 @@ def execute(args: argparse.Namespace) -> int:
         )
 
     topologies = [spec for task in tasks for spec in task.plan.topologies]
-    ready = measuring(topologies, lambda: None, lambda: options.check_output(args))
+    senders = {cpu for task in tasks for cpu in task.plan.senders}
+    ready = measuring(
+        topologies, lambda: None, lambda: options.check_output(args), senders, args.wait
+    )
     with lock.held(args.results), ready as seen, progress.shown(sys.stderr) as bar:
         means = nightly.Means(
             seen, diagnose, bar, budget, options.allowed(args), args.confirm == "now"

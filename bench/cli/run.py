@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_format(parser)
     options.add_results(parser)
     stored.add_resume(parser)
+    stored.add_wait(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -38,7 +39,11 @@ def execute(args: argparse.Namespace) -> int:
     matrix, plan = prepare.planned(args.matrix, wanted[1], args.seed)
     target = stored.target(args, matrix.name, wanted)
     looking = measuring(
-        plan.topologies, lambda: stored.diagnosis(plan), lambda: options.check_output(args)
+        plan.topologies,
+        lambda: stored.diagnosis(plan),
+        lambda: options.check_output(args),
+        plan.senders,
+        args.wait,
     )
     with looking as seen, progress.shown(sys.stderr) as bar:
         bar.stage(seen.found["verdict"])

@@ -27,6 +27,12 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait", action="store_true", help="wait while another run measures on the same CPUs"
+    )
+
+
 def wanted(args: argparse.Namespace, below: str = "") -> tuple[Path | None, list[str]]:
     """The run to go on with, if that is asked for, and the filters of the plan: a run that goes on
     without any takes over those that it began with.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.analysis.answer import answer_of
+from bench.base import ids
 from bench.base.values import brief_text, distinct, key_of
 from bench.model.answer import NEGLIGIBLE, Answer, Contest, Effect, Worth
 from bench.model.cells import Cell, axes_of
@@ -16,6 +17,7 @@ from bench.model.run import Run
 from bench.render import effects, table
 from bench.render.document import Document, Item, Json, Listing
 from bench.render.report import Report
+from bench.render.scale import si_text
 
 AS_FAST = 0.03
 """A cell that may be slower than the leader by more is not called as fast."""
@@ -23,7 +25,7 @@ AS_FAST = 0.03
 MOST_EFFECTS = 6
 """So many are in the answer, the strongest, besides those shown to be nil."""
 
-WARY = ("lossy", "imprecise", "starved", "stolen", "shared", "failover")
+WARY = ("lossy", "clamped", "imprecise", "starved", "stolen", "shared", "failover")
 """Notes that a reader of the answer must know of, the worst first."""
 
 Rows = Mapping[str, CellResult]
@@ -85,7 +87,7 @@ def _leader(contest: Contest, rows: Rows) -> str:
     elif row.is_baseline:
         told.append("the baseline itself")
     if row.figures.pps:
-        told.append(f"{row.figures.pps.value / 1e6:.3f} Mpps")
+        told.append(si_text(row.figures.pps.value, "pps"))
     told += [code for code in WARY if code in {n.code for n in row.notes} - {"imprecise"}]
     return f"{row.cell.method}: {', '.join(told)}"
 
@@ -230,9 +232,11 @@ def _wary(answer: Answer, rows: Sequence[CellResult]) -> Listing:
         Item(("failed" if reason != "not run" else reason,), f"{_share(cells, rows)}: {reason}")
         for reason, cells in answer.failures.items()
     ]
-    texts = {note.code: note.text for row in rows for note in row.notes}
+    texts: dict[str, dict[str, None]] = {}
+    for note in (note for row in rows for note in row.notes):
+        texts.setdefault(note.code, {})[note.text] = None
     items += [
-        Item((code,), f"{_share(answer.marked[code], rows)}: {texts[code]}")
+        Item((code,), f"{_share(answer.marked[code], rows)}: {'; '.join(texts[code])}")
         for code in WARY
         if code in answer.marked
     ]
@@ -248,9 +252,12 @@ def _ratio(estimate: Estimate | None) -> str:
     """``1.320 [1.300, 1.332]``."""
     if estimate is None:
         return "?"
+    value, low, high = effects.ratio_scale([estimate]).texts(
+        (estimate.value, estimate.low, estimate.high)
+    )
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f} (no interval from {estimate.n} rounds)"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        return f"{value} (no interval from {estimate.n} rounds)"
+    return f"{value} [{low}, {high}]"
 
 
 # For programs
@@ -261,22 +268,30 @@ def _json(answer: Answer, cells: int) -> Json:
         "cells": cells,
         "contests": [_contest_json(contest) for contest in answer.contests],
         "effects": [effects.json_of(leaf) for e in answer.effects for leaf in e.leaves()],
-        "failures": {reason: list(of) for reason, of in answer.failures.items()},
-        "marked": {code: list(of) for code, of in answer.marked.items()},
+        "failures": {reason: _ids(of) for reason, of in answer.failures.items()},
+        "marked": {code: _ids(of) for code, of in answer.marked.items()},
         "alone": list(answer.alone),
         "negligible": NEGLIGIBLE,
     }
+
+
+def _ids(cells: Sequence[str]) -> list[str]:
+    return [*map(ids.shown, cells)]
 
 
 def _contest_json(contest: Contest) -> dict[str, Any]:
     return {
         "place": dict(contest.place),
         "workload": dict(contest.workload),
-        "leader": contest.leader,
+        "leader": ids.shown(contest.leader),
         "is_decided": contest.is_decided,
         "rivals": [
-            {"cell": r.cell, "is_beaten": r.is_beaten, "lead": effects.estimate_json(r.lead)}
+            {
+                "cell": ids.shown(r.cell),
+                "is_beaten": r.is_beaten,
+                "lead": effects.estimate_json(r.lead),
+            }
             for r in contest.rivals
         ],
-        "lossy": list(contest.lossy),
+        "lossy": _ids(contest.lossy),
     }

@@ -46,5 +46,7 @@ def _competes(row: CellResult) -> bool:
     return row.is_measured and row.cell.method != SENDS_NOTHING
 
 
-def _rate(row: CellResult) -> float:
-    return row.figures.pps.value if row.figures.pps else 0.0
+def _rate(row: CellResult) -> tuple[bool, float]:
+    """A cell whose frames were dropped is best only where all are."""
+    is_lossy = any(note.code == "lossy" for note in row.notes)
+    return not is_lossy, row.figures.pps.value if row.figures.pps else 0.0

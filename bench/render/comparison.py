@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from bench.base import ids
 from bench.base.values import brief_text, distinct
 from bench.campaign.sides import Compared
 from bench.model.axes import Role, with_role
+from bench.model.cells import Cell
 from bench.model.summaries import RunSummary
 from bench.render import axes, provenance
 from bench.render.document import Column, Document, Fact, Item, Json, Listing, Records, Table
@@ -38,26 +39,36 @@ DIGEST = 12
 """Digits of a core's hash that tell it from others."""
 
 
-def document_of(compared: Compared, every: bool = True) -> Document:
-    """A comparison; with ``every`` unchanged cells have rows, too."""
-    result, found = compared.result, compared.differences
-    cells = [row.cell for row in result.rows]
-    shown = [row for row in result.rows if every or row.verdict is not Verdict.UNCHANGED]
+def document_of(compared: Compared, chosen: Collection[str] | None = None) -> Document:
+    """A comparison of two sides; ``chosen`` are the verdicts whose cells have rows, None is all."""
+    result, cells = compared.result, [row.cell for row in compared.result.rows]
+    shown = [row for row in result.rows if chosen is None or row.verdict.value in chosen]
     return Document(
-        records=records_of(result, _provenance_of(compared)),
-        name=title_of(compared),
+        records=records_of(result, provenance_of(compared)),
+        name=title([compared]),
         facts=(
-            *(_provenance(name, side) for name, side in _sides(compared)),
-            *(Fact("differs", f"{d.what}: {d.a} in A, {d.b} in B") for d in found),
+            side_fact("A", compared.a),
+            side_fact(compared.name, compared.b),
+            *differences(compared),
             Fact("all cells", ", ".join(axes.shared(cells))),
         ),
         blocks=(
             *((Listing(items=tuple(shift_items(result))),) if result.shifts else ()),
-            *((table_of(shown),) if shown else ()),
+            *((table_of(shown, cells),) if shown else ()),
         ),
-        notes=tuple(filter(None, (*reasons_of(shown), _basis(result), summary(result)))),
-        data=_data(compared),
+        notes=notes_of(compared, shown),
+        data=data_of(compared),
     )
+
+
+def notes_of(compared: Compared, shown: Sequence[Row]) -> tuple[str, ...]:
+    """What is said below the table."""
+    return (*reasons_of(shown), _basis(compared), summary(compared.result))
+
+
+def differences(compared: Compared) -> list[Fact]:
+    name = compared.name
+    return [Fact("differs", f"{d.what}: {d.a} in A, {d.b} in {name}") for d in compared.differences]
 
 
 def summary(result: Comparison) -> str:
@@ -68,16 +79,15 @@ def summary(result: Comparison) -> str:
 
 
 def _sides(compared: Compared) -> tuple[tuple[str, Sequence[RunSummary]], ...]:
-    return ("A", compared.a), ("B", compared.b)
+    return ("A", compared.a), (compared.name, compared.b)
 
 
-def title_of(compared: Compared) -> str:
-    """The matrix, or the matrices."""
-    runs = (*compared.a, *compared.b)
+def title(sides: Sequence[Compared]) -> str:
+    runs = [run for of in sides for run in (*of.a, *of.b)]
     return ", ".join(dict.fromkeys(run.header.matrix.name for run in runs))
 
 
-def _provenance(name: str, side: Sequence[RunSummary]) -> Fact:
+def side_fact(name: str, side: Sequence[RunSummary]) -> Fact:
     """Which runs a side is, of which machine, kernel and core, and what the doctor said."""
     headers = [run.header for run in side]
     started = sorted(str(header.started) for header in headers if header.started)
@@ -170,7 +180,11 @@ def _interfaces(result: Comparison) -> dict[str, str]:
 
 def labelled_change(figure: str, change: Change) -> str:
     """``pps -4.0% [-4.4%, -3.6%]``."""
-    return f"{LABELS[figure]} {change.value:+.1%} {_interval(change)}"
+    return f"{LABELS[figure]} {change_text(change)}"
+
+
+def change_text(change: Change) -> str:
+    return f"{change.value:+.1%} {_interval(change)}"
 
 
 def _interval(change: Change) -> str:
@@ -180,27 +194,33 @@ def _interval(change: Change) -> str:
 # Rows
 
 
-def table_of(rows: Sequence[Row]) -> Table:
+def cell_columns(cells: Sequence[Cell], among: Sequence[Cell]) -> list[Column]:
+    """What tells cells from all others of a comparison, shown or not."""
+    replicas = with_role(Role.REPLICA)
+    return [c for c in axis_columns(cells, among, varying=among) if c.label not in replicas]
+
+
+def table_of(rows: Sequence[Row], among: Sequence[Cell]) -> Table:
+    """``among`` are all cells of the comparison."""
     verdicts = tuple(row.verdict.value for row in rows)
-    cells = [row.cell for row in rows]
     ratios = [row.ratio for row in rows]
     columns = [
         Column("verdict", verdicts, right=False),
-        *(column for column in axis_columns(cells) if column.label not in with_role(Role.REPLICA)),
+        *cell_columns([row.cell for row in rows], among),
     ]
     for figure in FIGURES:
-        columns += _change_columns(
+        columns += change_columns(
             LABELS[figure],
             [row.changes.get(figure) for row in rows],
             dispensable=3 if figure == "pps" else 4,
         )
     if any(ratios):
-        change, interval = _change_columns(LABELS["ratio"], ratios, dispensable=1)
+        change, interval = change_columns(LABELS["ratio"], ratios, dispensable=1)
         columns += [replace(change, dispensable=2), interval]
     return Table(tuple(columns))
 
 
-def _change_columns(
+def change_columns(
     label: str,
     changes: Sequence[Change | None],
     dispensable: int,
@@ -236,11 +256,12 @@ def _openings(more: int) -> str:
     return f"{more} more opening{'s' * (more > 1)}" + " or more" * (more == MOST_MORE)
 
 
-def _basis(result: Comparison) -> str:
+def _basis(compared: Compared) -> str:
     """What the verdicts rest on."""
+    result = compared.result
     parts = [
         f"A: {_runs(result.runs_a)}",
-        f"B: {_runs(result.runs_b)}",
+        f"{compared.name}: {_runs(result.runs_b)}",
         f"at least {result.openings} opening{'s' * (result.openings != 1)} each",
         f"{result.history or 'no'} other run{'s' * (result.history != 1)} that should agree with A",
     ]
@@ -258,7 +279,7 @@ def _runs(number: int) -> str:
 # For programs
 
 
-def _data(compared: Compared) -> dict[str, Json]:
+def data_of(compared: Compared) -> dict[str, Json]:
     result = compared.result
     return {
         "summary": summary(result),
@@ -281,8 +302,8 @@ def _data(compared: Compared) -> dict[str, Json]:
     }
 
 
-def _provenance_of(compared: Compared) -> dict[str, Json]:
-    """Of both sides: ``kernel_a``, ``kernel_b``."""
+def provenance_of(compared: Compared) -> dict[str, Json]:
+    """Of both sides: ``kernel_a``, ``kernel_b`` ..."""
     return {
         key: value
         for name, side in _sides(compared)

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.analysis.answer import answer_of
 from bench.analysis.matched import GROUPED_BY
+from bench.base import ids
 from bench.base.values import brief_text, distinct
 from bench.model.answer import NEGLIGIBLE, Answer, Effect
 from bench.model.cells import Cell
@@ -16,6 +17,7 @@ from bench.model.results import Estimate
 from bench.model.run import Run
 from bench.render.document import Column, Document, Fact, Json, Records, Table, text_column
 from bench.render.report import Report
+from bench.render.scale import Scale, plain
 
 TOLD_BY_THE_FASTEST = GROUPED_BY
 """Axes whose effects the answer does not repeat."""
@@ -84,6 +86,7 @@ def document_of(run: Run, report: Report) -> Document:
             name="effects",
             fields={name: (name,) for name in _FIELDS},
             rows=tuple(json_of(leaf.effect, leaf.split) for leaf in leaves),
+            provenance={"run": report.run, **report.provenance},
         ),
         name=report.name,
         description=report.description,
@@ -123,6 +126,7 @@ def _notes(leaves: Sequence[_Leaf], answer: Answer) -> Iterator[str]:
 
 def _table(leaves: Sequence[_Leaf], names: Names) -> Table:
     effects = [leaf.effect for leaf in leaves]
+    ratios = ratio_scale([e.ratio for e in effects])
     by = [
         text_column(
             axis, [names.value(axis, e.among[axis]) if axis in e.among else "-" for e in effects]
@@ -134,8 +138,8 @@ def _table(leaves: Sequence[_Leaf], names: Names) -> Table:
         *by,
         text_column("differs by", map(names.where, effects)),
         Column("pairs", tuple(str(len(e.pairs)) for e in effects), dispensable=1),
-        Column("ratio", tuple(f"{e.ratio.value:.3f}" for e in effects)),
-        text_column("95 % interval", (_interval(e.ratio) for e in effects)),
+        Column(ratios.label, ratios.texts(e.ratio.value for e in effects)),
+        text_column("95 % interval", (_interval(e.ratio, ratios) for e in effects)),
         text_column("worth", (e.worth.value for e in effects)),
     )
     axes = [effect.axis for effect in effects]
@@ -145,10 +149,15 @@ def _table(leaves: Sequence[_Leaf], names: Names) -> Table:
     )
 
 
-def _interval(ratio: Estimate) -> str:
+def ratio_scale(ratios: Sequence[Estimate]) -> Scale:
+    """For ratios and their intervals."""
+    return plain([number for r in ratios for number in (r.value, r.low, r.high)], "ratio", 3)
+
+
+def _interval(ratio: Estimate, scale: Scale) -> str:
     if ratio.low is None or ratio.high is None:
         return f"none (n = {ratio.n})"
-    return f"[{ratio.low:.3f}, {ratio.high:.3f}]"
+    return f"[{scale.text(ratio.low)}, {scale.text(ratio.high)}]"
 
 
 # For programs
@@ -169,7 +178,7 @@ def json_of(effect: Effect, split: Sequence[str] = ()) -> dict[str, Json]:
         "interface": effect.among.get("interface"),
         "where": {a: v for a, v in effect.among.items() if a not in GROUPED_BY},
         "differs_by": list(split),
-        "pairs": [list(pair) for pair in effect.pairs],
+        "pairs": [[*map(ids.shown, pair)] for pair in effect.pairs],
         "ratio": ratio.value,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,

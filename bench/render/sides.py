@@ -51,7 +51,7 @@ def document_of(
         ),
         blocks=(
             *((Listing(items=tuple(shifts)),) if shifts else ()),
-            *((comparison.table_of(shown),) if shown else ()),
+            *((comparison.table_of(shown, cells),) if shown else ()),
         ),
         notes=(
             *_reasons(counts),

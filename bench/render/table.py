@@ -101,8 +101,11 @@ def _facts(report: Report) -> tuple[Fact, ...]:
 _STACKED = {"msg_dontwait": "dont\nwait"}
 
 
-def axis_columns(cells: Sequence[Cell], among: Sequence[Cell] = ()) -> list[Column]:
-    """A column for each axis that varies; values are told as tells them from others ``among``."""
+def axis_columns(
+    cells: Sequence[Cell], among: Sequence[Cell] = (), varying: Sequence[Cell] = ()
+) -> list[Column]:
+    """A column for each axis that varies, over these cells or those of ``varying``; values are
+    told as tells them from others ``among``."""
     return [
         Column(
             label=axis,
@@ -111,7 +114,7 @@ def axis_columns(cells: Sequence[Cell], among: Sequence[Cell] = ()) -> list[Colu
             stacked=_STACKED.get(axis, axis.replace("_", "\n")),
             heads=axis in with_role(Role.PLACE),
         )
-        for axis in axes.varying(cells)
+        for axis in axes.varying(varying or cells)
     ]
 
 

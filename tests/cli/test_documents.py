@@ -130,6 +130,15 @@ def test_ids_are_no_numbers_and_either_form_chooses_a_cell(
             assert left & names == {name}
 
 
+@pytest.mark.parametrize("verb", ["run", "plan", "show", "compare", "ab", "history"])
+def test_no_format_has_an_id_without_its_letter(printed: Callable[..., str], verb: str) -> None:
+    known = {row["cell"][1:] for row in csv.DictReader(io.StringIO(printed("plan", "csv")))}
+    assert known
+    bare = re.compile(f"(?<![0-9a-z])({'|'.join(known)})")
+    for form in FORMATS:
+        assert not bare.findall(printed(verb, form))
+
+
 PROVENANCE = ("run", "run_id", "matrix", "started", "machine", "kernel", "core")
 
 

@@ -59,3 +59,10 @@ def test_a_filter_takes_several_values() -> None:
     assert kept(sizes, "frame_size=64,1514,9000") == {"0", "2"}
     assert kept(sizes, "frame_size=64", "frame_size=128") == {"0", "1"}
     assert kept(sizes, "frame_size=9000") == set()
+
+
+def test_a_filter_takes_ids_of_cells() -> None:
+    sizes = cells_with("frame_size", [64, 128, 1514])
+    assert kept(sizes, "cell=0,2") == {"0", "2"}
+    assert kept(sizes, "cell=0", "cell=1", "frame_size=128,1514") == {"1"}
+    assert kept(sizes, "cell=7") == set()

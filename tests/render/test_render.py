@@ -466,6 +466,20 @@ def test_a_null_method_is_no_best_and_a_group_without_figures_has_none() -> None
     assert len(in_short(replace(of, rows=failed))[0]) == len(of.rows)
 
 
+def test_a_cell_whose_frames_were_dropped_is_best_only_where_all_are() -> None:
+    of = long_report()
+    lossy = Note("lossy", "its frames did not all arrive")
+    fast = [row.cell.id for row in of.rows if row.cell.id.endswith("-9")]
+    rows = tuple(replace(r, notes=(lossy,)) if r.cell.id in fast else r for r in of.rows)
+    assert {row[2] for row in in_short(replace(of, rows=rows))[0] if row[0] == "tx_ring"} == {
+        "4096"
+    }
+    every = tuple(replace(row, notes=(lossy,)) for row in of.rows)
+    assert {row[2] for row in in_short(replace(of, rows=every))[0] if row[0] == "tx_ring"} == {
+        "512"
+    }
+
+
 def test_a_short_heading_leaves_out_what_it_may_and_programs_have_it_all() -> None:
     facts = (
         Fact("kernel", "6.18.2 #1 SMP", "kernel", {"release": "6.18.2"}, "6.18.2"),
@@ -826,3 +840,17 @@ def test_tables_in_the_documentation_explain_fastest_as_tables_do() -> None:
     for path in (root / "README.md", *(root / "docs").glob("*.md")):
         _, *explained = " ".join(path.read_text().split()).split("fastest: ")
         assert all(f"fastest: {text}".startswith(_FASTEST) for text in explained), path
+
+
+def test_an_axis_of_a_later_version_tells_cells_apart_that_have_all_else_in_common() -> None:
+    def later(method: str) -> Cell:
+        return Cell("later", {**cells_of(method).values, "gso": True})
+
+    cells = (cells_of("send"), later("send"))
+    assert axes.varying(cells) == ["gso"]
+    assert axes.column(cells, "gso") == ("-", "yes")
+    assert not any("gso" in phrase for phrase in axes.shared(cells))
+    # Where a method alone has it, that says which cell it is.
+    cells = (cells_of("sendto"), later("send"))
+    assert axes.varying(cells) == ["method"]
+    assert "gso yes (send)" in axes.shared(cells)
