@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_format(parser)
     options.add_junit(parser)
     options.add_results(parser)
+    options.add_quiet(parser)
     stored.add_resume(parser)
     stored.add_wait(parser)
 
@@ -70,7 +71,7 @@ def execute(args: argparse.Namespace) -> int:
         of.plan.senders,
         args.wait,
     )
-    with ready as seen, progress.shown(sys.stderr) as bar:
+    with ready as seen, progress.shown(sys.stderr, args.quiet) as bar:
         bar.stage(seen.found["verdict"])
         with ab.opened(of) as make_opening:
             run = runner.run(
@@ -81,6 +82,6 @@ def execute(args: argparse.Namespace) -> int:
 
     result = sides.compared(run)
     tables.keep(sides.document_of(run, result), target.path, ["markdown"])
-    write_junit({run.header.matrix.name: result}, args)
+    write_junit([(run.header.matrix.name, result)], args)
     options.write(sides.document_of(run, result, options.every(args)), args)
     return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code([result])

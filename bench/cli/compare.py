@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from bench.base.exit_codes import ExitCode
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HELP = "compare runs, or sets of runs, with A: what changed, and a verdict per cell"
 EXAMPLES = (
     "bench compare before.jsonl after.jsonl --all",
-    "bench compare results/vm/nightly HEAD:after.jsonl --junit changes.xml",
+    "bench compare results/vm/nightly latest --last 5 --junit changes.xml",
 )
 
 VERDICTS = ("regressed", "missing", "inconclusive", "improved", "new", "unchanged")
@@ -70,25 +70,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     from bench.campaign import sides
-    from bench.render import comparisons
+    from bench.render import comparison, comparisons
 
     options.check_output(args)
     policy = sides.Policy(args.force, args.last, args.min_effect, args.false_discoveries)
     compared = sides.compare(args.a, args.others, policy)
-    titles = comparisons.names_of(compared)
-    write_junit({titles[of.name]: of.result for of in compared}, args)
+    names = [comparison.title([of]) for of in compared]
+    if len(compared) > 1:
+        names = [f"{name}, {of.name}" for name, of in zip(names, compared, strict=True)]
+    write_junit(list(zip(names, (of.result for of in compared), strict=True)), args)
     chosen = args.only or (None if options.every(args) else CHANGED)
     options.write(comparisons.document_of(compared, chosen), args)
     return exit_code([of.result for of in compared], args.fail_on)
 
 
-def write_junit(results: Mapping[str, Comparison], args: argparse.Namespace) -> None:
-    """The verdicts by the names of their suites, to --junit if that is asked for."""
+def write_junit(named: Sequence[tuple[str, Comparison]], args: argparse.Namespace) -> None:
+    """The verdicts of each, to --junit if that is asked for."""
     if args.junit is not None:
         from bench.base.files import write_text
         from bench.render.export import junit
 
-        suites = [junit.of_comparison(name, result) for name, result in results.items()]
+        suites = [junit.of_comparison(name, result) for name, result in named]
         write_text(args.junit, junit.render(suites))
 
 

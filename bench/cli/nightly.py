@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "matrices", metavar="MATRIX", nargs="+", type=Path, help="matrix files (YAML)"
     )
     options.add_results(parser)
+    options.add_quiet(parser)
     options.add_devices(parser)
     parser.add_argument(
         "--budget",
@@ -85,7 +86,7 @@ def execute(args: argparse.Namespace) -> int:
     ready = measuring(
         topologies, lambda: None, lambda: options.check_output(args), senders, args.wait
     )
-    with lock.held(args.results), ready as seen, progress.shown(sys.stderr) as bar:
+    with lock.held(args.results), ready as seen, progress.shown(sys.stderr, args.quiet) as bar:
         means = nightly.Means(
             seen, diagnose, bar, budget, options.allowed(args), args.confirm == "now"
         )

@@ -115,6 +115,12 @@ def whole(args: argparse.Namespace) -> bool:
     return args.all or not _is_for_a_terminal(args)
 
 
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress: no bar, and no line every 30 s"
+    )
+
+
 def add_verbose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verbose", action="store_true", help="the whole heading, which files and pipes have"
@@ -237,4 +243,5 @@ def _screen(args: argparse.Namespace) -> Screen:
     if args.output is not None or not sys.stdout.isatty():
         return PAPER
     width = shutil.get_terminal_size().columns
-    return Screen(width, colour=not os.environ.get("NO_COLOR"))
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return Screen(width, colour=not plain)

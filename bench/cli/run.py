@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_whole(parser)
     options.add_format(parser)
     options.add_results(parser)
+    options.add_quiet(parser)
     stored.add_resume(parser)
     stored.add_wait(parser)
 
@@ -45,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
         plan.senders,
         args.wait,
     )
-    with looking as seen, progress.shown(sys.stderr) as bar:
+    with looking as seen, progress.shown(sys.stderr, args.quiet) as bar:
         bar.stage(seen.found["verdict"])
         if target.resume:  # what cannot be shown is known before it is measured
             # Not before ``looking``: scipy starts threads, which keep what this one gives up there.

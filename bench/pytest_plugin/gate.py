@@ -33,7 +33,8 @@ def side_of(named: str, matrix: str) -> str:
 
 def gate(against: str, run: Path, strict: bool) -> Gate:
     """Raises UsageError for what cannot be compared."""
-    result = sides.compare(against, str(run), sides.Policy()).result
+    (compared,) = sides.compare(against, [str(run)], sides.Policy())
+    result = compared.result
     failing = {
         row.cell.id: "\n".join(reasons)
         for row in result.rows

@@ -49,12 +49,6 @@ def document_of(sides: Sequence[Compared], chosen: Collection[str] | None = None
     )
 
 
-def names_of(sides: Sequence[Compared]) -> dict[str, str]:
-    """By its name what each side compares: the matrix, and, of several sides, which one it is."""
-    several = len(sides) > 1
-    return {of.name: comparison.title([of]) + (f", {of.name}" if several else "") for of in sides}
-
-
 Rows = Mapping[str, Mapping[str, Row]]
 """By the name of the side and the cell."""
 
