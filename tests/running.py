@@ -26,6 +26,7 @@ from bench.measure import runner, session
 from bench.measure.measuring import Seen
 from bench.measure.prepare import vocabulary
 from bench.model.cells import Cell
+from bench.model.matrix import Rounds
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.plan import plan
@@ -72,7 +73,7 @@ class Quiet:
 
     def stage(self, text: str) -> None: ...
 
-    def rounds(self, slices: int) -> None: ...
+    def rounds(self, slices: int, number: int, of: Rounds) -> None: ...
 
     def slice(self, cell: Cell, sample: Sample | None) -> None:
         self._left -= 1

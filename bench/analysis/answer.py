@@ -23,6 +23,8 @@ def answer_of(run: Run, rows: Sequence[CellResult]) -> Answer:
         if not row.is_measured:
             failures.setdefault(_why(row), []).append(row.cell.id)
         for note in row.notes:
+            if note.code == "imprecise" and not row.figures.ratio:
+                continue  # no level has an interval from few rounds; the answer is of ratios
             marked.setdefault(note.code, []).append(row.cell.id)
     return Answer(
         contests=tuple(contests(run, usable, cells)),
@@ -34,5 +36,5 @@ def answer_of(run: Run, rows: Sequence[CellResult]) -> Answer:
 
 
 def _why(row: CellResult) -> str:
-    """Why a cell has no figures."""
-    return row.failure or row.tally.invalid_reason or "not run"
+    """Why a cell has no figures; empty where it was not run."""
+    return row.failure or row.tally.invalid_reason

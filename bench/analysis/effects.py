@@ -39,7 +39,9 @@ def effects(
     run: Run, usable: Mapping[str, Sequence[Sample]], cells: Sequence[Cell]
 ) -> tuple[tuple[Effect, ...], tuple[str, ...]]:
     """The effects among some cells, and the axes in which alone no two of them differ."""
-    measured = [c for c in cells if usable[c.id] and c.method != SENDS_NOTHING]
+    with_figures = [cell for cell in cells if usable[cell.id]]
+    senders = [cell for cell in with_figures if cell.method != SENDS_NOTHING]
+    measured = senders or with_figures  # a run of nothing else is about the harness
     found = matched(measured, run.header.matrix.baseline or {})
     pairs = [(a.id, b.id) for each in found for a, b in each.pairs]
     alone = tuple(axis for axis in varying(measured) if axis not in {each.axis for each in found})

@@ -15,6 +15,7 @@ import msgspec
 
 from bench.base import files
 from bench.base.errors import BenchError, UsageError, told
+from bench.store.folders import run_name
 
 FORMAT = 1
 ENDING = ".told.json"
@@ -71,7 +72,7 @@ class Told:
 
 
 def path_for(run: Path) -> Path:
-    return run.with_name(run.name.removesuffix(".gz").removesuffix(".jsonl") + ENDING)
+    return run.with_name(run_name(run) + ENDING)
 
 
 def write(folder: Path, night: Told) -> Path:

@@ -9,10 +9,14 @@ from pathlib import Path
 from bench.base.exit_codes import ExitCode
 from bench.base.stderr import say
 from bench.cli import options, progress, stored, tables
-from bench.cli.compare import exit_code
+from bench.cli.compare import exit_code, write_junit
 
 HELP = (
     "measure two sides interleaved in one run (cores, sysctls, values of an axis): what B changed"
+)
+EXAMPLES = (
+    "bench ab matrices/nightly.yaml --sysctl-b net.core.wmem_default=4194304",
+    "bench ab matrices/nightly.yaml --core-a ../before --min-effect 2%",
 )
 
 
@@ -43,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_every(parser)
     options.add_verbose(parser)
     options.add_format(parser)
+    options.add_junit(parser)
     options.add_results(parser)
+    options.add_quiet(parser)
     stored.add_resume(parser)
     stored.add_wait(parser)
 
@@ -65,7 +71,7 @@ def execute(args: argparse.Namespace) -> int:
         of.plan.senders,
         args.wait,
     )
-    with ready as seen, progress.shown(sys.stderr) as bar:
+    with ready as seen, progress.shown(sys.stderr, args.quiet) as bar:
         bar.stage(seen.found["verdict"])
         with ab.opened(of) as make_opening:
             run = runner.run(
@@ -76,5 +82,6 @@ def execute(args: argparse.Namespace) -> int:
 
     result = sides.compared(run)
     tables.keep(sides.document_of(run, result), target.path, ["markdown"])
+    write_junit([(run.header.matrix.name, result)], args)
     options.write(sides.document_of(run, result, options.every(args)), args)
     return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code([result])

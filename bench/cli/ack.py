@@ -14,6 +14,10 @@ from bench.cli import options
 from bench.render.document import Document, Json, Listing, Records
 
 HELP = "say that a change is known: it is silent until the next one; or that a night is special"
+EXAMPLES = (
+    'bench ack all --why "6.19 checks every frame"',
+    'bench ack --night 2026-11-28 --note "new BIOS" --matrix nightly',
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

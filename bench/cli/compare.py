@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from bench.analysis.verdicts import Comparison
 
 HELP = "compare runs, or sets of runs, with A: what changed, and a verdict per cell"
+EXAMPLES = (
+    "bench compare before.jsonl after.jsonl --all",
+    "bench compare results/vm/nightly latest --last 5 --junit changes.xml",
+)
 
 VERDICTS = ("regressed", "missing", "inconclusive", "improved", "new", "unchanged")
 """As ``analysis.verdicts`` has them; importing it takes a while."""
@@ -61,18 +65,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_every(parser)
     options.add_format(parser)
+    options.add_junit(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     from bench.campaign import sides
-    from bench.render import comparisons
+    from bench.render import comparison, comparisons
 
     options.check_output(args)
     policy = sides.Policy(args.force, args.last, args.min_effect, args.false_discoveries)
     compared = sides.compare(args.a, args.others, policy)
+    names = [comparison.title([of]) for of in compared]
+    if len(compared) > 1:
+        names = [f"{name}, {of.name}" for name, of in zip(names, compared, strict=True)]
+    write_junit(list(zip(names, (of.result for of in compared), strict=True)), args)
     chosen = args.only or (None if options.every(args) else CHANGED)
     options.write(comparisons.document_of(compared, chosen), args)
     return exit_code([of.result for of in compared], args.fail_on)
+
+
+def write_junit(named: Sequence[tuple[str, Comparison]], args: argparse.Namespace) -> None:
+    """The verdicts of each, to --junit if that is asked for."""
+    if args.junit is not None:
+        from bench.base.files import write_text
+        from bench.render.export import junit
+
+        suites = [junit.of_comparison(name, result) for name, result in named]
+        write_text(args.junit, junit.render(suites))
 
 
 def exit_code(results: Sequence[Comparison], fail_on: Collection[str] = FAILURES) -> ExitCode:

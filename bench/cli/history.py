@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bench.model.cells import Cell
 
 HELP = "show the series of each cell over all nights, its changes and their causes"
+EXAMPLES = (
+    "bench history nightly --machine vm",
+    "bench history matrices/nightly.yaml --since 2026-11-01 --filter interface=veth",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

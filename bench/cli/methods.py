@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from bench.model.vocabulary import MethodInfo
 
 HELP = "list transmit methods and their knobs, and which this kernel offers"
+EXAMPLES = (
+    "bench methods",
+    "bench methods --format json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

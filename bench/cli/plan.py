@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bench.plan.plan import Plan
 
 HELP = "show what a matrix would run and how long it would take"
+EXAMPLES = (
+    "bench plan matrices/smoke.yaml --cells",
+    "bench plan matrices/scaling.yaml --format json",
+)
 LONG_OPENING_NS = 5_000_000_000
 """Of opening the cells: what a user would wonder about, in front of a bar that stands still."""
 

@@ -10,6 +10,10 @@ from bench.base.stderr import say
 from bench.cli import options, progress, stored, tables
 
 HELP = "run a matrix: set up, measure, store, print the table"
+EXAMPLES = (
+    "bench run matrices/smoke.yaml",
+    "bench run matrices/mmap_vs_sendto.yaml --filter interface=veth --filter frame_size=64",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_whole(parser)
     options.add_format(parser)
     options.add_results(parser)
+    options.add_quiet(parser)
     stored.add_resume(parser)
     stored.add_wait(parser)
 
@@ -41,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
         plan.senders,
         args.wait,
     )
-    with looking as seen, progress.shown(sys.stderr) as bar:
+    with looking as seen, progress.shown(sys.stderr, args.quiet) as bar:
         bar.stage(seen.found["verdict"])
         if target.resume:  # what cannot be shown is known before it is measured
             # Not before ``looking``: scipy starts threads, which keep what this one gives up there.

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from bench.model.run import Run
 
 HELP = "print a stored run again, in any format"
+EXAMPLES = (
+    "bench show results/vm/mmap_vs_sendto/*.jsonl",
+    "bench show results/vm/mmap_vs_sendto/*.jsonl --filter method=tx_ring --format json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

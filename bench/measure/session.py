@@ -13,7 +13,7 @@ from bench.measure import stop
 from bench.measure.messages import Failure
 from bench.measure.opening import MakeOpening, Opening, Setting
 from bench.model.cells import Cell
-from bench.model.matrix import Matrix
+from bench.model.matrix import Matrix, Rounds
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.plan import calibration, schedule
@@ -29,8 +29,8 @@ class Progress(Protocol):
 
     def stage(self, text: str) -> None: ...
 
-    def rounds(self, slices: int) -> None:
-        """So many slices are still to come, at most."""
+    def rounds(self, slices: int, number: int, of: Rounds) -> None:
+        """A round begins, the first is 1; so many slices are still to come, at the least."""
 
     def slice(self, cell: Cell, sample: Sample | None) -> None: ...
 
@@ -142,7 +142,8 @@ class Session:
             cells = [cell for cell in wanted if cell not in self._failures]
             if not _has_cells_of_the_plan(cells):
                 break
-            self._progress.rounds(self._slices_to_come(len(cells)))
+            to_come = self._slices_to_come(len(cells))
+            self._progress.rounds(to_come, round_ + 1, self._matrix.measure.rounds)
             order, following = (
                 schedule.round_order(cells, seed, number, self._plan.twins)
                 for number in (round_, round_ + 1)

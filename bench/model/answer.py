@@ -106,9 +106,9 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``failures`` maps reasons to the cells without figures; ``marked`` the code of a note to the
-    cells that have it; ``alone`` are axes with several values and no two cells that differ in one
-    of them alone."""
+    """``failures`` maps reasons to the cells without figures ("": not run); ``marked`` the code of
+    a note to the cells that have it. ``alone`` are axes with several values, and no two cells that
+    differ in one of them alone."""
 
     contests: tuple[Contest, ...] = ()
     effects: tuple[Effect, ...] = ()

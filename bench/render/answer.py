@@ -3,62 +3,71 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from bench.analysis.answer import answer_of
-from bench.base import ids
-from bench.base.values import brief_text, distinct, key_of
-from bench.model.answer import NEGLIGIBLE, Answer, Contest, Effect, Worth
-from bench.model.cells import Cell, axes_of
+from bench.base.values import brief_text, distinct
+from bench.model.answer import Answer, Contest, Effect, Worth
+from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
-from bench.render import effects, table
-from bench.render.document import Document, Item, Json, Listing
+from bench.render import answer_json, cell_names, effects, table
+from bench.render.document import Document, Item, Listing
 from bench.render.report import Report
 from bench.render.scale import si_text
 
 AS_FAST = 0.03
 """A cell that may be slower than the leader by more is not called as fast."""
 
-MOST_EFFECTS = 6
-"""So many are in the answer, the strongest, besides those shown to be nil."""
+MANY_CONTESTS = 8
+"""More than these are told together where the same method leads."""
 
 WARY = ("lossy", "clamped", "imprecise", "starved", "stolen", "shared", "failover")
 """Notes that a reader of the answer must know of, the worst first."""
+
+TELLS_OF_THE_LEADER = frozenset(WARY) - {"imprecise"}
+"""Its interval shows that."""
 
 Rows = Mapping[str, CellResult]
 
 
 def answered(run: Run, report: Report, every: bool = True) -> Document:
-    """The document of a report that begins with the answer; ``every`` as of its table."""
+    """The document of a report that begins with the answer; ``every`` as ``table`` has it."""
     answer, rows = answer_of(run, report.rows), report.rows
     document = table.document_of(report, every)
-    blocks = (_fastest(answer, rows), _worth(answer, rows), _wary(answer, rows))
-    lead = tuple(block for block in blocks if block.items)
-    if not lead:
-        lead = (Listing("No cell has figures, so there is no answer."),)
-    return replace(document, lead=lead, data={**document.data, "answer": _json(answer, len(rows))})
+    lead = [block for block in (_fastest(answer, rows), _worth(answer, rows)) if block.items]
+    if not any(row.is_measured for row in rows):
+        lead.append(Listing("No cell has figures, so there is no answer."))
+    if (wary := _wary(answer, rows)).items:
+        lead.append(wary)
+    return replace(
+        document,
+        lead=tuple(lead),
+        data={**document.data, "answer": answer_json.of(answer, len(rows))},
+    )
 
 
 # Who is fastest
 
 
 def _fastest(answer: Answer, rows: Sequence[CellResult]) -> Listing:
-    known = {row.cell.id: row for row in rows}
-    items = tuple(_contest(contest, known, answer.contests) for contest in answer.contests)
+    known, contests = {row.cell.id: row for row in rows}, answer.contests
+    if len(contests) > MANY_CONTESTS:
+        items = tuple(_together(alike, known, contests) for alike in _alike(contests, known))
+    else:
+        items = tuple(_contest(contest, known, contests) for contest in contests)
     return Listing("Fastest (ratios of pps in the same rounds, with 95 % intervals):", items)
 
 
 def _contest(contest: Contest, rows: Rows, others: Sequence[Contest]) -> Item:
     group = [rows[contest.leader].cell, *(rows[rival.cell].cell for rival in contest.rivals)]
     details = (
-        ("best", ", ".join(_telling(group[0], group))),
+        ("best", ", ".join(cell_names.telling(group[0], group))),
         ("as fast", _as_fast(contest, group)),
         ("not told apart", _not_told(contest, group)),
-        ("ahead of", _ahead(contest, group) if contest.rivals else "nothing: it has no rival"),
-        ("not counted", _lossy(contest, rows)),
+        ("ahead of", ", ".join(_ahead(contest, group))),
+        ("lossy", _lossy(contest, rows)),
     )
     return Item(
         names=(_where(contest, others),),
@@ -68,15 +77,14 @@ def _contest(contest: Contest, rows: Rows, others: Sequence[Contest]) -> Item:
 
 
 def _where(contest: Contest, others: Sequence[Contest]) -> str:
-    """The place and the workload, as far as contests differ in them."""
-    mine = {**contest.place, **contest.workload}
+    """The place and the workload, as far as contests differ in them, and always the interface."""
     texts = []
-    for axis, value in mine.items():
+    for axis, value in {**contest.place, **contest.workload}.items():
         among = distinct({**c.place, **c.workload}.get(axis) for c in others)
         if len(among) > 1 or axis == "interface":
             text = brief_text(value, among)
             texts.append(text if isinstance(value, dict) else f"{axis} {text}")
-    return ", ".join(texts)
+    return ", ".join(texts) or "here"
 
 
 def _leader(contest: Contest, rows: Rows) -> str:
@@ -88,7 +96,9 @@ def _leader(contest: Contest, rows: Rows) -> str:
         told.append("the baseline itself")
     if row.figures.pps:
         told.append(si_text(row.figures.pps.value, "pps"))
-    told += [code for code in WARY if code in {n.code for n in row.notes} - {"imprecise"}]
+    told += [note.code for note in row.notes if note.code in TELLS_OF_THE_LEADER]
+    if not contest.rivals:
+        told.append("without a rival")
     return f"{row.cell.method}: {', '.join(told)}"
 
 
@@ -100,7 +110,8 @@ def _as_fast(contest: Contest, group: Sequence[Cell]) -> str:
     }
     if not tied:
         return ""
-    return f"{_set(tied, group)}, slower by {max(tied.values()) * 100:.1f} % at most"
+    most = f"slower by {max(tied.values()) * 100:.1f} % at most"
+    return f"{cell_names.several(tied, group)}; {most}"
 
 
 def _most_behind(lead: Estimate | None) -> float:
@@ -109,128 +120,135 @@ def _most_behind(lead: Estimate | None) -> float:
 
 
 def _not_told(contest: Contest, group: Sequence[Cell]) -> str:
-    apart = [
-        rival.cell
+    apart = {
+        rival.cell: _most_behind(rival.lead)
         for rival in contest.rivals
         if not rival.is_beaten and _most_behind(rival.lead) > AS_FAST
-    ]
-    return _set(apart, group) if apart else ""
+    }
+    if not apart:
+        return ""
+    most = max(apart.values())
+    why = "no interval from so few rounds" if most == 1 else f"slower by {most * 100:.0f} % at most"
+    return f"{cell_names.several(apart, group)}; {why}"
 
 
-def _ahead(contest: Contest, group: Sequence[Cell]) -> str:
+def _ahead(contest: Contest, group: Sequence[Cell]) -> Iterator[str]:
     """The best of each method that is beaten; of a single method the best beaten cell."""
     cells = {cell.id: cell for cell in group}
+    beaten = [(cells[r.cell], r.lead) for r in contest.rivals if r.is_beaten]
     level = {cells[contest.leader].method} | {
         cells[rival.cell].method for rival in contest.rivals if not rival.is_beaten
     }
-    best: dict[str, str] = {}
-    for rival in contest.rivals:
-        method = cells[rival.cell].method
-        if rival.is_beaten and rival.lead and method not in level:
-            best.setdefault(method, f"{method} by {_ratio(rival.lead)}")
+    best: dict[str, Estimate | None] = {}
+    for cell, lead in beaten:
+        if cell.method not in level:
+            best.setdefault(cell.method, lead)
+    for method, lead in best.items():
+        yield f"{method} by {_ratio(lead)}"
     if not best:
-        beaten = [r for r in contest.rivals if r.is_beaten and r.lead]
-        return "".join(f"{_named(cells[r.cell], group)} by {_ratio(r.lead)}" for r in beaten[:1])
-    return ", ".join(best.values())
+        for cell, lead in beaten[:1]:
+            yield f"{cell_names.one(cell, group)} by {_ratio(lead)}"
 
 
 def _lossy(contest: Contest, rows: Rows) -> str:
+    """Those that do not compete, and how much the best of them seemed to send."""
     if not contest.lossy:
         return ""
     cells = [rows[cell].cell for cell in contest.lossy]
-    return f"{_set(contest.lossy, cells)}: completed frames were dropped"
+    best = rows[contest.lossy[0]].figures.pps
+    most = f"; up to {si_text(best.value, 'pps')} completed, not all delivered" if best else ""
+    return cell_names.several(contest.lossy, cells) + most
 
 
-# Names of cells
+# Many contests
 
 
-def _named(cell: Cell, group: Sequence[Cell]) -> str:
-    return _with(cell.method, _telling(cell, group))
+def _alike(contests: Sequence[Contest], rows: Rows) -> list[list[Contest]]:
+    """Contests of one place that the same method leads."""
+    groups: list[tuple[object, list[Contest]]] = []
+    for contest in contests:
+        key = (contest.place, rows[contest.leader].cell.method)
+        found = next((group for known, group in groups if known == key), None)
+        if found is None:
+            groups.append((key, [contest]))
+        else:
+            found.append(contest)
+    return [group for _, group in groups]
 
 
-def _telling(cell: Cell, group: Sequence[Cell]) -> list[str]:
-    """What tells a cell from others of its method in a group; flags that are off are left out."""
-    alike = [other for other in group if other.method == cell.method]
-    return [
-        f"{axis} {brief_text(value, among)}"
-        for axis in axes_of(alike)
-        if len(among := distinct(other.values.get(axis) for other in alike)) > 1
-        and (value := cell.values.get(axis)) is not False
-    ]
+def _together(alike: Sequence[Contest], rows: Rows, others: Sequence[Contest]) -> Item:
+    """How often a method leads on a place, and over which range of ratios to the baselines."""
+    place = alike[0].place
+    of_place = [contest for contest in others if contest.place == place]
+    where = _where(replace(alike[0], workload={}), others)
+    method = rows[alike[0].leader].cell.method
+    decided = sum(contest.is_decided for contest in alike)
+    ratios = [ratio for contest in alike if (ratio := rows[contest.leader].figures.ratio)]
+    ends = sorted(ratios, key=lambda ratio: ratio.value)
+    told = [f"in {len(alike)} of {len(of_place)} workloads"]
+    if ends:
+        told.append(f"{' to '.join(map(_ratio, _ends(ends)))} times its baseline")
+    elif any(rows[contest.leader].is_baseline for contest in alike):
+        told.append("the baseline itself")
+    told.append(f"ahead of every other cell in {decided}")
+    which = "" if len(alike) == len(of_place) else _workloads(alike, others)
+    details = (("which", which),) if which else ()
+    return Item((where,), f"{method}: {', '.join(told)}", details)
 
 
-def _with(method: str, texts: Sequence[str]) -> str:
-    return f"{method} with {', '.join(texts)}" if texts else method
+def _workloads(alike: Sequence[Contest], others: Sequence[Contest]) -> str:
+    return "; ".join(_where(replace(contest, place={}), others) for contest in alike)
 
 
-def _set(chosen: Collection[str], group: Sequence[Cell]) -> str:
-    """Some cells of a group: ``3 cells of tx_ring with burst 64 or 256``, by method."""
-    methods = dict.fromkeys(cell.method for cell in group if cell.id in chosen)
-    return ", ".join(_of_method(chosen, [c for c in group if c.method == m]) for m in methods)
-
-
-def _of_method(chosen: Collection[str], group: Sequence[Cell]) -> str:
-    """What the chosen cells of a method have in common, and how many they are.
-
-    "3 of 5": as many others are like that, and are not among them.
-    """
-    mine = [cell for cell in group if cell.id in chosen]
-    if len(mine) == 1:
-        return _named(mine[0], group)
-    texts, alike = [], list(group)
-    for axis in axes_of(group):
-        every = distinct(cell.values.get(axis) for cell in group)
-        keys = {key_of(cell.values.get(axis)) for cell in mine}
-        some = [brief_text(value, every) for value in every if key_of(value) in keys]
-        if len(some) < len(every):
-            texts.append(f"{axis} {' or '.join(some)}")
-            alike = [cell for cell in alike if key_of(cell.values.get(axis)) in keys]
-    number = f"{len(mine)}" if len(mine) == len(alike) else f"{len(mine)} of {len(alike)}"
-    return f"{number} cells of {_with(group[0].method, texts)}"
+def _ends(ordered: Sequence[Estimate]) -> Sequence[Estimate]:
+    return ordered if len(ordered) == 1 else (ordered[0], ordered[-1])
 
 
 # What axes are worth
 
 
 def _worth(answer: Answer, rows: Sequence[CellResult]) -> Listing:
-    """The strongest effects, and those that are nil everywhere."""
-    alike: dict[str, list[Effect]] = {}
+    """A line for each axis: over what range it is worth something, or that it is worth nothing."""
+    told = effects.TOLD_BY_THE_FASTEST if answer.contests else ()
+    of_axes: dict[str, list[Effect]] = {}
     for effect in answer.effects:
-        if effect.axis not in effects.TOLD_BY_THE_FASTEST:
-            key = key_of([effect.axis, effect.value, effect.over])
-            alike.setdefault(key, []).extend(effect.leaves())
+        if effect.axis not in told:
+            known = [leaf for leaf in effect.leaves() if leaf.ratio.low is not None]
+            of_axes.setdefault(effect.axis, []).extend(known)
     names = effects.Names([row.cell for row in rows])
-    nil = [of for of in alike.values() if all(e.worth is Worth.NEGLIGIBLE for e in of)]
-    some = [of for of in alike.values() if of not in nil and max(map(effects.strength, of)) > 0]
-    some.sort(key=lambda of: -max(map(effects.strength, of)))
-    items = [_from_to(of, names) for of in some[:MOST_EFFECTS]]
-    items += [_nil(of, names) for of in nil]
+    order = sorted(of_axes.values(), key=lambda of: -max(map(effects.strength, of), default=0.0))
     heading = "Worth of an axis (ratios of pps, all else equal; all of them: bench show --effects):"
-    return Listing(heading, tuple(items))
+    return Listing(heading, tuple(_of_axis(of, names) for of in order if of))
 
 
-def _from_to(alike: Sequence[Effect], names: effects.Names) -> Item:
-    """The weakest and the strongest of an axis' effects that have intervals."""
-    known = sorted((e for e in alike if e.ratio.low is not None), key=lambda e: e.ratio.value)
-    ends = [known[0], known[-1]] if len(known) > 1 else known
-    texts = [" ".join(filter(None, (_ratio(e.ratio), names.bracketed(e)))) for e in ends]
-    return Item((names.contrast(known[0]),), " to ".join(texts))
+def _of_axis(known: Sequence[Effect], names: effects.Names) -> Item:
+    """The weakest and the strongest of an axis' effects."""
+    name = names.contrasts(known)
+    worths = {effect.worth for effect in known}
+    if worths == {Worth.NEGLIGIBLE}:
+        return Item((name,), f"no effect, within ±{_bound(known):.1f} %")
+    order = sorted(known, key=lambda effect: effect.ratio.value)
+    ends = [order[0], order[-1]] if len(order) > 1 else order
+    texts = [f"{_ratio(e.ratio)} {names.bracketed(e, known)}".rstrip() for e in ends]
+    shown = "" if worths & {Worth.FASTER, Worth.SLOWER} else "no effect shown: "
+    return Item((name,), shown + " to ".join(texts))
 
 
-def _nil(alike: Sequence[Effect], names: effects.Names) -> Item:
-    bounds = [bound for e in alike for bound in (e.ratio.low, e.ratio.high) if bound is not None]
-    most = math.ceil(max(abs(bound - 1) for bound in bounds) * 1000) / 10
-    text = f"no effect, within ±{most:.1f} %"
-    return Item((names.contrast(alike[0]),), text)
+def _bound(known: Sequence[Effect]) -> float:
+    """In percent, rounded up: what no end of an interval is beyond."""
+    bounds = [bound for e in known for bound in (e.ratio.low, e.ratio.high) if bound is not None]
+    return math.ceil(max(abs(bound - 1) for bound in bounds) * 1000) / 10
 
 
 # What to be wary of
 
+_NOT_RUN = "the run ended before the first sample of the cell"
+
 
 def _wary(answer: Answer, rows: Sequence[CellResult]) -> Listing:
     items = [
-        Item(("failed" if reason != "not run" else reason,), f"{_share(cells, rows)}: {reason}")
-        for reason, cells in answer.failures.items()
+        Item(("failed",) if reason else ("not run",), f"{_share(of, rows)}: {reason or _NOT_RUN}")
+        for reason, of in answer.failures.items()
     ]
     texts: dict[str, dict[str, None]] = {}
     for note in (note for row in rows for note in row.notes):
@@ -258,40 +276,3 @@ def _ratio(estimate: Estimate | None) -> str:
     if estimate.low is None or estimate.high is None:
         return f"{value} (no interval from {estimate.n} rounds)"
     return f"{value} [{low}, {high}]"
-
-
-# For programs
-
-
-def _json(answer: Answer, cells: int) -> Json:
-    return {
-        "cells": cells,
-        "contests": [_contest_json(contest) for contest in answer.contests],
-        "effects": [effects.json_of(leaf) for e in answer.effects for leaf in e.leaves()],
-        "failures": {reason: _ids(of) for reason, of in answer.failures.items()},
-        "marked": {code: _ids(of) for code, of in answer.marked.items()},
-        "alone": list(answer.alone),
-        "negligible": NEGLIGIBLE,
-    }
-
-
-def _ids(cells: Sequence[str]) -> list[str]:
-    return [*map(ids.shown, cells)]
-
-
-def _contest_json(contest: Contest) -> dict[str, Any]:
-    return {
-        "place": dict(contest.place),
-        "workload": dict(contest.workload),
-        "leader": ids.shown(contest.leader),
-        "is_decided": contest.is_decided,
-        "rivals": [
-            {
-                "cell": ids.shown(r.cell),
-                "is_beaten": r.is_beaten,
-                "lead": effects.estimate_json(r.lead),
-            }
-            for r in contest.rivals
-        ],
-        "lossy": _ids(contest.lossy),
-    }

@@ -92,14 +92,14 @@ def shared(cells: Cells) -> tuple[str, ...]:
             continue
         values, holders = _distinct(cells, axis), _holders(cells, axis)
         if len(values) == 1 and holders is not None:
-            phrases.append(f"{axis} {_remarkable_text(values[0])}{holders}")
+            phrases.append(f"{axis} {remarkable_text(values[0])}{holders}")
         elif len(values) > 1:
             said = " (where it applies)" if holders is None else holders
             phrases += [phrase + said for phrase in _agreeing(axis, values)]
     return tuple(phrases)
 
 
-def _remarkable_text(value: Value) -> str:
+def remarkable_text(value: Value) -> str:
     """A value without the options that are at their default."""
     if not isinstance(value, dict):
         return value_text(value)

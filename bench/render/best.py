@@ -23,6 +23,8 @@ def in_short(rows: Sequence[CellResult], baselines: Mapping[str, str]) -> tuple[
     for row in filter(_competes, rows):
         group = contest_of(row.cell)
         best[group] = max(best.get(group, row), row, key=_rate)
+    if not best:
+        return tuple(rows)
     ids = {row.cell.id for row in best.values()}
     ids |= {baselines[cell] for cell in ids if cell in baselines}
     return tuple(row for row in rows if row.cell.id in ids or not row.is_measured)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bench.analysis.environments import Difference
 from bench.analysis.verdicts import (
@@ -29,6 +30,7 @@ from bench.render.document import Column, Document, Fact, Item, Json, Listing, R
 from bench.render.records import axis_fields, axis_values
 from bench.render.scale import NONE
 from bench.render.table import axis_columns
+from bench.store.folders import run_name
 
 LABELS = {"pps": "pps", "ns_per_frame": "ns/frame", "ratio": "ratio"}
 MOVED = 0.01
@@ -92,7 +94,7 @@ def side_fact(name: str, side: Sequence[RunSummary]) -> Fact:
     core = [header.core.hash[:DIGEST] for header in headers]
     kernels = [" ".join(filter(None, (h.host.kernel, h.host.kernel_version))) for h in headers]
     doctor = [header.doctor.verdict for header in headers]
-    names = sorted(provenance.run_name(run.path) for run in side)
+    names = sorted(run_name(run.path) for run in side)
     parts = (
         ("", _listed(header.matrix.name for header in headers)),
         ("", f"run {names[0]}" if len(names) == 1 else _runs(len(names))),
@@ -119,25 +121,42 @@ def _listed(texts: Iterable[str]) -> str:
 # Shifts
 
 
+class ShiftText(NamedTuple):
+    """Of a scope: the changes of both figures, and what would settle an inconclusive one."""
+
+    name: str
+    verdict: Verdict
+    changes: str
+    outlook: str
+
+
 def shift_items(result: Comparison) -> list[Item]:
     """A sentence for each scope, of both figures."""
-    scopes = list(dict.fromkeys(shift.scope for shift in result.shifts))
-    names = _interfaces(result)
     items = []
-    for scope in scopes:
-        of = [shift for shift in result.shifts if shift.scope == scope]
-        verdict = min((shift.verdict for shift in of), key=list(Verdict).index)
-        if scope and verdict is Verdict.UNCHANGED:
-            continue
-        changes = ", ".join(f"{LABELS[s.figure]} {change_text(s.change)}" for s in of)
-        name = f"{names[scope]}, beyond the others" if scope else "all cells"
-        text = f"{changes}: {verdict.value}{_outlook(result, of, verdict)}"
+    for name, verdict, changes, outlook in shift_texts(result):
+        text = f"{changes}: {verdict.value}{f' ({outlook})' if outlook else ''}"
         severity = "bad" if verdict is Verdict.REGRESSED else ""
         items.append(Item((name,), text, severity=severity))
     return items
 
 
-def _outlook(result: Comparison, of: Sequence[Shift], verdict: Verdict) -> str:
+def shift_texts(result: Comparison) -> list[ShiftText]:
+    """All cells, and each interface that did not go with the others."""
+    scopes = list(dict.fromkeys(shift.scope for shift in result.shifts))
+    names = _interfaces(result)
+    found = []
+    for scope in scopes:
+        of = [shift for shift in result.shifts if shift.scope == scope]
+        verdict = min((shift.verdict for shift in of), key=list(Verdict).index)
+        if scope and verdict is Verdict.UNCHANGED:
+            continue
+        changes = ", ".join(labelled_change(shift.figure, shift.change) for shift in of)
+        name = f"{names[scope]}, beyond the others" if scope else "all cells"
+        found.append(ShiftText(name, verdict, changes, _outlook(of, verdict)))
+    return found
+
+
+def _outlook(of: Sequence[Shift], verdict: Verdict) -> str:
     """What would settle an inconclusive shift."""
     if verdict is not Verdict.INCONCLUSIVE:
         return ""
@@ -147,7 +166,7 @@ def _outlook(result: Comparison, of: Sequence[Shift], verdict: Verdict) -> str:
         parts.append("no runs show how far such a shift strays, so it is assumed")
     if more:
         parts.append(f"{more} more run{'s' * (more > 1)} of each side would tell it")
-    return f" ({'; '.join(parts)})" if parts else ""
+    return "; ".join(parts)
 
 
 def _interfaces(result: Comparison) -> dict[str, str]:
@@ -157,6 +176,11 @@ def _interfaces(result: Comparison) -> dict[str, str]:
         interface_of(row.cell): brief_text(row.cell.values["interface"], values)
         for row in result.rows
     }
+
+
+def labelled_change(figure: str, change: Change) -> str:
+    """``pps -4.0% [-4.4%, -3.6%]``."""
+    return f"{LABELS[figure]} {change_text(change)}"
 
 
 def change_text(change: Change) -> str:

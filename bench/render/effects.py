@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.answer import answer_of
 from bench.analysis.matched import GROUPED_BY
 from bench.base import ids
-from bench.base.values import brief_text, distinct
+from bench.base.values import brief_text, distinct, key_of
 from bench.model.answer import NEGLIGIBLE, Answer, Effect
 from bench.model.cells import Cell
 from bench.model.results import Estimate
@@ -54,44 +53,49 @@ class Names:
             if axis not in GROUPED_BY
         )
 
-    def bracketed(self, effect: Effect) -> str:
-        """Of what the effect is, in brackets; nothing of a single method on a single interface."""
-        by = [
-            self.value(axis, effect.among[axis])
-            for axis in GROUPED_BY
-            if axis in effect.among and len(distinct(c.values.get(axis) for c in self._cells)) > 1
-        ]
-        texts = ", ".join(filter(None, (*by, self.where(effect))))
-        return f"({texts})" if texts else ""
+    def contrasts(self, effects: Sequence[Effect]) -> str:
+        """What effects of one axis have in common: ``burst over 1``."""
+        first = effects[0]
+        if len({key_of([e.value, e.over]) for e in effects}) == 1:
+            return self.contrast(first)
+        if len({key_of(e.over) for e in effects}) == 1:
+            return f"{first.axis} over {self.value(first.axis, first.over)}"
+        return first.axis
+
+    def bracketed(self, effect: Effect, among: Sequence[Effect]) -> str:
+        """Of what an effect is, in brackets, as far as it tells it from others of its axis."""
+        texts = []
+        if len({key_of([e.value, e.over]) for e in among}) > 1:
+            same = len({key_of(e.over) for e in among}) == 1
+            value, over = (self.value(effect.axis, v) for v in (effect.value, effect.over))
+            texts.append(value if same else f"{value} over {over}")
+        for axis in GROUPED_BY:
+            if axis in effect.among and len({key_of(e.among.get(axis)) for e in among}) > 1:
+                texts.append(self.value(axis, effect.among[axis]))
+        texts = list(filter(None, (*texts, self.where(effect))))
+        return f"({', '.join(texts)})" if texts else ""
 
 
 # The document
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """``split`` are the axes by which pairs disagreed on the way to it."""
-
-    effect: Effect
-    split: tuple[str, ...] = ()
-
-
 def document_of(run: Run, report: Report) -> Document:
     """A row for each effect, or for each part of one whose pairs disagree."""
     answer = answer_of(run, report.rows)
-    leaves = [leaf for effect in answer.effects for leaf in _leaves(effect)]
+    leaves = [leaf for effect in answer.effects for leaf in effect.leaves()]
     names = Names([row.cell for row in report.rows])
     return Document(
         records=Records(
             name="effects",
             fields={name: (name,) for name in _FIELDS},
-            rows=tuple(json_of(leaf.effect, leaf.split) for leaf in leaves),
+            rows=tuple(map(json_of, leaves)),
             provenance={"run": report.run, **report.provenance},
         ),
         name=report.name,
         description=report.description,
         facts=(
             Fact("run", report.run),
+            *report.facts,
             Fact(
                 "ratio",
                 "pps with a value over pps without it, in the same rounds, of cells that differ "
@@ -105,27 +109,19 @@ def document_of(run: Run, report: Report) -> Document:
     )
 
 
-def _leaves(effect: Effect, split: tuple[str, ...] = ()) -> Iterator[_Leaf]:
-    if not effect.parts:
-        yield _Leaf(effect, split)
-    for part in effect.parts:
-        yield from _leaves(part, (*split, effect.split))
-
-
-def _notes(leaves: Sequence[_Leaf], answer: Answer) -> Iterator[str]:
+def _notes(leaves: Sequence[Effect], answer: Answer) -> Iterator[str]:
     if not leaves:
         yield "no two cells with figures differ in one axis alone, so no effect is known"
-    if any(leaf.split for leaf in leaves):
+    if any(effect.parts for effect in answer.effects):
         yield (
-            "differs: the pairs of an effect disagree beyond chance, so each row has those with "
+            "differs by: pairs of an effect disagree beyond chance, so each row has those with "
             "one value of the axis that tells them apart best"
         )
     for axis in answer.alone:
         yield f"{axis}: no two cells differ in it alone, so what it is worth is not known"
 
 
-def _table(leaves: Sequence[_Leaf], names: Names) -> Table:
-    effects = [leaf.effect for leaf in leaves]
+def _table(effects: Sequence[Effect], names: Names) -> Table:
     ratios = ratio_scale([e.ratio for e in effects])
     by = [
         text_column(
@@ -163,12 +159,12 @@ def _interval(ratio: Estimate, scale: Scale) -> str:
 # For programs
 
 _FIELDS = (
-    *("axis", "value", "over", "method", "interface", "where", "differs_by", "pairs"),
+    *("axis", "value", "over", "method", "interface", "where", "pairs", "cells", "over_cells"),
     *("ratio", "ratio_low", "ratio_high", "ratio_n", "worth"),
 )
 
 
-def json_of(effect: Effect, split: Sequence[str] = ()) -> dict[str, Json]:
+def json_of(effect: Effect) -> dict[str, Json]:
     ratio = effect.ratio
     return {
         "axis": effect.axis,
@@ -177,17 +173,12 @@ def json_of(effect: Effect, split: Sequence[str] = ()) -> dict[str, Json]:
         "method": effect.among.get("method"),
         "interface": effect.among.get("interface"),
         "where": {a: v for a, v in effect.among.items() if a not in GROUPED_BY},
-        "differs_by": list(split),
-        "pairs": [[*map(ids.shown, pair)] for pair in effect.pairs],
+        "pairs": len(effect.pairs),
+        "cells": [ids.shown(cell) for cell, _ in effect.pairs],
+        "over_cells": [ids.shown(over) for _, over in effect.pairs],
         "ratio": ratio.value,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
         "ratio_n": ratio.n,
         "worth": effect.worth.value,
     }
-
-
-def estimate_json(estimate: Estimate | None) -> Json:
-    if estimate is None:
-        return None
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}

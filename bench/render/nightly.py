@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench.analysis.levels import MIN_NIGHTS
 from bench.analysis.nightly import Finding
@@ -16,6 +15,7 @@ from bench.model.cells import Cell
 from bench.render import axes
 from bench.render.document import Document, Item, Json, Listing, Records
 from bench.render.records import axis_fields, axis_values
+from bench.store.folders import run_name
 
 LABELS = {"pps": "pps", "ns_per_frame": "ns/frame"}
 MEANINGS = {
@@ -89,21 +89,26 @@ def _said(outcome: Outcome) -> list[Judged]:
 
 def _item(outcome: Outcome, of: Judged) -> Item:
     found, finding = of.decision, of.decision.finding
-    figures = f"{LABELS[of.figure]} {found.change:+.1%} [{found.low:+.1%}, {found.high:+.1%}]"
     against = f"against {_number(found.nights, 'night')}"
     since = ""
     if of.since != outcome.told.started and finding in (Finding.REGRESSED, Finding.IMPROVED):
         since = f", since {of.since:%Y-%m-%d}"
     beyond = " beyond its interface" if of.cell and outcome.has_shifts else ""
-    text = f"{finding.value}: {figures}{beyond} {against}{since}; {MEANINGS[finding]}"
+    text = f"{finding.value}: {change_text(of)}{beyond} {against}{since}; {MEANINGS[finding]}"
     if finding in (Finding.REGRESSED, Finding.SUSPECTED):
         text += f"; if it is known: bench ack {ids.shown(of.series)} --why TEXT"
     severity = "bad" if finding is Finding.REGRESSED else "warn"
-    name = _cell_text(outcome, of.cell.id) if of.cell else _shift_text(of.series)
+    name = _cell_text(outcome, of.cell.id) if of.cell else shift_text(of.series)
     return Item((name,), text, severity=severity)
 
 
-def _shift_text(series: str) -> str:
+def change_text(of: Judged) -> str:
+    """``pps -4.0% [-4.4%, -3.6%]``."""
+    found = of.decision
+    return f"{LABELS[of.figure]} {found.change:+.1%} [{found.low:+.1%}, {found.high:+.1%}]"
+
+
+def shift_text(series: str) -> str:
     return "all cells" if series == ALL else f"all of {series}"
 
 
@@ -157,7 +162,7 @@ def _record(outcome: Outcome, of: Judged, named: dict[str, tuple[str, ...]]) -> 
     known = found.finding is not Finding.UNKNOWN
     return {
         "matrix": outcome.task.matrix.name,
-        "run": Path(outcome.told.run).stem,
+        "run": run_name(outcome.told.run),
         "series": ids.shown(of.series),
         "figure": of.figure,
         "finding": found.finding.value,

@@ -8,6 +8,7 @@ from bench.base import ids
 from bench.base.values import key_of
 from bench.model.header import RunHeader
 from bench.render.document import Json
+from bench.store.folders import run_name
 
 
 def of(header: RunHeader, path: str) -> dict[str, Json]:
@@ -30,11 +31,6 @@ def of_side(side: str, runs: Iterable[dict[str, Json]]) -> dict[str, Json]:
         for name, value in run.items():
             found.setdefault(f"{name}_{side}", []).append(value)
     return {name: _one(values) for name, values in found.items()}
-
-
-def run_name(path: str) -> str:
-    """Of a run's file its name without endings, wherever it is."""
-    return path.rpartition("/")[2].removesuffix(".gz").removesuffix(".jsonl")
 
 
 def _one(values: Sequence[Json]) -> Json:

@@ -11,6 +11,7 @@ from bench.model.results import CellResult
 from bench.model.run import Run
 from bench.render import facts, provenance
 from bench.render.document import Fact, Json
+from bench.store.folders import run_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def make_report(run: Run) -> Report:
     return Report(
         name=matrix.name,
         description=matrix.description,
-        run=provenance.run_name(run.path),
+        run=run_name(run.path),
         facts=facts.of(run),
         rows=tuple(summary.summarise(run, run.header.measure.precision)),
         baseline=matrix.baseline,

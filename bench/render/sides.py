@@ -15,6 +15,7 @@ from bench.model.run import Run
 from bench.render import axes, comparison, facts, provenance, report
 from bench.render.comparison import DIGEST
 from bench.render.document import Document, Fact, Listing
+from bench.store.folders import run_name
 
 OF_ONE_SIDE = ("core", "openings")
 """Facts of a run, by key, that its sides have for themselves or verdicts say."""
@@ -43,7 +44,7 @@ def document_of(
         name=matrix.name,
         description=matrix.description,
         facts=(
-            Fact("run", provenance.run_name(run.path)),
+            Fact("run", run_name(run.path)),
             *(Fact(side.label, "; ".join(_told(side))) for side in run.header.sides),
             *(fact for fact in facts.of(run) if fact.key not in OF_ONE_SIDE),
             Fact("all cells", ", ".join(axes.shared(cells))),
@@ -59,7 +60,7 @@ def document_of(
             *report.notes_of(run),
         ),
         data={
-            "run": provenance.run_name(run.path),
+            "run": run_name(run.path),
             "summary": comparison.summary(result),
             "openings": result.openings,
             "sides": {side.label.lower(): asdict(side) for side in run.header.sides},

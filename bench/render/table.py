@@ -154,7 +154,7 @@ def _listed(names: Sequence[str]) -> str:
 _FASTEST = (
     "fastest: its pps is above that of each other cell on the same "
     f"{_listed(with_role(Role.PLACE))} with the same {_listed(with_role(Role.WORKLOAD))}, in the "
-    "same rounds (95 % intervals of the ratios are above 1)"
+    "same rounds (95 % intervals of the ratios are above 1); lossy cells compete among themselves"
 )
 _NOT_RUN = "not run: the run ended before the first sample of the cell"
 

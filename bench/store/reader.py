@@ -75,16 +75,8 @@ def read(path: Path, content: bytes | None = None) -> Run:
 
 
 def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> Run:
-    if not records or records[0].kind != "run":
-        raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
+    header = _header(path, records[:1])
     first, *rest = records
-    version = first.fields.get("format")
-    if not isinstance(version, int) or version > FORMAT:
-        raise NewerFormat(
-            f"{path}:1: format {version!r} is newer than this bench reads "
-            f"(up to {FORMAT}); update bench"
-        )
-    header = first.header()
     samples: list[Sample] = []
     slaves: dict[str, int] = {}
     facts, failures, end = {}, {}, ""
@@ -135,12 +127,32 @@ def cells_of(rows: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
 
 def header_of(path: Path) -> RunHeader:
     """The header alone. Raises UsageError as ``read`` does."""
+    return _header(path, [_first(path)])
+
+
+def cells_in(path: Path) -> tuple[Cell, ...]:
+    """The cells of a run, of which only the first line is read. Raises UsageError."""
+    first = _first(path)
+    _header(path, [first])
+    return cells_of(first.fields["cells"])
+
+
+def _first(path: Path) -> Record:
     with opened(path) as file:
-        line = file.readline().decode(errors="replace")
-    first = Record.of(path, 1, line)
-    if first.kind != "run":
+        return Record.of(path, 1, file.readline().decode(errors="replace"))
+
+
+def _header(path: Path, first: Sequence[Record]) -> RunHeader:
+    """Of the first line, if there is one. Raises UsageError."""
+    if not first or first[0].kind != "run":
         raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
-    return first.header()
+    version = first[0].fields.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise NewerFormat(
+            f"{path}:1: format {version!r} is newer than this bench reads "
+            f"(up to {FORMAT}); update bench"
+        )
+    return first[0].header()
 
 
 def is_run(path: Path) -> bool:

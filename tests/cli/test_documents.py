@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import COMMANDS, main
-from bench.render import FORMATS
+from bench.cli import COMMANDS, main, options
+from bench.render import FORMATS, best
 from bench.render.document import Document
 from bench.render.screen import Screen
 from tests.running import Bench, measured
 
-VERBS = [name for name in COMMANDS if name != "schema"]
-"""Of schema the output is a file of its own kind."""
+VERBS = [name for name in COMMANDS if name not in ("schema", "export", "init", "completion")]
+"""What the others write is a file of its own kind."""
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,33 @@ def test_no_format_has_an_id_without_its_letter(printed: Callable[..., str], ver
     bare = re.compile(f"(?<![0-9a-z])({'|'.join(known)})")
     for form in FORMATS:
         assert not bare.findall(printed(verb, form))
+
+
+def test_only_a_terminal_gets_a_short_heading_and_asks_for_the_rest(
+    printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = printed("show", "terminal")
+    assert "mitigations" in piped
+    monkeypatch.setattr(options, "_is_for_a_terminal", lambda args: args.output is None)
+    short = printed("show", "terminal")
+    for label in ("run ", "date ", "machine ", "disturbance "):
+        assert f"\n  {label}" in short
+    for label in ("mitigations", "memory", "core", "kernel", "measured"):
+        assert f"\n  {label}" not in short
+    assert printed("show", "terminal", "--verbose") == piped
+
+
+def test_a_long_table_is_short_on_a_terminal_alone(
+    printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best, "LONG", 1)
+    monkeypatch.setattr(best, "SENDS_NOTHING", "none")  # null would be no best
+    assert "--all shows" not in printed("show", "terminal")
+    monkeypatch.setattr(options, "_is_for_a_terminal", lambda args: args.format == "terminal")
+    monkeypatch.setattr(best, "contest_of", lambda cell: "one")
+    assert "--all shows the other 1" in " ".join(printed("show", "terminal").split())
+    assert "--all shows" not in printed("show", "terminal", "--all")
+    assert "--all shows" not in printed("show", "markdown")
 
 
 PROVENANCE = ("run", "run_id", "matrix", "started", "machine", "kernel", "core")

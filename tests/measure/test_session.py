@@ -18,7 +18,7 @@ from bench.measure.messages import Failure
 from bench.measure.prepare import vocabulary
 from bench.measure.session import PRECISION_CHECK_ROUNDS
 from bench.model.cells import Cell
-from bench.model.matrix import Matrix, Measure
+from bench.model.matrix import Matrix, Measure, Rounds
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.plan import calibration, plan, schedule
@@ -407,7 +407,7 @@ def test_a_progress_counts_the_rounds_of_all_openings(path: Path) -> None:
     class Counting(Quiet):
         done, totals = 0, [0][:0]
 
-        def rounds(self, slices: int) -> None:
+        def rounds(self, slices: int, number: int, of: Rounds) -> None:
             self.totals.append(self.done + slices)
 
         def slice(self, cell: Cell, sample: Sample | None) -> None:
