@@ -60,11 +60,12 @@ class Shared:
 
     def centres_of_rows(self, rows: Array) -> Array:
         """The same of many rows: (rows, sets); NaN where too few cells of a set are known."""
+        is_one = len(self.sets[0]) == len(self.sets[-1])  # a place that has all cells
         found = []
-        for at in self.sets:
+        for at in self.sets[is_one:]:
             known = np.isfinite(rows[:, at]).sum(axis=1)
             found.append(np.where(known >= MIN_SHARED, biweights(rows[:, at])[0], np.nan))
-        return np.stack(found, axis=1)
+        return np.stack(found * (1 + is_one), axis=1)
 
     def by_column(self, of_sets: Array) -> Array:
         """What each column's set has; 0 where nothing is shared."""
@@ -106,8 +107,6 @@ def row_medians(rows: Array, known: npt.NDArray[np.bool_]) -> Array:
     """Of what is known of each row, NaN where nothing is; faster than numpy's for many rows."""
     if not rows.shape[1]:
         return np.full(len(rows), np.nan)
-    if known.all():
-        return np.asarray(np.median(rows, axis=1))
     return _middle(np.sort(np.where(known, rows, np.inf), axis=1), known.sum(axis=1))
 
 

@@ -212,11 +212,11 @@ class _Strayed:
         if not self.freedom:
             error = float(np.hypot(ASSUMED_SHIFT * np.sqrt(sides), calibrated))
             return Estimated(value, error, ASSUMED_FREEDOM, assumed=True)
-        slope = _slope(strayed, self.strayed[:, -1], self.freedom) if strayed is not None else 0.0
-        left = self.strayed[:, -1] - (slope * strayed if strayed is not None else 0.0)
-        freedom = self.freedom - 1 if slope else self.freedom
+        rate = slope(strayed, self.strayed[:, -1], self.freedom) if strayed is not None else 0.0
+        left = self.strayed[:, -1] - (rate * strayed if strayed is not None else 0.0)
+        freedom = self.freedom - 1 if rate else self.freedom
         error = float(np.sqrt(np.sum(left**2) / freedom * sides))
-        return Estimated(value - slope * calibrated, error, freedom)
+        return Estimated(value - rate * calibrated, error, freedom)
 
     def of_places(self) -> tuple[float, float]:
         """The variance of a place's shift against the others', and its degrees of freedom."""
@@ -227,7 +227,7 @@ class _Strayed:
         return float(np.sum((places - places.mean(axis=1, keepdims=True)) ** 2) / freedom), freedom
 
 
-def _slope(x: Array, y: Array, freedom: float) -> float:
+def slope(x: Array, y: Array, freedom: float) -> float:
     """By how much y follows x: least squares, drawn to 0 as far as chance explains it (James and
     Stein's positive part)."""
     squares, product, total = float(x @ x), float(x @ y), float(y @ y)

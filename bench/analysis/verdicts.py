@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from bench.analysis.environments import kernel_of
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.panel import Array, Figure, calibration_of, panel_of
 from bench.analysis.shifts import Estimated, Parts, parts
@@ -194,8 +195,7 @@ def _calibration(runs: Sequence[RunSummary], figure: Figure) -> Array | None:
     A kernel that enters system calls more slowly slows down the calibration, too, and must not be
     forgiven for it: so it says nothing of runs with different kernels.
     """
-    hosts = [run.header.host for run in runs]
-    kernels = [(h.kernel, h.kernel_version, h.cmdline, h.mitigations) for h in hosts]
+    kernels = [kernel_of(run.header) for run in runs]
     is_same = all(kernel == kernels[0] for kernel in kernels)
     return calibration_of(runs, figure) if is_same else None
 

@@ -68,7 +68,7 @@ def execute(args: argparse.Namespace) -> int:
         remarks.append(f"{error}; no change is taken for a known one")
     cells = _cells(args, found.nights)
     _check_since(args, found.nights)
-    made = timeline(found.nights, cells, known)
+    made = timeline(found.nights, cells, known, folder)
     options.write(history.document_of(made, folder, remarks, args.since), args)
     return ExitCode.FINE
 

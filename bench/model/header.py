@@ -151,10 +151,10 @@ class RunHeader:
     devices: Mapping[str, DeviceFacts] = field(default_factory=dict)
     doctor: Diagnosis = field(default_factory=Diagnosis)
     sides: tuple[Side, ...] = ()
-    baselines: Mapping[str, str]
-    thresholds: Mapping[str, float] = field(default_factory=dict)
     machine: str = ""
     filters: tuple[str, ...] = ()
+    baselines: Mapping[str, str]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def identity(self) -> tuple[object, ...]:

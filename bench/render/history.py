@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from bench.analysis.intervals import MIN_ROUNDS
+from bench.analysis.panel import Array
 from bench.base import ids
-from bench.campaign.timeline import Changed, Line, Timeline
+from bench.campaign.changed import Changed
+from bench.campaign.timeline import Line, Timeline
 from bench.model.header import RunHeader
 from bench.render import axes, provenance
 from bench.render.document import (
@@ -26,7 +30,7 @@ from bench.render.document import (
 )
 from bench.render.records import axis_fields, axis_values
 from bench.render.scale import NONE, plain, si
-from bench.render.sparkline import places_of, sparkline
+from bench.render.sparkline import places_of, sparklines
 from bench.render.table import axis_columns
 
 WIDTH, BRIEFER = 60, (30, 15)
@@ -93,8 +97,9 @@ class _Shown:
         self.cuts = {self.places[cut - first] for cut in made.cuts if cut > first}
         self.lines = {(line.series, str(line.figure)): line for line in made.lines}
 
-    def spark(self, line: Line, width: int) -> str:
-        return sparkline(line.values[self.first :].tolist(), self.places, width, self.cuts)
+    def sparks(self, lines: Sequence[Line], width: int) -> tuple[str, ...]:
+        values = np.array([line.values for line in lines]).reshape(len(lines), -1)[:, self.first :]
+        return (*sparklines(values, self.places, width, self.cuts),)
 
     def last(self, line: Line) -> Changed | None:
         """Its last change, if that is shown."""
@@ -134,10 +139,10 @@ def _around(header: RunHeader) -> dict[str, str]:
 
 
 def _shifts(shown: _Shown, shifts: Sequence[Line]) -> Listing | None:
+    lines = [line for line in shifts if line.figure == SPARK]
     items = [
-        Item((_scope_text(line.series),), f"{shown.spark(line, BRIEFER[0])}  {_shift(shown, line)}")
-        for line in shifts
-        if line.figure == SPARK
+        Item((_scope_text(line.series),), f"{spark}  {_shift(shown, line)}")
+        for line, spark in zip(lines, shown.sparks(lines, BRIEFER[0]), strict=True)
     ]
     return Listing("what cells share (ns/frame):", tuple(items)) if items else None
 
@@ -168,11 +173,9 @@ def _table(shown: _Shown) -> Table:
             Column("nights", tuple(str(s.nights) for s in steady), dispensable=1),
             Column(
                 "ns/frame over time",
-                tuple(shown.spark(line, WIDTH) for line in steady),
+                shown.sparks(steady, WIDTH),
                 right=False,
-                briefer=tuple(
-                    tuple(shown.spark(line, width) for line in steady) for width in BRIEFER
-                ),
+                briefer=tuple(shown.sparks(steady, width) for width in BRIEFER),
                 dispensable=2,
             ),
             text_column("last change", [_brief(shown, cell.id) for cell in cells]),
@@ -246,7 +249,7 @@ def _summary(shown: _Shown) -> list[str]:
     changed = sum(bool(shown.last_of(cell.id)) for cell in cells)
     many = f"{len(cells)} cell{'s' * (len(cells) != 1)}"
     said = [f"{many}, {changed} with a change; levels are of the nights since it"]
-    if all(math.isnan(v) for line in shown.made.lines if line.cell for v in line.values):
+    if not any(np.isfinite(line.values).any() for line in shown.made.lines if line.cell):
         said.insert(0, f"no night has a cell with {MIN_ROUNDS} usable rounds: there is no level")
     return said
 
@@ -312,15 +315,15 @@ def _record(shown: _Shown, line: Line, named: Mapping[str, tuple[str, ...]]) -> 
         "since": _time(shown, line.since),
         "last": changes[-1] if changes else None,
         "changes": changes,
-        "values": [*_values(line.values[shown.first :].tolist(), line.cell is None)],
+        "values": _values(line.values[shown.first :], line.cell is None),
         "axes": axis_values(line.cell, named) if line.cell else {},
     }
 
 
-def _values(logarithms: Iterable[float], is_shift: bool) -> Iterable[float | None]:
+def _values(logarithms: Array, is_shift: bool) -> list[float | None]:
     """Of a shift the fraction by which it differs from the level of its strand."""
-    undone = math.expm1 if is_shift else math.exp
-    return (None if math.isnan(value) else undone(value) for value in logarithms)
+    values = (np.expm1 if is_shift else np.exp)(logarithms).tolist()
+    return [None if math.isnan(value) else value for value in values]
 
 
 def _change(shown: _Shown, change: Changed) -> dict[str, Json]:

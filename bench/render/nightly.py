@@ -21,11 +21,14 @@ LABELS = {"pps": "pps", "ns_per_frame": "ns/frame"}
 MEANINGS = {
     Finding.REGRESSED: "two sessions agree",
     Finding.SUSPECTED: "measured again in this session, and still so; another session must agree",
-    Finding.SUSPECT: "not measured again",
+    Finding.SUSPECT: "not measured again; another session must agree",
     Finding.UNCONFIRMED: "measured again, and not so",
     Finding.IMPROVED: "two sessions agree: its level begins anew",
 }
 SAID = tuple(MEANINGS)
+
+LEAST_TOLD = 0.001
+"""A smaller part of a shift that was taken off is not worth a word."""
 
 
 def document_of(outcomes: Sequence[Outcome]) -> Document:
@@ -48,7 +51,8 @@ def summary(outcome: Outcome) -> str:
     if outcome.is_interrupted:
         return f"{name}: 0 cells compared: interrupted; the next call goes on"
     cells, nights = _number(told.cells, "cell"), _number(told.nights, "night")
-    return f"{name}: {cells} compared with {nights}"
+    plain = f", {_number(outcome.plain, 'plain bench run')} among them" if outcome.plain else ""
+    return f"{name}: {cells} compared with {nights}{plain}"
 
 
 def _number(count: int, what: str) -> str:
@@ -94,7 +98,8 @@ def _item(outcome: Outcome, of: Judged) -> Item:
     if of.since != outcome.told.started and finding in (Finding.REGRESSED, Finding.IMPROVED):
         since = f", since {of.since:%Y-%m-%d}"
     beyond = " beyond its interface" if of.cell and outcome.has_shifts else ""
-    text = f"{finding.value}: {change_text(of)}{beyond} {against}{since}; {MEANINGS[finding]}"
+    text = f"{finding.value}: {change_text(of)}{beyond} {against}{since}{_taken_off(of)}"
+    text += f"; {_meaning(of)}"
     if finding in (Finding.REGRESSED, Finding.SUSPECTED):
         text += f"; if it is known: bench ack {ids.shown(of.series)} --why TEXT"
     severity = "bad" if finding is Finding.REGRESSED else "warn"
@@ -106,6 +111,20 @@ def change_text(of: Judged) -> str:
     """``pps -4.0% [-4.4%, -3.6%]``."""
     found = of.decision
     return f"{LABELS[of.figure]} {found.change:+.1%} [{found.low:+.1%}, {found.high:+.1%}]"
+
+
+def _taken_off(of: Judged) -> str:
+    """The part of a shift that is none of it."""
+    if abs(of.explained) < LEAST_TOLD:
+        return ""
+    return f", without {of.explained:+.1%} that the calibration cells share"
+
+
+def _meaning(of: Judged) -> str:
+    if not of.doubts:
+        return MEANINGS[of.decision.finding]
+    why = " and ".join(of.doubts)
+    return f"measured again, but {why} there: that is no evidence; another session must agree"
 
 
 def shift_text(series: str) -> str:
@@ -138,6 +157,7 @@ def _data(outcome: Outcome) -> dict[str, Json]:
         "failed": outcome.told.failed or None,
         "cells": outcome.told.cells,
         "nights": outcome.told.nights,
+        "plain_nights": outcome.plain,
         "marks": list(outcome.marks),
         "remarks": list(outcome.remarks),
         "missing": {ids.shown(cell): reason for cell, reason in outcome.missing.items()},
@@ -149,7 +169,7 @@ def _records(outcomes: Sequence[Outcome]) -> Records:
     """A row for each series and figure: what was found, and by how much it differs."""
     parts = ("finding", "change", "low", "high", "p", "nights")
     named = axis_fields([of.cell for o in outcomes for of in o.judged if of.cell])
-    flat = ("matrix", "run", "series", "figure", *parts, "since")
+    flat = ("matrix", "run", "series", "figure", *parts, "explained", "doubts", "since")
     return Records(
         name="cells",
         fields={**{name: (name,) for name in flat}, **named},
@@ -171,6 +191,8 @@ def _record(outcome: Outcome, of: Judged, named: dict[str, tuple[str, ...]]) -> 
         "high": found.high if known else None,
         "p": found.p if known else None,
         "nights": found.nights,
+        "explained": of.explained,
+        "doubts": " ".join(of.doubts) or None,
         "since": of.since.isoformat() if found.stands_out else None,
         "axes": axis_values(of.cell, named) if of.cell else {},
     }
