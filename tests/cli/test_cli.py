@@ -947,7 +947,7 @@ def test_plan_says_what_would_run_and_writes_nothing(
         "rounds": "2",
     }
     assert len(re.findall(r"^c[0-9a-f]{10}  method=null", outcome.out, re.MULTILINE)) == 3
-    assert len(re.findall(r"^[0-9a-f]{10}  .*method=sendto", outcome.out, re.MULTILINE)) == 4
+    assert len(re.findall(r"^c[0-9a-f]{10}  .*method=sendto", outcome.out, re.MULTILINE)) == 4
     assert sorted(bench.folder.rglob("*")) == before
 
 
