@@ -29,6 +29,7 @@ def _gain() -> None:
 _gain()  # not in a hook: what is imported next looks at what it may do
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests with the same mark ``together`` are one process's under xdist, too."""
     if config.pluginmanager.hasplugin("xdist"):
