@@ -22,6 +22,7 @@ from bench.model.matrix import Matrix
 from bench.plan import plan as plans
 from bench.plan.plan import Plan, with_cells
 from bench.plan.settings import parse_settings
+from bench.plan.shares import in_numbers
 from bench.system import sysctls
 
 OPENINGS = 10
@@ -135,7 +136,8 @@ def _of_b(matrix: Matrix, of_a: Plan, settings: Mapping[str, Value]) -> Plan:
         thresholds=(),
     )
     try:
-        return plans.make_plan(changed, prepare.vocabulary())
+        words = prepare.vocabulary()
+        return plans.make_plan(in_numbers(changed, words.limits, plans.HERE), words)
     except UsageError as error:
         raise UsageError(f"side B (--set-b): {error}") from None
 

@@ -14,6 +14,7 @@ from bench.model.vocabulary import Vocabulary
 from bench.plan import plan, selection
 from bench.plan.plan import Plan
 from bench.plan.settings import with_settings
+from bench.plan.shares import in_numbers
 from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame
 
 
@@ -44,6 +45,7 @@ def planned(
     words = vocabulary()
     wanted = selection.parse_filters(filters, words.axes)
     loaded = with_settings(load.load(file, words), settings, words)
+    loaded = in_numbers(loaded, words.limits, plan.HERE)
     if seed is not None:
         loaded = replace(loaded, measure=replace(loaded.measure, seed=seed))
     made = plan.make_plan(loaded, words)
