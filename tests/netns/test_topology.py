@@ -372,6 +372,7 @@ def root_by_tc(port: Port) -> dict[str, Any]:
         ("pfifo", "pfifo", {"limit": 1000}),
         ({"kind": "pfifo", "limit": 50}, "pfifo", {"limit": 50}),
         ({"kind": "bfifo", "limit": "64KiB"}, "bfifo", {"limit": 65536}),
+        ("pfifo_fast", "pfifo_fast", {"bands": 3}),
         (TBF, "tbf", {"rate": 125_000_000}),
         (
             {"kind": "tbf", "rate": "100gbit", "burst": 4096, "limit": 9000},
@@ -396,6 +397,7 @@ def test_tc_sees_the_qdisc_that_was_asked_for(
         ("noqueue", {"kind": "noqueue"}),
         ("pfifo", {"kind": "pfifo", "limit": 1000}),
         ("bfifo", {"kind": "bfifo", "limit": 1_514_000}),
+        ("pfifo_fast", {"kind": "pfifo_fast"}),
         (TBF, {"kind": "tbf", "rate": 10**9, "burst": 32768, "limit": 1 << 20}),
         (
             {"kind": "htb", "rate": "1gbit"},
