@@ -199,7 +199,7 @@ def _obstacles(
             _other_cells(header): {c.id for c in earlier.cells} == {c.id for c in planned.cells},
             "it has other baselines": dict(header.baselines) == dict(now.baselines),
             "the core has changed since": header.core.hash == now.core.hash,
-            _other_kernel(machine, known): _kernel(machine) == _kernel(known),
+            _other_kernel(machine, known): _same_kernel(machine, known),
             _other_machine(header, now): _same_machine(header, now),
             f"it ran with other privileges than {standing}": (measure.privileges in ("", standing)),
             "a device is not as it was": header.devices == now.devices,
@@ -239,6 +239,12 @@ def _other_measure(then: Settings, now: Settings) -> Iterator[str]:
 
 def _kernel(host: HostFacts) -> tuple[str, str]:
     return host.kernel, host.kernel_version
+
+
+def _same_kernel(then: HostFacts, now: HostFacts) -> bool:
+    """As far as an older header says."""
+    pairs = zip(_kernel(then), _kernel(now), strict=True)
+    return all(old in ("", new) for old, new in pairs)
 
 
 def _other_kernel(then: HostFacts, now: HostFacts) -> str:

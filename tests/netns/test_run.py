@@ -340,17 +340,6 @@ def test_frames_are_checked_that_are_copied_too(bench: Bench) -> None:
     assert list(run.failures) == [cell.id for cell in cells(run, fill="prefilled")]
 
 
-@pytest.mark.skipif(PAGE > 4096, reason="it has room for the table of any ring below 4 GiB")
-def test_a_ring_that_the_kernel_refuses_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
-    # The table of so many blocks is more than kmalloc gives: ENOMEM, before any block is asked for.
-    refused = RING | {"block_nr": 700_000}
-    axes = {"interface": ["lo"], "method": ["send", "tx_ring"], "ring": [RING, refused]}
-    run = measured(tmp_path, axes | {"burst": [8]}, rounds=3)
-    (reason,) = run.failures.values()
-    assert reason.endswith("700000 blocks of 4096, frames of 2048): Cannot allocate memory")
-    assert len(run.samples) == 3 * 2
-
-
 # Interrupts
 
 
