@@ -296,6 +296,18 @@ def test_an_ifb_has_the_mtu_and_the_queues_that_were_asked_for() -> None:
         assert (shown["mtu"], shown["num_tx_queues"]) == (3000, 3)
 
 
+@needs_ip
+@pytest.mark.parametrize(("kind_", "own"), [("veth", 1000), ("ifb", 32)])
+def test_the_sending_end_has_the_queue_length_that_was_asked_for(kind_: str, own: int) -> None:
+    for asked, there in ((0, own), (7, 7)):
+        with up({"kind": kind_, "txqueuelen": asked}, "pfifo_fast") as topology:
+            assert link_by_ip(topology.tx)["txqlen"] == there
+            assert [link_by_ip(port)["txqlen"] for port in topology.rx if port != topology.tx] in (
+                [],
+                [own],
+            )
+
+
 @needs_root
 @needs_ip
 def test_an_xdp_program_drops_at_the_peer() -> None:

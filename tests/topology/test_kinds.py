@@ -97,7 +97,8 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
         (
             {"kind": "veth", "x": 1},
             "noqueue",
-            "interface veth: option x is unknown; known: mtu, queues, filters, peer, rps",
+            "interface veth: option x is unknown; "
+            "known: mtu, queues, filters, txqueuelen, peer, rps",
         ),
         (
             "veth",
