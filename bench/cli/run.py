@@ -37,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.store import reader
 
     wanted = stored.wanted(args)
-    matrix, plan = prepare.planned(args.matrix, wanted[1], args.seed)
+    matrix, plan = prepare.planned(args.matrix, wanted.filters, args.seed, wanted.settings)
     target = stored.target(args, matrix.name, wanted)
     looking = measuring(
         plan.topologies,

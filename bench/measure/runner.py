@@ -44,7 +44,8 @@ class Target:
     """Where a run is written: a new file in a folder, or an unfinished one that is resumed.
 
     What is resumed goes on with its own seed; ``seed`` is what that must be, if not None.
-    ``machine`` is the user's word for the machine, ``filters`` are those of the plan.
+    ``machine`` is the user's word for the machine, ``filters`` and ``settings`` are those of the
+    plan.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Target:
     seed: int | None = None
     machine: str = ""
     filters: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 def run(
@@ -81,6 +83,7 @@ def run(
         _header(matrix, planned, seen, devices, sides),
         machine=target.machine,
         filters=target.filters,
+        settings=target.settings,
     )
     with RunWriter(target.path, append=target.resume) as writer:
         earlier = None
@@ -220,13 +223,9 @@ def _other_sides(sides: Sequence[Side]) -> str:
 
 def _other_cells(header: RunHeader) -> str:
     """A run is of cells, not of a text: comments, order and names may have changed since."""
-    if header.filters:
-        return f"it has other cells: it was called with {_given('--filter', header.filters)}"
+    if header.called_with:
+        return f"it has other cells: it was called with {header.called_with}"
     return "it has other cells"
-
-
-def _given(option: str, values: Sequence[str]) -> str:
-    return " ".join(f"{option} {value}" for value in values)
 
 
 def _other_measure(then: Settings, now: Settings) -> Iterator[str]:
