@@ -29,6 +29,7 @@ def drawn(path: Path, filters: Sequence[str]) -> Drawn:
     """A stored run, or its cells that pass. Raises UsageError."""
     from dataclasses import replace
 
+    from bench.analysis.answer import answer_of
     from bench.model.cells import axes_of
     from bench.plan import selection
     from bench.render import answer, report, sides
@@ -45,8 +46,9 @@ def drawn(path: Path, filters: Sequence[str]) -> Drawn:
         raise UsageError(f"--filter {' '.join(filters)}: no cell of {path} has that")
     rows = tuple(row for row in made.rows if row.cell.id in kept)
     if not run.header.sides:
-        document = answer.answered(run, replace(made, rows=rows))
-        return Drawn(Subject(run, rows, timeline_of(run)), document)
+        known = answer_of(run, rows)
+        document = answer.answered(run, replace(made, rows=rows), known=known)
+        return Drawn(Subject(run, rows, timeline_of(run), answer=known), document)
     result = sides.compared(run)
     shown = replace(result, rows=tuple(row for row in result.rows if row.cell.id in kept))
     return Drawn(Subject(run, rows, comparison=shown), sides.document_of(run, result, True, kept))

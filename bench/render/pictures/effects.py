@@ -19,7 +19,8 @@ MOST = 40
 def pictures(subject: Subject, choice: Choice) -> list[Picture]:
     measured = subject.measured
     cells = [row.cell for row in measured]
-    leaves = [e for effect in answer_of(subject.run, measured).effects for e in effect.leaves()]
+    answer = subject.answer or answer_of(subject.run, measured)
+    leaves = [e for effect in answer.effects for e in effect.leaves()]
     axes = list(dict.fromkeys(effect.axis for effect in leaves))
     if choice.x and choice.x not in axes:
         raise NotDrawn(f"no effect of {choice.x}; axes that have: {', '.join(axes) or 'none'}")

@@ -23,12 +23,16 @@ class Labels:
 
     def __init__(self, cells: Sequence[Cell]) -> None:
         self.varying = axes.varying(cells)
+        self._texts: dict[tuple[str, tuple[str, ...]], str] = {}
         self._values = {axis: distinct(c.values.get(axis) for c in cells) for axis in self.varying}
 
     def text(self, cell: Cell, names: Sequence[str]) -> str:
         """The values of a cell on some axes, without those that it does not have."""
-        found = [self.value(cell, axis) for axis in names if axis in self._values]
-        return ", ".join(filter(None, found))
+        key = cell.id, tuple(names)
+        if key not in self._texts:  # every panel asks for those of every cell
+            found = [self.value(cell, axis) for axis in names if axis in self._values]
+            self._texts[key] = ", ".join(filter(None, found))
+        return self._texts[key]
 
     def value(self, cell: Cell, axis: str) -> str:
         """Empty for a flag that is off, and for an axis that is no knob of the method."""

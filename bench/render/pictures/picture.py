@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bench.base.errors import UsageError
 from bench.base.printable import printable
+from bench.model.answer import Answer
 from bench.model.results import CellResult
 from bench.model.run import Run
 
@@ -41,6 +42,7 @@ class Subject:
     timeline: Timeline | None = None
     comparison: Comparison | None = None
     side: str = "B"
+    answer: Answer | None = None
 
     @property
     def measured(self) -> list[CellResult]:
