@@ -20,7 +20,7 @@ bench: $(VENV)/ready
 	$(BIN) -m bench run $(MATRIX)
 
 test: lint
-	$(BIN) -m pytest -n 2 --dist loadgroup
+	$(BIN) -m pytest -n 2
 
 sanitize: $(VENV)/ready
 	$(BIN) -m pytest tests/native/test_sanitizers.py tests/native/sanitize.py
