@@ -271,7 +271,9 @@ def test_frames_lost_in_a_failover_are_counted_and_explained(
     for sample in mine:
         assert sample.problem == ""
         assert sample.delivered + sample.lost == sample.slice_completed
-    assert sum(sample.lost + sample.slice_refused for sample in mine) > 0
+    # A slow machine may cut between two slices: then no slice has frames of both.
+    cut = [sample for sample in mine if all(sample.per_sink)]
+    assert sum(sample.lost + sample.slice_refused for sample in mine) > 0 or not cut
     assert {sample.carrier_lost for sample in mine if sample.lost} <= {"slave0"}
     assert [count > 0 for count in mine[0].per_sink] == [True, False]
     assert [count > 0 for count in mine[-1].per_sink] == [False, True]

@@ -12,6 +12,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -486,6 +487,7 @@ def matrix_that_wants_more_than_a_user(bench: Bench) -> Path:
 
 
 @needs_setpriv
+@pytest.mark.skipif(find_spec("numpy") is None, reason="the answer above a table takes numpy")
 @bonds
 def test_without_root_only_what_needs_more_than_a_user_namespace_fails(bench: Bench) -> None:
     def locks_little() -> None:
