@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.running import ROOT
 
-# What changes a session's output; with CI pytest tells each failure twice, whole in the summary too.
+# What changes a session's output. With CI pytest tells each failure twice: in the summary too.
 DISTURBING = ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "NO_COLOR", "CI", "BUILD_NUMBER")
 
 
