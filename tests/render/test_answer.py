@@ -137,7 +137,7 @@ def test_where_all_lose_frames_the_fastest_is_said_to_lose_some() -> None:
 FEW = """\
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
   here  tx_ring: 2.909 Mpps, 1.472 (no interval from 8 rounds) times its baseline; not told apart
-        (too few rounds): sendto
+        (no interval): sendto
 
 To be wary of:
   imprecise  1 of 2 cells: no interval would hold from fewer than 20 rounds
