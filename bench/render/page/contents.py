@@ -80,7 +80,12 @@ def _pictures(subject: Subject) -> tuple[list[Section], tuple[Item, ...]]:
 
 def _answer(document: Document) -> Iterator[Section]:
     if document.lead:
-        found = [blocks.block(each, "Answer") for each in document.lead]
+        found = [
+            blocks.listing(each, folded="which cells")
+            if isinstance(each, Listing)
+            else blocks.block(each, "Answer")
+            for each in document.lead
+        ]
         yield Section("Answer", joined(found))
 
 
