@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.base.stderr import say
+from bench.base.units import length_text
 from bench.campaign import acknowledgements, budget, told
 from bench.campaign.acknowledgements import Acknowledgement
 from bench.campaign.budget import Budget
@@ -161,8 +162,8 @@ def _run_of(
     wanted = [(each.matrix, each.plan) for each in (task, *left)]
     matrix = means.budget.for_runs(wanted)
     if matrix is None:
-        needed = budget.least_ns(wanted) / 60e9
-        raise BenchError(f"the fewest rounds take {needed:.1f} minutes, and fewer are left")
+        needed = length_text(budget.least_ns(wanted))
+        raise BenchError(f"the fewest rounds take {needed}, and the budget has less left")
     if shrunk := budget.shrunk(matrix, task.matrix):
         remarks.append(shrunk)
     return _run(task.plan, matrix, target, means)

@@ -15,14 +15,12 @@ from bench.base.errors import UsageError
 from bench.campaign.leveled import read_leveled
 from bench.model.leveled import LeveledRun
 from bench.store.cache import Cache
-from bench.store.content import bytes_of
+from bench.store.content import bytes_of, merge_mark
 from bench.store.folders import run_files
 from bench.store.reader import NewerFormat
 
 SAME_NIGHT = timedelta(hours=12)
 """Runs that began within it are of one night."""
-
-_MERGING = (b"<<<<<<< ", b"=======", b">>>>>>> ")
 
 
 class Kind(StrEnum):
@@ -127,12 +125,10 @@ def _unread(path: Path, error: UsageError | OSError) -> Oddity:
 
 
 def _merging(path: Path) -> int:
-    """The first line that a merge has marked, from 1; 0 where none is."""
     try:
-        lines = bytes_of(path).split(b"\n")
+        return merge_mark(bytes_of(path))
     except UsageError:
         return 0
-    return next((n for n, line in enumerate(lines, 1) if line.startswith(_MERGING)), 0)
 
 
 def _dated(runs: Iterable[LeveledRun]) -> tuple[list[Night], list[Oddity]]:

@@ -141,12 +141,13 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
 
 def _check_time(tasks: Sequence[Task], budget: Any) -> None:
     """Raises UsageError where not even the fewest rounds of all fit."""
+    from bench.base.units import length_text
     from bench.campaign.budget import least_ns
 
     wanted = [(task.matrix, task.plan) for task in tasks]
     if budget.for_runs(wanted) is None:
         raise UsageError(
-            f"--budget: the fewest rounds of every cell take {least_ns(wanted) / 60e9:.1f} min; "
+            f"--budget: the fewest rounds of every cell take {length_text(least_ns(wanted))}; "
             "give more time, or fewer matrices"
         )
 
@@ -194,7 +195,8 @@ def _keep(outcome: Outcome, is_committed: bool) -> ExitCode:
     name, folder = outcome.task.matrix.name, outcome.task.folder
     message = f"{name}: night of {outcome.told.started:%Y-%m-%d %H:%M}"
     try:
-        say(f"committed {commit.commit(folder, [*outcome.files, *written], message)}")
+        paths = dict.fromkeys([*outcome.files, *written, *commit.left_over(folder)])
+        say(f"committed {commit.commit(folder, [*paths], message)}")
     except BenchError as error:
         say(f"{error}; the results stay in {folder}, uncommitted")
         return ExitCode.FAILURE
