@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.evidence import NO_EVIDENCE, is_noted
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.openings import MIN_OPENING_ROUNDS
 from bench.analysis.panel import Array, Figure
-from bench.analysis.verdicts import FIGURES, NO_EVIDENCE, is_noted
+from bench.analysis.verdicts import FIGURES
 from bench.model.leveled import LeveledRun
 from bench.model.summaries import RunSummary
 from bench.store.run_summaries import read_summary
