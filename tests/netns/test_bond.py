@@ -214,6 +214,46 @@ def test_load_balancing_modes_keep_what_is_not_ip_on_the_active_slave(
     assert parts(every_mode, name, 1) == [[1, 0]] * 2
 
 
+# A slave without a carrier
+
+CARRIERS: Mapping[str, tuple[list[str], list[float]]] = {
+    "balance-rr": (["up", "down", "up"], [1 / 2, 0, 1 / 2]),
+    "active-backup": (["down", "up"], [0, 1]),
+    "broadcast": (["up", "down", "up"], [1 / 2, 0, 1 / 2]),
+    "balance-xor": (["down", "up"], [0, 1]),
+    "802.3ad": (["up", "down"], [1, 0]),
+}
+
+
+@pytest.mark.usefixtures("bonding")
+def test_a_slave_without_a_carrier_carries_nothing_and_nothing_is_lost(tmp_path: Path) -> None:
+    axes = {
+        "interface": [
+            {"kind": "bond", "mode": mode, "slaves": len(carrier), "carrier": carrier}
+            for mode, (carrier, _) in CARRIERS.items()
+        ],
+        "method": ["sendto", "tx_ring"],
+        "qdisc": ["noqueue", "pfifo"],
+        "frame_size": [100],
+        "burst": [8],
+    }
+    run = measured(tmp_path, axes)
+    assert len(run.cells) == len(CARRIERS) * 4
+    assert_sound(run, rounds=2)
+    modes = {cell.id: str(cell.values["interface"]["mode"]) for cell in run.cells}  # type: ignore[index,call-overload]
+    for sample in run.samples:
+        part = [count / sum(sample.per_sink) for count in sample.per_sink]
+        assert part == pytest.approx(CARRIERS[modes[sample.cell]][1], abs=0.01)
+
+
+@pytest.mark.usefixtures("bonding")
+def test_a_bond_without_any_carrier_is_a_row_with_the_reason(tmp_path: Path) -> None:
+    axes = {"interface": ["ifb", {"kind": "bond", "slaves": 1, "carrier": "down"}]}
+    run = measured(tmp_path, axes | {"method": ["send"]})
+    (reason,) = run.failures.values()
+    assert reason == "bond: no slave has a carrier, so that no frame can leave it"
+
+
 # Failover
 
 
