@@ -126,6 +126,15 @@ def duration_text(duration_ns: int) -> str:
     return _exact(duration_ns, DURATION, ("s", "ms", "us", "ns")) if duration_ns else "0ns"
 
 
+def length_text(ns: int) -> str:
+    """How long something takes, for a message: ``45 s``, ``12 min``, ``3 h 05 min``."""
+    seconds = max(1, round(ns / 1e9))
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
 def _exact(amount: object, quantity: Quantity, units: Sequence[str]) -> str:
     """In the largest unit that holds it exactly, else in the base unit without a name."""
     for unit in units:

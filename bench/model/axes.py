@@ -11,6 +11,7 @@ option's row: its cells have its name and values, and every option is a means.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -240,6 +241,7 @@ AXES: Mapping[str, Axis] = MappingProxyType({axis.name: axis for axis in _ROWS})
 """The rows of the table by name, in the order in which tables show them."""
 
 
+@functools.cache
 def with_role(*roles: Role) -> tuple[str, ...]:
     """The names of the axes of the table that are one of these to a cell."""
     return tuple(axis.name for axis in _ROWS if axis.role in roles)

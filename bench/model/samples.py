@@ -84,7 +84,7 @@ class Sample:
     @property
     def problem(self) -> str:
         """All problems as one text."""
-        return joined(self.problems)
+        return joined(self.problems) if self.problems else ""
 
     @property
     def drops(self) -> int:
@@ -93,7 +93,7 @@ class Sample:
 
     def total(self, counter: str) -> int:
         """The sum of one of ThreadSample's counters over the threads."""
-        return sum(getattr(thread, counter) for thread in self.threads)
+        return sum([getattr(thread, counter) for thread in self.threads])
 
     def most(self, counter: str) -> int:
         """The largest of one of ThreadSample's counters over the threads."""
