@@ -216,13 +216,14 @@ def test_load_balancing_modes_keep_what_is_not_ip_on_the_active_slave(
 
 # A slave without a carrier
 
-CARRIERS: Mapping[str, tuple[list[str], list[float]]] = {
-    "balance-rr": (["up", "down", "up"], [1 / 2, 0, 1 / 2]),
-    "active-backup": (["down", "up"], [0, 1]),
-    "broadcast": (["up", "down", "up"], [1 / 2, 0, 1 / 2]),
-    "balance-xor": (["down", "up"], [0, 1]),
-    "802.3ad": (["up", "down"], [1, 0]),
+CARRIERS: Mapping[str, list[str]] = {
+    "balance-rr": ["up", "down", "up"],
+    "active-backup": ["down", "up"],
+    "broadcast": ["up", "down", "up"],
+    "balance-xor": ["down", "up"],
+    "802.3ad": ["up", "down"],
 }
+"""Of each mode; those that are up carry equal parts."""
 
 
 @pytest.mark.usefixtures("bonding")
@@ -230,20 +231,20 @@ def test_a_slave_without_a_carrier_carries_nothing_and_nothing_is_lost(tmp_path:
     axes = {
         "interface": [
             {"kind": "bond", "mode": mode, "slaves": len(carrier), "carrier": carrier}
-            for mode, (carrier, _) in CARRIERS.items()
+            for mode, carrier in CARRIERS.items()
         ],
         "method": ["sendto", "tx_ring"],
-        "qdisc": ["noqueue", "pfifo"],
         "frame_size": [100],
         "burst": [8],
     }
     run = measured(tmp_path, axes)
-    assert len(run.cells) == len(CARRIERS) * 4
+    assert len(run.cells) == len(CARRIERS) * 2
     assert_sound(run, rounds=2)
     modes = {cell.id: str(cell.values["interface"]["mode"]) for cell in run.cells}  # type: ignore[index,call-overload]
     for sample in run.samples:
-        part = [count / sum(sample.per_sink) for count in sample.per_sink]
-        assert part == pytest.approx(CARRIERS[modes[sample.cell]][1], abs=0.01)
+        carrier = CARRIERS[modes[sample.cell]]
+        assert [count > 0 for count in sample.per_sink] == [word == "up" for word in carrier]
+        assert max(sample.per_sink) - min(filter(None, sample.per_sink)) <= 1
 
 
 @pytest.mark.usefixtures("bonding")

@@ -405,8 +405,8 @@ def test_a_tag_is_no_part_of_the_mtu() -> None:
     of_1500, tag = {**VETH, "mtu": 1500}, {"id": 1, "priority": 0}
     m = matrix(interface=(of_1500,), frame_size=(1514, 1518), vlan=("none", tag))
     assert errors(m) == [
-        "m.yaml:3:3: frame of 1518 bytes on an interface with MTU 1500; at most 1514, "
-        "or exclude the pair"
+        "m.yaml:3:3: frame of 1518 bytes on an interface with MTU 1500; at most 1514 (1518 with a "
+        "tag: vlan), or exclude the pair"
     ]
     m = matrix(interface=(of_1500,), frame_size=(1519,), vlan=(tag,))
     assert errors(m) == [
