@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.base.units import (
@@ -122,6 +122,7 @@ def test_parts_of_a_million(written: object, parts: int) -> None:
     assert parse_part(written) == parts
 
 
+@settings(deadline=None)
 @given(st.integers(0, 999_999))
 def test_a_part_is_told_exactly_and_read_back(parts: int) -> None:
     assert parse_part(part_text(parts)) == parts

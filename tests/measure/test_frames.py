@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from bench.measure.frame_check import difference, expected_frame
+from bench.measure.frames import difference, expected_frame
 
 DST, SRC = bytes.fromhex("0262656e63ff"), bytes.fromhex("0262656e6300")
 
