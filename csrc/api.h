@@ -123,6 +123,7 @@ struct tx_config {
 struct tx_facts {
 	unsigned int sndbuf;		/* sk_sndbuf: twice what was asked for (socket(7)) */
 	unsigned int mmap_unlocked;	/* MAP_LOCKED was refused, the ring is populated only */
+	unsigned int zero_copy;		/* the driver takes frames from our memory (AF_XDP) */
 	unsigned int ring_frames;	/* this and memory: as core_memory() has them */
 	uint64_t memory;
 };

@@ -128,6 +128,7 @@ bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint
 
 /* sock.c */
 int sock_open(struct tx_socket *socket, struct core_error *error);
+int sock_sndbuf(const struct tx_socket *socket, struct core_error *error);
 int sock_bind(const struct tx_socket *socket, struct core_error *error);
 int sock_open_bound(struct tx_socket *socket, struct core_error *error);
 int sock_probe(struct core_error *error);

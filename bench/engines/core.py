@@ -116,6 +116,7 @@ class Facts:
 
     sndbuf: int
     mmap_unlocked: bool
+    zero_copy: bool
     ring_frames: int
     memory: int
 
@@ -165,6 +166,7 @@ class OpenCell:
         return Facts(
             sndbuf=facts.sndbuf,
             mmap_unlocked=bool(facts.mmap_unlocked),
+            zero_copy=bool(facts.zero_copy),
             ring_frames=facts.ring_frames,
             memory=facts.memory,
         )
