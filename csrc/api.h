@@ -96,6 +96,7 @@ struct method_info {
 	const char *path;		/* the way through the kernel */
 	unsigned int knobs;		/* KNOB_* */
 	unsigned int max_burst;		/* frames that one system call takes at most; 0: any */
+	bool alone;			/* two cells of it cannot be open on one interface */
 	const struct option_info *options;
 	unsigned int option_nr;		/* at most CORE_MAX_OPTIONS */
 };

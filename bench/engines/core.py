@@ -68,6 +68,7 @@ def _method(row: Any) -> MethodInfo:
         knobs=frozenset([*read, *(option.name for option in options)]),
         max_burst=int(row.max_burst),
         options=options,
+        alone=bool(row.alone),
     )
 
 

@@ -150,7 +150,6 @@ static struct tx_memory af_xdp_memory(const struct tx_config *config)
 
 	return (struct tx_memory) {
 		.bytes = frame_memory(config, 0) + config->threads * (frames + rings),
-		.locked = umem_users(config) * frames,
 		.ring_frames = (unsigned int)slots,
 	};
 }
@@ -546,6 +545,7 @@ const struct tx_method af_xdp_method = {
 		.path = "xsk_generic_xmit: skb, copy, __dev_direct_xmit; zero-copy: the driver's",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_BURST |
 			 KNOB_FILL | KNOB_SNDBUF | KNOB_FLOWS,
+		.alone = true,		/* a queue has one pool of sockets */
 		.options = af_xdp_options,
 		.option_nr = ARRAY_SIZE(af_xdp_options),
 	},
