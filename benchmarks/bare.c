@@ -7,7 +7,9 @@
  * Each line "WARMUP_NS WINDOW_NS" on stdin is one slice, answered by a line of
  * "frames of the window, frames of the slice, wall, CPU, user and system nanoseconds".
  */
+#include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/if_xdp.h>
 #include <linux/sockios.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BLOCK_SIZE 4096
 #define BLOCK_NR 256
@@ -37,6 +40,9 @@ static size_t frame_size;
 static unsigned char frames[MAX_BURST * SLOT_SIZE] __attribute__((aligned(CACHE_LINE)));
 static struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_halen = 6 };
 static unsigned char *ring;
+static struct {
+	uint32_t *produced, *completed, *seen;
+} xdp;
 
 static void die(const char *what)
 {
@@ -124,6 +130,28 @@ static uint64_t loop_ring(void)
 	return sent;
 }
 
+/* Descriptors keep their frames. A call takes 32 and says EAGAIN, until it has taken all. */
+static uint64_t loop_xdp(void)
+{
+	uint32_t head = *xdp.produced;
+	uint64_t sent = 0;
+
+	while (!stop) {
+		const uint32_t completed = __atomic_load_n(xdp.completed, __ATOMIC_ACQUIRE);
+
+		__atomic_store_n(xdp.seen, completed, __ATOMIC_RELEASE);
+		if (head - completed + burst > SLOT_NR)
+			continue;
+		head += burst;
+		__atomic_store_n(xdp.produced, head, __ATOMIC_RELEASE);
+		while (sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0)
+			if (errno != EAGAIN)
+				die("sendto");
+		sent += burst;
+	}
+	return sent;
+}
+
 /* Setting up. */
 
 static void do_bind(void)
@@ -154,6 +182,70 @@ static void ring_open(void)
 	do_bind();
 }
 
+static unsigned char *xdp_map(const struct xdp_ring_offset *offset, size_t entries, uint64_t at)
+{
+	unsigned char *map = mmap(NULL, offset->desc + entries, PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_POPULATE, fd, (off_t)at);
+
+	if (map == MAP_FAILED)
+		die("mmap");
+	return map;
+}
+
+static void xdp_rings(void)
+{
+	const int options[] = { XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_TX_RING };
+	struct xdp_mmap_offsets offsets;
+	socklen_t length = sizeof(offsets);
+	const int size = SLOT_NR;
+	struct xdp_desc *descriptors;
+	unsigned char *map;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		if (setsockopt(fd, SOL_XDP, options[i], &size, sizeof(size)) < 0)
+			die("setsockopt");
+	if (getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &length) < 0)
+		die("getsockopt");
+	map = xdp_map(&offsets.tx, SLOT_NR * sizeof(*descriptors), XDP_PGOFF_TX_RING);
+	xdp.produced = (void *)(map + offsets.tx.producer);
+	descriptors = (void *)(map + offsets.tx.desc);
+	for (i = 0; i < SLOT_NR; i++)
+		descriptors[i] = (struct xdp_desc) { i * SLOT_SIZE, (uint32_t)frame_size, 0 };
+	map = xdp_map(&offsets.cr, SLOT_NR * sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING);
+	xdp.completed = (void *)(map + offsets.cr.producer);
+	xdp.seen = (void *)(map + offsets.cr.consumer);
+}
+
+static void xdp_open(void)
+{
+	const size_t length = SLOT_NR * SLOT_SIZE;
+	unsigned char *area = mmap(NULL, length, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	const struct xdp_umem_reg umem = {
+		.addr = (uintptr_t)area, .len = length, .chunk_size = SLOT_SIZE,
+	};
+	const struct sockaddr_xdp queue = {
+		.sxdp_family = AF_XDP, .sxdp_flags = XDP_USE_NEED_WAKEUP,
+		.sxdp_ifindex = (uint32_t)address.sll_ifindex,
+	};
+	unsigned int i;
+
+	if (area == MAP_FAILED)
+		die("mmap");
+	for (i = 0; i < SLOT_NR; i++)
+		memcpy(area + (size_t)i * SLOT_SIZE, frames, frame_size);
+	close(fd);
+	fd = socket(AF_XDP, SOCK_RAW, 0);
+	if (fd < 0)
+		die("socket");
+	if (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)) < 0)
+		die("setsockopt");
+	xdp_rings();
+	if (bind(fd, (const struct sockaddr *)&queue, sizeof(queue)) < 0)
+		die("bind");
+}
+
 static void nothing(void)
 {
 }
@@ -168,6 +260,7 @@ static const struct method {
 	{ "sendmsg", do_bind, loop_sendmsg },
 	{ "sendmmsg", do_bind, loop_sendmmsg },
 	{ "tx_ring", ring_open, loop_ring },
+	{ "af_xdp", xdp_open, loop_xdp },
 };
 
 static const struct method *method_find(const char *name)
@@ -224,6 +317,10 @@ static void drain(void)
 {
 	int bytes;
 
+	while (xdp.produced && __atomic_load_n(xdp.completed, __ATOMIC_ACQUIRE) != *xdp.produced)
+		;
+	if (xdp.produced)
+		return;
 	do {
 		if (ioctl(fd, SIOCOUTQ, &bytes) < 0)
 			die("ioctl(SIOCOUTQ)");
