@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <linux/if_xdp.h>
+#include <linux/io_uring.h>
 #include <linux/sockios.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,6 +45,11 @@ static unsigned char *ring;
 static struct {
 	uint32_t *produced, *completed, *seen;
 } xdp;
+static struct {
+	int fd;
+	uint32_t *tail, *done_head, *done_tail, done_mask;
+	struct io_uring_cqe *completions;
+} uring;
 
 static void die(const char *what)
 {
@@ -152,6 +159,28 @@ static uint64_t loop_xdp(void)
 	return sent;
 }
 
+/* A send is tried at once, so its completion is there when the call returns. */
+static uint64_t loop_uring(void)
+{
+	uint32_t tail = *uring.tail, done;
+	uint64_t sent = 0;
+
+	for (; !stop; sent += burst) {
+		tail += burst;
+		__atomic_store_n(uring.tail, tail, __ATOMIC_RELEASE);
+		if (syscall(SYS_io_uring_enter, uring.fd, burst, 0, 0, NULL, 0) < 0)
+			die("io_uring_enter");
+		done = __atomic_load_n(uring.done_tail, __ATOMIC_ACQUIRE);
+		if (done != tail)
+			die("a send that waits");
+		for (uint32_t at = done - burst; at != done; at++)
+			if (uring.completions[at & uring.done_mask].res < 0)
+				die("a send");
+		__atomic_store_n(uring.done_head, done, __ATOMIC_RELEASE);
+	}
+	return sent;
+}
+
 /* Setting up. */
 
 static void do_bind(void)
@@ -246,6 +275,50 @@ static void xdp_open(void)
 		die("bind");
 }
 
+static void *uring_map(size_t length, off_t at)
+{
+	void *map = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+			 uring.fd, at);
+
+	if (map == MAP_FAILED)
+		die("mmap");
+	return map;
+}
+
+static void uring_open(void)
+{
+	const size_t stride = (frame_size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	struct io_uring_params setup = { 0 };
+	struct io_uring_sqe *submissions;
+	unsigned char *rings;
+	uint32_t *indices;
+	unsigned int i;
+
+	do_bind();
+	uring.fd = (int)syscall(SYS_io_uring_setup, MAX_BURST, &setup);
+	if (uring.fd < 0)
+		die("io_uring_setup");
+	rings = uring_map(setup.cq_off.cqes + setup.cq_entries * sizeof(*uring.completions) +
+			  setup.sq_entries * sizeof(uint32_t), IORING_OFF_SQ_RING);
+	submissions = uring_map(setup.sq_entries * sizeof(*submissions), IORING_OFF_SQES);
+	indices = (void *)(rings + setup.sq_off.array);
+	for (i = 0; i < MAX_BURST; i++) {
+		unsigned char *frame = frames + i % burst * stride;
+
+		memmove(frame, frames, frame_size);
+		indices[i] = i;
+		submissions[i] = (struct io_uring_sqe) {
+			.opcode = IORING_OP_SEND, .fd = fd, .addr = (uintptr_t)frame,
+			.len = (uint32_t)frame_size,
+		};
+	}
+	uring.tail = (void *)(rings + setup.sq_off.tail);
+	uring.done_head = (void *)(rings + setup.cq_off.head);
+	uring.done_tail = (void *)(rings + setup.cq_off.tail);
+	uring.done_mask = *(uint32_t *)(rings + setup.cq_off.ring_mask);
+	uring.completions = (void *)(rings + setup.cq_off.cqes);
+}
+
 static void nothing(void)
 {
 }
@@ -261,6 +334,7 @@ static const struct method {
 	{ "sendmmsg", do_bind, loop_sendmmsg },
 	{ "tx_ring", ring_open, loop_ring },
 	{ "af_xdp", xdp_open, loop_xdp },
+	{ "io_uring", uring_open, loop_uring },
 };
 
 static const struct method *method_find(const char *name)

@@ -48,7 +48,7 @@ from bench.measure.frame_check import expected_frame
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
-METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "af_xdp")
+METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "af_xdp", "io_uring")
 FRAME_SIZE = 64
 BURST = 64
 WARMUP_NS = 500_000
