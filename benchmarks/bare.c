@@ -26,10 +26,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK_SIZE 4096
-#define BLOCK_NR 256
+#define RING_BLOCK 4096
+#define RING_BLOCKS 256
 #define SLOT_SIZE 2048
-#define SLOT_NR (BLOCK_SIZE / SLOT_SIZE * BLOCK_NR)
+#define SLOT_NR (RING_BLOCK / SLOT_SIZE * RING_BLOCKS)
 #define DATA_OFFSET TPACKET_ALIGN(sizeof(struct tpacket2_hdr))
 #define MAX_BURST SLOT_NR
 #define MAX_FRAME (SLOT_SIZE - DATA_OFFSET)
@@ -191,14 +191,14 @@ static void do_bind(void)
 
 static void ring_open(void)
 {
-	const struct tpacket_req request = { BLOCK_SIZE, BLOCK_NR, SLOT_SIZE, SLOT_NR };
+	const struct tpacket_req request = { RING_BLOCK, RING_BLOCKS, SLOT_SIZE, SLOT_NR };
 	const int version = TPACKET_V2;
 	unsigned int i;
 
 	if (setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_TX_RING, &request, sizeof(request)) < 0)
 		die("setsockopt");
-	ring = mmap(NULL, BLOCK_SIZE * BLOCK_NR, PROT_READ | PROT_WRITE,
+	ring = mmap(NULL, RING_BLOCK * RING_BLOCKS, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (ring == MAP_FAILED)
 		die("mmap");
