@@ -31,7 +31,8 @@ from common import heading
 
 from bench.analysis import summary
 from bench.analysis.cell_summaries import cell_summaries
-from bench.analysis.verdicts import Comparison, Verdict, compare
+from bench.analysis.compared import compare
+from bench.analysis.verdicts import Comparison, Verdict
 from bench.model.results import CellResult
 from bench.model.summaries import RunSummary
 from bench.store import reader

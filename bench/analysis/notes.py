@@ -65,6 +65,12 @@ def notes_of(
     if any(sample.foreign for sample in samples):
         why = "others sent by the same device meanwhile, at most 1 % of the frames"
         notes.append(Note("shared", why))
+    if row.cell.values.get("protocol") == "all":
+        why = (
+            "its sockets are opened with ETH_P_ALL: they are handed what others send and what "
+            "arrives, on lo their own frames"
+        )
+        notes.append(Note("receives", why))
     if facts.get("mmap_unlocked"):
         why = "MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead"
         notes.append(Note("unlocked", why))
