@@ -23,6 +23,7 @@
 #define CACHE_LINE 64
 #define NSEC_PER_SEC 1000000000ull
 #define ETHERNET_HEADER CORE_MIN_FRAME
+#define VLAN_TAG 4		/* TPID and TCI, between the addresses and the EtherType */
 #define FLOW_HEADERS 42		/* Ethernet, IPv4, UDP; then the number */
 
 /* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */
@@ -59,6 +60,7 @@ struct tx_thread {
 	unsigned char *next;		/* the one that a method of single frames sends */
 	size_t stride;
 	void *state;			/* the method's */
+	int helper;			/* id of a kernel's thread that sends for it; 0: none */
 	struct thread_times drain_polling;	/* used by a drain that polled a queue */
 	bool idle;			/* the engine's wait said that the kernel owns no frame */
 	struct core_error error;	/* the first failure of a burst */
@@ -121,6 +123,7 @@ void problem_add(struct core_problems *problems, const char *option, const char 
 /* times.c */
 void times_begin(struct thread_times *times);
 void times_end(struct thread_times *times);
+uint64_t times_cpu_ns(int thread);	/* by its id, of this process; of 0: 0 */
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 
 /* slice.c: send nothing, until the kernel owns no frame or the deadline. True: it owns some. */
@@ -128,6 +131,7 @@ bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint
 
 /* sock.c */
 int sock_open(struct tx_socket *socket, struct core_error *error);
+int sock_sndbuf(const struct tx_socket *socket, struct core_error *error);
 int sock_bind(const struct tx_socket *socket, struct core_error *error);
 int sock_open_bound(struct tx_socket *socket, struct core_error *error);
 int sock_probe(struct core_error *error);
@@ -185,10 +189,17 @@ static inline bool cell_stopped(const struct tx_cell *cell)
 	return __atomic_load_n(&cell->stop, __ATOMIC_RELAXED);
 }
 
+/* The tag's bytes: all that follows lies so much later in the frame. */
+static inline unsigned int frame_tag(const struct tx_config *config)
+{
+	return unlikely(config->vlan_tag) ? VLAN_TAG : 0;
+}
+
 static inline void frame_number(unsigned char *frame, const struct tx_config *config,
 				uint64_t number)
 {
-	const size_t at = unlikely(config->flows > 1) ? FLOW_HEADERS : ETHERNET_HEADER;
+	const size_t at = (unlikely(config->flows > 1) ? FLOW_HEADERS : ETHERNET_HEADER) +
+			  frame_tag(config);
 
 	number = htole64(number);
 	if (likely(config->frame_size >= at + sizeof(number)))

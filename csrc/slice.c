@@ -54,6 +54,7 @@ static void edge_first(const struct tx_thread *thread, struct edge *edge)
 	edge->cpu = sched_getcpu();
 	edge->counts = thread->counts;
 	times_begin(&edge->times);
+	edge->times.cpu_ns += times_cpu_ns(thread->helper);
 	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
@@ -61,6 +62,7 @@ static void edge_last(const struct tx_thread *thread, struct edge *edge)
 {
 	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
 	times_end(&edge->times);
+	edge->times.cpu_ns += times_cpu_ns(thread->helper);
 	edge->counts = thread->counts;
 	edge->cpu = sched_getcpu();
 }
@@ -77,6 +79,7 @@ static struct tx_counts counts_between(const struct tx_counts *from, const struc
 		.enobufs = to->enobufs - from->enobufs,
 		.full_waits = to->full_waits - from->full_waits,
 		.refused = to->refused - from->refused,
+		.malformed = to->malformed - from->malformed,
 	};
 }
 

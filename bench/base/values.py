@@ -100,6 +100,8 @@ def named(name: str, among: Sequence[Value | None]) -> list[Value | None]:
 _GEOMETRY = frozenset({"block_nr", "block_size", "frame_size"})
 _WRITE: dict[tuple[str, str], Callable[[int], str]] = {
     ("bfifo", "limit"): size_text,
+    ("fq_codel", "memory_limit"): size_text,
+    ("fq_codel", "quantum"): size_text,
     ("htb", "burst"): size_text,
     ("htb", "rate"): rate_text,
     ("tbf", "burst"): size_text,

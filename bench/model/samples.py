@@ -31,6 +31,7 @@ class ThreadSample:
     short_counts: int = 0
     eagain: int = 0
     enobufs: int = 0
+    malformed: int = 0
     full_waits: int = 0
     voluntary: int = 0
     involuntary: int = 0

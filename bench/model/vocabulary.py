@@ -19,7 +19,7 @@ class MethodInfo:
 
     ``knobs`` names the axes it reads, its own options among them; ``max_burst`` is the most frames
     that one of its system calls takes (0: no limit of its own). ``path`` is its way through the
-    kernel.
+    kernel. Two cells of a method that wants to be ``alone`` cannot be open on one interface.
     """
 
     name: str
@@ -28,6 +28,7 @@ class MethodInfo:
     knobs: frozenset[str]
     max_burst: int = 0
     options: tuple[Axis, ...] = ()
+    alone: bool = False
 
 
 def axes_of(methods: Mapping[str, MethodInfo]) -> Mapping[str, Axis]:
@@ -81,6 +82,8 @@ class KindInfo:
     ``keeps_qdisc`` True for one that has its own where the matrix does not name the axis.
     ``is_borrowed`` is True for one that is not made but there already: its option ``name`` says
     which real interface, and nothing is sent on it that the command line does not allow.
+    ``needs_queues``: a qdisc that takes an interface with several transmit queues, which the
+    interface's option ``queues`` has, or else one.
     """
 
     name: str
@@ -89,6 +92,7 @@ class KindInfo:
     takes_qdisc: bool = True
     keeps_qdisc: bool = False
     is_borrowed: bool = False
+    needs_queues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
