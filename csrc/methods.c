@@ -84,7 +84,8 @@ int core_method_probe(int index, struct core_error *error)
 	method = methods[index];
 	if (!method->burst || !method->reap ||
 	    ((method->info.knobs & KNOB_INTERFACE) &&
-	     (!method->socket_open || !method->numbering)))
+	     ((!method->socket_open && !method->open) || !method->numbering)) ||
+	    (method->stream && !method->look))
 		return error_set(error, ENOSYS, "method %s lacks a required hook",
 				 method->info.name);
 	return method->probe ? method->probe(error) : 0;
