@@ -58,9 +58,10 @@ class LevelsLine(msgspec.Struct):
     levels: Count = 1
 
 
-LEVELS = 2
-"""What an opening's figures are: 1, its medians; 2, its levels (``analysis.polish``). A line with
-others than these is not used: the figures are made again of the samples."""
+LEVELS = 3
+"""What an opening's figures are: 1, its medians; 2, levels less what rounds share; 3, its levels
+(``analysis.steady``). A line with others than these is not used: the figures are made again of the
+samples."""
 
 
 class Line(msgspec.Struct):
