@@ -99,6 +99,8 @@ struct method_info {
 	unsigned int max_burst;		/* frames that one system call takes at most; 0: any */
 	const struct option_info *options;
 	unsigned int option_nr;		/* at most CORE_MAX_OPTIONS */
+	bool sends_xdp;			/* XDP frames, past the qdisc: only some drivers take them */
+	bool untold;			/* nobody is told when a frame has left a queue */
 };
 
 struct tx_config {

@@ -19,7 +19,8 @@ class MethodInfo:
 
     ``knobs`` names the axes it reads, its own options among them; ``max_burst`` is the most frames
     that one of its system calls takes (0: no limit of its own). ``path`` is its way through the
-    kernel.
+    kernel. ``sends_xdp``: devices get XDP frames of it, not skbs, and qdiscs nothing. ``untold``:
+    nobody is told when a frame of it has left a queue.
     """
 
     name: str
@@ -28,6 +29,8 @@ class MethodInfo:
     knobs: frozenset[str]
     max_burst: int = 0
     options: tuple[Axis, ...] = ()
+    sends_xdp: bool = False
+    untold: bool = False
 
 
 def axes_of(methods: Mapping[str, MethodInfo]) -> Mapping[str, Axis]:
@@ -81,6 +84,7 @@ class KindInfo:
     ``keeps_qdisc`` True for one that has its own where the matrix does not name the axis.
     ``is_borrowed`` is True for one that is not made but there already: its option ``name`` says
     which real interface, and nothing is sent on it that the command line does not allow.
+    ``refuses_xdp`` says of options why such an interface takes no XDP frames; "" if it may.
     """
 
     name: str
@@ -89,6 +93,7 @@ class KindInfo:
     takes_qdisc: bool = True
     keeps_qdisc: bool = False
     is_borrowed: bool = False
+    refuses_xdp: Callable[[Mapping[str, Any]], str] = lambda _options: ""
 
 
 @dataclass(frozen=True, slots=True)
