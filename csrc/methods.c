@@ -12,6 +12,7 @@ extern const struct tx_method sendmsg_method;
 extern const struct tx_method sendmmsg_method;
 extern const struct tx_method tx_ring_method;
 extern const struct tx_method tc_clone_method;
+extern const struct tx_method xdp_live_method;
 #ifdef CORE_TEST_METHODS
 extern const struct tx_method test_slow_method;
 extern const struct tx_method test_crash_method;
@@ -30,6 +31,7 @@ static const struct tx_method *const methods[] = {
 	&sendmmsg_method,
 	&tx_ring_method,
 	&tc_clone_method,
+	&xdp_live_method,
 #ifdef CORE_TEST_METHODS
 	&test_slow_method,
 	&test_crash_method,

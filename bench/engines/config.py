@@ -52,6 +52,14 @@ def check(values: Mapping[str, Value | None], page_size: int) -> list[Problem]:
     return [Problem(text_of(problem.option), text_of(problem.text)) for problem in found]
 
 
+@functools.cache
+def sends_xdp(method: str) -> bool:
+    """Whether devices get XDP frames of it, not skbs; raises KeyError of a method there is not."""
+    lib = library().lib
+    rows = [lib.core_method(i) for i in range(lib.core_method_count())]
+    return {text_of(row.name): bool(row.sends_xdp) for row in rows}[method]
+
+
 def memory_of(cell: Cell) -> Memory:
     core = library()
     raw = core.ffi.new("struct tx_memory *")

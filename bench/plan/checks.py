@@ -55,6 +55,7 @@ def _cell_problems(
     if isinstance(threads, int) and threads > cpus:
         yield "threads", f"{threads} threads on {cpus_text(cpus)}; at most {cpus}"
     yield from _mtu_problems(values)
+    yield from _xdp_problems(values, vocabulary)
     if values["qdisc"] is not None:
         yield from _qdisc_problems(values, values["qdisc"], vocabulary)
     for problem in vocabulary.check(values, vocabulary.page_size):
@@ -71,6 +72,16 @@ def _mtu_problems(values: Mapping[str, Value | None]) -> Iterator[tuple[str, str
             f"frame of {frame_size} bytes on an interface with MTU {mtu}; at most "
             f"{mtu + ETHERNET_HEADER}, or exclude the pair",
         )
+
+
+def _xdp_problems(
+    values: Mapping[str, Value | None], vocabulary: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    """Frames that no driver takes are lost without a word."""
+    method, interface = vocabulary.methods[str(values["method"])], values["interface"]
+    if method.sends_xdp and isinstance(interface, dict):
+        if why := kind_of(interface, vocabulary).refuses_xdp(interface):
+            yield "interface", f"method {method.name} sends XDP frames: {why}, or exclude the pair"
 
 
 def _qdisc_problems(
