@@ -79,9 +79,10 @@ def _xdp_problems(
 ) -> Iterator[tuple[str, str]]:
     """Frames that no driver takes are lost without a word."""
     method, interface = vocabulary.methods[str(values["method"])], values["interface"]
-    if method.sends_xdp and isinstance(interface, dict):
-        if why := kind_of(interface, vocabulary).refuses_xdp(interface):
-            yield "interface", f"method {method.name} sends XDP frames: {why}, or exclude the pair"
+    if not method.sends_xdp or not isinstance(interface, dict):
+        return
+    if why := kind_of(interface, vocabulary).refuses_xdp(interface):
+        yield "interface", f"method {method.name} sends XDP frames: {why}, or exclude the pair"
 
 
 def _qdisc_problems(

@@ -60,7 +60,7 @@ def read(ifname: str) -> dict[str, Any]:
 
 
 def switch_gro_on(ifname: str) -> None:
-    """Generic receive offload, on an interface in the calling thread's namespace. Raises OSError."""
+    """Generic receive offload, of an interface in the calling thread's namespace; or OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         _Device(asking, ifname).tell(_VALUE.pack(_SGRO, 1))
 

@@ -13,15 +13,12 @@ from typing import Any
 
 import pytest
 
-from bench.base.errors import CoreError
 from bench.base.values import Value
-from bench.engines import core
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
 from bench.measure.accounting import account, delivery_of
 from bench.measure.counters import CounterReader, settle
 from bench.model.cells import Cell
 from bench.model.run import Run
-from bench.system import netns
 from bench.topology import Topology, entered, ethtool
 from bench.topology.kinds import up
 from tests.running import Bench, measured, needs_root, needs_setpriv, wait_for
@@ -32,8 +29,10 @@ anykernel = pytest.mark.anykernel
 
 CPUS = sorted(os.sched_getaffinity(0))
 THREADS = [1, 2] if len(CPUS) > 1 else [1]
-GRO = {"kind": "veth", "gro": True}
-DROPPING = {"kind": "veth", "peer": "xdp_drop"}
+QUEUES: dict[str, Any] = {"kind": "veth", "queues": len(CPUS)}
+"""One for each CPU that sends: where two share one, the kernel counts its drops without a lock."""
+GRO: dict[str, Any] = QUEUES | {"gro": True}
+DROPPING = QUEUES | {"peer": "xdp_drop"}
 PLAN = SlicePlan(window_ns=300_000_000, warmup_ns=1_000_000, drain_ns=60_000_000_000)
 DEADLINE_NS = 10_000_000_000
 
@@ -46,7 +45,7 @@ def assert_sound(run: Run, rounds: int = 2) -> None:
     for sample in run.samples:
         assert sample.problem == ""
         assert sample.total("completed") > 0
-        # Two senders, or one that others interrupt, may fill the peer's queue: that is explained.
+        # A sender may fill the peer's queue while others have the peer's CPU: that is explained.
         assert sample.delivered + sample.lost == sample.slice_completed
 
 
@@ -67,9 +66,7 @@ def test_clones_over_every_interface(tmp_path: Path) -> None:
     run = measured(tmp_path, axes)
     assert_sound(run)
     for sample in run.samples:
-        (cell,) = [cell for cell in run.cells if cell.id == sample.cell]
-        most = int(cell.values["burst"])  # type: ignore[call-overload]
-        assert sample.total("completed") <= most * sample.total("calls")
+        assert sample.total("completed") <= 3 * sample.total("calls")
 
 
 @needs_root
@@ -112,7 +109,8 @@ def test_a_peer_has_gro_where_it_is_asked_for() -> None:
 @contextmanager
 def opened(topology: Topology, **axes: Value) -> Iterator[OpenCell]:
     values: dict[str, Value | None] = dict.fromkeys(WORDS.axes)
-    values |= {"frame_size": 64, "threads": 1, "fill": "prefilled", "burst": 64} | axes
+    values |= {"frame_size": 64, "threads": 1, "fill": "prefilled", "burst": 64}
+    values |= axes
     endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
     with entered(topology.tx.netns_fd):
         cell = OpenCell(values, endpoint, CPUS[-1:])
@@ -139,18 +137,21 @@ def threads() -> set[int]:
 def test_a_signal_of_others_ends_no_slice() -> None:
     """As SIGSTOP does with every thread: the call is made anew, and no frame is lost."""
     libc = ctypes.CDLL(None, use_errno=True)
-    with up(GRO) as topology, opened(topology, method="xdp_live") as cell:
-        with CounterReader(topology) as reader, ThreadPoolExecutor(1) as pool:
-            before, known = reader.read(), threads()
-            sliced = pool.submit(cell.run_slice, PLAN)
-            wait_for(lambda: len(threads() - known) == 2, "the sender")
-            sender = max(threads() - known)
-            wait_for(lambda: "SigCgt" in Path(f"/proc/self/task/{sender}/status").read_text(), "it")
-            for _ in range(20):
-                libc.tgkill(os.getpid(), sender, signal.SIGRTMAX)
-                os.sched_yield()
-            done = sliced.result()
-            assert lost(topology, before, reader, done) == ""
+    with (
+        up(GRO) as topology,
+        opened(topology, method="xdp_live") as cell,
+        CounterReader(topology) as reader,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        before, known = reader.read(), threads()
+        sliced = pool.submit(cell.run_slice, PLAN)
+        wait_for(lambda: len(threads() - known) == 2, "the sender")
+        sender = max(threads() - known)
+        for _ in range(20):
+            libc.tgkill(os.getpid(), sender, signal.SIGRTMAX)
+            os.sched_yield()
+        done = sliced.result()
+        assert lost(topology, before, reader, done) == ""
     (thread,) = done.threads
     assert thread.completed > 0
     assert thread.wall_ns >= PLAN.window_ns
@@ -174,10 +175,11 @@ def test_the_signal_that_ends_a_stream_means_afterwards_what_it_meant() -> None:
 @pytest.mark.parametrize("method", ["tc_clone", "xdp_live"])
 def test_whoever_sends_stays_in_the_namespace_that_it_is_in(method: str) -> None:
     with up(GRO) as topology, opened(topology, method=method) as cell:
-        home = os.stat("/proc/thread-self/ns/net")
+        own = Path("/proc/thread-self/ns/net")
+        home = own.readlink()
         assert cell.burst(0, DEADLINE_NS) == 64
         cell.run_slice(PLAN)
-        assert os.path.samestat(home, os.stat("/proc/thread-self/ns/net"))
+        assert own.readlink() == home
 
 
 # What does not work
@@ -205,22 +207,28 @@ def test_frames_that_do_not_fit_a_program_are_refused(bench: Bench) -> None:
 @needs_root
 def test_frames_that_the_interface_throws_away_are_no_delivered_ones() -> None:
     """A call succeeds all the same: were its own count believed, it were the fastest of all."""
-    with up("veth") as topology, opened(topology, method="xdp_live") as cell:
-        with CounterReader(topology) as reader:
-            before = reader.read()
-            done = cell.run_slice(PLAN)
-            assert "delivered 0 of" in lost(topology, before, reader, done)
+    with (
+        up("veth") as topology,
+        opened(topology, method="xdp_live") as cell,
+        CounterReader(topology) as reader,
+    ):
+        before = reader.read()
+        done = cell.run_slice(PLAN)
+        assert "delivered 0 of" in lost(topology, before, reader, done)
 
 
 @needs_root
 def test_clones_that_a_queue_refuses_are_counted() -> None:
     """A short queue behind 10 kbit takes a few frames; each refusal is one drop of the qdisc's."""
     slow = {"kind": "tbf", "rate": "10kbit", "burst": 200, "limit": 400}
-    with up("veth", slow) as topology, opened(topology, method="tc_clone", burst=8) as cell:
-        with CounterReader(topology) as reader:
-            before = reader.read()
-            done = cell.run_slice(SlicePlan(20_000_000, 0, 0))
-            drops = reader.read().qdisc.drops - before.qdisc.drops
+    with (
+        up("veth", slow) as topology,
+        opened(topology, method="tc_clone", burst=8) as cell,
+        CounterReader(topology) as reader,
+    ):
+        before = reader.read()
+        done = cell.run_slice(SlicePlan(20_000_000, 0, 0))
+        drops = reader.read().qdisc.drops - before.qdisc.drops
     (thread,) = done.threads
     assert thread.enobufs > 0
     assert done.slice_refused == drops
