@@ -85,6 +85,8 @@ class KindInfo:
     ``is_borrowed`` is True for one that is not made but there already: its option ``name`` says
     which real interface, and nothing is sent on it that the command line does not allow.
     ``refuses_xdp`` says of options why such an interface takes no XDP frames; "" if it may.
+    ``needs_queues``: a qdisc that takes an interface with several transmit queues, which the
+    interface's option ``queues`` has, or else one.
     """
 
     name: str
@@ -94,6 +96,7 @@ class KindInfo:
     keeps_qdisc: bool = False
     is_borrowed: bool = False
     refuses_xdp: Callable[[Mapping[str, Any]], str] = lambda _options: ""
+    needs_queues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
