@@ -104,6 +104,7 @@ struct method_info {
 	unsigned int option_nr;		/* at most CORE_MAX_OPTIONS */
 	bool sends_xdp;			/* XDP frames, past the qdisc: only some drivers take them */
 	bool untold;			/* nobody is told when a frame has left a queue */
+	uint64_t call_ns;		/* about what a call waits beside its frames; 0: for nothing */
 };
 
 struct tx_config {

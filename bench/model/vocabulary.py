@@ -129,6 +129,8 @@ class Vocabulary:
     """What a cell's engine refuses: of values and the kernel's page size in bytes."""
     largest_frame: Callable[[Value], int | None] = lambda _qdisc: None
     """The longest frame in bytes that a qdisc ever lets pass; None where it has no limit."""
+    is_shaped: Callable[[Value, int], bool] = lambda _qdisc, _frame_size: False
+    """Whether a qdisc holds frames of a size (bytes) back to a rate, and so has a queue of them."""
     page_size: int = 4096
     """Bytes of a page of the kernel: a ring's blocks are whole pages."""
     axes: Mapping[str, Axis] = field(init=False)

@@ -98,6 +98,13 @@ def _qdisc_problems(
             f"{'write queues: 2 or more in interface, or ' if _may_have_queues(kind) else ''}"
             "exclude the pair",
         )
+    method = vocabulary.methods[str(values["method"])]
+    if method.untold and vocabulary.is_shaped(qdisc, frame_size):
+        yield (
+            "qdisc",
+            f"method {method.name} is not told when a frame has left qdisc {value_text(qdisc)}, "
+            "which makes a queue; exclude the pair",
+        )
     if longest is not None and longest < frame_size:
         yield (
             "frame_size",

@@ -172,6 +172,7 @@ const struct tx_method xdp_live_method = {
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_BURST | KNOB_FILL,
 		.max_burst = RUN_MAX_BATCH,
 		.sends_xdp = true,
+		.call_ns = 30000000,
 	},
 	.in_netns = true,
 	.probe = xdp_live_probe,

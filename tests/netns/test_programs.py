@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -202,6 +203,24 @@ def test_frames_that_do_not_fit_a_program_are_refused(bench: Bench) -> None:
     said = bench("plan", bench.matrix(axes)).complaints
     assert len(said) == 2
     assert all("frame of 65535 bytes" in line and "at most" in line for line in said)
+
+
+@anykernel
+def test_clones_go_by_no_queue_that_tells_nobody_when_they_leave_it(bench: Bench) -> None:
+    tbf = {"kind": "tbf", "rate": "1mbit", "burst": 2000, "limit": 100_000}
+    axes = {"interface": ["veth"], "method": ["tc_clone", "send"], "qdisc": ["pfifo", tbf]}
+    (said,) = bench("plan", bench.matrix(axes)).complaints
+    assert "method tc_clone is not told when a frame has left qdisc tbf " in said
+
+
+@anykernel
+def test_a_plan_knows_that_a_call_of_live_frames_waits(bench: Bench) -> None:
+    told_ns = []
+    for method in ("sendmmsg", "xdp_live"):
+        matrix = bench.matrix({"interface": [GRO], "method": [method]}, rounds=1000)
+        facts = json.loads(bench("plan", matrix, "--format", "json").out)["facts"]
+        told_ns.append(facts["time_ns"]["least"])
+    assert told_ns[1] - told_ns[0] > 20_000_000_000
 
 
 @needs_root
