@@ -48,7 +48,7 @@ from bench.measure.frame_check import expected_frame
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
-METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "tc_clone", "xdp_live")
+METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "dgram", "tc_clone", "xdp_live")
 PROGRAMS = ("tc_clone", "xdp_live")
 """Of these the bare loop is bare_programs.c."""
 INTERFACES: dict[str, Value] = {

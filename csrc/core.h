@@ -152,6 +152,7 @@ int cell_enter(const struct tx_cell *cell, struct core_error *error);
 
 /* sock.c */
 int sock_open(struct tx_socket *socket, struct core_error *error);
+int sock_open_as(struct tx_socket *socket, int type, struct core_error *error);	/* SOCK_* */
 int sock_bind(const struct tx_socket *socket, struct core_error *error);
 int sock_open_bound(struct tx_socket *socket, struct core_error *error);
 int sock_probe(struct core_error *error);

@@ -11,6 +11,7 @@ extern const struct tx_method send_method;
 extern const struct tx_method sendmsg_method;
 extern const struct tx_method sendmmsg_method;
 extern const struct tx_method tx_ring_method;
+extern const struct tx_method dgram_method;
 extern const struct tx_method tc_clone_method;
 extern const struct tx_method xdp_live_method;
 #ifdef CORE_TEST_METHODS
@@ -30,6 +31,7 @@ static const struct tx_method *const methods[] = {
 	&sendmsg_method,
 	&sendmmsg_method,
 	&tx_ring_method,
+	&dgram_method,
 	&tc_clone_method,
 	&xdp_live_method,
 #ifdef CORE_TEST_METHODS
