@@ -9,8 +9,8 @@
  * RCU grace periods. So one call sends through a whole slice, until a signal ends it.
  *
  * A call succeeds whatever becomes of its frames. An interface that takes none (lo, ifb, a veth whose
- * peer has neither GRO nor XDP) drops them without a counter: only the interface's counters and the
- * frame check tell. What the program counts is what it redirected.
+ * peer has neither GRO nor XDP) drops them, on newer kernels without a counter (6.18; 6.1 counts a
+ * veth's): only the interface's counters and the frame check tell. What the program counts is what it redirected.
  *
  * fill: copy writes the whole frame with its number (bpf_xdp_store_bytes); otherwise a page has the
  * frame from when the pool got it.

@@ -16,7 +16,7 @@ import pytest
 
 from bench.base.values import Value
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
-from bench.measure.accounting import account, delivery_of
+from bench.measure.accounting import Accounting, account, delivery_of
 from bench.measure.counters import CounterReader, settle
 from bench.model.cells import Cell
 from bench.model.run import Run
@@ -119,15 +119,15 @@ def opened(topology: Topology, **axes: Value) -> Iterator[OpenCell]:
         yield cell
 
 
-def lost(topology: Topology, before: Any, reader: CounterReader, done: Slice) -> str:
-    """What the interface's counters say against the slice; "" if they agree."""
+def counted(topology: Topology, before: Any, reader: CounterReader, done: Slice) -> Accounting:
+    """What the interface's counters say of a slice's frames."""
     cell = Cell("", {"method": "xdp_live", "frame_size": 64, "threads": 1})
 
-    def judge(change: Any) -> Any:
+    def judge(change: Any) -> Accounting:
         delivery = delivery_of(cell, topology.delivery)
         return account(change, delivery, frame_size=64, completed=done.slice_completed)
 
-    return settle(reader, before, judge, topology.delivery.late_s)[0].problem
+    return settle(reader, before, judge, topology.delivery.late_s)[0]
 
 
 def threads() -> set[int]:
@@ -152,7 +152,7 @@ def test_a_signal_of_others_ends_no_slice() -> None:
             libc.tgkill(os.getpid(), sender, signal.SIGRTMAX)
             os.sched_yield()
         done = sliced.result()
-        assert lost(topology, before, reader, done) == ""
+        assert counted(topology, before, reader, done).problem == ""
     (thread,) = done.threads
     assert thread.completed > 0
     assert thread.wall_ns >= PLAN.window_ns
@@ -233,7 +233,10 @@ def test_frames_that_the_interface_throws_away_are_no_delivered_ones() -> None:
     ):
         before = reader.read()
         done = cell.run_slice(PLAN)
-        assert "delivered 0 of" in lost(topology, before, reader, done)
+        told = counted(topology, before, reader, done)
+    assert done.slice_completed > 0
+    assert told.delivered == 0
+    assert told.problem or told.lost == done.slice_completed  # Linux 6.1 counts them as drops
 
 
 @needs_root
