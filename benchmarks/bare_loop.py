@@ -1,11 +1,11 @@
 """The core against a bare loop of the same system call, and how much of its time is its own.
 
 bare.c and bare_programs.c are what somebody would write who wants nothing but to send. They run in
-the same namespace, on the same interface and CPU as the core, in slices of the same length with the
-same warm-up, one after the other in an order shuffled anew each round. Frames per second of core
-and bare loop are compared within the round, for every slice the interface's counters must have as
-many frames as were claimed, and everything is opened several times: memory is laid out anew each
-time.
+the same namespace, on the same interface (of AF_XDP: on one made alike, as a queue has one socket)
+and CPU as the core, in slices of the same length with the same warm-up, one after the other in an
+order shuffled anew each round. Frames per second of core and bare loop are compared within the
+round, for every slice the interface's counters must have as many frames as were claimed, and
+everything is opened several times: memory is laid out anew each time.
 
 User time is what getrusage() says, which on most kernels is sampled by the timer tick: it takes
 thousands of ticks to know a share to within half a percent, hence slices of their own, each many
@@ -41,16 +41,18 @@ from common import (
 
 from bench.analysis import intervals
 from bench.base.values import Value
+from bench.engines import core
 from bench.engines.core import OpenCell, SlicePlan
 from bench.measure.accounting import account, delta
 from bench.measure.counters import CounterReader
-from bench.measure.frame_check import expected_frame
+from bench.measure.frames import expected_frame
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
-METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "dgram", "tc_clone", "xdp_live")
+PLAIN = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "dgram", "af_xdp", "io_uring")
 PROGRAMS = ("tc_clone", "xdp_live")
 """Of these the bare loop is bare_programs.c."""
+METHODS = (*PLAIN, *PROGRAMS)
 INTERFACES: dict[str, Value] = {
     "lo": "lo",
     "ifb": "ifb",
@@ -90,11 +92,15 @@ class Measured:
 
 
 class Sender(Protocol):
+    @property
+    def on(self) -> Topology: ...
+
     def slice(self, window_ns: int) -> Measured: ...
 
 
 @dataclass(frozen=True)
 class Core:
+    on: Topology
     cell: OpenCell
 
     def slice(self, window_ns: int) -> Measured:
@@ -112,6 +118,7 @@ class Core:
 
 @dataclass(frozen=True)
 class Bare:
+    on: Topology
     process: subprocess.Popen[str]
 
     def slice(self, window_ns: int) -> Measured:
@@ -148,31 +155,36 @@ def bare_loop(programs: Programs, method: str, topology: Topology, cpu: int) -> 
         ) as process,
     ):
         os.sched_setaffinity(process.pid, {cpu})
-        yield Bare(process)
+        yield Bare(topology, process)
 
 
 @contextmanager
 def senders(
-    programs: Programs, methods: Sequence[str], topology: Topology, cpu: int
+    programs: Programs, methods: Sequence[str], alike: tuple[Topology, Topology], cpu: int
 ) -> Iterator[dict[tuple[str, str], Sender]]:
-    """The core and the bare loop of each method, opened side by side."""
+    """The core and the bare loop of each method, opened side by side.
+
+    Both send on the first of two interfaces, unless the core's cell has that for itself.
+    """
+    topology, apart = alike
+    known = core.methods()
     with ExitStack() as stack:
         found: dict[tuple[str, str], Sender] = {}
         for method in methods:
             cell = open_cell(topology, cpu, method=method, frame_size=FRAME_SIZE, burst=BURST)
-            found[method, "core"] = Core(stack.enter_context(cell))
-            bare = bare_loop(programs, method, topology, cpu)
+            found[method, "core"] = Core(topology, stack.enter_context(cell))
+            bare = bare_loop(programs, method, apart if known[method].alone else topology, cpu)
             found[method, "bare"] = stack.enter_context(bare)
         yield found
 
 
-def checked_slice(sender: Sender, window_ns: int, reader: CounterReader, on: Topology) -> Measured:
+def checked_slice(sender: Sender, window_ns: int, reader: CounterReader) -> Measured:
     """A slice whose frames the kernel has counted too."""
     before = reader.read()
     measured = sender.slice(window_ns)
     change = delta(before, reader.read())
     accounting = account(
-        change, on.delivery, frame_size=FRAME_SIZE, completed=measured.slice_frames
+        change, sender.on.delivery, frame_size=FRAME_SIZE, completed=measured.slice_frames
     )
     if accounting.problem:
         raise SystemExit(f"{sender}: {accounting.problem}")
@@ -180,7 +192,7 @@ def checked_slice(sender: Sender, window_ns: int, reader: CounterReader, on: Top
 
 
 def measure(
-    topology: Topology,
+    interface: Value,
     args: argparse.Namespace,
     methods: Sequence[str],
     programs: Programs,
@@ -191,12 +203,15 @@ def measure(
     """Samples of each sender by round, over all openings."""
     samples: dict[tuple[str, str], list[Measured]] = {}
     shuffler = random.Random(args.seed)
-    with CounterReader(topology) as reader:
+    with ExitStack() as stack:
+        alike = stack.enter_context(up(interface)), stack.enter_context(up(interface))
+        readers = {id(on): stack.enter_context(CounterReader(on)) for on in alike}
         for _ in range(args.openings):
-            with senders(programs, methods, topology, cpu) as opened:
+            with senders(programs, methods, alike, cpu) as opened:
                 for _ in range(math.ceil(rounds / args.openings)):
                     for key in shuffler.sample(list(opened), len(opened)):
-                        measured = checked_slice(opened[key], window_ns, reader, topology)
+                        sender = opened[key]
+                        measured = checked_slice(sender, window_ns, readers[id(sender.on)])
                         samples.setdefault(key, []).append(measured)
     return samples
 
@@ -207,9 +222,8 @@ def possible(interface: str, methods: Sequence[str]) -> list[str]:
 
 def compare(interface: str, args: argparse.Namespace, programs: Programs, cpu: int) -> None:
     methods = possible(interface, args.methods)
-    with up(INTERFACES[interface]) as topology:
-        window_ns = args.window_ms * 1_000_000
-        samples = measure(topology, args, methods, programs, cpu, window_ns, args.rounds)
+    window_ns = args.window_ms * 1_000_000
+    samples = measure(INTERFACES[interface], args, methods, programs, cpu, window_ns, args.rounds)
     pairs = [list(zip(samples[m, "core"], samples[m, "bare"], strict=True)) for m in methods]
     rates = [[bare.pps / 1e3 for _, bare in rounds] for rounds in pairs]
     ratios = intervals.estimates(
@@ -238,9 +252,8 @@ def user_time(args: argparse.Namespace, programs: Programs, cpu: int) -> None:
     methods = possible("lo", args.methods)
     tick_s = time.clock_getres(CLOCK_MONOTONIC_COARSE)
     rounds = math.ceil(args.user_seconds * 1000 / args.user_window_ms)
-    with up("lo") as topology:
-        window_ns = args.user_window_ms * 1_000_000
-        samples = measure(topology, args, methods, programs, cpu, window_ns, rounds)
+    window_ns = args.user_window_ms * 1_000_000
+    samples = measure("lo", args, methods, programs, cpu, window_ns, rounds)
     rows = []
     for method in methods:
         row: list[object] = [method]

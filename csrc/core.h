@@ -60,6 +60,7 @@ struct tx_thread {
 	unsigned char *next;		/* the one that a method of single frames sends */
 	size_t stride;
 	void *state;			/* the method's */
+	int helper;			/* id of a kernel's thread that sends for it; 0: none */
 	struct thread_times drain_polling;	/* used by a drain that polled a queue */
 	bool idle;			/* the engine's wait said that the kernel owns no frame */
 	struct core_error error;	/* the first failure of a burst */
@@ -131,6 +132,7 @@ void problem_add(struct core_problems *problems, const char *option, const char 
 /* times.c */
 void times_begin(struct thread_times *times);
 void times_end(struct thread_times *times);
+uint64_t times_cpu_ns(int thread);	/* by its id, of this process; of 0: 0 */
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 
 /* task.c: of another thread of this process, without its clocks */
@@ -153,6 +155,7 @@ int cell_enter(const struct tx_cell *cell, struct core_error *error);
 /* sock.c */
 int sock_open(struct tx_socket *socket, struct core_error *error);
 int sock_open_as(struct tx_socket *socket, int type, struct core_error *error);	/* SOCK_* */
+int sock_sndbuf(const struct tx_socket *socket, struct core_error *error);
 int sock_bind(const struct tx_socket *socket, struct core_error *error);
 int sock_open_bound(struct tx_socket *socket, struct core_error *error);
 int sock_probe(struct core_error *error);

@@ -14,6 +14,8 @@ extern const struct tx_method tx_ring_method;
 extern const struct tx_method dgram_method;
 extern const struct tx_method tc_clone_method;
 extern const struct tx_method xdp_live_method;
+extern const struct tx_method af_xdp_method;
+extern const struct tx_method io_uring_method;
 #ifdef CORE_TEST_METHODS
 extern const struct tx_method test_slow_method;
 extern const struct tx_method test_crash_method;
@@ -34,6 +36,8 @@ static const struct tx_method *const methods[] = {
 	&dgram_method,
 	&tc_clone_method,
 	&xdp_live_method,
+	&af_xdp_method,
+	&io_uring_method,
 #ifdef CORE_TEST_METHODS
 	&test_slow_method,
 	&test_crash_method,

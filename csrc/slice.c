@@ -54,6 +54,7 @@ static void edge_first(const struct tx_thread *thread, struct edge *edge)
 	edge->cpu = sched_getcpu();
 	edge->counts = thread->counts;
 	times_begin(&edge->times);
+	edge->times.cpu_ns += times_cpu_ns(thread->helper);
 	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
@@ -61,6 +62,7 @@ static void edge_last(const struct tx_thread *thread, struct edge *edge)
 {
 	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
 	times_end(&edge->times);
+	edge->times.cpu_ns += times_cpu_ns(thread->helper);
 	edge->counts = thread->counts;
 	edge->cpu = sched_getcpu();
 }

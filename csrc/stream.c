@@ -36,7 +36,6 @@ struct stream {
 	struct tx_cell *cell;
 	struct tx_thread *thread;
 	pthread_t pthread;
-	clockid_t cpu_clock;
 	pid_t tid;			/* 0: the thread has not begun yet */
 	bool created;
 	bool ended;			/* it is out of its last call */
@@ -106,8 +105,7 @@ static int stream_start(struct stream *self, struct tx_cell *cell, unsigned int 
 	if (err)
 		return error_set(error, err, "thread %u", index);
 	self->created = true;
-	err = pthread_getcpuclockid(self->pthread, &self->cpu_clock);
-	return err ? error_set(error, err, "CPU clock of thread %u", index) : 0;
+	return 0;
 }
 
 /* Until it sends, or sends on. Nothing: it failed, or sent nothing for too long. */
@@ -131,13 +129,14 @@ static void await_frame(struct stream *self, uint64_t deadline_ns)
 /* Counts and clocks of one moment: read again where the reader was held up between them. */
 static void edge_read(struct stream *self, struct stream_edge *edge)
 {
+	const pid_t tid = stream_tid(self);
 	unsigned int tries;
 	uint64_t start_ns;
 
 	for (tries = 0; tries < EDGE_TRIES; tries++) {
 		start_ns = clock_ns(CLOCK_MONOTONIC);
 		self->cell->method->look(self->thread);
-		edge->times.cpu_ns = clock_ns(self->cpu_clock);
+		edge->times.cpu_ns = times_cpu_ns(tid);
 		edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
 		edge->counts = self->thread->counts;
 		if (edge->wall_ns - start_ns < EDGE_NS)

@@ -1,6 +1,6 @@
 /*
  * What another thread of this process has had of its CPU, by /proc: it cannot say so itself while it
- * is in a system call. Its CPU clock can be read as any other (pthread_getcpuclockid).
+ * is in a system call. Its CPU clock can be read as any other (times_cpu_ns).
  */
 #include <fcntl.h>
 #include <stdio.h>

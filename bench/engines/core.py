@@ -70,6 +70,7 @@ def _method(row: Any) -> MethodInfo:
         options=options,
         sends_xdp=bool(row.sends_xdp),
         untold=bool(row.untold),
+        alone=bool(row.alone),
     )
 
 
@@ -118,6 +119,7 @@ class Facts:
 
     sndbuf: int
     mmap_unlocked: bool
+    zero_copy: bool
     ring_frames: int
     memory: int
 
@@ -167,6 +169,7 @@ class OpenCell:
         return Facts(
             sndbuf=facts.sndbuf,
             mmap_unlocked=bool(facts.mmap_unlocked),
+            zero_copy=bool(facts.zero_copy),
             ring_frames=facts.ring_frames,
             memory=facts.memory,
         )

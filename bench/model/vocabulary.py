@@ -19,8 +19,9 @@ class MethodInfo:
 
     ``knobs`` names the axes it reads, its own options among them; ``max_burst`` is the most frames
     that one of its system calls takes (0: no limit of its own). ``path`` is its way through the
-    kernel. ``sends_xdp``: devices get XDP frames of it, not skbs, and qdiscs nothing. ``untold``:
-    nobody is told when a frame of it has left a queue.
+    kernel. Two cells of a method that wants to be ``alone`` cannot be open on one interface.
+    ``sends_xdp``: devices get XDP frames of it, not skbs, and qdiscs nothing. ``untold``: nobody is
+    told when a frame of it has left a queue.
     """
 
     name: str
@@ -31,6 +32,7 @@ class MethodInfo:
     options: tuple[Axis, ...] = ()
     sends_xdp: bool = False
     untold: bool = False
+    alone: bool = False
 
 
 def axes_of(methods: Mapping[str, MethodInfo]) -> Mapping[str, Axis]:

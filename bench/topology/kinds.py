@@ -44,6 +44,11 @@ def _load_module(kind: Kind) -> None:
         link.load_module(*kind.module)
 
 
+def is_borrowed(interface: Value) -> bool:
+    """Whether an interface is there once, and not made. Raises UsageError as ``up`` does."""
+    return KINDS[_validated("interface", INTERFACES, interface)[0]].info.is_borrowed
+
+
 @contextmanager
 def up(
     interface: Value,
