@@ -16,7 +16,8 @@ from bench.model.samples import Sample, ThreadSample
 @dataclass(frozen=True, slots=True)
 class Speed:
     """Of a calibration cell: frames per second (median), its change from the first to the last
-    quarter of the rounds, and half the interquartile range; both relative to the median."""
+    quarter of the rounds, as a part of the first, and half the interquartile range, as a part of
+    the median."""
 
     rate: float
     drift: float
@@ -30,8 +31,8 @@ def calibration_speed(run: Run, cell: Cell) -> Speed | None:
         return None
     rate, quarter = statistics.median(rates), len(rates) // 4
     lower, _, upper = statistics.quantiles(rates, n=4)
-    drift = statistics.median(rates[-quarter:]) - statistics.median(rates[:quarter])
-    return Speed(rate, drift / rate, (upper - lower) / 2 / rate)
+    drift = statistics.median(rates[-quarter:]) / statistics.median(rates[:quarter]) - 1
+    return Speed(rate, drift, (upper - lower) / 2 / rate)
 
 
 SMOOTHED_ROUNDS = 5

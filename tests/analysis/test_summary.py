@@ -286,6 +286,15 @@ def test_a_note_says_that_others_sent_by_the_same_device() -> None:
     assert "shared" in [note.code for note in row.notes]
 
 
+def test_a_machine_that_became_half_as_fast_drifted_by_half() -> None:
+    speeds = [3e6] * 5 + [1.5e6] * 15
+    slices = tuple(a_sample("syscall", round_, pps) for round_, pps in enumerate(speeds))
+    measured = run([], {}, calibration=(cell("syscall"),), calibration_samples=slices)
+    speed = calibration.calibration_speed(measured, measured.calibration[0])
+    assert speed is not None
+    assert speed.drift == pytest.approx(-0.5, abs=0.001)
+
+
 def test_normalising_changes_no_share_and_no_sample_is_disturbed_by_it() -> None:
     """In half of the rounds the machine was twice as slow, and so all took twice as long."""
 
