@@ -544,7 +544,7 @@ const struct tx_method af_xdp_method = {
 		.help = "AF_XDP: frames in a umem, one or more sendto() per burst, past the qdisc",
 		.path = "xsk_generic_xmit: skb, copy, __dev_direct_xmit; zero-copy: the driver's",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_BURST |
-			 KNOB_FILL | KNOB_SNDBUF | KNOB_FLOWS,
+			 KNOB_FILL | KNOB_SNDBUF | KNOB_FLOWS | KNOB_VLAN,
 		.alone = true,		/* a queue has one pool of sockets */
 		.options = af_xdp_options,
 		.option_nr = ARRAY_SIZE(af_xdp_options),

@@ -323,7 +323,7 @@ const struct tx_method io_uring_method = {
 		.path = "io_send or io_sendmsg, then packet_snd per frame",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
 			 KNOB_BURST | KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT |
-			 KNOB_QDISC_BYPASS | KNOB_FLOWS,
+			 KNOB_QDISC_BYPASS | KNOB_FLOWS | KNOB_VLAN | KNOB_PROTOCOL,
 		.max_burst = URING_MOST_ENTRIES / HALVES,
 		.options = io_uring_options,
 		.option_nr = ARRAY_SIZE(io_uring_options),

@@ -107,7 +107,8 @@ def test_flows_that_are_no_multiple_of_burst_and_ring(tmp_path: Path) -> None:
     axes = {
         "interface": ["lo", "veth"],
         "method": ["af_xdp"],
-        "frame_size": [50],
+        "frame_size": [54],
+        "vlan": ["none", {"id": 7}],
         "fill": ["copy", "prefilled"],
         "flows": [7],
         "burst": [3],

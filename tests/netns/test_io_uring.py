@@ -56,8 +56,9 @@ def test_each_frame_is_the_one_that_was_meant(tmp_path: Path) -> None:
         "flows": [1, 3],
         "uring_op": ["send", "sendmsg"],
         "registered_file": [False, True],
+        "vlan": ["none", {"id": 7}],
     }
-    run = measured(tmp_path, axes)
+    run = measured(tmp_path, axes, zip=[["uring_op", "registered_file"]])
     assert run.failures == {}
     for sample in run.samples:
         assert sample.problem == ""
