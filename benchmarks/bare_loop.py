@@ -44,7 +44,7 @@ from bench.engines import core
 from bench.engines.core import OpenCell, SlicePlan
 from bench.measure.accounting import account, delta
 from bench.measure.counters import CounterReader
-from bench.measure.frame_check import expected_frame
+from bench.measure.frames import expected_frame
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
