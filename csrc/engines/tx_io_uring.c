@@ -173,9 +173,10 @@ static int io_uring_open(struct tx_thread *thread, struct core_error *error)
 		err = uring_register_file(&sender->uring, thread->socket->fd, error);
 	if (!err)
 		io_uring_prepare(thread, sender);
-	if (!err && sender->polled)
-		thread->helper = uring_poller(&sender->uring);
-	return err;
+	if (err || !sender->polled)
+		return err;
+	thread->helper = uring_poller(&sender->uring, error);
+	return thread->helper < 0 ? thread->helper : 0;
 }
 
 static void io_uring_close(struct tx_thread *thread)
