@@ -155,7 +155,10 @@ int uring_wake(const struct uring *uring)
 	return enter(uring, 0, 0, ENTER_SQ_WAKEUP, NULL, 0);
 }
 
-/* /proc/self/fdinfo has it: "SqThread:\t123", and -1 before the thread has run for the first time. */
+/*
+ * /proc/self/fdinfo has it: "SqThread:\t123". Until the thread has run for the first time some
+ * kernels have the id of the caller there (io_sq_offload_create: task_pid), others -1.
+ */
 static int poller_told(const struct uring *uring)
 {
 	char line[128];
@@ -170,7 +173,7 @@ static int poller_told(const struct uring *uring)
 		if (sscanf(line, "SqThread: %d", &thread) == 1)
 			break;
 	fclose(file);
-	return thread > 0 ? thread : 0;
+	return thread > 0 && thread != syscall(SYS_gettid) ? thread : 0;
 }
 
 int uring_poller(const struct uring *uring, struct core_error *error)

@@ -55,7 +55,7 @@ def test_a_burst_is_one_call() -> None:
 
 
 def pollers_cpu_ns() -> int:
-    """CPU time of this process's io_uring pollers."""
+    """CPU time of this process's io_uring pollers; they have run once (csrc/uring.c)."""
     names = {task: (task / "comm").read_text() for task in Path("/proc/self/task").iterdir()}
     pollers = [task for task, name in names.items() if name.startswith("iou-sqp")]
     assert pollers
