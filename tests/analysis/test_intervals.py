@@ -6,6 +6,7 @@ import random
 import statistics
 
 import pytest
+from scipy import stats
 
 from bench.analysis import intervals
 from bench.analysis.intervals import Inflation
@@ -174,3 +175,10 @@ def test_an_interval_is_not_wider_than_it_must_be_on_independent_samples() -> No
         widths.append(estimate.half_width * 100)
     exact = 1.96 * 1.2533 / 400**0.5
     assert statistics.mean(widths) < 1.2 * exact
+
+
+@pytest.mark.parametrize("freedom", [intervals.MIN_FREEDOM, 20, 50, 1000])
+def test_students_quantile_is_students(freedom: float) -> None:
+    for z, near in ((1.0, 1e-6), (1.96, 2e-4), (2.6, 1e-3), (-1.96, 2e-4)):
+        expected = stats.t.ppf(stats.norm.cdf(z), freedom)
+        assert intervals.student(z, freedom) == pytest.approx(expected, rel=near)
