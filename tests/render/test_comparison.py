@@ -1,4 +1,4 @@
-"""A comparison as people read it: whose runs, what all cells did, and what would settle the rest."""
+"""A comparison as people read it: whose runs, what cells did in common, what would settle it."""
 
 from __future__ import annotations
 
