@@ -50,3 +50,10 @@ def test_neighbours_of_a_bad_night_are_no_neighbours() -> None:
     found = noise(values, np.full(400, 60))
     assert np.mean(found.correlation) == pytest.approx(0.5, abs=0.1)
     assert np.mean(found.sigma) == pytest.approx(SIGMA, rel=0.12)
+
+
+@pytest.mark.parametrize("nights", [12, 13, 30, 60, 61, 150])
+def test_a_line_without_noise_has_none(nights: int) -> None:
+    line = np.outer([1.0, -2.0], np.arange(nights))
+    found = noise(line, np.full(2, nights))
+    np.testing.assert_allclose(found.sigma, 0, atol=1e-9 * nights)

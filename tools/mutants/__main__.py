@@ -25,6 +25,7 @@ from tools.mutants.trials import Baseline, Broken, Copy, folders_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / ".mutants/packages"
+KEPT = ROOT / ".mutants/baselines"
 PURE = ("model", "matrix", "plan", "analysis", "store", "render")
 
 
@@ -46,7 +47,7 @@ class Copies:
 
     def baseline(self, folder: str) -> Baseline:
         with self.one() as copy:
-            return copy.baseline(folder, PACKAGES)
+            return copy.baseline(folder, KEPT, PACKAGES)
 
     def notices(self, mutant: Mutant, baselines: Mapping[str, Baseline]) -> str | None:
         with self.one() as copy:

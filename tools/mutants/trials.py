@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -67,21 +68,32 @@ class Copy:
             check=True,
         ).stdout.split("\0")
         built = [str(core.relative_to(checkout)) for core in checkout.glob("bench/*.so")]
-        for name in filter(None, (*listed, *built)):
+        digest = hashlib.sha256()
+        for name in sorted(filter(None, {*listed, *built})):
             if (checkout / name).is_file():
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(checkout / name, self.root / name)
+                content = hashlib.sha256((checkout / name).read_bytes()).hexdigest()
+                digest.update(f"{name} {content}\n".encode())
+        self._digest = digest.hexdigest()[:32]
 
-    def baseline(self, folder: str, packages: Path) -> Baseline:
-        """Runs the tests below tests/``folder``. Raises Broken if one fails."""
-        record = self._folder / "record.json"
-        code = self._pytest({"record": str(record)}, [f"tests/{folder}"], None, str(packages))
+    def baseline(self, folder: str, kept: Path, packages: Path) -> Baseline:
+        """Runs the tests below tests/``folder``, unless ``kept`` has what they did on the same
+        files. Raises Broken if one fails."""
+        record = kept / f"{folder}-{self._digest}.json"
         if not record.exists():
-            raise Broken(f"tests/{folder}: {self._output()}")
+            made = self._folder / "record.json"
+            code = self._pytest({"record": str(made)}, [f"tests/{folder}"], None, str(packages))
+            if not made.exists():
+                raise Broken(f"tests/{folder}: {self._output()}")
+            if code:
+                failed = json.loads(made.read_text())["failed"]
+                raise Broken(f"tests/{folder} fail without a fault: {' '.join(failed)}")
+            kept.mkdir(parents=True, exist_ok=True)
+            for old in kept.glob(f"{folder}-*.json"):
+                old.unlink()
+            shutil.move(made, record)
         found = json.loads(record.read_text())
-        record.unlink()
-        if code:
-            raise Broken(f"tests/{folder} fail without a fault: {' '.join(found['failed'])}")
         quickest = sorted(found["seconds"].items(), key=lambda item: item[1])
         return Baseline(dict(quickest), found["lines"])
 

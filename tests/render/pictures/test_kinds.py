@@ -148,6 +148,35 @@ def test_few_rounds_have_a_hollow_mark() -> None:
     assert not any(row["sure"] for row in rows(picture))
 
 
+def test_ratios_far_apart_have_a_logarithmic_axis_with_its_labels_on_it() -> None:
+    cells = cells_of(method=["sendto", "tx_ring", "af_xdp"])
+    rates = {"sendto": 1e5, "tx_ring": 2e5, "af_xdp": 3e6}
+    (picture, _) = pictures(
+        "ratio", subject_of(run_of(cells, rate=lambda cell: rates[cell.method]))
+    )
+    (line,) = picture.draw(900)["vconcat"]
+    x = line["hconcat"][0]["layer"][-1]["encoding"]["x"]
+    low, high = x["scale"]["domain"]
+    assert x["scale"]["type"] == "log"
+    assert low < 1 < 30 < high
+    labels = x["axis"]["values"]
+    assert labels == sorted(labels)
+    assert low <= labels[0] <= 1 < 20 <= labels[-1] <= high
+
+
+@pytest.mark.parametrize(("width", "letters", "beside"), [(1040, 8, True), (350, 60, False)])
+def test_long_names_stand_above_their_rows_and_short_ones_beside(
+    width: int, letters: int, beside: bool
+) -> None:
+    names = [f"m{n}".ljust(letters, "x") for n in range(3)]
+    subject = subject_of(run_of(cells_of(method=names), baseline={"method": names[0]}))
+    (picture, _) = pictures("ratio", subject)
+    (line,) = picture.draw(width)["vconcat"]
+    panel = line["hconcat"][0]
+    assert panel["width"] >= width / 2
+    assert panel["layer"][-1]["encoding"]["y"]["axis"]["labels"] == beside
+
+
 # Against an axis
 
 
@@ -205,6 +234,15 @@ def test_a_count_that_may_be_none_has_no_logarithm() -> None:
     scale = picture.draw(900)["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["x"]["scale"]
     assert scale.get("type") != "log"
     assert scale["domain"][0] < 0
+    assert scale["domain"][1] - 64 == pytest.approx(-scale["domain"][0])
+
+
+def test_values_that_are_no_numbers_stand_side_by_side() -> None:
+    cells = cells_of(method=["sendto", "tx_ring"], fill=["copy", "prefilled"])
+    (picture,) = pictures("axis", subject_of(run_of(cells)), x="fill")
+    x = picture.draw(900)["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["x"]
+    assert (x["type"], x["scale"]["domain"]) == ("ordinal", ["copy", "prefilled"])
+    assert {row["x"] for row in rows(picture)} == {"copy", "prefilled"}
 
 
 def test_the_best_line_alone_has_intervals() -> None:
