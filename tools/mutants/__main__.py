@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import queue
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,6 +95,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="at a time (%(default)s)")
     args = parser.parse_args()
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell ignores the first
+        signal.signal(number, signal.default_int_handler)
+
     mutants = sample(ROOT, files_below(args.files), args.count, args.seed)
     known = equivalents()
     same = [mutant for mutant in mutants if mutant.change in known]
@@ -108,6 +112,9 @@ def main() -> int:
     except Broken as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("mutants: interrupted", file=sys.stderr)
+        return 130
     seen = len(different) - len(survivors)
     print(
         f"\n{len(mutants)} mutants, seed {args.seed}: {seen} noticed, {len(same)} equivalent,"
