@@ -11,16 +11,16 @@ from typing import Any, NoReturn
 import pytest
 
 from bench.analysis.estimates import estimates_of
+from bench.analysis.evidence import MOST_INVALID, NO_EVIDENCE
 from bench.analysis.figures import pps, usable_by_cell
 from bench.analysis.intervals import quantile
-from bench.analysis.verdicts import MOST_INVALID, NO_EVIDENCE
 from bench.base.errors import UsageError
 from bench.base.values import Value, covers, distinct, named, value_text
 from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
 from bench.render import records
-from bench.render.comparison import LABELS
+from bench.render.changes import LABELS
 
 
 def fitting(cells: Sequence[Cell], wanted: Mapping[str, Any]) -> list[Cell]:
