@@ -95,8 +95,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="at a time (%(default)s)")
     args = parser.parse_args()
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell ignores the first
-        signal.signal(number, signal.default_int_handler)
+    for which in (signal.SIGINT, signal.SIGTERM):  # also where a shell ignores the first
+        signal.signal(which, signal.default_int_handler)
 
     mutants = sample(ROOT, files_below(args.files), args.count, args.seed)
     known = equivalents()
