@@ -40,7 +40,7 @@ def test_an_interval_shows_what_an_effect_is_worth(
     low: float | None, high: float | None, worth: Worth
 ) -> None:
     ratio = Estimate(1.0, low, high, 30)
-    assert Effect("burst", 64, 1, {}, (("a", "b"),), ratio).worth is worth
+    assert Effect("burst", 64, 1, {}, (("a", "b"),), ratio, ratio).worth is worth
 
 
 def test_what_a_file_does_not_have_counts_nothing() -> None:
