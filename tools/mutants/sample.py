@@ -118,7 +118,8 @@ def mutant(source: str, place: Place) -> Mutant | None:
     first = _alike(old, new)
     old, new = old[first:], new[first:]
     last = _alike(old[::-1], new[::-1])
-    before, after = (" ".join(map(str.strip, x[: len(x) - last])) for x in (old, new))
+    changed = (filter(None, map(str.strip, x[: len(x) - last])) for x in (old, new))
+    before, after = map(" ".join, changed)
     if before == after:
         return None
     return Mutant(Change(place.file, place.within, before, after), first + 1, text)
