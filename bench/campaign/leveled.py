@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
 from bench.analysis.panel import Array, Figure
 from bench.analysis.verdicts import FIGURES, NO_EVIDENCE, is_noted
 from bench.campaign.levels import levels
@@ -38,7 +38,7 @@ def leveled(runs: Sequence[RunSummary]) -> list[LeveledRun]:
 
 def read_leveled(path: Path) -> LeveledRun:
     """Of a run file. Raises UsageError."""
-    (run,) = leveled([read_summary(path, cell_summaries, only_levels=True)])
+    (run,) = leveled([read_summary(path, summary_of, only_levels=True)])
     return run
 
 
@@ -50,6 +50,7 @@ def _leveled(run: RunSummary, table: Table, found: Mapping[str, memoryview[float
         calibration=run.calibration,
         ids=table.cells,
         levels=found,
+        notes=table.notes,
         doubts={cell: codes for cell in table.notes if (codes := _doubts(table, cell))},
         rounds=sum(int(sum(of["rounds"])) for of in table.openings.values()),
         failures=run.failures,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
 from bench.base.errors import UsageError
 from bench.campaign.leveled import leveled
 from bench.model.leveled import LeveledRun
@@ -113,7 +113,7 @@ def _read(paths: Sequence[Path], cache: Cache) -> tuple[list[LeveledRun], list[O
             if (run := cache.get(path, stat)) is not None:
                 runs[path] = run
             else:
-                fresh.append((path, stat, read_summary(path, cell_summaries, only_levels=True)))
+                fresh.append((path, stat, read_summary(path, summary_of, only_levels=True)))
         except (UsageError, OSError) as error:
             unread.append(_unread(path, error))
     made = leveled([summary for *_, summary in fresh])

@@ -26,7 +26,17 @@ from bench.model.axes import Role, with_role
 from bench.model.cells import Cell
 from bench.model.summaries import RunSummary
 from bench.render import axes, provenance
-from bench.render.document import Column, Document, Fact, Item, Json, Listing, Records, Table
+from bench.render.document import (
+    Column,
+    Document,
+    Fact,
+    Item,
+    Json,
+    Listing,
+    Records,
+    Table,
+    text_column,
+)
 from bench.render.records import axis_fields, axis_values
 from bench.render.scale import NONE
 from bench.render.table import axis_columns
@@ -44,7 +54,7 @@ def document_of(compared: Compared, chosen: Collection[str] | None = None) -> Do
     result, cells = compared.result, [row.cell for row in compared.result.rows]
     shown = [row for row in result.rows if chosen is None or row.verdict.value in chosen]
     return Document(
-        records=records_of(result, provenance_of(compared)),
+        records=records_of(result, provenance_of(compared), ("A", compared.name)),
         name=title([compared]),
         facts=(
             side_fact("A", compared.a),
@@ -217,7 +227,16 @@ def table_of(rows: Sequence[Row], among: Sequence[Cell]) -> Table:
     if any(ratios):
         change, interval = change_columns(LABELS["ratio"], ratios, dispensable=1)
         columns += [replace(change, dispensable=2), interval]
+    columns += notes_columns([row.notes for row in rows])
     return Table(tuple(columns))
+
+
+def notes_columns(notes: Sequence[Mapping[str, Sequence[str]]]) -> list[Column]:
+    """``A: starved; B: 2 disturbed``; no column where no row has any."""
+    if not any(notes):
+        return []
+    texts = ["; ".join(f"{side}: {', '.join(of)}" for side, of in row.items()) for row in notes]
+    return [text_column("notes", texts)]
 
 
 def change_columns(
@@ -243,12 +262,13 @@ def change_columns(
 
 
 def reasons_of(rows: Sequence[Row]) -> list[str]:
-    """Why cells are inconclusive, how many for that reason, and what would settle it."""
+    """Why cells are inconclusive or missing, how many for that reason, and what would settle it."""
     found = []
-    for reason, number in Counter(reason for row in rows for reason in row.reasons).most_common():
+    counts = Counter((row.verdict, reason) for row in rows for reason in row.reasons)
+    for (verdict, reason), number in counts.most_common():
         more = max(row.more_openings for row in rows if reason in row.reasons)
         would = f"; {_openings(more)} of each run would tell" if reason == TOO_WIDE else ""
-        found.append(f"{number} inconclusive cell{'s' * (number > 1)}: {reason}{would}")
+        found.append(f"{number} {verdict.value} cell{'s' * (number > 1)}: {reason}{would}")
     return found
 
 
@@ -336,7 +356,10 @@ def _change_fields(change: Change) -> dict[str, float]:
     return {"change": change.value, "low": change.low, "high": change.high, "p": change.p}
 
 
-def records_of(result: Comparison, provenance: Mapping[str, Json]) -> Records:
+def records_of(
+    result: Comparison, provenance: Mapping[str, Json], sides: Sequence[str] = ("A", "B")
+) -> Records:
+    """A row for each cell; ``sides`` are the names of both."""
     fields = axis_fields([row.cell for row in result.rows])
     parts = ("change", "low", "high", "p")
     changes = {
@@ -353,6 +376,7 @@ def records_of(result: Comparison, provenance: Mapping[str, Json]) -> Records:
             "min_effect": ("min_effect",),
             **changes,
             "reasons": ("reasons",),
+            **{f"notes_{name.lower()}": ("notes", name) for name in sides},
         },
         rows=tuple(
             {
@@ -367,6 +391,7 @@ def records_of(result: Comparison, provenance: Mapping[str, Json]) -> Records:
                 },
                 "reasons": list(row.reasons),
                 "more_openings": row.more_openings,
+                "notes": {name: [*row.notes.get(name, ())] for name in sides},
             }
             for row in result.rows
         ),

@@ -77,12 +77,31 @@ def _table(cells: Sequence[Cell], rows: Rows, among: Sequence[Cell]) -> Table:
         for figure in FIGURES:
             changes = [row.changes.get(figure) if row else None for row in found]
             columns += change_columns(f"{LABELS[figure]} of {name}", changes, dispensable=1)
+    notes = [
+        {
+            side: marks
+            for of in rows.values()
+            if cell.id in of
+            for side, marks in of[cell.id].notes.items()
+        }
+        for cell in cells
+    ]
+    columns += comparison.notes_columns(notes)
     return Table(tuple(columns))
+
+
+def _notes(cell: str, rows: Rows) -> dict[str, Sequence[str]]:
+    """Of all sides; those of A are the same beside each other one."""
+    found = [of[cell].notes for of in rows.values() if cell in of]
+    return {side: marks for notes in found for side, marks in notes.items()}
 
 
 def _records(sides: Sequence[Compared]) -> Records:
     """A row for each cell of each side, which it names."""
-    found = [comparison.records_of(of.result, comparison.provenance_of(of)) for of in sides]
+    found = [
+        comparison.records_of(of.result, comparison.provenance_of(of), ("A", of.name))
+        for of in sides
+    ]
     return Records(
         name=found[0].name,
         fields={"side": ("side",)} | {key: at for of in found for key, at in of.fields.items()},

@@ -16,6 +16,7 @@ from bench.base import ids
 from bench.campaign.changed import Changed
 from bench.campaign.timeline import Line, Timeline
 from bench.model.header import RunHeader
+from bench.model.leveled import LeveledRun
 from bench.render import axes, provenance
 from bench.render.document import (
     Column,
@@ -181,8 +182,19 @@ def _table(shown: _Shown) -> Table:
                 dispensable=2,
             ),
             text_column("last change", [_brief(shown, cell.id) for cell in cells]),
+            *_notes(shown),
         )
     )
+
+
+def _notes(shown: _Shown) -> list[Column]:
+    """Those of the last night."""
+    marks = [", ".join(_last_run(shown).marks(cell.id)) for cell in shown.made.cells]
+    return [text_column("last night", marks)] if any(marks) else []
+
+
+def _last_run(shown: _Shown) -> LeveledRun:
+    return shown.made.nights[-1].run
 
 
 def _brief(shown: _Shown, series: str) -> str:
@@ -287,7 +299,7 @@ SIDES = tuple(
 def _records(shown: _Shown) -> Records:
     """A row per series and figure; a flat table has its last change only."""
     named = axis_fields(shown.made.cells)
-    flat = ("series", "figure", "level", "noise", "nights", "since")
+    flat = ("series", "figure", "level", "noise", "nights", "since", "notes")
     last = {f"change_{name}": ("last", name) for name in (*CHANGE, *SIDES)}
     return Records(
         name="series",
@@ -315,6 +327,7 @@ def _record(shown: _Shown, line: Line, named: Mapping[str, tuple[str, ...]]) -> 
         "noise": line.noise,
         "nights": line.nights,
         "since": _time(shown, line.since),
+        "notes": [*_last_run(shown).marks(line.series)],
         "last": changes[-1] if changes else None,
         "changes": changes,
         "values": _values(line.values[shown.first :], line.cell is None),

@@ -64,7 +64,7 @@ others than these is not used: the figures are made again of the samples."""
 
 
 class Line(msgspec.Struct):
-    """A line of type summaries; ``failures`` are those of the run, so that its end is enough."""
+    """A line of type summaries; ``failures`` are those of a RunSummary."""
 
     cells: list[str]
     pps: _EstimateColumns

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
 from bench.base.errors import BenchError, UsageError
 from bench.matrix import load
 from bench.measure import runner, stop
@@ -21,6 +21,7 @@ from bench.model.cells import Cell
 from bench.model.matrix import Matrix, Measure, Rounds
 from bench.model.run import Run
 from bench.model.samples import Sample
+from bench.model.summaries import RunSummary
 from bench.plan import calibration, plan, schedule
 from bench.store import reader
 from bench.store.run_summaries import read_summary
@@ -133,21 +134,25 @@ def test_an_opening_is_made_of_descriptions(path: Path) -> None:
 # The end
 
 
+def unasked(_run: Run) -> RunSummary:
+    raise AssertionError("the file has summaries")
+
+
 def test_a_run_ends_with_the_summaries_of_its_cells(path: Path) -> None:
     done = run(path, FakeOpening())
     *_, summaries, end = map(json.loads, path.read_text().splitlines())
     assert (summaries["type"], end["type"]) == ("summaries", "end")
-    found = read_summary(path, lambda _run: {})
+    found = read_summary(path, unasked)
     assert [*found.summaries] == [cell.id for cell in (*done.cells, *done.calibration)]
-    assert found.summaries == cell_summaries(reader.read(path))
+    assert found.summaries == summary_of(reader.read(path)).summaries
     assert {of.rounds for of in found.summaries.values()} == {4}
 
 
 def test_a_resumed_run_has_the_summaries_of_all_its_samples(path: Path) -> None:
     interrupted = run(path, FakeOpening(raising_in_round(2, KeyboardInterrupt())))
-    assert read_summary(path, lambda _run: {}).end == interrupted.end == "interrupted"
+    assert read_summary(path, unasked).end == interrupted.end == "interrupted"
     run(path, FakeOpening(), resume=True)
-    found = read_summary(path, lambda _run: {})
+    found = read_summary(path, unasked)
     assert {of.rounds for of in found.summaries.values()} == {4}
 
 
