@@ -17,6 +17,14 @@ STOLEN, FEW_TICKS = 0.01, 4
 they may be chance."""
 
 
+NO_EVIDENCE = ("starved", "stolen", "lossy", "invalid")
+"""Notes of a cell whose pps says what others did to it. Its ns/frame stands."""
+
+
+MOST_INVALID = 0.10
+"""Of a cell's samples, where the others still say how fast it was."""
+
+
 def notes_of(
     row: CellResult, samples: Sequence[Sample], facts: Mapping[str, Any], precision: float
 ) -> tuple[Note, ...]:
@@ -92,3 +100,10 @@ def _other_sndbuf(row: CellResult) -> str:
 def _is_stolen(share: float | None, samples: Sequence[Sample]) -> bool:
     ticks = sum(sample.steal_ns for sample in samples) // TICK_NS
     return share is not None and share > STOLEN and ticks >= FEW_TICKS
+
+
+def doubts_of(row: CellResult) -> list[str]:
+    """Of NO_EVIDENCE the notes that a row of one run has."""
+    found = [note.code for note in row.notes if note.code in NO_EVIDENCE]
+    invalid = row.tally.invalid > MOST_INVALID * (row.tally.invalid + row.tally.rounds)
+    return [*found, *(["invalid"] if invalid else [])]

@@ -17,11 +17,12 @@ from enum import Enum
 
 from bench.analysis.environments import kernel_of
 from bench.analysis.intervals import MIN_ROUNDS
+from bench.analysis.notes import MOST_INVALID, NO_EVIDENCE
 from bench.analysis.panel import Array, Figure, calibration_of, panel_of
 from bench.analysis.shifts import Estimated, Parts, parts
 from bench.base.values import key_of
 from bench.model.cells import Cell
-from bench.model.results import CellResult, mark_of
+from bench.model.results import mark_of
 from bench.model.summaries import CellSummary, RunSummary
 
 FIGURES: Mapping[Figure, int] = {"pps": 1, "ns_per_frame": -1}
@@ -32,14 +33,6 @@ MIN_EFFECT = 0.03
 
 
 FALSE_DISCOVERY_RATE = 0.01
-
-
-NO_EVIDENCE = ("starved", "stolen", "lossy", "invalid")
-"""Notes of a cell whose pps says what others did to it. Its ns/frame stands."""
-
-
-MOST_INVALID = 0.10
-"""Of a cell's samples, where the others still say how fast it was."""
 
 
 MOST_MORE = 999
@@ -414,13 +407,6 @@ def is_noted(summary: CellSummary, code: str) -> bool:
         invalid = summary.notes.get(code, 0)
         return invalid > MOST_INVALID * (invalid + summary.rounds)
     return code in summary.notes
-
-
-def doubts_of(row: CellResult) -> list[str]:
-    """Of NO_EVIDENCE the notes that a row of one run has."""
-    found = [note.code for note in row.notes if note.code in NO_EVIDENCE]
-    invalid = row.tally.invalid > MOST_INVALID * (row.tally.invalid + row.tally.rounds)
-    return [*found, *(["invalid"] if invalid else [])]
 
 
 def _absence(cell: str, a: Sequence[RunSummary], b: Sequence[RunSummary]) -> Verdict:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.analysis.cell_summaries import summary_of
+from bench.analysis.notes import NO_EVIDENCE
 from bench.analysis.panel import Array, Figure
-from bench.analysis.verdicts import FIGURES, NO_EVIDENCE, is_noted
+from bench.analysis.verdicts import FIGURES, is_noted
 from bench.campaign.levels import levels
 from bench.model.leveled import LeveledRun
 from bench.model.summaries import RunSummary

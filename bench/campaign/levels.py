@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.analysis.intervals import MIN_ROUNDS
+from bench.analysis.notes import NO_EVIDENCE
 from bench.analysis.openings import MIN_OPENING_ROUNDS
 from bench.analysis.panel import Array, Figure
-from bench.analysis.verdicts import NO_EVIDENCE, is_noted
+from bench.analysis.verdicts import is_noted
 from bench.model.summaries import RunSummary
 from bench.store.summaries import Table
 

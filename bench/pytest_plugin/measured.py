@@ -13,7 +13,7 @@ import pytest
 from bench.analysis.estimates import estimates_of
 from bench.analysis.figures import pps, usable_by_cell
 from bench.analysis.intervals import quantile
-from bench.analysis.verdicts import doubts_of
+from bench.analysis.notes import doubts_of
 from bench.base.errors import UsageError
 from bench.base.values import Value, covers, distinct, named, value_text
 from bench.model.cells import Cell

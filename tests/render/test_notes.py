@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from bench.analysis import notes as made_notes
 from bench.analysis.answer import answer_of
-from bench.analysis.verdicts import NO_EVIDENCE
+from bench.analysis.notes import NO_EVIDENCE
 from bench.campaign import sides, timeline
 from bench.campaign.nightly import Outcome
 from bench.campaign.nights import nights as nights_in

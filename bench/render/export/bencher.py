@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bench.analysis.verdicts import doubts_of
+from bench.analysis.notes import doubts_of
 from bench.model.results import Estimate, Figures
 
 if TYPE_CHECKING:
