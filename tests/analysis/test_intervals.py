@@ -174,3 +174,15 @@ def test_an_interval_is_not_wider_than_it_must_be_on_independent_samples() -> No
         widths.append(estimate.half_width * 100)
     exact = 1.96 * 1.2533 / 400**0.5
     assert statistics.mean(widths) < 1.2 * exact
+
+
+@pytest.mark.parametrize("ratios", [1, 2, 3, 4, 30])
+def test_the_least_rounds_of_so_many_ratios_give_intervals_and_fewer_do_not(ratios: int) -> None:
+    chance = random.Random(1)
+    least = intervals.least_rounds(ratios)
+    series = [[chance.gauss(1, 0.01) for _ in range(least)] for _ in range(ratios)]
+    few = [values[1:] for values in series]
+    assert all(of is None or of.low is None for of in intervals.estimates(few))
+    # Chance may make these few look alike.
+    many = [values + [chance.gauss(1, 0.01) for _ in range(20)] for values in series]
+    assert any(of is not None and of.low is not None for of in intervals.estimates(many))
