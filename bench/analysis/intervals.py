@@ -244,7 +244,7 @@ def cosines(n: int) -> tuple[tuple[float, ...], ...]:
 
 
 def _cosines_of(n: int) -> int:
-    return round(0.45 * float(n) ** (2 / 3))
+    return round(0.45 * math.pow(n, 2 / 3))
 
 
 def _product(a: Sequence[float], b: Sequence[float]) -> float:
