@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from a_against_a import Silent
-from bare_loop import Bare, bare_loop
+from bare_loop import Bare, Programs, bare_loop
 from common import compiled, heading, interval, pin_beside_sender
 from scipy import stats
 from tabulate import tabulate
@@ -47,7 +47,7 @@ from bench.analysis import intervals
 from bench.analysis.summary import summarise
 from bench.matrix.load import parse
 from bench.measure import runner
-from bench.measure.frame_check import expected_frame
+from bench.measure.frames import expected_frame
 from bench.measure.measuring import Seen
 from bench.measure.prepare import vocabulary
 from bench.model.results import Estimate
@@ -260,7 +260,8 @@ def costs(
     bare: Path, a: Topology, b: Topology, cpu: int, rounds: int
 ) -> tuple[float, Estimate | None]:
     """CPU nanoseconds for a frame on A, and B's over A's, of slices in turn."""
-    with bare_loop(bare, "send", a, cpu) as on_a, bare_loop(bare, "send", b, cpu) as on_b:
+    programs = Programs(calls=bare, bpf=bare)  # send() is one of the calls
+    with bare_loop(programs, "send", a, cpu) as on_a, bare_loop(programs, "send", b, cpu) as on_b:
         pairs = [_pair(on_a, on_b, number) for number in range(rounds)]
     (ratio,) = intervals.estimates([[slow / fast for fast, slow in pairs]])
     return statistics.median(fast for fast, _ in pairs), ratio

@@ -2,8 +2,9 @@
  * The boundary of the core: plain declarations, read verbatim by cffi (no guards, no includes).
  *
  * Functions return 0, a count or -errno; where they take a struct core_error they also say there
- * which call failed. The core never prints, exits or touches signals. Times are nanoseconds,
- * sizes are bytes, a frame size runs from the destination MAC to the end of the payload.
+ * which call failed. The core never prints or exits, and touches no signal but the one that ends a
+ * stream (stream.c). Times are nanoseconds, sizes are bytes, a frame size runs from the destination
+ * MAC to the end of the payload.
  */
 
 #define CORE_MAX_THREADS 64
@@ -21,6 +22,9 @@
 #define KNOB_MSG_DONTWAIT 0x0200
 #define KNOB_QDISC_BYPASS 0x0400
 #define KNOB_FLOWS 0x8000
+#define KNOB_VLAN 0x10000
+#define KNOB_PROTOCOL 0x20000
+#define KNOB_MALFORMED 0x40000
 
 #define CORE_MIN_FRAME 14	/* an Ethernet header */
 #define CORE_MAX_FRAME 65535
@@ -96,8 +100,12 @@ struct method_info {
 	const char *path;		/* the way through the kernel */
 	unsigned int knobs;		/* KNOB_* */
 	unsigned int max_burst;		/* frames that one system call takes at most; 0: any */
+	bool alone;			/* two cells of it cannot be open on one interface */
 	const struct option_info *options;
 	unsigned int option_nr;		/* at most CORE_MAX_OPTIONS */
+	bool sends_xdp;			/* XDP frames, past the qdisc: only some drivers take them */
+	bool untold;			/* nobody is told when a frame has left a queue */
+	uint64_t call_ns;		/* about what a call waits beside its frames; 0: for nothing */
 };
 
 struct tx_config {
@@ -113,6 +121,9 @@ struct tx_config {
 	unsigned int msg_dontwait;
 	unsigned int qdisc_bypass;
 	unsigned int flows;		/* more than 1: UDP over IPv4, frame i belongs to flow i modulo flows */
+	uint32_t vlan_tag;		/* TPID and TCI as they stand in the frame; 0: no tag */
+	unsigned int protocol;		/* that sockets are opened with: 0, or ETH_P_ALL to receive too */
+	uint32_t malformed;		/* of a million slots: those that the kernel must refuse */
 	unsigned char dst[6];
 	unsigned char src[6];		/* the last byte is replaced by the thread's index */
 	int cpus[CORE_MAX_THREADS];	/* thread i is pinned to cpus[i]; -1: runs where the caller may */
@@ -123,6 +134,7 @@ struct tx_config {
 struct tx_facts {
 	unsigned int sndbuf;		/* sk_sndbuf: twice what was asked for (socket(7)) */
 	unsigned int mmap_unlocked;	/* MAP_LOCKED was refused, the ring is populated only */
+	unsigned int zero_copy;		/* the driver takes frames from our memory (AF_XDP) */
 	unsigned int ring_frames;	/* this and memory: as core_memory() has them */
 	uint64_t memory;
 };
@@ -143,6 +155,8 @@ struct tx_numbering {
 /*
  * Counters of one thread. requested: frames handed over, each time they were; submitted: accepted
  * by the call (ring: given to the kernel by their status); completed: given back by the kernel.
+ * A malformed frame that is sent again, mended, is requested twice; one that the kernel skips is
+ * neither submitted nor completed.
  */
 struct tx_counts {
 	uint64_t requested;
@@ -154,6 +168,7 @@ struct tx_counts {
 	uint64_t enobufs;
 	uint64_t full_waits;		/* times that no ring slot was free */
 	uint64_t refused;		/* frames known to have been dropped: ENOBUFS */
+	uint64_t malformed;		/* frames refused as malformed, which they were on purpose */
 };
 
 struct tx_slice_plan {

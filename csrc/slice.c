@@ -54,6 +54,7 @@ static void edge_first(const struct tx_thread *thread, struct edge *edge)
 	edge->cpu = sched_getcpu();
 	edge->counts = thread->counts;
 	times_begin(&edge->times);
+	edge->times.cpu_ns += times_cpu_ns(thread->helper);
 	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
@@ -61,11 +62,12 @@ static void edge_last(const struct tx_thread *thread, struct edge *edge)
 {
 	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
 	times_end(&edge->times);
+	edge->times.cpu_ns += times_cpu_ns(thread->helper);
 	edge->counts = thread->counts;
 	edge->cpu = sched_getcpu();
 }
 
-static struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
+struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
 {
 	return (struct tx_counts) {
 		.requested = to->requested - from->requested,
@@ -77,6 +79,7 @@ static struct tx_counts counts_between(const struct tx_counts *from, const struc
 		.enobufs = to->enobufs - from->enobufs,
 		.full_waits = to->full_waits - from->full_waits,
 		.refused = to->refused - from->refused,
+		.malformed = to->malformed - from->malformed,
 	};
 }
 
@@ -130,8 +133,8 @@ static void thread_pin(struct tx_thread *thread)
 	CPU_FREE(set);
 }
 
-/* What a sending thread has for itself: a timer slack, a file table, a CPU. */
-static void thread_settle(struct slice_thread *self)
+/* What a sending thread has for itself: a timer slack, a file table, a namespace, a CPU. */
+void thread_settle(struct tx_cell *cell, struct tx_thread *thread)
 {
 	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);	/* naps of a drain: not 50 us too long */
 	/*
@@ -139,9 +142,10 @@ static void thread_settle(struct slice_thread *self)
 	 * one fdget() takes a reference with an atomic operation at each call (fs/file.c), some 3 %
 	 * of a send. Several senders share theirs and pay, as they would anywhere.
 	 */
-	if (self->run->cell->config.threads == 1)
+	if (cell->config.threads == 1)
 		unshare(CLONE_FILES);
-	thread_pin(self->thread);
+	cell_enter(cell, &thread->error);
+	thread_pin(thread);
 }
 
 /*
@@ -261,7 +265,7 @@ static void *thread_main(void *argument)
 {
 	struct slice_thread *self = argument;
 
-	thread_settle(self);
+	thread_settle(self->run->cell, self->thread);
 	thread_warm_up(self);
 	barrier_wait(self->run);
 	window_send(self);
@@ -280,7 +284,7 @@ static int thread_start(struct slice_thread *self, struct core_error *error)
 	return 0;
 }
 
-static void nap_until(uint64_t when_ns)
+void nap_until(uint64_t when_ns)
 {
 	const struct timespec when = {
 		.tv_sec = (time_t)(when_ns / NSEC_PER_SEC),
@@ -370,6 +374,8 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 	unsigned int i;
 	int err;
 
+	if (cell->method->stream)
+		return stream_slice(cell, plan, slice, error);
 	memset(slice, 0, sizeof(*slice));
 	error->code = 0;
 	slice->threads = cell->config.threads;

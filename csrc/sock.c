@@ -3,12 +3,15 @@
  */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include "core.h"
+
+#define MEMINFO_VARS 32			/* more than any kernel has (SK_MEMINFO_VARS) */
 
 /* No send blocks longer: a thread then looks at its stop flag (EAGAIN, on a ring ETIMEDOUT). */
 static const struct timeval send_timeout = { .tv_usec = 100000 };
@@ -18,7 +21,7 @@ static int sock_option(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? errno : 0;
 }
 
-static int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
+int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
 {
 	const struct tx_config *config = socket->config;
 	const bool force = config->sndbuf_force;
@@ -34,22 +37,23 @@ static int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
 }
 
 /*
- * Protocol 0: the socket receives nothing. With ETH_P_ALL every sender would be handed a copy of
- * each of its own frames (packet_create() registers its hook only for a non-zero protocol).
+ * Protocol 0: the socket receives nothing (packet_create() registers its hook only for another
+ * one). With ETH_P_ALL it is handed what others send and what arrives, on lo its own frames.
  */
-static int sock_raw(struct core_error *error)
+static int sock_packet(int type, unsigned int protocol, struct core_error *error)
 {
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), err = errno;
+	int fd = socket(AF_PACKET, type | SOCK_CLOEXEC, htons((uint16_t)protocol)), err = errno;
 
-	return fd >= 0 ? fd : error_set(error, err, "socket(AF_PACKET, SOCK_RAW)%s",
+	return fd >= 0 ? fd : error_set(error, err, "socket(AF_PACKET, %s)%s",
+					type == SOCK_RAW ? "SOCK_RAW" : "SOCK_DGRAM",
 					err == EPERM ? " needs CAP_NET_RAW" : "");
 }
 
-int sock_open(struct tx_socket *sock, struct core_error *error)
+int sock_open_as(struct tx_socket *sock, int type, struct core_error *error)
 {
 	int err;
 
-	sock->fd = sock_raw(error);
+	sock->fd = sock_packet(type, sock->config->protocol, error);
 	if (sock->fd < 0)
 		return sock->fd;
 	if (setsockopt(sock->fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout)) < 0)
@@ -60,6 +64,11 @@ int sock_open(struct tx_socket *sock, struct core_error *error)
 			return error_set(error, err, "setsockopt(PACKET_QDISC_BYPASS)");
 	}
 	return sock_sndbuf(sock, error);
+}
+
+int sock_open(struct tx_socket *socket, struct core_error *error)
+{
+	return sock_open_as(socket, SOCK_RAW, error);
 }
 
 int sock_bind(const struct tx_socket *socket, struct core_error *error)
@@ -83,7 +92,7 @@ int sock_open_bound(struct tx_socket *socket, struct core_error *error)
 
 int sock_probe(struct core_error *error)
 {
-	int fd = sock_raw(error);
+	int fd = sock_packet(SOCK_RAW, 0, error);
 
 	if (fd < 0)
 		return fd;
@@ -94,9 +103,16 @@ int sock_probe(struct core_error *error)
 /* sk_wmem_alloc: bytes of frames, with their skbs, that the kernel still owns. */
 int sock_wmem(int fd)
 {
+	uint32_t memory[MEMINFO_VARS] = { 0 };
+	socklen_t length = sizeof(memory);
 	int bytes = 0;
 
-	return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
+	if (!ioctl(fd, SIOCOUTQ, &bytes))
+		return bytes;
+	if (errno == ENOTTY &&		/* AF_XDP has no ioctls */
+	    !getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length))
+		return (int)memory[SK_MEMINFO_WMEM_ALLOC];
+	return -errno;
 }
 
 /*

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.analysis.figures import DISTURBED_DELAY, MIN_SHARE
+from bench.analysis.figures import DISTURBED, MIN_SHARE
 from bench.analysis.intervals import MIN_LEVEL_ROUNDS, least_rounds
 from bench.base.units import size_text
 from bench.model.results import CellResult, Note
@@ -15,14 +15,6 @@ from bench.system.cpus import TICK_NS
 STOLEN, FEW_TICKS = 0.01, 4
 """Above this share of a cell's CPUs steal is noted, unless fewer ticks of 10 ms than these say it:
 they may be chance."""
-
-
-NO_EVIDENCE = ("starved", "stolen", "lossy", "invalid")
-"""Notes of a cell whose pps says what others did to it. Its ns/frame stands."""
-
-
-MOST_INVALID = 0.10
-"""Of a cell's samples, where the others still say how fast it was."""
 
 
 def notes_of(
@@ -58,8 +50,8 @@ def notes_of(
         notes.append(Note("stolen", why))
     if disturbed := row.tally.disturbed:
         why = (
-            "samples left out in which the sender waited for its CPU for "
-            f"more than {DISTURBED_DELAY * 100:g} % of the window"
+            "samples left out in which the sender was without its CPU for more than "
+            f"{DISTURBED * 100:g} % of the window"
         )
         notes.append(Note("disturbed", why, disturbed))
     if lost_carriers := sorted({s.carrier_lost for s in samples if s.carrier_lost}):
@@ -77,9 +69,17 @@ def notes_of(
     if any(sample.foreign for sample in samples):
         why = "others sent by the same device meanwhile, at most 1 % of the frames"
         notes.append(Note("shared", why))
+    if row.cell.values.get("protocol") == "all":
+        why = (
+            "its sockets are opened with ETH_P_ALL: they are handed what others send and what "
+            "arrives, on lo their own frames"
+        )
+        notes.append(Note("receives", why))
     if facts.get("mmap_unlocked"):
         why = "MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead"
         notes.append(Note("unlocked", why))
+    if facts.get("zero_copy"):
+        notes.append(Note("zero-copy", "the driver took the frames from the sender's memory"))
     if why := _other_sndbuf(row):
         notes.append(Note("clamped", why))
     return tuple(notes)
@@ -104,10 +104,3 @@ def _other_sndbuf(row: CellResult) -> str:
 def _is_stolen(share: float | None, samples: Sequence[Sample]) -> bool:
     ticks = sum(sample.steal_ns for sample in samples) // TICK_NS
     return share is not None and share > STOLEN and ticks >= FEW_TICKS
-
-
-def doubts_of(row: CellResult) -> list[str]:
-    """Of NO_EVIDENCE the notes that a row of one run has."""
-    found = [note.code for note in row.notes if note.code in NO_EVIDENCE]
-    invalid = row.tally.invalid > MOST_INVALID * (row.tally.invalid + row.tally.rounds)
-    return [*found, *(["invalid"] if invalid else [])]

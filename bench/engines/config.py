@@ -8,12 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.base.units import parse_part
 from bench.base.values import Value
 from bench.engines.library import library, text_of
 from bench.engines.options import raw_values
 from bench.model.cells import Cell
 from bench.model.needs import Memory
 from bench.model.vocabulary import Problem
+
+TPID = 0x8100
+"""IEEE 802.1Q, and include/uapi/linux/if_ether.h"""
+ETH_P_ALL = 3
+
+
+def vlan_tag(vlan: Value | None) -> int:
+    """The 32 bits of a frame's tag; 0: it has none."""
+    if not isinstance(vlan, dict):
+        return 0
+    return TPID << 16 | int(vlan["priority"]) << 13 | int(vlan["id"])
 
 
 def config_of(values: Mapping[str, Value | None]) -> Any:
@@ -32,6 +44,9 @@ def config_of(values: Mapping[str, Value | None]) -> Any:
         "msg_dontwait": bool(values.get("msg_dontwait")),
         "qdisc_bypass": bool(values.get("qdisc_bypass")),
         "flows": values.get("flows") or 1,
+        "vlan_tag": vlan_tag(values.get("vlan")),
+        "malformed": parse_part(values.get("malformed") or 0),
+        "protocol": ETH_P_ALL if values.get("protocol") == "all" else 0,
         "options": raw_values(values),
     }
     return library().ffi.new("struct tx_config *", fields)
@@ -50,6 +65,23 @@ def check(values: Mapping[str, Value | None], page_size: int) -> list[Problem]:
     core.lib.core_check(config_of(values), page_size, problems)
     found = [problems.list[i] for i in range(problems.number)]
     return [Problem(text_of(problem.option), text_of(problem.text)) for problem in found]
+
+
+@functools.cache
+def _row(method: str) -> Any:
+    lib = library().lib
+    rows = [lib.core_method(i) for i in range(lib.core_method_count())]
+    return {text_of(row.name): row for row in rows}[method]
+
+
+def sends_xdp(method: str) -> bool:
+    """Whether devices get XDP frames of it, not skbs. Raises KeyError of a method there is not."""
+    return bool(_row(method).sends_xdp)
+
+
+def call_ns(method: str) -> int:
+    """About what a call of it waits beside its frames, in nanoseconds; a slice of it has one."""
+    return int(_row(method).call_ns)
 
 
 def memory_of(cell: Cell) -> Memory:

@@ -15,7 +15,7 @@ from bench.plan import plan, selection
 from bench.plan.plan import Plan
 from bench.plan.settings import with_settings
 from bench.plan.shares import in_numbers
-from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame
+from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame, shaper
 
 
 def vocabulary() -> Vocabulary:
@@ -27,6 +27,7 @@ def vocabulary() -> Vocabulary:
         limits=core.limits(),
         check=config.check,
         largest_frame=largest_frame,
+        is_shaped=lambda qdisc, frame_size: shaper(qdisc, frame_size) is not None,
         page_size=os.sysconf("SC_PAGE_SIZE"),
     )
 

@@ -11,16 +11,16 @@ from typing import Any, NoReturn
 import pytest
 
 from bench.analysis.estimates import estimates_of
+from bench.analysis.evidence import doubts_of_row
 from bench.analysis.figures import pps, usable_by_cell
 from bench.analysis.intervals import quantile
-from bench.analysis.notes import doubts_of
 from bench.base.errors import UsageError
 from bench.base.values import Value, covers, distinct, named, value_text
 from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
 from bench.render import records
-from bench.render.comparison import LABELS
+from bench.render.changes import LABELS
 
 
 def fitting(cells: Sequence[Cell], wanted: Mapping[str, Any]) -> list[Cell]:
@@ -180,7 +180,7 @@ class MeasuredCell:
     @property
     def doubt(self) -> str:
         """Why its pps is no evidence: it says what others did to the sender."""
-        codes = doubts_of(self.result)
+        codes = doubts_of_row(self.result)
         return f"{self.name} is {' and '.join(codes)}" if codes else ""
 
     @property

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from bench.analysis import notes as made_notes
 from bench.analysis.answer import answer_of
-from bench.analysis.notes import NO_EVIDENCE
+from bench.analysis.evidence import NO_EVIDENCE
 from bench.campaign import sides, timeline
 from bench.campaign.nightly import Outcome
 from bench.campaign.nights import nights as nights_in
@@ -76,6 +76,8 @@ SAMPLES: dict[str, Callable[[Sample], Sample]] = {
     "shared": of_sample(foreign=1),
     "unlocked": as_it_is,
     "clamped": as_it_is,
+    "receives": as_it_is,
+    "zero-copy": as_it_is,
     "invalid": in_rounds(5, of_sample(problems=(Problem(Code.NOT_DRAINED),))),
 }
 """What gives a cell each note."""
@@ -87,9 +89,14 @@ MATRIX = {
     "axes": {
         "interface": "lo",
         "method": "sendto",
-        "frame_size": [*FRAME_SIZES],
+        "frame_size": [size for size, code in FRAME_SIZES.items() if code != "receives"],
         "sndbuf": {"bytes": ASKED},
     },
+    "include": [
+        {"frame_size": size, "protocol": "all"}
+        for size, code in FRAME_SIZES.items()
+        if code == "receives"
+    ],
     "measure": {"window": "1ms", "rounds": 21, "openings": 3},
 }
 
@@ -108,6 +115,7 @@ class Noted(FakeOpening):
         return {
             "sndbuf": 2 * ASKED * (2 if code == "clamped" else 1),
             "mmap_unlocked": code == "unlocked",
+            "zero_copy": code == "zero-copy",
         }
 
 
@@ -160,7 +168,7 @@ DOCUMENTS = (shown, compared, compared_with_several, of_nights, of_history)
 
 def test_these_are_all_notes() -> None:
     source = inspect.getsource(made_notes)
-    assert {*SAMPLES} == {*re.findall(r'Note\("(\w+)"', source), "invalid"}
+    assert {*SAMPLES} == {*re.findall(r'Note\("([\w-]+)"', source), "invalid"}
 
 
 @pytest.mark.parametrize("form", FORMATS)

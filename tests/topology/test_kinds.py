@@ -16,12 +16,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.base.errors import BenchError, UsageError
 from bench.base.values import value_text
 from bench.matrix.schema import documented
-from bench.topology import Delivery, Port, Topology, peer
+from bench.topology import Delivery, Port, Topology, bond, peer
 from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, up
 from bench.topology.qdisc import QDISCS
 
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
-KNOWN = "noqueue, pfifo, bfifo, pfifo_fast, tbf, htb"
+KNOWN = "noqueue, pfifo, bfifo, pfifo_fast, tbf, htb, fq_codel, fq, prio, netem, mq"
 
 
 def test_the_tables_list_what_there_is() -> None:
@@ -55,6 +55,27 @@ def test_lo_alone_takes_no_qdisc() -> None:
             {"rate": 10_000_000, "burst": 2048, "limit": 9000},
         ),
         ("htb", {"rate": "1gbit"}, {"rate": 10**9, "burst": 1600, "limit": 1000}),
+        (
+            "fq_codel",
+            {"target": "5000us"},
+            {
+                "limit": 10_240,
+                "flows": 1024,
+                "target": "5ms",
+                "interval": "100ms",
+                "quantum": 1514,
+                "memory_limit": 32 << 20,
+            },
+        ),
+        ("fq", {"flow_limit": 7}, {"limit": 10_000, "flow_limit": 7}),
+        ("prio", {}, {"bands": 3}),
+        ("netem", {}, {"limit": 1000, "delay": "0ns", "loss": "0%"}),
+        (
+            "netem",
+            {"delay": "0.5ms", "loss": 0.01},
+            {"limit": 1000, "delay": "500us", "loss": "1%"},
+        ),
+        ("mq", {}, {"each": "pfifo_fast"}),
     ],
 )
 def test_options_are_spelled_out(
@@ -74,8 +95,47 @@ def test_tables_show_an_option_in_the_unit_in_which_it_is_written() -> None:
                     value = option.validate_python(written)
                     if isinstance(value, int):
                         shown[kind, name, written] = value_text({"kind": kind, name: value})
-    assert len(shown) == 6
+    assert len(shown) == 8
     assert shown == {key: "{} {}={}".format(*key) for key in shown}
+
+
+@pytest.mark.parametrize(
+    ("written", "slaves", "canonical", "with_carrier"),
+    [
+        ("up", 2, "up", (0, 1)),
+        ("down", 1, "down", ()),
+        (["up", "up"], 2, "up", (0, 1)),
+        (["up", "down", "up"], 3, "up,down,up", (0, 2)),
+        ("down,up", 2, "down,up", (1,)),
+    ],
+)
+def test_each_slave_of_a_bond_has_its_carrier(
+    written: Any, slaves: int, canonical: str, with_carrier: tuple[int, ...]
+) -> None:
+    options = bond.BondOptions(slaves=slaves, carrier=written)
+    assert options.model_dump()["carrier"] == canonical
+    assert options.with_carrier == with_carrier
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (["up"] * 3, "carrier has 3 values for 2 slaves; write one for each"),
+        (["up", "off"], r"carrier: \['up', 'off'\] is not allowed; write up, down or a list"),
+        ([], "is not allowed"),
+        (True, "is not allowed"),
+    ],
+)
+def test_another_carrier_is_refused(written: Any, message: str) -> None:
+    value = {"kind": "bond", "slaves": 2, "carrier": written}
+    with pytest.raises(UsageError, match=message), up(value):
+        pass
+
+
+def test_a_bond_without_any_carrier_is_refused_at_once() -> None:
+    value = {"kind": "bond", "slaves": 2, "carrier": "down"}
+    with pytest.raises(BenchError, match="no slave has a carrier"), up(value):
+        pass
 
 
 @pytest.mark.parametrize("table", [INTERFACES, QDISC_KINDS])
@@ -98,7 +158,7 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
             {"kind": "veth", "x": 1},
             "noqueue",
             "interface veth: option x is unknown; "
-            "known: mtu, queues, filters, txqueuelen, peer, rps",
+            "known: mtu, queues, filters, txqueuelen, peer, rps, gro",
         ),
         (
             "veth",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bench.analysis.notes import doubts_of
+from bench.analysis.evidence import doubts_of_row
 from bench.model.results import Estimate, Figures
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def make(measured: Measured) -> bytes:
     """One JSON object: cell, measure, values. Measures are slugs of Bencher's."""
     cells = {
-        cell.name: _measures(cell.result.figures, not doubts_of(cell.result))
+        cell.name: _measures(cell.result.figures, not doubts_of_row(cell.result))
         for cell in measured.with_figures
     }
     return (json.dumps(cells, indent=2) + "\n").encode()
