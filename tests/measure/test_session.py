@@ -475,7 +475,7 @@ def left_out(rounds: set[int], *problems: Problem) -> Callable[[Cell, int], Samp
         made = steady(cell, round_)
         if cell.method != "sendto" or round_ not in rounds:
             return made
-        threads = tuple(replace(of, run_delay_ns=of.wall_ns) for of in made.threads)
+        threads = tuple(replace(of, cpu_ns=of.cpu_ns // 2) for of in made.threads)
         return replace(made, threads=threads, problems=problems)
 
     return sample

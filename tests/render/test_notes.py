@@ -69,7 +69,7 @@ SAMPLES: dict[str, Callable[[Sample], Sample]] = {
     "imprecise": straying,
     "starved": of_thread(cpu_ns=WINDOW_NS // 2),
     "stolen": of_sample(steal_ns=TICK_NS, cpus_ns=2 * TICK_NS),
-    "disturbed": in_rounds(2, of_thread(run_delay_ns=WINDOW_NS // 2)),
+    "disturbed": in_rounds(2, of_thread(cpu_ns=WINDOW_NS // 2)),
     "failover": of_sample(carrier_lost="bench0", lost=1),
     "moved": of_thread(moved=1),
     "lossy": of_sample(lost=1),
