@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.model.results import CellResult
 from bench.model.summaries import CellSummary
 
 NO_EVIDENCE = ("starved", "stolen", "lossy", "invalid")
@@ -17,3 +18,10 @@ def is_noted(summary: CellSummary, code: str) -> bool:
         invalid = summary.notes.get(code, 0)
         return invalid > MOST_INVALID * (invalid + summary.rounds)
     return code in summary.notes
+
+
+def doubts_of_row(row: CellResult) -> list[str]:
+    """Of NO_EVIDENCE the notes that a row of one run has."""
+    found = [note.code for note in row.notes if note.code in NO_EVIDENCE]
+    invalid = row.tally.invalid > MOST_INVALID * (row.tally.invalid + row.tally.rounds)
+    return [*found, *(["invalid"] if invalid else [])]

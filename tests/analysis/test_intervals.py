@@ -203,3 +203,15 @@ def test_the_trend_of_the_others_is_taken_off_each() -> None:
     apart = [(len(steady) - 1) / 2 - at for at in range(len(steady))]
     assert found[0] == pytest.approx([v + 0.1 * at for v, at in zip(steady, apart, strict=True)])
     assert found[1] == pytest.approx(drifting)
+
+
+@pytest.mark.parametrize("ratios", [1, 2, 3, 4, 30])
+def test_the_least_rounds_of_so_many_ratios_give_intervals_and_fewer_do_not(ratios: int) -> None:
+    chance = random.Random(1)
+    least = intervals.least_rounds(ratios)
+    series = [[chance.gauss(1, 0.01) for _ in range(least)] for _ in range(ratios)]
+    few = [values[1:] for values in series]
+    assert all(of is None or of.low is None for of in intervals.estimates(few))
+    # Chance may make these few look alike.
+    many = [values + [chance.gauss(1, 0.01) for _ in range(20)] for values in series]
+    assert any(of is not None and of.low is not None for of in intervals.estimates(many))
