@@ -59,13 +59,13 @@ struct tx_thread {
 	unsigned char *next;		/* the one that a method of single frames sends */
 	size_t stride;
 	void *state;			/* the method's */
-	struct thread_times drain_polling;	/* used by a drain that polled a queue */
 	bool idle;			/* the engine's wait said that the kernel owns no frame */
 	struct core_error error;	/* the first failure of a burst */
 };
 
 struct tx_cell {
 	int stop __attribute__((aligned(CACHE_LINE)));
+	uint64_t charge;		/* bytes of sk_wmem_alloc per frame, as far as seen; 0: not yet */
 	struct tx_config config __attribute__((aligned(CACHE_LINE)));
 	const struct tx_method *method;
 	struct tx_socket *sockets;
@@ -104,6 +104,11 @@ struct tx_method {
 	 * it owns none, which reap finds in thread->idle. Without this hook the core polls reap.
 	 */
 	bool (*wait)(struct tx_thread *thread);
+	/*
+	 * Optional: frames handed over that the kernel has not begun with. They wait for the next
+	 * burst. Nobody sends on the socket meanwhile.
+	 */
+	uint64_t (*left_behind)(const struct tx_socket *socket);
 	void (*close)(struct tx_thread *thread);		/* may be half open */
 	void (*facts)(const struct tx_cell *cell, struct tx_facts *facts);
 };
@@ -118,9 +123,10 @@ int thread_fail(struct tx_thread *thread, int code, const char *call);
 void problem_add(struct core_problems *problems, const char *option, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* times.c */
-void times_begin(struct thread_times *times);
-void times_end(struct thread_times *times);
+/* times.c. The file is the calling thread's own (/proc/thread-self/schedstat); -1: it has none. */
+int times_open(void);
+void times_begin(int file, struct thread_times *times);
+void times_end(int file, struct thread_times *times);
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 
 /* slice.c: send nothing, until the kernel owns no frame or the deadline. True: it owns some. */

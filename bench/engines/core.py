@@ -103,11 +103,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class SlicePlan:
-    """Nanoseconds of warm-up and window, and the longest wait for the last frames."""
+    """Nanoseconds of warm-up and window, and the longest wait for the last frames.
+
+    ``shaper_rate`` (bytes per second) and ``shaper_burst`` (bytes) are of the token buckets on the
+    way, all together; 0: there are none.
+    """
 
     window_ns: int
     warmup_ns: int
     drain_ns: int
+    shaper_rate: int = 0
+    shaper_burst: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +177,8 @@ class OpenCell:
 
     def run_slice(self, plan: SlicePlan) -> Slice:
         """Run one slice. Raises CoreError when a send fails."""
-        self._plan.warmup_ns = plan.warmup_ns
-        self._plan.window_ns = plan.window_ns
-        self._plan.drain_ns = plan.drain_ns
+        for name in _known("struct tx_slice_plan"):
+            setattr(self._plan, name, getattr(plan, name))
         if self._lib.tx_cell_slice(self._cell, self._plan, self._slice, self._error) < 0:
             fail(self._error)
         raw = self._slice
@@ -219,7 +224,13 @@ def _thread_sample(raw: Any) -> ThreadSample:
 
 
 @functools.cache
+def _known(struct: str) -> tuple[str, ...]:
+    """The fields of a struct of the core; an older one of ``bench ab`` may lack some."""
+    return tuple(name for name, _ in library().ffi.typeof(struct).fields)
+
+
+@functools.cache
 def _alike(struct: str) -> tuple[str, ...]:
     """The fields of a struct of the core that a ThreadSample has under the same name."""
     ours = {field.name for field in dataclasses.fields(ThreadSample)}
-    return tuple(name for name, _ in library().ffi.typeof(struct).fields if name in ours)
+    return tuple(name for name in _known(struct) if name in ours)
