@@ -133,6 +133,7 @@ class Slice:
     wall_ns: int
     threads: tuple[ThreadSample, ...]
     slice_completed: int
+    slice_submitted: int
     slice_refused: int
     """Frames that the sender knows were dropped: ENOBUFS, also where a short count hides it."""
     undrained: bool
@@ -187,6 +188,7 @@ class OpenCell:
             wall_ns=raw.wall_ns,
             threads=tuple(_thread_sample(thread) for thread in threads),
             slice_completed=sum(thread.slice.completed for thread in threads),
+            slice_submitted=sum(thread.slice.submitted for thread in threads),
             slice_refused=sum(thread.slice.refused for thread in threads),
             undrained=any(thread.undrained for thread in threads),
         )

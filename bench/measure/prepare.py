@@ -9,11 +9,12 @@ from pathlib import Path
 
 from bench.engines import config, core
 from bench.matrix import load
+from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
 from bench.plan import plan, selection
 from bench.plan.plan import Plan
-from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame
+from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame, shaper
 
 
 def vocabulary() -> Vocabulary:
@@ -25,6 +26,8 @@ def vocabulary() -> Vocabulary:
         limits=core.limits(),
         check=config.check,
         largest_frame=largest_frame,
+        shaper=shaper,
+        ring_frames=lambda values: config.memory_of(Cell("", values)).ring_frames,
         page_size=os.sysconf("SC_PAGE_SIZE"),
     )
 

@@ -18,6 +18,8 @@ class Code(StrEnum):
     FOREIGN = "foreign"
     UNEXPLAINED = "unexplained"
     WRONG_LENGTH = "wrong_length"
+    LATE = "late"
+    TOO_MANY = "too_many"
     OTHER = "other"
     """A text alone: of a run that had no codes, or of a later version."""
 
@@ -27,6 +29,8 @@ class Problem:
     """One thing that was wrong with a sample.
 
     ``count`` is in frames. UNEXPLAINED: ``delivered`` of ``completed`` frames arrived.
+    LATE: ``count`` frames were ours, and left after the wait for them was over. TOO_MANY: of
+    ``completed`` frames of a window ``count`` are more than its time lets pass.
     WRONG_LENGTH: ``count`` frames had ``bytes`` in all, and ``meant`` bytes each were sent.
     ``told`` is the text of OTHER.
     """
@@ -52,6 +56,15 @@ class Problem:
                 return f"{_frames(self.count)} still in the qdisc"
             case Code.FOREIGN:
                 return f"{self.count} foreign frame{'' if self.count == 1 else 's'}"
+            case Code.LATE:
+                return (
+                    f"{_frames(self.count)} of ours left late, when the wait for the queue was over"
+                )
+            case Code.TOO_MANY:
+                return (
+                    f"{_frames(self.count)} of {self.completed} more than the shaper lets pass in "
+                    "the window: it had fallen behind, and caught up"
+                )
             case Code.UNEXPLAINED:
                 arrived = f"delivered {self.delivered} of {self.completed} completed"
                 return f"{arrived}, {self.count} unexplained"

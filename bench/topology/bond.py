@@ -178,6 +178,13 @@ def _is_ready(ip: IPRoute, slave: Port, options: BondOptions) -> bool:
     return options.mode != "802.3ad" or data.get_attr("IFLA_BOND_SLAVE_STATE") == _ACTIVE
 
 
+def ways(options: BondOptions, flows: int) -> int:
+    """Slaves that share the frames of so many flows, at the most."""
+    if options.mode in ("active-backup", "broadcast"):
+        return 1
+    return options.slaves if options.mode == "balance-rr" else min(options.slaves, flows)
+
+
 KIND = link.Kind(
     info=KindInfo(
         name="bond",
@@ -186,4 +193,5 @@ KIND = link.Kind(
     ),
     create=create,
     module=("bonding", "max_bonds=0"),
+    ways=ways,
 )

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bench.base.errors import BenchError
 from bench.base.written import BitRate, Bytes
+from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
 from bench.topology import Port
 from bench.topology.link import (
@@ -74,16 +75,6 @@ class Bucket(Options):
                 f"at most {_U32_MAX * _TICK_NS // 10**9} s are allowed"
             )
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Shaper:
-    """``burst`` bytes leave at once, the rest at ``rate`` bits per second; at most ``room`` frames
-    wait."""
-
-    rate: int
-    burst: int
-    room: int
 
 
 @dataclass(frozen=True, slots=True)
