@@ -17,6 +17,8 @@ from bench.base.errors import BenchError
 from bench.system import privileges
 from bench.system.netns import entered, private_netns
 
+pytest_plugins = ["bench.pytest_plugin"]  # also where bench was installed before it had one
+
 
 def _gain() -> None:
     user = os.getuid()

@@ -8,9 +8,11 @@ from bench.base import signals
 def main() -> int:
     with signals.exiting():  # a Ctrl-C may come while the rest is imported, a tenth of a second
         from bench import cli
+        from bench.base.exit_codes import ExitCode
         from bench.system import privileges
 
-        return cli.main(first=privileges.settle)
+        code = cli.main(first=privileges.settle)
+        return signals.die() if code == ExitCode.INTERRUPTED else code
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from bench.measure import runner
 from bench.measure.measuring import Seen
 from bench.measure.prepare import vocabulary
 from bench.model.cells import Cell
+from bench.model.matrix import Rounds
 from bench.model.results import Estimate
 from bench.model.run import Run
 from bench.model.samples import Sample
@@ -60,7 +61,7 @@ class Silent:
 
     def stage(self, text: str) -> None: ...
 
-    def rounds(self, slices: int) -> None: ...
+    def rounds(self, slices: int, number: int, of: Rounds) -> None: ...
 
     def slice(self, cell: Cell, sample: Sample | None) -> None: ...
 

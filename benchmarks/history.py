@@ -116,9 +116,13 @@ from pathlib import Path
 times = [(time.monotonic(), time.process_time())]
 from bench.campaign.nights import nights
 from bench.campaign.timeline import cells_of, timeline
-kept = [nights(folder) for folder in sorted(Path(sys.argv[1]).glob("*/m"))]
+folders = sorted(Path(sys.argv[1]).glob("*/m"))
+kept = [nights(folder) for folder in folders]
 times.append((time.monotonic(), time.process_time()))
-made = [timeline(of.nights, [*cells_of(of.nights).values()]) for of in kept]
+made = [
+    timeline(of.nights, [*cells_of(of.nights).values()], folder=folder)
+    for of, folder in zip(kept, folders)
+]
 times.append((time.monotonic(), time.process_time()))
 assert not any(of.oddities for of in kept)
 changes = sum(len(line.changes) for of in made for line in of.lines)
@@ -126,7 +130,7 @@ print(json.dumps({
     "reading": [b - a for a, b in zip(*times[:2])],
     "changes": [b - a for a, b in zip(*times[1:])],
     "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    "cells": sum(len(night.run.summaries) for of in kept for night in of.nights),
+    "cells": sum(len(night.run.ids) for of in kept for night in of.nights),
     "false": changes,
 }))
 """
@@ -156,7 +160,7 @@ def reading(folder: Path, machines: int, count: int, cells: int) -> None:
         peak = found["peak_mb"]
         print(f"  at most {peak:.0f} MB of memory (goal 1000): {met(peak <= 1000)}")
         print(f"  {found['false']} false changes")
-    written = sum(path.stat().st_size for path in (folder / "cache").rglob("*.summaries"))
+    written = sum(path.stat().st_size for path in (folder / "cache").rglob("bench/*"))
     print(f"the cache has {written / 1e6:.0f} MB")
 
 

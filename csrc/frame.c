@@ -20,6 +20,7 @@
  * turned bit makes every flow one for another host: the receive side treats all of them alike.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core.h"
 
@@ -152,7 +153,11 @@ int frame_buffers(struct tx_thread *thread, unsigned int burst, struct core_erro
 	void *memory;
 	int err;
 
-	err = posix_memalign(&memory, CACHE_LINE, bytes);
+	/*
+	 * On a page of its own: a frame lies alike in every opening, wherever the heap's others
+	 * are, and where it fits it is on one page.
+	 */
+	err = posix_memalign(&memory, (size_t)sysconf(_SC_PAGESIZE), bytes);
 	if (err)
 		return error_set(error, err, "frame buffers of %zu bytes", bytes);
 	memset(memory, 0, bytes);

@@ -1,6 +1,8 @@
 /*
  * The generic ring: see ring.h.
  */
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -22,40 +24,122 @@ unsigned int ring_header(unsigned int version)
 	}
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t rounded_up(uint64_t number, uint64_t unit)
+{
+	return (number + unit - 1) / unit * unit;
+}
+
+/* tp_hdrlen: what the kernel wants of each slot, though a sent frame begins before its end. */
+static unsigned int smallest_slot(unsigned int version)
+{
+	return ring_header(version) + (unsigned int)sizeof(struct sockaddr_ll);
+}
+
 /*
- * What packet_set_ring() would refuse (net/packet/af_packet.c), before it has to.
- *
- * Two rules are ours: every byte of a block belongs to a slot, where the kernel would leave a rest
- * unused; and less than 4 GiB, which it asks for before Linux 5.0 only.
+ * The kernel's table of blocks, a pointer each, is one allocation (alloc_pg_vec): at most
+ * KMALLOC_MAX_SIZE, which is 1024 pages where nobody configured another MAX_PAGE_ORDER.
  */
+static unsigned int most_blocks(unsigned int page_size)
+{
+	return (unsigned int)(((uint64_t)page_size << 10) / sizeof(void *));
+}
+
+/*
+ * The geometry nearest to a wrong one that the kernel takes, with as many slots and room for what
+ * is at least so many bytes in each; a right one as it is. So whoever follows what a problem
+ * proposes meets no further one.
+ */
+static struct ring_geometry ring_mended(const struct ring_geometry *wrong, unsigned int page_size,
+					unsigned int room)
+{
+	const uint64_t largest = INT_MAX / page_size * page_size;	/* the kernel's int */
+	const uint64_t least = larger(smallest_slot(wrong->version), room);
+	const uint64_t slot = smaller(rounded_up(larger(wrong->frame_size, least),
+						 TPACKET_ALIGNMENT), largest);
+	const uint64_t in_block = wrong->frame_size ? wrong->block_size / wrong->frame_size : 0;
+	uint64_t block = rounded_up(larger(wrong->block_size, larger(in_block, 1) * slot), page_size);
+	uint64_t blocks = larger(wrong->block_nr, 1);
+	const uint64_t joined = rounded_up(blocks, most_blocks(page_size)) / most_blocks(page_size);
+
+	block = smaller(block * joined, largest);
+	blocks = smaller(rounded_up(blocks, joined) / joined, UINT_MAX / (block / slot));
+	return (struct ring_geometry) {
+		.version = wrong->version,
+		.block_size = (unsigned int)block,
+		.block_nr = (unsigned int)blocks,
+		.frame_size = (unsigned int)slot,
+	};
+}
+
+void ring_proposal(const struct ring_geometry *wrong, unsigned int page_size, unsigned int room,
+		   struct ring_proposal *proposal)
+{
+	const struct ring_geometry mended = ring_mended(wrong, page_size, room);
+	const struct {
+		const char *name;
+		unsigned int was, is;
+	} fields[] = {
+		{ "frame_size", wrong->frame_size, mended.frame_size },
+		{ "block_size", wrong->block_size, mended.block_size },
+		{ "block_nr", wrong->block_nr, mended.block_nr },
+	};
+	size_t used = 0, i;
+
+	proposal->geometry = mended;
+	proposal->text[0] = '\0';
+	for (i = 0; i < ARRAY_SIZE(fields); i++)
+		if (fields[i].was != fields[i].is)
+			used += (size_t)snprintf(proposal->text + used, sizeof(proposal->text) - used,
+						 "%s%s: %u", used ? ", " : "", fields[i].name,
+						 fields[i].is);
+}
+
+/* What packet_set_ring() would refuse (net/packet/af_packet.c), before it has to. */
 void ring_check(const struct ring_geometry *geometry, unsigned int page_size,
 		struct core_problems *problems)
 {
 	const unsigned int block = geometry->block_size, slot = geometry->frame_size;
-	const unsigned int header = ring_header(geometry->version);
-	const unsigned int smallest = header + (unsigned int)sizeof(struct sockaddr_ll);
-	const uint64_t bytes = ring_bytes(geometry);
+	const unsigned int blocks = geometry->block_nr, most = most_blocks(page_size);
+	struct ring_proposal write;
 
-	if (!header)
+	if (!ring_header(geometry->version)) {
 		problem_add(problems, "ring", "ring version %u; 1, 2 or 3", geometry->version);
+		return;
+	}
+	ring_proposal(geometry, page_size, 0, &write);
 	if (block % page_size)
 		problem_add(problems, "ring",
-			    "ring block_size %u is no multiple of the page size %u; write slots "
-			    "instead of block_size and block_nr: blocks then fit any page",
-			    block, page_size);
+			    "ring block_size %u is no multiple of the page size %u; write %s, or "
+			    "slots instead, which fit any page",
+			    block, page_size, write.text);
 	if (slot % TPACKET_ALIGNMENT)
-		problem_add(problems, "ring", "ring frame_size %u is no multiple of %u", slot,
-			    TPACKET_ALIGNMENT);
-	if (slot < smallest)
+		problem_add(problems, "ring", "ring frame_size %u is no multiple of %u; write %s",
+			    slot, TPACKET_ALIGNMENT, write.text);
+	if (slot < smallest_slot(geometry->version))
 		problem_add(problems, "ring",
-			    "ring frame_size %u is smaller than its header; at least %u", slot,
-			    smallest);
-	else if (block % slot)
+			    "ring frame_size %u is smaller than its header; write %s", slot,
+			    write.text);
+	if (block < slot)
 		problem_add(problems, "ring",
-			    "ring block_size %u is no multiple of its frame_size %u", block, slot);
-	if (bytes > UINT32_MAX)
-		problem_add(problems, "ring", "ring of %llu bytes; less than 4 GiB",
-			    (unsigned long long)bytes);
+			    "ring frame_size %u is larger than its block_size %u; write %s", slot,
+			    block, write.text);
+	if (blocks > most)
+		problem_add(problems, "ring",
+			    "ring of %u blocks: the kernel's table has at most %u; use larger "
+			    "blocks, such as %s", blocks, most, write.text);
+	else if (ring_slot_count(geometry) > UINT_MAX)
+		problem_add(problems, "ring", "ring of %llu slots; at most %u: write %s",
+			    (unsigned long long)ring_slot_count(geometry), UINT_MAX, write.text);
 }
 
 uint64_t ring_bytes(const struct ring_geometry *geometry)
@@ -77,6 +161,7 @@ void ring_init(struct ring *ring, const struct ring_geometry *geometry)
 	ring->block_size = geometry->block_size;
 	ring->block_nr = geometry->block_nr;
 	ring->slot_size = geometry->frame_size;
+	ring->block_slots = geometry->block_size / geometry->frame_size;
 	ring->slot_nr = (unsigned int)ring_slot_count(geometry);
 	ring->length = (size_t)ring_bytes(geometry);
 }
@@ -131,15 +216,18 @@ int ring_map(struct ring *ring, int fd, bool locked, bool *unlocked, struct core
 	return 0;
 }
 
+/* A block begins with a slot; what its slots leave at its end stays unused (packet_lookup_frame). */
 int ring_slots(struct ring *ring, struct core_error *error)
 {
-	unsigned int i;
+	unsigned int block, i, slot = 0;
 
 	ring->slots = calloc(ring->slot_nr, sizeof(*ring->slots));
 	if (!ring->slots)
 		return error_set(error, ENOMEM, "table of %u ring slots", ring->slot_nr);
-	for (i = 0; i < ring->slot_nr; i++)
-		ring->slots[i] = ring->map + (size_t)i * ring->slot_size;
+	for (block = 0; block < ring->block_nr; block++)
+		for (i = 0; i < ring->block_slots; i++)
+			ring->slots[slot++] = ring->map + (size_t)block * ring->block_size +
+					      (size_t)i * ring->slot_size;
 	return 0;
 }
 

@@ -15,15 +15,25 @@ struct ring {
 	unsigned int block_size;
 	unsigned int block_nr;
 	unsigned int slot_size;
+	unsigned int block_slots;	/* in each block */
 	unsigned int slot_nr;
 	unsigned char *map;
 	size_t length;			/* bytes of map */
 	unsigned char **slots;		/* in the kernel's order */
 };
 
+/* The nearest geometry that the kernel takes, and its differences as a matrix has them. */
+struct ring_proposal {
+	struct ring_geometry geometry;
+	char text[80];
+};
+
 /* ring.c; ring_close accepts a half-open ring */
 void ring_check(const struct ring_geometry *geometry, unsigned int page_size,
 		struct core_problems *problems);
+/* With at least so many bytes in each slot; of a version that there is. */
+void ring_proposal(const struct ring_geometry *wrong, unsigned int page_size, unsigned int room,
+		   struct ring_proposal *proposal);
 unsigned int ring_header(unsigned int version);		/* bytes; 0: no such version */
 uint64_t ring_bytes(const struct ring_geometry *geometry);
 uint64_t ring_slot_count(const struct ring_geometry *geometry);

@@ -10,11 +10,17 @@ import pytest
 
 from bench.base import signals
 from bench.engines import build
-from bench.system import privileges
+from bench.system import cpu_lock, privileges
 from tests.running import Bench, namespace_mounts, wait_for
 
 
 def pytest_configure() -> None:
+    """Tests run beside each other, and beside runs: in a folder without CPUs nothing is locked."""
+    os.environ.setdefault(cpu_lock.VARIABLE, "/nonexistent")
+    _heed_signals()
+
+
+def _heed_signals() -> None:
     """A shell's background jobs ignore SIGINT, and so would every process of the tests."""
     for number in signals.SIGNALS:
         if signal.getsignal(number) == signal.SIG_IGN:

@@ -3,6 +3,7 @@ leaves behind in view."""
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
@@ -25,6 +26,7 @@ from bench.measure import runner, session
 from bench.measure.measuring import Seen
 from bench.measure.prepare import vocabulary
 from bench.model.cells import Cell
+from bench.model.matrix import Rounds
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.plan import plan
@@ -71,7 +73,7 @@ class Quiet:
 
     def stage(self, text: str) -> None: ...
 
-    def rounds(self, slices: int) -> None: ...
+    def rounds(self, slices: int, number: int, of: Rounds) -> None: ...
 
     def slice(self, cell: Cell, sample: Sample | None) -> None:
         self._left -= 1
@@ -144,6 +146,16 @@ def wait_for(
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(nap_s)
         nap_s = min(2 * nap_s, 0.02)  # where it takes long, looking is what slows it down
+
+
+def is_given_back(file: Path, value: str) -> bool:
+    """Whether a sysctl's file has its own value again, and nobody is about to switch it."""
+    with file.open() as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return opened.read() == value
 
 
 class Bench:

@@ -25,6 +25,7 @@ LAYERS = {
     "campaign": "what spans several runs",
     "render": "figures -> text",
     "cli": "one file a verb",
+    "pytest_plugin": "cells as tests, tests of cells",
     "__main__": "the console script",
 }
 """From the bottom up: a module imports only from its own folder and from those before it."""
@@ -169,6 +170,18 @@ def heavy_of_bench(*arguments: str) -> set[str]:
 
 def test_help_imports_nothing_heavy() -> None:
     assert heavy_of_bench("--help") == set()
+
+
+def test_pytest_starts_without_anything_of_bench() -> None:
+    """The plugin is loaded in every session, whether it is used or not."""
+    script = (
+        "import sys, pytest, bench.pytest_plugin\n"
+        "pytest.main(['--version', '-p', 'bench.pytest_plugin'])\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('bench')))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "bench bench.pytest_plugin"
 
 
 @pytest.mark.parametrize("process", ["bench.measure.worker", "bench.topology.reader"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from bench.analysis.figures import FIGURES, by_opening, usable_by_cell, within_round_ratios
+from bench.analysis import polish
+from bench.analysis.figures import FIGURES, usable_by_cell, within_round_ratios
 from bench.analysis.summary import summarise
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
@@ -39,25 +42,37 @@ def summary_of(run: Run) -> RunSummary:
 
 def _summaries(run: Run) -> dict[str, CellSummary]:
     usable = usable_by_cell(run)
+    levels = {figure: _levels(usable, of) for figure, of in FIGURES.items()}
     rows = summarise(run, run.header.measure.precision)
     return {
-        row.cell.id: _summary(row, usable[row.cell.id], _base(run, row.cell.id, usable))
+        row.cell.id: _summary(row, _openings(row.cell.id, usable, levels, run.baselines))
         for row in rows
         if usable[row.cell.id]
     }
 
 
-def _base(run: Run, cell: str, usable: Mapping[str, Sequence[Sample]]) -> Sequence[Sample]:
-    """The usable samples of a cell's baseline; none for a baseline itself."""
-    baseline = run.baselines.get(cell, cell)
-    return () if baseline == cell else usable.get(baseline, ())
+Levels = Mapping[tuple[int, str], float]
+"""Of each cell in each opening, by its number and the cell."""
 
 
-def _summary(row: CellResult, samples: Sequence[Sample], base: Sequence[Sample]) -> CellSummary:
+def _levels(usable: Mapping[str, Sequence[Sample]], of: Callable[[Sample], float]) -> Levels:
+    values: dict[int, dict[str, dict[int, float]]] = {}
+    for cell, samples in usable.items():
+        for sample in samples:
+            opening = values.setdefault(sample.opening, {})
+            opening.setdefault(cell, {})[sample.round] = math.log(of(sample))
+    return {
+        (opening, cell): math.exp(level)
+        for opening, cells in values.items()
+        for cell, level in polish.levels(cells).items()
+    }
+
+
+def _summary(row: CellResult, openings: tuple[OpeningFigures, ...]) -> CellSummary:
     invalid = {"invalid": row.tally.invalid} if row.tally.invalid else {}
     return CellSummary(
         cell=row.cell.id,
-        openings=_openings(samples, base),
+        openings=openings,
         pps=_rounded(row.figures.pps),
         ns_per_frame=_rounded(row.figures.ns_per_frame),
         ratio=_rounded(row.figures.ratio),
@@ -66,21 +81,28 @@ def _summary(row: CellResult, samples: Sequence[Sample], base: Sequence[Sample])
     )
 
 
-def _openings(samples: Sequence[Sample], base: Sequence[Sample]) -> tuple[OpeningFigures, ...]:
-    rates, costs = (by_opening(samples, FIGURES[figure]) for figure in ("pps", "ns_per_frame"))
+def _openings(
+    cell: str,
+    usable: Mapping[str, Sequence[Sample]],
+    levels: Mapping[str, Levels],
+    baselines: Mapping[str, str],
+) -> tuple[OpeningFigures, ...]:
+    samples = usable[cell]
+    baseline = baselines.get(cell, cell)
+    base = () if baseline == cell else usable.get(baseline, ())
     ratios, ratios_ns = (
         within_round_ratios(samples, base, figure) for figure in ("pps", "ns_per_frame")
     )
     return tuple(
         OpeningFigures(
             opening=opening,
-            rounds=len(rates[opening]),
-            pps=_median(rates[opening]),
-            ns_per_frame=_median(costs[opening]),
+            rounds=rounds,
+            pps=_round(levels["pps"][opening, cell]),
+            ns_per_frame=_round(levels["ns_per_frame"][opening, cell]),
             ratio=_median(ratios.get(opening, ())) or None,
             ratio_ns=_median(ratios_ns.get(opening, ())) or None,
         )
-        for opening in sorted(rates)
+        for opening, rounds in sorted(Counter(sample.opening for sample in samples).items())
     )
 
 

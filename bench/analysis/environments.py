@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.model.header import DeviceFacts, RunHeader
-from bench.model.summaries import RunSummary
 
 # The environments
 
@@ -61,7 +60,7 @@ class Difference:
     incomparable: bool
 
 
-def differences(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> tuple[Difference, ...]:
+def differences(a: Sequence[RunHeader], b: Sequence[RunHeader]) -> tuple[Difference, ...]:
     """In what the runs of the two sides differ, the incomparable first."""
     found = []
     for section, key in (*MUST_AGREE, *MAY_DIFFER):
@@ -78,18 +77,20 @@ def differences(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> tuple[Diffe
     return tuple(found)
 
 
-def _device_facts(runs: Sequence[RunSummary]) -> list[tuple[str, str]]:
-    devices = sorted({device for run in runs for device in run.header.devices})
+def _device_facts(runs: Sequence[RunHeader]) -> list[tuple[str, str]]:
+    devices = sorted({device for run in runs for device in run.devices})
     facts = sorted(field.name for field in dataclasses.fields(DeviceFacts))
     return [(device, fact) for device in devices for fact in facts]
 
 
-def _values(runs: Sequence[RunSummary], *path: str) -> list[str]:
+def _values(runs: Sequence[RunHeader], *path: str) -> list[str]:
     """What the headers of runs have at a path, as texts."""
-    return sorted({_text(_value(run.header, *path)) for run in runs})
+    return sorted({_text(_value(run, *path)) for run in runs})
 
 
 def _value(header: RunHeader, *path: str) -> Any:
+    if path == ("host", "hostname") and header.machine:
+        return header.machine  # the user's word for it: a container has a new hostname each night
     value: Any = header
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
@@ -113,8 +114,22 @@ def continues(header: RunHeader, other: RunHeader) -> bool:
     """Whether one series of nights can have both runs: alike, but for the kernel."""
     if header.matrix.name != other.matrix.name:
         return False
+    if _same_sections(header, other):
+        return True
     paths = (*MUST_AGREE, ("measure", "privileges"))
     return all(_value(header, *path) == _value(other, *path) for path in paths)
+
+
+def _same_sections(header: RunHeader, other: RunHeader) -> bool:
+    """Whether all of it is the same: so it is of most nights, and soon found out."""
+    of_both = [(of.machine, of.host, of.core, of.measure) for of in (header, other)]
+    return of_both[0] == of_both[1]
+
+
+def kernel_of(header: RunHeader) -> tuple[Any, ...]:
+    """What decides how fast system calls are entered, beside the machine."""
+    host = header.host
+    return host.kernel, host.kernel_version, host.cmdline, host.mitigations
 
 
 def same_kernel(header: RunHeader, other: RunHeader) -> bool:
@@ -128,6 +143,8 @@ MARKED = (*MUST_AGREE, *ALIKE, ("host", "hostname"))
 
 def marked(a: RunHeader, b: RunHeader) -> tuple[Difference, ...]:
     """What a history says of two successive runs that are not of the same environment."""
+    if _same_sections(a, b):
+        return ()
     return tuple(
         Difference(f"{section} {key}", _text(of_a), _text(of_b), (section, key) in MUST_AGREE)
         for section, key in MARKED

@@ -112,7 +112,7 @@ def estimate(
         return without
     if n < FEW_ROUNDS and inflation.value > FEW_INFLATION:
         return without
-    spread = _student(z, inflation.freedom) * math.sqrt(n * inflation.value) / 2
+    spread = student(z, inflation.freedom) * math.sqrt(n * inflation.value) / 2
     lower = math.floor(n / 2 - spread)
     if lower < 0:
         return without
@@ -120,10 +120,12 @@ def estimate(
     return Estimate(median, ordered[lower], ordered[n - 1 - lower], n)
 
 
-def _student(z: float, freedom: float) -> float:
-    """Student's quantile from the normal one (Abramowitz and Stegun, 26.7.5)."""
+def student(z: float, freedom: float) -> float:
+    """Student's quantile from the normal one (Abramowitz and Stegun, 26.7.5); right from
+    MIN_FREEDOM on."""
     first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + first / freedom + second / freedom**2
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
 def inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
@@ -212,11 +214,11 @@ def _likeness(series: Sequence[Sequence[float]]) -> float:
 def _powers(values: Sequence[float]) -> list[float]:
     """The squares of the first cosine coefficients; 1 on average for independent values of
     variance 1."""
-    return [_product(values, cosine) ** 2 for cosine in _cosines(len(values))]
+    return [_product(values, cosine) ** 2 for cosine in cosines(len(values))]
 
 
 @functools.lru_cache(maxsize=128)
-def _cosines(n: int) -> tuple[tuple[float, ...], ...]:
+def cosines(n: int) -> tuple[tuple[float, ...], ...]:
     """The cosines that are slow beside n (Lazarus et al. recommend 0.4 n^(2/3) of them), each of
     length 1."""
     scale = math.sqrt(2 / n)

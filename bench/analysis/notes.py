@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.analysis.figures import DISTURBED_DELAY, MIN_SHARE
 from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS
+from bench.base.units import size_text
 from bench.model.results import CellResult, Note
 from bench.model.samples import Sample
 from bench.system.cpus import TICK_NS
@@ -67,7 +68,24 @@ def notes_of(
     if facts.get("mmap_unlocked"):
         why = "MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead"
         notes.append(Note("unlocked", why))
+    if why := _other_sndbuf(row):
+        notes.append(Note("clamped", why))
     return tuple(notes)
+
+
+def _other_sndbuf(row: CellResult) -> str:
+    """Why a cell had another send buffer than its label says; nothing where it had that."""
+    asked = row.cell.values.get("sndbuf")
+    had = row.sndbuf_bytes // 2  # the kernel doubles what is asked for, and says so (socket(7))
+    if not isinstance(asked, dict) or not had or had == asked["bytes"]:
+        return ""
+    if had > asked["bytes"]:
+        limit = "the kernel gives no less"
+    elif asked.get("force"):
+        limit = "the kernel gives no more"
+    else:
+        limit = "more than net.core.wmem_max needs force: true"
+    return f"its sndbuf was {size_text(had)}, not {size_text(asked['bytes'])}: {limit}"
 
 
 def _is_stolen(share: float | None, samples: Sequence[Sample]) -> bool:

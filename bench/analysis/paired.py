@@ -18,7 +18,8 @@ import numpy as np
 from bench.analysis import openings, verdicts
 from bench.analysis.openings import MIN_OPENING_ROUNDS, MIN_OPENINGS, Spread
 from bench.analysis.panel import Figure
-from bench.analysis.shifts import Estimated, biweight
+from bench.analysis.shared import biweight
+from bench.analysis.shifts import Estimated
 from bench.analysis.verdicts import FIGURES, Comparison, Found, Row, Shift, Verdict
 from bench.model.cells import Cell
 from bench.model.summaries import CellSummary, RunSummary
@@ -53,7 +54,7 @@ def compare(run: RunSummary, rate: float = verdicts.FALSE_DISCOVERY_RATE) -> Com
         own = {figure: found[figure, cell.id] for figure in FIGURES if (figure, cell.id) in found}
         told = {figure for figure in FIGURES if (figure, cell.id) in flagged}
         if own and not any(cell.id in side.failures for side in (a, b)):
-            row = verdicts.row_of(cell, own, told, threshold, None, ([a], [b]), number)
+            row = verdicts.row_of(cell, own, told, threshold, None, {"A": [a], "B": [b]}, number)
         else:
             row = _without_changes(cell, threshold, a, b)
         rows.append(row)

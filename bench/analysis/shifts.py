@@ -5,10 +5,8 @@ interface, and by least of a single cell. How far a cell strays from the others 
 a run says how far it strays between runs, so one pair of runs tells what a cell did beyond the
 shift. The shift itself strays between runs, and only a history of runs shows how far.
 
-The shift of a place is a biweight mean of its cells' changes (Beaton and Tukey, Technometrics 16,
-1974): a cell that changed more than the others has no weight in it. So it is not taken for a shift,
-and a change of all is not spread over the cells. Openings of one run share its fate: where changes
-stray further over the cells than their openings let one expect, all are less certain by that much.
+Openings of one run share its fate: where changes stray further over the cells than their openings
+let one expect, all are less certain by that much.
 """
 
 from __future__ import annotations
@@ -19,20 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bench.analysis.flukes import drawn_in
 from bench.analysis.moderation import prior_of
 from bench.analysis.panel import Array, Panel, mean, residuals
-
-MIN_SHARED = 5
-"""Cells whose common change can be told from what each of them did."""
+from bench.analysis.shared import MAD, Shared
 
 MIN_STRAYING = 8
 """Cells whose changes show how far all stray."""
-
-REACH = 6.0
-"""Median absolute deviations beyond which a cell has no weight in a shift (four standard ones)."""
-
-MAD = 1.4826
-"""A normal distribution's standard deviation over its median absolute deviation."""
 
 ASSUMED_CELL, ASSUMED_SHIFT, ASSUMED_FREEDOM = 0.006, 0.0133, 4.0
 """Standard deviations of a run's cell and of its shift where nothing measured shows them, and how
@@ -81,15 +72,16 @@ def parts(
     calibration cells (logarithms): a shift is corrected by as much of their change as history
     shows to be its own, and is less certain by all of it where there is no history.
     """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = 1 / _number(panel.runs[a]) + 1 / _number(panel.runs[b])
+    known = np.flatnonzero(np.isfinite(share))
+    shared = Shared.among(places, len(cells), known)
+    panel, kept = drawn_in(panel, shared)
     side_a, side_b = panel.runs[a], panel.runs[b]
     change = mean(side_b) - mean(side_a)
-    known = np.flatnonzero(np.isfinite(change))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = 1 / np.isfinite(side_a).sum(axis=0) + 1 / np.isfinite(side_b).sum(axis=0)
-    shared = Shared.among(places, len(cells), known)
     centres, numbers = shared.centres(change)
     own = change - shared.by_column(centres)
-    noise = _noise(panel, shared, own, share, known)
+    noise = _noise(panel, kept, shared, own, share, known)
     errors = np.sqrt(noise.variance * share)
     if noise.assumed and not shared.is_all_known:
         errors = np.hypot(errors, _moved(calibration, a, b))
@@ -117,102 +109,6 @@ def parts(
     )
 
 
-# What cells share
-
-
-@dataclass(frozen=True)
-class Shared:
-    """The sets of columns whose common change is told: each place with MIN_SHARED cells or more,
-    and all cells, which stand last. ``set_of`` is the index of a column's set.
-
-    With fewer cells in all there is no shift and no set.
-    """
-
-    names: tuple[str, ...]
-    sets: tuple[npt.NDArray[np.intp], ...]
-    set_of: npt.NDArray[np.intp]
-    is_all_known: bool = True
-    """False where cells share a shift that cannot be told from what each of them did."""
-
-    @classmethod
-    def among(
-        cls, places: Sequence[str] | None, columns: int, known: npt.NDArray[np.intp]
-    ) -> Shared:
-        set_of = np.full(columns, -1, dtype=np.intp)
-        if places is None or len(known) < MIN_SHARED:
-            return cls((), (), set_of, is_all_known=places is None)
-        found = {name: [i for i in known if places[i] == name] for name in dict.fromkeys(places)}
-        large = {name: at for name, at in found.items() if len(at) >= MIN_SHARED}
-        for number, at in enumerate(large.values()):
-            set_of[at] = number
-        sets = (*(np.array(at, dtype=np.intp) for at in large.values()), known)
-        return cls(tuple(large), sets, set_of)
-
-    def centres(self, row: Array) -> tuple[Array, Array]:
-        """The common change of each set, and how many cells it is from."""
-        found = [_biweights(row[None, at]) for at in self.sets]
-        return np.array([c[0] for c, _ in found]), np.array([n[0] for _, n in found], dtype=float)
-
-    def centres_of_rows(self, rows: Array) -> Array:
-        """The same of many rows: (rows, sets); NaN where too few cells of a set are known."""
-        found = []
-        for at in self.sets:
-            known = np.isfinite(rows[:, at]).sum(axis=1)
-            found.append(np.where(known >= MIN_SHARED, _biweights(rows[:, at])[0], np.nan))
-        return np.stack(found, axis=1)
-
-    def by_column(self, of_sets: Array) -> Array:
-        """What each column's set has; 0 where nothing is shared."""
-        return np.asarray(of_sets[self.set_of]) if self.sets else np.zeros(len(self.set_of))
-
-    def off(self, rows: Array) -> Array:
-        """Rows without what their cells share."""
-        return np.array([row - self.by_column(self.centres(row)[0]) for row in rows]).reshape(
-            rows.shape
-        )
-
-    def sizes(self) -> Array:
-        """How many cells each column's set has."""
-        return self.by_column(np.array([len(at) for at in self.sets], dtype=float))
-
-
-def biweight(values: Array) -> float:
-    """The biweight mean of what is known of some values."""
-    return float(_biweights(values[None])[0][0])
-
-
-def _biweights(rows: Array) -> tuple[Array, Array]:
-    """The biweight mean of what is known of each row, and how many values have a weight."""
-    known = np.isfinite(rows)
-    values = np.where(known, rows, 0.0)
-    centre, weights = row_medians(rows, known), known.astype(np.float64)
-    for _ in range(10):
-        away = np.abs(values - centre[:, None])
-        reach = REACH * row_medians(away, known)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            weights = np.maximum(0.0, 1 - (away / reach[:, None]) ** 2) ** 2
-        weights = np.where(known, np.where(reach[:, None] > 0, weights, away == 0), 0.0)
-        with np.errstate(invalid="ignore"):
-            centre = (weights * values).sum(axis=1) / weights.sum(axis=1)
-    return centre, np.count_nonzero(weights, axis=1)
-
-
-def row_medians(rows: Array, known: npt.NDArray[np.bool_]) -> Array:
-    """Of what is known of each row, NaN where nothing is; faster than numpy's for many rows."""
-    if not rows.shape[1]:
-        return np.full(len(rows), np.nan)
-    if known.all():
-        return np.asarray(np.median(rows, axis=1))
-    return _middle(np.sort(np.where(known, rows, np.inf), axis=1), known.sum(axis=1))
-
-
-def _middle(ordered: Array, number: npt.NDArray[np.intp]) -> Array:
-    """The median of the first ``number`` values of each ordered row."""
-    at = np.arange(len(ordered))
-    low, high = np.maximum(0, (number - 1) // 2), np.minimum(number // 2, ordered.shape[1] - 1)
-    return np.where(number > 0, (ordered[at, low] + ordered[at, high]) / 2, np.nan)
-
-
 # How far a single cell strays
 
 
@@ -225,15 +121,20 @@ class _Noise:
     assumed: bool
 
 
+def _number(side: Array) -> Array:
+    """How many runs have each cell."""
+    return np.asarray(np.isfinite(side).sum(axis=0), dtype=np.float64)
+
+
 def _noise(
-    panel: Panel, shared: Shared, own: Array, share: Array, known: npt.NDArray[np.intp]
+    panel: Panel, kept: float, shared: Shared, own: Array, share: Array, known: npt.NDArray[np.intp]
 ) -> _Noise:
     """From runs that should agree if there are some, else from openings; never less than either
-    says, nor than the changes of all cells show."""
+    says, nor than the changes of all cells show. ``kept`` is as ``drawn_in`` has it."""
     sources = []
     for label, rows, each in (
         (panel.group, panel.runs, np.ones(panel.values.shape[1])),
-        (panel.run, panel.values, panel.openings_of_a_run),
+        (panel.run, panel.values, panel.openings_of_a_run * kept**2),
     ):
         if label is panel.run and not shared.is_all_known:
             continue  # openings do not show how far the runs' shift strays
@@ -311,11 +212,11 @@ class _Strayed:
         if not self.freedom:
             error = float(np.hypot(ASSUMED_SHIFT * np.sqrt(sides), calibrated))
             return Estimated(value, error, ASSUMED_FREEDOM, assumed=True)
-        slope = _slope(strayed, self.strayed[:, -1], self.freedom) if strayed is not None else 0.0
-        left = self.strayed[:, -1] - (slope * strayed if strayed is not None else 0.0)
-        freedom = self.freedom - 1 if slope else self.freedom
+        rate = slope(strayed, self.strayed[:, -1], self.freedom) if strayed is not None else 0.0
+        left = self.strayed[:, -1] - (rate * strayed if strayed is not None else 0.0)
+        freedom = self.freedom - 1 if rate else self.freedom
         error = float(np.sqrt(np.sum(left**2) / freedom * sides))
-        return Estimated(value - slope * calibrated, error, freedom)
+        return Estimated(value - rate * calibrated, error, freedom)
 
     def of_places(self) -> tuple[float, float]:
         """The variance of a place's shift against the others', and its degrees of freedom."""
@@ -326,7 +227,7 @@ class _Strayed:
         return float(np.sum((places - places.mean(axis=1, keepdims=True)) ** 2) / freedom), freedom
 
 
-def _slope(x: Array, y: Array, freedom: float) -> float:
+def slope(x: Array, y: Array, freedom: float) -> float:
     """By how much y follows x: least squares, drawn to 0 as far as chance explains it (James and
     Stein's positive part)."""
     squares, product, total = float(x @ x), float(x @ y), float(y @ y)

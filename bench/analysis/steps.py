@@ -164,12 +164,32 @@ GRID = 0.05
 @functools.cache
 def errors() -> Floats:
     """The standard error of a step in standard deviations of the noise; shape: correlation /
-    GRID, nights before, nights since."""
+    GRID, nights before, nights since.
+
+    It is ``error`` of the last of ``weights``, for all numbers of nights of one sum at once.
+    """
     correlations = np.arange(0, MAX_CORRELATION + GRID / 2, GRID)
     found = np.full((len(correlations), LEVEL + 1, max(SCALES) + 1), np.inf)
-    for before in range(1, LEVEL + 1):
-        for since in sorted({*SCALES, *(m - 1 for m in SCALES)}):
-            found[:, before, since] = error(weights(before, since)[-1], correlations)
+    scales = np.array(sorted({*SCALES, *(m - 1 for m in SCALES)}))
+    for n in range(2, LEVEL + max(SCALES) + 1):
+        since = scales[(scales < n) & (n - scales <= LEVEL)]
+        spectra = np.fft.rfft(_step_weights(n, since), 2 * n, axis=1)
+        lags = np.fft.irfft(np.abs(spectra) ** 2, 2 * n, axis=1)[:, :n]
+        likeness = correlations[:, None] ** np.arange(n)
+        found[:, n - since, since] = np.sqrt(2 * likeness @ lags.T - lags[:, 0])
+    return found
+
+
+def _step_weights(n: int, since: Integers) -> Floats:
+    """How steps depend on n values; shape: since, n. A step is what is left of its indicator
+    without a constant and, from LINE nights on, a line."""
+    at = np.arange(n)
+    step = (at >= n - since[:, None]).astype(np.float64)
+    left = step - step.mean(axis=1, keepdims=True)
+    if n >= LINE:
+        line = at - (n - 1) / 2
+        left -= np.outer(left @ line, line / (line @ line))
+    found: Floats = left / (left**2).sum(axis=1, keepdims=True)
     return found
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
+from bench.analysis.contests import contests, fastest
 from bench.analysis.estimates import Estimates, estimates_of
-from bench.analysis.fastest import fastest
 from bench.analysis.figures import (
     by_cell,
     cpu_share,
@@ -33,7 +33,7 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
     z = quantile(run.header.measure.rounds.by_precision)
     rates = estimates_of(valid, run.baselines, "pps", z)
     costs = estimates_of(valid, run.baselines, "ns_per_frame", z)
-    first = fastest(run, valid)
+    first = fastest(contests(run, valid, run.cells))
     rows = []
     for cell in run.cells:
         facts, samples = run.facts.get(cell.id, {}), valid[cell.id]

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from bench.analysis.environments import kernel_of
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.panel import Array, Figure, calibration_of, panel_of
 from bench.analysis.shifts import Estimated, Parts, parts
@@ -123,11 +124,13 @@ def compare(
     thresholds: Mapping[str, float],
     rate: float = FALSE_DISCOVERY_RATE,
     default: float = MIN_EFFECT,
+    name: str = "B",
 ) -> Comparison:
     """The verdict on all cells, on each interface, and on every cell of either side.
 
     ``history`` are runs like those of A, of neither side. ``thresholds`` maps cells to their
-    minimum effect (a fraction), which is ``default`` for others and for shifts.
+    minimum effect (a fraction), which is ``default`` for others and for shifts. ``name`` is what
+    reasons call side B.
     """
     cells = {cell.id: cell for run in (*a, *b) for cell in run.cells}
     taken = {figure: _parts(a, b, history, [*cells.values()], figure) for figure in FIGURES}
@@ -142,7 +145,7 @@ def compare(
             {figure for figure in FIGURES if (figure, id_) in flagged},
             thresholds.get(id_, default),
             change_of(ratios[id_]) if id_ in ratios else None,
-            (a, b),
+            {"A": a, name: b},
             openings,
         )
         for id_, cell in cells.items()
@@ -174,7 +177,8 @@ def _parts(
     groups = [[*a, *history], b]
     first = len(a) + len(history)
     is_ratio = figure == "ratio"
-    doubtful = [figure != "ns_per_frame" and bool(_doubts(id_, (a, b))) for id_ in ids]
+    sides = {"A": a, "B": b}
+    doubtful = [figure != "ns_per_frame" and bool(_doubts(id_, sides)) for id_ in ids]
     return parts(
         panel_of(groups, ids, figure).without(doubtful),
         ids,
@@ -191,8 +195,7 @@ def _calibration(runs: Sequence[RunSummary], figure: Figure) -> Array | None:
     A kernel that enters system calls more slowly slows down the calibration, too, and must not be
     forgiven for it: so it says nothing of runs with different kernels.
     """
-    hosts = [run.header.host for run in runs]
-    kernels = [(h.kernel, h.kernel_version, h.cmdline, h.mitigations) for h in hosts]
+    kernels = [kernel_of(run.header) for run in runs]
     is_same = all(kernel == kernels[0] for kernel in kernels)
     return calibration_of(runs, figure) if is_same else None
 
@@ -271,7 +274,7 @@ def _shifts(
             change = change_of(estimated)
             is_told = (figure, scope) in flagged if scope else change.low > 0 or change.high < 0
             verdict = verdict_of(change, FIGURES[figure], is_told, threshold)
-            if not scope and verdict in _TOLD and abs(change.value) < threshold:
+            if not scope and verdict in TOLD and abs(change.value) < threshold:
                 verdict = Verdict.INCONCLUSIVE  # one that strays this far must be large itself
             if estimated.assumed:
                 verdict = Verdict.INCONCLUSIVE
@@ -295,7 +298,10 @@ def _runs_to_tell(deviation: float, threshold: float, now: int) -> int | None:
 
 # Rows
 
-_TOLD = (Verdict.REGRESSED, Verdict.IMPROVED)
+TOLD = (Verdict.REGRESSED, Verdict.IMPROVED)
+
+Sides = Mapping[str, Sequence[RunSummary]]
+"""The runs of both by the names of these, A's first."""
 
 
 def row_of(
@@ -304,12 +310,12 @@ def row_of(
     flagged: Collection[Figure],
     threshold: float,
     ratio: Change | None,
-    sides: tuple[Sequence[RunSummary], Sequence[RunSummary]],
+    sides: Sides,
     openings: int,
 ) -> Row:
     changes = {figure: of.change for figure, of in found.items()}
     if not changes:
-        verdict = _absence(cell.id, *sides)
+        verdict = _absence(cell.id, *sides.values())
         few = _too_few(cell.id, sides) if verdict is Verdict.INCONCLUSIVE else ()
         return Row(cell, verdict, {}, threshold, ratio, few)
     reasons = _doubts(cell.id, sides)
@@ -324,7 +330,7 @@ def row_of(
             reasons.append(TOO_WIDE)
             more = max(more, _openings_to_tell(of.estimated, threshold, openings))
         verdicts.add(verdict)
-    worst = next(v for v in (*_TOLD, Verdict.INCONCLUSIVE, Verdict.UNCHANGED) if v in verdicts)
+    worst = next(v for v in (*TOLD, Verdict.INCONCLUSIVE, Verdict.UNCHANGED) if v in verdicts)
     if worst is not Verdict.INCONCLUSIVE:
         return Row(cell, worst, changes, threshold, ratio)
     return Row(cell, worst, changes, threshold, ratio, tuple(dict.fromkeys(reasons)), more)
@@ -358,11 +364,11 @@ def _openings_to_tell(of: Estimated, threshold: float, openings: int) -> int:
     return min(MOST_MORE, max(1, math.ceil(now * (reach / threshold) ** 2) - now))
 
 
-def _doubts(cell: str, sides: tuple[Sequence[RunSummary], Sequence[RunSummary]]) -> list[str]:
+def _doubts(cell: str, sides: Sides) -> list[str]:
     """Why the pps of a cell is no evidence: what others did to it, and on which side."""
     found = []
     for code in NO_EVIDENCE:
-        where = [name for name, side in zip("AB", sides, strict=True) if _has(side, cell, code)]
+        where = [name for name, side in sides.items() if _has(side, cell, code)]
         if where:
             found.append(f"pps is no evidence: {code} in {' and '.join(where)}")
     return found
@@ -388,14 +394,12 @@ def _absence(cell: str, a: Sequence[RunSummary], b: Sequence[RunSummary]) -> Ver
     return Verdict.NEW if in_b else Verdict.MISSING
 
 
-def _too_few(
-    cell: str, sides: tuple[Sequence[RunSummary], Sequence[RunSummary]]
-) -> tuple[str, ...]:
+def _too_few(cell: str, sides: Sides) -> tuple[str, ...]:
     counts = [
         max((r.summaries[cell].rounds for r in side if cell in r.summaries), default=0)
-        for side in sides
+        for side in sides.values()
     ]
-    few = [f"{n} in {name}" for n, name in zip(counts, "AB", strict=True) if n < MIN_ROUNDS]
+    few = [f"{n} in {name}" for n, name in zip(counts, sides, strict=True) if n < MIN_ROUNDS]
     return (f"valid rounds: {', '.join(few)}; {MIN_ROUNDS} are the least",)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import pwd
 from pathlib import Path
 
 from bench.base.exit_codes import ExitCode
@@ -36,13 +38,17 @@ class CoreError(BenchError):
         self.errno = errno
 
 
+class CpuTaken(BenchError):
+    """A CPU that a run began with is not there any more, or may not be used."""
+
+
 class WorkerDied(BenchError):
     """The worker process ended unasked."""
 
 
 _REMEDIES = {
     errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room",
+    errno.EDQUOT: "delete files of yours, or have the quota raised",
     errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise fs.file-max, or close what has files open",
@@ -54,7 +60,28 @@ def remedy(error: OSError) -> str:
     """The way out of a system error; empty if its own words say enough."""
     if error.errno == errno.ENOENT and not _is_somewhere():
         return "the present folder was deleted: cd to another one"
+    if error.errno == errno.EACCES:
+        return _whose(error.filename)
     return _REMEDIES.get(error.errno or 0, "")
+
+
+def _whose(name: object) -> str:
+    """Whose file, or innermost folder that is there, another user's is; empty where it is ours."""
+    places = [Path(name), *Path(name).parents] if isinstance(name, str | os.PathLike) else []
+    for place in places:
+        try:
+            owner = place.stat().st_uid
+        except OSError:
+            continue
+        return f"{place} belongs to {_user(owner)}" if owner != os.geteuid() else ""
+    return ""
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def told(error: OSError) -> str:

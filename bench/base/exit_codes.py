@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     REGRESSION = 3
     INCONCLUSIVE = 4
     INTERRUPTED = 130
+    """A signal came: the process then dies of it (``signals.die``)."""
 
 
 MEANINGS = {
@@ -22,6 +23,5 @@ MEANINGS = {
     ExitCode.USAGE: "usage or bad input",
     ExitCode.REGRESSION: "regression",
     ExitCode.INCONCLUSIVE: "inconclusive or missing cells",
-    ExitCode.INTERRUPTED: "interrupted",
 }
 """As help texts say it."""

@@ -1,4 +1,4 @@
-"""Whole files, written at once or not at all."""
+"""Whole files, written at once or not at all; what root writes into a folder is its owner's."""
 
 from __future__ import annotations
 
@@ -41,6 +41,35 @@ def check_writable(path: Path) -> None:
         raise BenchError(f"cannot write {path}: {told(error)}") from error
 
 
+def make_folders(folder: Path, mode: int = 0o777) -> list[Path]:
+    """Make a folder and those that it is in: the new ones, innermost first. Raises OSError."""
+    new = []
+    for each in [folder, *folder.parents]:
+        if each.exists():
+            break
+        new.append(each)
+    for each in reversed(new):
+        with suppress(FileExistsError):  # another run has made it
+            each.mkdir(mode)
+        fd = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            hand_over(fd, each.parent)
+        finally:
+            os.close(fd)
+    return new
+
+
+def hand_over(fd: int, folder: Path) -> None:
+    """Give a file that root has made in a folder to the folder's owner, who has called sudo.
+
+    (By its descriptor: the owner may put something else under its name.)
+    """
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        with suppress(PermissionError):  # root of a user namespace, which is nobody to the folder
+            os.fchown(fd, owner.st_uid, owner.st_gid)
+
+
 def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
@@ -48,6 +77,7 @@ def _is_special(path: Path) -> bool:
 def _replace(path: Path, content: bytes) -> None:
     with _beside(path) as temporary:
         with open(temporary, "xb") as file:
+            hand_over(file.fileno(), temporary.parent)
             file.write(content)
         temporary.replace(os.path.realpath(path))  # a link keeps pointing to its file
 

@@ -1,5 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP: they exit at once, or raise once there is something to undo.
 
+Either way the process dies of its signal in the end: a shell's loop stops at Ctrl-C, and a service
+manager sees a clean stop.
+
 An import may swallow a KeyboardInterrupt, and pydantic turns it into another error; so none is
 raised before anything is set up.
 """
@@ -18,14 +21,25 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def exiting() -> AbstractContextManager[None]:
-    """A signal ends the process, with INTERRUPTED and without a word.
+    """A signal ends the process without a word.
 
     After the block it does nothing: the command is done, and Python needs some milliseconds more
     to end, in which it restores its own handlers.
     """
-    return _handled(
-        lambda _number, _frame: os._exit(ExitCode.INTERRUPTED), afterwards=signal.SIG_IGN
-    )
+    return _handled(lambda number, _frame: os._exit(_die_of(number)), afterwards=signal.SIG_IGN)
+
+
+def die() -> int:
+    """Die of the signal that was raised last; everything is undone and written. Returns the exit
+    code for who cannot die of it, the first process of a PID namespace, or was not sent one."""
+    return _die_of(_last) if _last else ExitCode.INTERRUPTED
+
+
+def _die_of(number: int) -> int:
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+    os.kill(os.getpid(), number)
+    return 128 + number  # as a shell shows such a death
 
 
 @contextmanager
@@ -49,12 +63,16 @@ def check() -> None:
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
+    global _last
     _raised.append(number)
+    _last = number
     raise KeyboardInterrupt
 
 
 _raised: list[int] = []
 """Signals of the present ``raising``."""
+_last = 0
+"""The last of any."""
 _blocks = 0
 _late: list[int] = []
 

@@ -28,7 +28,10 @@ NO_VALUE = "-"
 
 def key_of(value: object) -> str:
     """A text that equal values have in common, and no others: True is not 1."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _encode(value)
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def distinct(values: Iterable[Value | None]) -> list[Value]:

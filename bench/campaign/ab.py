@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.analysis.openings import MIN_OPENING_ROUNDS, MIN_OPENINGS
+from bench.base import ids
 from bench.base.errors import UsageError
 from bench.base.values import Value, key_of, value_text
 from bench.engines import build, core
@@ -156,9 +157,9 @@ def _both(of_a: Plan, of_b: Plan, settings: Mapping[str, Value], min_effect: flo
         there = alike.pop(_rest(cell, settings), [])
         if len(there) != 1:
             raise UsageError(
-                f"--set-b: cell {cell.id} ({_named(cell, settings)}) has no one cell on side B "
-                f"that differs from it in {' and '.join(settings)} alone; keep one value of it "
-                "with --filter, or name another"
+                f"--set-b: cell {ids.shown(cell.id)} ({_named(cell, settings)}) has no one cell on "
+                f"side B that differs from it in {' and '.join(settings)} alone; keep one value "
+                "of it with --filter, or name another"
             )
         twin = Cell(f"{cell.id}b", there[0].values)
         cells.append(twin)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from bench.base import files
+from bench.base import files, ids
 from bench.base.errors import UsageError, told
 
 NAME = "acknowledged.yaml"
@@ -53,7 +53,7 @@ def read(folder: Path) -> tuple[Acknowledgement, ...]:
         raise UsageError(f"{path}:{line}: not YAML: {error.problem}; see `bench ack`") from error
     except (ValueError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: no list of acknowledgements: {error}") from error
-    return tuple(_aware(entry) for entry in entries)
+    return tuple(_meant(entry) for entry in entries)
 
 
 def add(folder: Path, entry: Acknowledgement) -> Path:
@@ -92,7 +92,7 @@ def _time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _aware(entry: Acknowledgement) -> Acknowledgement:
-    if entry.since.tzinfo:
-        return entry
-    return replace(entry, since=entry.since.replace(tzinfo=UTC))
+def _meant(entry: Acknowledgement) -> Acknowledgement:
+    """As somebody may have written it: an id with its letter, a time without a zone (UTC's)."""
+    since = entry.since if entry.since.tzinfo else entry.since.replace(tzinfo=UTC)
+    return replace(entry, since=since, series=ids.meant(entry.series))

@@ -5,14 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 
-from bench.analysis.shifts import MIN_SHARED
+from bench.analysis.shared import MIN_SHARED
 from bench.analysis.verdicts import interface_of
 from bench.campaign.judging import Judged
 from bench.model.cells import Cell
 from bench.plan.plan import Plan, with_cells
-
-FOLDER = "confirm"
-"""In the folder of a matrix: its runs are no nights."""
 
 CALM, CALM_PER_SUSPECT = 2 * MIN_SHARED, 2
 """Cells of an interface, beside its suspects, that show its shift: at least so many, and so many

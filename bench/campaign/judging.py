@@ -8,20 +8,22 @@ from datetime import datetime
 
 import numpy as np
 
-from bench.analysis.environments import continues, same_kernel
+from bench.analysis.calibrated import explained
+from bench.analysis.environments import continues, kernel_of, same_kernel
 from bench.analysis.levels import MIN_NIGHTS
 from bench.analysis.nightly import Decision, Finding, Nights, decide
-from bench.analysis.noise import Floats
-from bench.analysis.panel import Figure
-from bench.analysis.series import EVERYTHING, series_of
+from bench.analysis.noise import Floats, Integers
+from bench.analysis.panel import Array, Figure
+from bench.analysis.series import EVERYTHING, taken_apart
 from bench.analysis.verdicts import FIGURES, MIN_EFFECT, interface_of
 from bench.base.values import brief_text, distinct
 from bench.campaign.acknowledgements import Acknowledgement, level_of
+from bench.campaign.leveled import levels_of
 from bench.campaign.nights import Night
 from bench.campaign.told import Change, Key, Told
 from bench.model.cells import Cell
 from bench.model.header import RunHeader
-from bench.model.summaries import RunSummary
+from bench.model.leveled import LeveledRun
 
 MOST_NIGHTS = 90
 """Nights of the history that are read into a level, the last ones."""
@@ -38,7 +40,12 @@ WORSE = (Finding.REGRESSED, Finding.SUSPECTED, Finding.SUSPECT)
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What tonight says of a series: a cell, or, where ``cell`` is None, the shift of an interface
-    or of all cells. ``level`` and ``since`` as in told.Change; None is the beginning."""
+    or of all cells. ``level`` and ``since`` as in told.Change; None is the beginning.
+
+    ``explained`` is the part of tonight's shift (a fraction) that the calibration explains: it was
+    taken off. ``doubts`` say why a second measurement in the session is no evidence: codes of
+    notes, or "failed".
+    """
 
     series: str
     cell: Cell | None
@@ -46,6 +53,8 @@ class Judged:
     decision: Decision
     since: datetime
     level: datetime | None
+    explained: float = 0.0
+    doubts: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -100,6 +109,11 @@ class Before:
         )
         return cls(own, {of.run: of for of in told}, tuple(known))
 
+    @property
+    def plain(self) -> int:
+        """How many of the nights no ``bench nightly`` measured."""
+        return sum(_name(night.run) not in self.told for night in self.nights)
+
     def kernel_since(self, tonight: RunHeader) -> datetime | None:
         """When the present kernel's nights began, once there are enough of them for a level; until
         then, and if there was no other, tonight is compared with nights of others."""
@@ -134,9 +148,9 @@ class Before:
 
 def judge(
     before: Before,
-    tonight: RunSummary,
-    again: Sequence[RunSummary] = (),
-    second: RunSummary | None = None,
+    tonight: LeveledRun,
+    again: Sequence[LeveledRun] = (),
+    second: LeveledRun | None = None,
     first: Sequence[Judged] = (),
 ) -> list[Judged]:
     """What tonight says of each cell and shift, in both figures.
@@ -153,14 +167,18 @@ def judge(
     started = tonight.header.started
     assert started is not None
     times = [*(night.started for night in nights), started]
+    cost = _calibration(runs)
+    kernels = _labels([kernel_of(run.header) for run in runs])
     found: list[Judged] = []
     for figure, better in FIGURES.items():
-        series = series_of(runs, len(nights), cells, figure)
+        values = levels_of(runs, [cell.id for cell in cells], figure)
+        series = taken_apart(values, len(nights), cells)
+        off = explained(series.shifts, cost, kernels, len(nights))
         names = scope_names(cells, series.scopes)
         decisions = QUARTER * len(FIGURES) * (len(cells) + len(names))
-        for values, owners in (
-            (series.cells, {cell.id: cell for cell in cells}),
-            (series.shifts, dict.fromkeys(names)),
+        for values, taken, owners in (
+            (series.cells, np.zeros(len(cells)), {cell.id: cell for cell in cells}),
+            (series.shifts - off, np.expm1(off[:, number]), dict.fromkeys(names)),
         ):
             if not len(values):
                 continue
@@ -171,9 +189,7 @@ def judge(
             decided = decide(
                 Nights(
                     history=values[:, :number],
-                    began=np.array(
-                        [sum(t < of for t in times[:number]) if of else 0 for of in levels]
-                    ),
+                    began=np.array([_index(times[:number], of) for of in levels]),
                     pending=np.array([len(p) + e for p, e in zip(pending, extra, strict=True)]),
                     tonight=values[:, number],
                     again=_mean(values[:, number + 1 :]),
@@ -182,14 +198,46 @@ def judge(
                 decisions,
                 effect=np.array([tonight.header.thresholds.get(n, MIN_EFFECT) for n in owners]),
             )
-            for key, cell, of, level, was in zip(
-                keys, owners.values(), decided, levels, pending, strict=True
+            for key, cell, of, level, was, part in zip(
+                keys, owners.values(), decided, levels, pending, taken.tolist(), strict=True
             ):
                 since = was[-1].since if was else started
-                judged = Judged(key[0], cell, figure, of, since, level)
+                is_suspect = of.finding is Finding.SUSPECT
+                doubts = _doubts(again, cells, key[0], cell) if is_suspect else ()
+                judged = Judged(key[0], cell, figure, of, since, level, part, doubts)
                 is_missing = of.finding is Finding.UNKNOWN and second is not None
                 found.append(told_first[key] if is_missing else judged)
     return found
+
+
+def _calibration(runs: Sequence[LeveledRun]) -> Array:
+    """The CPU time of the calibration cells in each run (logarithms); NaN where one lacks them.
+
+    Others that had the CPU say nothing of the machine's speed, so it is of both figures.
+    """
+    cells = list(dict.fromkeys(cell.id for run in runs for cell in run.calibration))
+    costs = levels_of(runs, cells, "ns_per_frame")
+    return costs.mean(axis=1) if cells else np.full(len(runs), np.nan)
+
+
+def _labels(values: Sequence[object]) -> Integers:
+    """Equal numbers for equal values."""
+    distinct_: list[object] = []
+    for value in values:
+        if value not in distinct_:
+            distinct_.append(value)
+    return np.array([distinct_.index(value) for value in values], dtype=np.int64)
+
+
+def _doubts(
+    again: Sequence[LeveledRun], cells: Sequence[Cell], series: str, cell: Cell | None
+) -> tuple[str, ...]:
+    """Why a second measurement of a series that is still a suspect says nothing."""
+    places = _places(cells)
+    ids = {cell.id} if cell else {id_ for id_ in places if series in (ALL, places[id_])}
+    doubts = {code for run in again for id_ in ids for code in run.doubts.get(id_, ())}
+    failed = {"failed"} if any(ids & run.failures.keys() for run in again) else set()
+    return (*sorted(doubts), *failed)
 
 
 def suspects(judged: Iterable[Judged]) -> list[Judged]:
@@ -218,9 +266,15 @@ def _alike(place: Judged, whole: Judged) -> bool:
 
 def scope_names(cells: Sequence[Cell], scopes: Sequence[str]) -> list[str]:
     """The names of shifts: an interface's as briefly as tells it from others, or ALL."""
-    values = distinct(cell.values["interface"] for cell in cells)
-    names = {interface_of(cell): brief_text(cell.values["interface"], values) for cell in cells}
+    places = _places(cells)
+    names = {interface_of(cell): places[cell.id] for cell in cells}
     return [ALL if scope == EVERYTHING else names[scope] for scope in scopes]
+
+
+def _places(cells: Sequence[Cell]) -> dict[str, str]:
+    """The interface of each cell."""
+    values = distinct(cell.values["interface"] for cell in cells)
+    return {cell.id: brief_text(cell.values["interface"], values) for cell in cells}
 
 
 def _index(times: Sequence[datetime], level: datetime | None) -> int:
@@ -237,5 +291,5 @@ def _mean(values: Floats) -> Floats:
     return mean
 
 
-def _name(run: RunSummary) -> str:
+def _name(run: LeveledRun) -> str:
     return run.path.rpartition("/")[2].removesuffix(".gz")

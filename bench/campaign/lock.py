@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from bench.base import files
 from bench.base.errors import BenchError, UsageError, told
 
 NAME = ".nightly.lock"
@@ -25,7 +26,7 @@ def held(folder: Path) -> Iterator[None]:
     """
     path = folder / NAME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folders(folder)
         file = _locked(path)
     except OSError as error:
         raise BenchError(f"cannot lock {path}: {told(error)}") from error
@@ -40,6 +41,7 @@ def held(folder: Path) -> Iterator[None]:
 def _locked(path: Path) -> IO[str]:
     while True:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - the caller closes it
+        files.hand_over(file.fileno(), path.parent)  # if its holder is killed, it stays
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -9,11 +9,11 @@ from bench.analysis.environments import differences
 from bench.analysis.levels import MIN_NIGHTS
 from bench.campaign.judging import Before
 from bench.campaign.nights import Night
-from bench.model.summaries import RunSummary
+from bench.model.leveled import LeveledRun
 from bench.store.folders import run_files
 
 
-def of(nights: Sequence[Night], before: Before, tonight: RunSummary) -> tuple[str, ...]:
+def of(nights: Sequence[Night], before: Before, tonight: LeveledRun) -> tuple[str, ...]:
     """Each change since the last whole night, and what it means for the series."""
     last = next((n.run for n in reversed(nights) if _is_earlier(n, tonight)), None)
     if last is None:
@@ -32,12 +32,12 @@ def _other_machines(folder: Path) -> Iterator[str]:
             )
 
 
-def _is_earlier(night: Night, tonight: RunSummary) -> bool:
+def _is_earlier(night: Night, tonight: LeveledRun) -> bool:
     return night.run.end == "done" and night.run.header.identity != tonight.header.identity
 
 
-def _environment(last: RunSummary, before: Before, tonight: RunSummary) -> Iterator[str]:
-    found = differences([last], [tonight])
+def _environment(last: LeveledRun, before: Before, tonight: LeveledRun) -> Iterator[str]:
+    found = differences([last.header], [tonight.header])
     for change in found:
         meaning = ""
         if change.incomparable or change.what == "measure privileges":
@@ -51,7 +51,7 @@ def _environment(last: RunSummary, before: Before, tonight: RunSummary) -> Itera
         yield "no earlier night can be compared with tonight"
 
 
-def _matrix(last: RunSummary, tonight: RunSummary) -> Iterator[str]:
+def _matrix(last: LeveledRun, tonight: LeveledRun) -> Iterator[str]:
     if last.header.matrix.text == tonight.header.matrix.text:
         return
     then, now = ({cell.id for cell in run.cells} for run in (last, tonight))

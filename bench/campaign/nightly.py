@@ -17,15 +17,16 @@ from bench.base.stderr import say
 from bench.campaign import acknowledgements, budget, told
 from bench.campaign.acknowledgements import Acknowledgement
 from bench.campaign.budget import Budget
+from bench.campaign.sources import CONFIRM
 from bench.campaign.told import Told
 from bench.measure import runner
 from bench.measure.local import LocalOpening
 from bench.measure.measuring import Seen
 from bench.measure.opening import MakeOpening
 from bench.measure.session import Progress
+from bench.model.leveled import LeveledRun
 from bench.model.matrix import Matrix
 from bench.model.run import Run
-from bench.model.summaries import RunSummary
 from bench.plan.plan import Plan
 from bench.store import folders, reader
 from bench.topology.link import Allowed
@@ -39,11 +40,12 @@ Diagnose = Callable[[Plan], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Task:
-    """A matrix, its plan, and the folder of its nights."""
+    """A matrix, its plan, the folder of its nights, and the user's word for the machine, if any."""
 
     matrix: Matrix
     plan: Plan
     folder: Path
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Outcome:
     """What became of a task. ``run`` is its file where there is one; ``judged`` has every series.
 
     ``missing`` maps cells without figures to their reasons. ``marks`` are changes of the
-    environment and of the matrix, ``remarks`` all else that must be said.
+    environment and of the matrix, ``remarks`` all else that must be said. ``plain`` is how many of
+    the nights that it was compared with are runs of ``bench run``.
     """
 
     task: Task
@@ -75,6 +78,7 @@ class Outcome:
     missing: Mapping[str, str] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    plain: int = 0
     is_interrupted: bool = False
 
     @property
@@ -148,7 +152,8 @@ def _run_of(
     remarks: list[str],
 ) -> Run:
     """The run of the night, with as many rounds as the budget allows, or those it began with."""
-    target = runner.Target(task.folder / begun.run, resume=resumed is not None)
+    path, is_resumed = task.folder / begun.run, resumed is not None
+    target = runner.Target(path, resume=is_resumed, machine=task.machine)
     if resumed is not None:
         measure = replace(task.matrix.measure, rounds=resumed.header.measure.rounds)
         remarks.append(f"{resumed.path} was killed, and is gone on with")
@@ -181,10 +186,11 @@ def _failed(task: Task, begun: Told, reason: str) -> Outcome:
 def _compared(task: Task, means: Means, begun: Told, run: Run, remarks: Sequence[str]) -> Outcome:
     from bench.analysis.levels import MIN_NIGHTS
     from bench.campaign import judging, marks
+    from bench.campaign.leveled import read_leveled
     from bench.campaign.nights import nights
 
     path = Path(run.path)
-    history, tonight = nights(task.folder, means.now()), _summary(path)
+    history, tonight = nights(task.folder, means.now()), read_leveled(path)
     earlier, problems = told.all_of(task.folder)
     known, unread = _known(task.folder)
     before = judging.Before.of(history.nights, tonight.header, earlier, known)
@@ -213,6 +219,7 @@ def _compared(task: Task, means: Means, begun: Told, run: Run, remarks: Sequence
         missing=_missing(tonight),
         marks=marks.of(history.nights, before, tonight),
         remarks=tuple(said),
+        plain=before.plain,
     )
 
 
@@ -223,13 +230,6 @@ def _kept(task: Task, night: Told) -> list[str]:
     except BenchError as error:
         return [f"{error}; the next call tells it again"]
     return []
-
-
-def _summary(path: Path) -> RunSummary:
-    from bench.analysis.cell_summaries import cell_summaries
-    from bench.store.run_summaries import read_summary
-
-    return read_summary(path, cell_summaries)
 
 
 def _known(folder: Path) -> tuple[tuple[Acknowledgement, ...], list[str]]:
@@ -260,11 +260,11 @@ def _failures(earlier: Sequence[Told], before: Before) -> list[str]:
     ]
 
 
-def _missing(tonight: RunSummary) -> dict[str, str]:
+def _missing(tonight: LeveledRun) -> dict[str, str]:
     return {
         cell.id: tonight.failures.get(cell.id, "no valid sample")
         for cell in tonight.cells
-        if cell.id not in tonight.summaries or cell.id in tonight.failures
+        if cell.id not in tonight.ids or cell.id in tonight.failures
     }
 
 
@@ -286,18 +286,19 @@ def _confirmed(
     task: Task,
     means: Means,
     before: Before,
-    tonight: RunSummary,
+    tonight: LeveledRun,
     judged: list[Judged],
     suspects: Sequence[Judged],
 ) -> tuple[list[Judged], list[Path], list[str]]:
     """The judgement after suspects were measured again, the runs of that, and what to say."""
     from bench.analysis.nightly import Finding
     from bench.campaign import judging
+    from bench.campaign.leveled import read_leveled
 
     first = _session(task, means, tonight, suspects, 1)
     if first is None:
         return judged, [], ["the budget has no time to measure the suspects again"]
-    again = _summary(first)
+    again = read_leveled(first)
     judged = judging.judge(before, tonight, [again])
     left = [of for of in judged if of.decision.finding is Finding.SUSPECTED]
     if not (means.at_once and left):
@@ -305,12 +306,12 @@ def _confirmed(
     other = _session(task, means, tonight, left, 2)
     if other is None:
         return judged, [first], ["the budget has no time for a second session"]
-    judged = judging.judge(before, tonight, [again], _summary(other), judged)
+    judged = judging.judge(before, tonight, [again], read_leveled(other), judged)
     return judged, [first, other], []
 
 
 def _session(
-    task: Task, means: Means, tonight: RunSummary, suspects: Sequence[Judged], number: int
+    task: Task, means: Means, tonight: LeveledRun, suspects: Sequence[Judged], number: int
 ) -> Path | None:
     """Measure suspects again, in a run of its own; None where there is no time for it."""
     from bench.campaign import confirmation
@@ -322,10 +323,10 @@ def _session(
     if matrix is None:
         return None
     stem = Path(tonight.path).name.removesuffix(".jsonl")
-    path = task.folder / confirmation.FOLDER / f"{stem}-{number}.jsonl"
+    path = task.folder / CONFIRM / f"{stem}-{number}.jsonl"
     if path.exists():  # of this night, when it was killed
         path.unlink()
-    run = _run(plan, matrix, runner.Target(path), means)
+    run = _run(plan, matrix, runner.Target(path, machine=task.machine), means)
     if run.end != "done":
         raise KeyboardInterrupt
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from bench.analysis.cell_summaries import cell_summaries
 from bench.base.errors import UsageError
+from bench.campaign.leveled import leveled
+from bench.model.leveled import LeveledRun
 from bench.model.summaries import RunSummary
 from bench.store.cache import Cache
 from bench.store.content import bytes_of
@@ -58,10 +61,10 @@ class Oddity:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A run that says when it began, with its summaries; unfinished ones, too."""
+    """A run that says when it began, with its levels; unfinished ones, too."""
 
     started: datetime
-    run: RunSummary
+    run: LeveledRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +103,25 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read(paths: Sequence[Path], cache: Cache) -> tuple[list[RunSummary], list[Oddity]]:
-    runs: list[RunSummary] = []
+def _read(paths: Sequence[Path], cache: Cache) -> tuple[list[LeveledRun], list[Oddity]]:
+    runs: dict[Path, LeveledRun] = {}
+    fresh: list[tuple[Path, os.stat_result, RunSummary]] = []
     unread: list[Oddity] = []
     for path in paths:
         try:
             stat = path.stat()
-            run = cache.get(path, stat)
-            if run is None:
-                run = read_summary(path, cell_summaries)
-                cache.put(path, stat, run)
-            runs.append(run)
+            if (run := cache.get(path, stat)) is not None:
+                runs[path] = run
+            else:
+                fresh.append((path, stat, read_summary(path, cell_summaries, only_levels=True)))
         except (UsageError, OSError) as error:
             unread.append(_unread(path, error))
+    made = leveled([summary for *_, summary in fresh])
+    for (path, stat, _), run in zip(fresh, made, strict=True):
+        cache.put(path, stat, run)
+        runs[path] = run
     cache.save(path.name for path in paths)
-    return runs, unread
+    return [runs[path] for path in paths if path in runs], unread
 
 
 def _unread(path: Path, error: UsageError | OSError) -> Oddity:
@@ -137,7 +144,7 @@ def _merging(path: Path) -> int:
     return next((n for n, line in enumerate(lines, 1) if line.startswith(_MERGING)), 0)
 
 
-def _dated(runs: Iterable[RunSummary]) -> tuple[list[Night], list[Oddity]]:
+def _dated(runs: Iterable[LeveledRun]) -> tuple[list[Night], list[Oddity]]:
     dated: list[Night] = []
     undated: list[Oddity] = []
     for run in runs:
@@ -159,15 +166,11 @@ def _distinct(nights: Iterable[Night]) -> tuple[list[Night], list[Oddity]]:
         known = kept.setdefault(identity, night)
         if known is night:
             continue
-        best, other = sorted((known, night), key=_rounds, reverse=True)
+        best, other = sorted((known, night), key=lambda of: of.run.rounds, reverse=True)
         kept[identity] = best
         text = f"{other.run.path} is the same run as {best.run.path}: it counts once"
         copies.append(Oddity(Kind.COPY, Path(other.run.path), text))
     return [*kept.values()], copies
-
-
-def _rounds(night: Night) -> int:
-    return sum(summary.rounds for summary in night.run.summaries.values())
 
 
 def _cut_off(nights: Iterable[Night]) -> list[Oddity]:

@@ -1,8 +1,9 @@
-"""Two sides of runs, which arguments name -> what changed from A to B."""
+"""Sides of runs, which arguments name -> what changed from A to each of the others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bench.analysis import environments, verdicts
@@ -11,74 +12,111 @@ from bench.analysis.verdicts import Comparison, Verdict
 from bench.base.errors import UsageError
 from bench.base.printable import printable
 from bench.base.stderr import say
+from bench.base.values import value_text
 from bench.campaign import sources
 from bench.campaign.history import history
 from bench.model.summaries import RunSummary
+from bench.model.vocabulary import axes_of
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How two sides are compared.
+    """How sides are compared.
 
     ``min_effect`` is a fraction; None is as the matrix says. ``force`` is for runs of different
-    matrices, machines and instruments.
+    matrices, machines and instruments. ``last`` is how many of a side's runs count, the latest
+    ones; None is all of them.
     """
 
     force: bool = False
+    last: int | None = None
     min_effect: float | None = None
     false_discoveries: float = verdicts.FALSE_DISCOVERY_RATE
 
 
 @dataclass(frozen=True)
 class Compared:
-    """The runs of two sides, what changed between them, and in what their environments differ."""
+    """The runs of A and of another side, what changed from A to it, and in what their environments
+    differ. ``name`` is the other side's: B, C ..."""
 
+    name: str
     a: tuple[RunSummary, ...]
     b: tuple[RunSummary, ...]
     result: Comparison
     differences: tuple[Difference, ...]
 
 
-def compare(a: str, b: str, policy: Policy) -> Compared:
-    """What changed from the runs that one argument names to those of another.
+NAMES = "BCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-    A run of B that is among several of A is left out there, and that is said: a folder is so
-    compared with a run in it. Raises UsageError for what cannot be compared.
+
+def compare(a: str, others: Sequence[str], policy: Policy) -> list[Compared]:
+    """What changed from the runs that one argument names to those of each other.
+
+    A run of another side that is among several of A is left out there, and that is said: a folder
+    is so compared with a run in it. Raises UsageError for what cannot be compared.
     """
-    found_a, found_b = sources.sources(a), sources.sources(b)
-    of_b = sources.read(found_b)
-    of_a = _without(sources.read(found_a), of_b)
-    found = environments.differences(of_a, of_b)
-    _check(of_a, of_b, found, policy.force)
+    if len(others) > len(NAMES):
+        raise UsageError(f"{len(others)} sides beside A; {len(NAMES)} are the most")
+    found = [sources.sources(text) for text in (a, *others)]
+    sides = [_latest(sources.read(of), policy.last) for of in found[1:]]
+    of_a = sources.read(found[0])
+    for name, side in zip(NAMES, sides, strict=False):
+        of_a = _without(of_a, side, name)
+    of_a = _latest(of_a, policy.last)
+    like_a = history([*of_a, *(run for side in sides for run in side)])
+    return [
+        _compared((a, of_a), (text, side), name, like_a, policy)
+        for text, side, name in zip(others, sides, NAMES, strict=False)
+    ]
+
+
+Named = tuple[str, list[RunSummary]]
+"""The argument, and the runs that it names."""
+
+
+def _compared(
+    a: Named, b: Named, name: str, like_a: Sequence[RunSummary], policy: Policy
+) -> Compared:
+    (text_a, of_a), (text_b, of_b) = a, b
+    found = environments.differences([run.header for run in of_a], [run.header for run in of_b])
+    _check(of_a, of_b, name, found, policy.force)
     result = verdicts.compare(
         of_a,
         of_b,
-        history([*of_a, *of_b]),
+        like_a,
         _thresholds([*of_a, *of_b], policy.min_effect),
         policy.false_discoveries,
         verdicts.MIN_EFFECT if policy.min_effect is None else policy.min_effect,
+        name,
     )
     if all(row.verdict in (Verdict.MISSING, Verdict.NEW) for row in result.rows):
-        raise UsageError(_nothing_in_common({a: of_a, b: of_b}))
-    return Compared(tuple(of_a), tuple(of_b), result, found)
+        raise UsageError(_nothing_in_common({text_a: of_a, text_b: of_b}))
+    return Compared(name, tuple(of_a), tuple(of_b), result, found)
 
 
-def _without(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> list[RunSummary]:
-    """The runs of A that are not in B, too. Raises UsageError if none is."""
+def _latest(runs: list[RunSummary], last: int | None) -> list[RunSummary]:
+    return sources.in_order(runs)[-last:] if last else runs
+
+
+def _without(a: Sequence[RunSummary], b: Sequence[RunSummary], side: str) -> list[RunSummary]:
+    """The runs of A that are not in another side, too. Raises UsageError if none is."""
     of_b = {run.header.identity: run.path for run in b}
     kept = [run for run in a if run.header.identity not in of_b]
     for run in a:
         if path := of_b.get(run.header.identity):
             name = run.path if run.path == path else f"{run.path} (also {path})"
             if not kept:
-                raise UsageError(f"{name} is in A and in B; name runs that are in one of them only")
-            say(f"{name} is in A and in B: it counts for B")
+                raise UsageError(
+                    f"{name} is in A and in {side}; name runs that are in one of them only"
+                )
+            say(f"{name} is in A and in {side}: it counts for {side}")
     return kept
 
 
 def _check(
     a: Sequence[RunSummary],
     b: Sequence[RunSummary],
+    name: str,
     found: Sequence[Difference],
     force: bool,
 ) -> None:
@@ -91,13 +129,37 @@ def _check(
             f"runs of different matrices: {', '.join(sorted(names))}; --force compares the cells "
             "that they share"
         )
+    if contradiction := _contradiction(a, b):
+        raise UsageError(f"{contradiction}; --force compares all the same")
     bad = [d for d in found if d.incomparable]
     if bad:
         raise UsageError(
             "not comparable: "
-            + "; ".join(f"{d.what} is {d.a} in A and {d.b} in B" for d in bad)
+            + "; ".join(f"{d.what} is {d.a} in A and {d.b} in {name}" for d in bad)
             + "; --force compares all the same"
         )
+
+
+def _contradiction(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> str:
+    """Cells of one id that are not the same, which only a later version or an editor writes."""
+    of_a = {cell.id: cell for run in a for cell in run.cells}
+    for ours, cell in ((of_a[cell.id], cell) for run in b for cell in run.cells if cell.id in of_a):
+        for axis in {**ours.values, **cell.values}:
+            one, other = ours.values.get(axis), cell.values.get(axis)
+            texts = f"cell {cell.id} has {axis} {value_text(one)} in A, {value_text(other)} in B"
+            # An option that was added since is there on one side, and an id leaves out its default.
+            if None not in (one, other) and type(one) is not dict and one != other:
+                return f"{texts}: they are two cells of one id"
+            if (one is None) is not (other is None) and axis not in _axes():
+                return f"{texts}, and this bench knows no axis {axis}: update it"
+    return ""
+
+
+@functools.cache
+def _axes() -> Collection[str]:
+    from bench.engines import core
+
+    return axes_of(core.methods())
 
 
 def _thresholds(runs: Sequence[RunSummary], given: float | None) -> dict[str, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import subprocess
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.analysis.cell_summaries import cell_summaries
@@ -12,17 +14,29 @@ from bench.base.errors import UsageError
 from bench.base.stderr import say
 from bench.model.summaries import RunSummary
 from bench.store.folders import ENDINGS, run_files
+from bench.store.reader import header_of
 from bench.store.run_summaries import read_summary
 
 Source = tuple[Path, bytes | None]
 """A run file, and its content where that is not what the file has now."""
 
 
+LATEST = "latest"
+"""Names the run below RESULTS that was started last, unless a file has that name."""
+
+RESULTS = Path("results")
+
+CONFIRM = "confirm"
+"""The folder of runs that confirm others."""
+
+
 def sources(text: str) -> list[Source]:
-    """The run files that a path, a folder, a glob or GIT-REVISION:FILE names.
+    """The run files that a path, a folder, a glob, GIT-REVISION:FILE or ``latest`` names.
 
     Raises UsageError if none.
     """
+    if text == LATEST and not Path(text).exists():
+        return [(latest(), None)]
     revision = _at_revision(text)
     found: list[Source] = [(path, None) for path in _paths(text)] if not revision else [revision]
     if not found:
@@ -42,6 +56,24 @@ def read(found: Iterable[Source]) -> list[RunSummary]:
         for warning in run.warnings:
             say(warning)
     return _distinct(runs)
+
+
+def latest(results: Path = RESULTS) -> Path:
+    """The run file below a folder whose run was started last, by its content. Raises UsageError."""
+    started: dict[Path, datetime] = {}
+    for path in sorted(path for end in ENDINGS for path in results.rglob(f"*{end}")):
+        with suppress(UsageError):
+            if (time := header_of(path).started) and path.parent.name != CONFIRM:
+                started[path] = time
+    if not started:
+        raise UsageError(f"{LATEST}: no run below {results}/; name a run file")
+    return max(started, key=started.__getitem__)
+
+
+def in_order(runs: Iterable[RunSummary]) -> list[RunSummary]:
+    """By the time that they were started; runs without one come first."""
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(runs, key=lambda run: (run.header.started or never, run.path))
 
 
 def beside(path: Path) -> list[Path]:

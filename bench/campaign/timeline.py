@@ -7,29 +7,27 @@ Changes are found in each strand apart. A mark says where a strand ends or somet
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from bench.analysis.changes import FALSE_ALARMS, ChangePoint, courses
 from bench.analysis.environments import continues, marked
+from bench.analysis.noise import Booleans
 from bench.analysis.panel import Array, Figure
-from bench.analysis.series import medians, taken_apart
+from bench.analysis.shared import MAD, row_medians
 from bench.analysis.verdicts import FIGURES
 from bench.campaign.acknowledgements import Acknowledgement
-from bench.campaign.judging import scope_names
-from bench.campaign.levels import levels
+from bench.campaign.changed import Changed, Changes, Indices
+from bench.campaign.leveled import levels_of
 from bench.campaign.nights import Night
 from bench.model.cells import Cell
-from bench.model.summaries import RunSummary
-
-CHANCE = 0.05
-"""Of a single false change in all series of a strand and figure."""
+from bench.model.leveled import LeveledRun
 
 FEWEST = 5
 """Nights of a level that show how far they stray."""
@@ -37,13 +35,8 @@ FEWEST = 5
 NEAR = 3
 """Nights between a change and what may be its cause."""
 
-MAD = 1.4826
-"""A normal distribution's standard deviation over its median absolute deviation."""
-
 LONGEST = 40
 """Characters of a hash, a kernel's version or a compiler that a mark has."""
-
-Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +46,6 @@ class Mark:
     night: int
     text: str
     series: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A change point: the index of its night, of the one before it, and its size with the 95 %
-    interval (fractions); ``why`` is that of an acknowledgement."""
-
-    night: int
-    before: int
-    size: float
-    low: float
-    high: float
-    why: str = ""
-
-    @property
-    def where(self) -> tuple[int, int, str]:
-        """What changes of one cause have in common."""
-        return self.night, self.before, self.why
 
 
 @dataclass(frozen=True)
@@ -111,18 +86,24 @@ class Timeline:
 
 
 def timeline(
-    nights: Sequence[Night], cells: Sequence[Cell], known: Sequence[Acknowledgement] = ()
+    nights: Sequence[Night],
+    cells: Sequence[Cell],
+    known: Sequence[Acknowledgement] = (),
+    folder: Path | None = None,
 ) -> Timeline:
     """The lines of these cells; all cells of the nights show what they share.
 
-    ``nights`` are of one machine, in their order, at least one.
+    ``nights`` are of one machine, in their order, at least one. ``folder`` is theirs: what changed
+    in it is found once.
     """
     strands = strands_of(nights)
+    changes = Changes(folder)
     lines = [
         line
         for figure in FIGURES
-        for line in _lines(nights, strands, {cell.id for cell in cells}, known, figure)
+        for line in _lines(nights, strands, {cell.id for cell in cells}, known, changes, figure)
     ]
+    changes.save()
     return Timeline(
         nights=tuple(nights),
         cells=tuple(cells),
@@ -168,92 +149,84 @@ def _lines(
     strands: Sequence[Indices],
     wanted: set[str],
     known: Sequence[Acknowledgement],
+    changes: Changes,
     figure: Figure,
 ) -> Iterator[Line]:
     cells = cells_of(nights)
-    raw = levels([night.run for night in nights], [*cells], figure)
-    found = _Found.of(raw, strands, [*cells.values()])
-    columns = {cell: number for number, cell in enumerate(cells)}
-    shifts = [name for name in found.values if name not in cells]
-    shifted = max((c.night for name in shifts for c in found.changes[name]), default=0)
-    for name in (*shifts, *(name for name in cells if name in wanted)):
-        values = found.values[name]
-        changes = tuple(_explained(c, name, nights, known) for c in found.changes[name])
-        said = [_index(nights, each.since) for each in known if each.series in ("", name)]
-        begins = (*(change.night for change in changes), *said)
-        since = max((int(strands[-1][0]), *(n for n in begins if n < len(nights))))
-        at = strands[-1][(strands[-1] >= since) & np.isfinite(values[strands[-1]])]
-        latest = at[at >= shifted]
+    raw = levels_of([night.run for night in nights], [*cells], figure)
+    found = changes.of(raw, strands, [*cells.values()])
+    rows = {name: row for row, name in enumerate(found.names)}
+    shifts = [name for name in found.names if name not in cells]
+    shifted = max((c.night for name in shifts for c in found.changes.get(name, ())), default=0)
+    names = [*shifts, *(name for name in cells if name in wanted)]
+    values = found.values[[rows[name] for name in names]]
+    said = [(each.series, _index(nights, each.since)) for each in known]
+    explained = [_explained(found.changes.get(name, ()), name, said, known) for name in names]
+    since = [
+        _since(name, of, said, int(strands[-1][0]), len(nights))
+        for name, of in zip(names, explained, strict=True)
+    ]
+    present = _present(values, np.array(since), strands[-1])
+    measured = raw.T[[rows[name] for name in names if name in cells]]
+    latest = present[len(shifts) :] & (np.arange(len(nights)) >= shifted)
+    level = np.exp(row_medians(measured, latest)).tolist()
+    noise = _noise(values, present)
+    for row, name in enumerate(names):
         yield Line(
             series=name,
             cell=cells.get(name),
             figure=figure,
-            values=values,
-            changes=changes,
-            since=since,
-            nights=len(at),
-            level=_level(raw[latest, columns[name]]) if name in columns else None,
-            noise=_noise(values[at]),
+            values=values[row],
+            changes=explained[row],
+            since=since[row],
+            nights=int(present[row].sum()),
+            level=_known(level[row - len(shifts)]) if name in cells else None,
+            noise=_known(noise[row]),
         )
 
 
-def _level(logarithms: Array) -> float | None:
-    return float(np.exp(_median(logarithms))) if len(logarithms) else None
+def _since(
+    series: str, changes: Sequence[Changed], said: Sequence[tuple[str, int]], first: int, end: int
+) -> int:
+    """The night with which the present level of a series began."""
+    marks = [night for of, night in said if of in ("", series) and night < end]
+    return max((first, *marks, *(change.night for change in changes)))
 
 
-def _noise(logarithms: Array) -> float | None:
-    if len(logarithms) < FEWEST:
-        return None
-    return MAD * _median(np.abs(logarithms - _median(logarithms)))
+def _present(values: Array, since: Indices, strand: Indices) -> Booleans:
+    """Which nights are of the present levels, those of a strand: (series, nights)."""
+    at = np.arange(values.shape[1])
+    found: Booleans = np.isfinite(values) & np.isin(at, strand) & (at >= since[:, None])
+    return found
 
 
-def _median(values: Array) -> float:
-    """numpy's takes ten times as long for a few hundred values."""
-    ordered = np.sort(values)
-    return float(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
+def _noise(values: Array, present: Booleans) -> list[float]:
+    """Of each series over its present nights; NaN where these are too few."""
+    rest = np.abs(values - row_medians(values, present)[:, None])
+    noise = MAD * row_medians(rest, present)
+    return [*np.where(present.sum(axis=1) >= FEWEST, noise, np.nan).tolist()]
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Of each series by its name: its values over all nights, and its changes in order."""
-
-    values: dict[str, Array]
-    changes: dict[str, list[Changed]]
-
-    @classmethod
-    def of(cls, raw: Array, strands: Sequence[Indices], cells: Sequence[Cell]) -> _Found:
-        """``raw`` has the levels (nights, cells)."""
-        found = cls({}, {})
-        for strand in strands:
-            apart = taken_apart(raw[strand], len(strand), cells)
-            rows = np.vstack([apart.cells + medians(raw[strand])[:, None], apart.shifts])
-            names = (*(cell.id for cell in cells), *scope_names(cells, apart.scopes))
-            known = courses(rows, min(FALSE_ALARMS, CHANCE / len(rows)))
-            for name, row, course in zip(names, rows, known, strict=True):
-                if name not in found.values:
-                    found.values[name] = np.full(len(raw), np.nan)
-                    found.changes[name] = []
-                found.values[name][strand] = row
-                found.changes[name] += [_changed(change, row, strand) for change in course.changes]
-        return found
-
-
-def _changed(change: ChangePoint, row: Array, strand: Indices) -> Changed:
-    earlier = np.flatnonzero(np.isfinite(row[: change.night]))
-    size, low, high = np.expm1([change.after - change.before, change.low, change.high]).tolist()
-    return Changed(int(strand[change.night]), int(strand[earlier[-1]]), size, low, high)
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number
 
 
 def _explained(
-    change: Changed, series: str, nights: Sequence[Night], known: Sequence[Acknowledgement]
-) -> Changed:
-    """With what somebody said of it."""
-    why = [
-        each.why
-        for each in known
-        if each.series in ("", series) and abs(_index(nights, each.since) - change.night) <= NEAR
+    changes: Sequence[Changed],
+    series: str,
+    said: Sequence[tuple[str, int]],
+    known: Sequence[Acknowledgement],
+) -> tuple[Changed, ...]:
+    """With what somebody said of them."""
+    near = [
+        (night, each.why)
+        for (of, night), each in zip(said, known, strict=True)
+        if of in ("", series)
     ]
-    return replace(change, why="; ".join(why))
+    return tuple(
+        replace(change, why="; ".join(why for n, why in near if abs(n - change.night) <= NEAR))
+        for change in changes
+    )
 
 
 def _index(nights: Sequence[Night], time: datetime) -> int:
@@ -283,7 +256,7 @@ def _marks(
             yield Mark(number, each.why, each.series)
 
 
-def _edited(before: RunSummary, run: RunSummary) -> str:
+def _edited(before: LeveledRun, run: LeveledRun) -> str:
     then, now = ({cell.id for cell in each.cells} for each in (before, run))
     return (
         f"the matrix was edited: {len(now - then)} series begin, {len(then - now)} end, "

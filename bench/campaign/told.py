@@ -15,6 +15,7 @@ import msgspec
 
 from bench.base import files
 from bench.base.errors import BenchError, UsageError, told
+from bench.store.folders import run_name
 
 FORMAT = 1
 ENDING = ".told.json"
@@ -71,14 +72,14 @@ class Told:
 
 
 def path_for(run: Path) -> Path:
-    return run.with_name(run.name.removesuffix(".gz").removesuffix(".jsonl") + ENDING)
+    return run.with_name(run_name(run) + ENDING)
 
 
 def write(folder: Path, night: Told) -> Path:
     """The folder is made if it is not there. Raises BenchError."""
     path = path_for(folder / night.run)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folders(folder)
     except OSError as error:
         raise BenchError(f"cannot write {path}: {told(error)}") from error
     text = msgspec.json.format(msgspec.json.encode(night), indent=1)

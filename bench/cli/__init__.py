@@ -17,7 +17,23 @@ from typing import NoReturn, TextIO
 from bench.base.errors import BenchError, told, told_with_place
 from bench.base.exit_codes import MEANINGS, ExitCode
 from bench.base.stderr import say
-from bench.cli import ab, ack, compare, doctor, history, methods, nightly, plan, run, schema, show
+from bench.cli import (
+    ab,
+    ack,
+    compare,
+    completion,
+    doctor,
+    export,
+    history,
+    init,
+    methods,
+    nightly,
+    plan,
+    run,
+    schema,
+    show,
+)
+from bench.cli.version import Version
 
 COMMANDS = {
     "run": run,
@@ -27,15 +43,20 @@ COMMANDS = {
     "ab": ab,
     "nightly": nightly,
     "history": history,
+    "export": export,
     "ack": ack,
     "methods": methods,
     "doctor": doctor,
+    "init": init,
     "schema": schema,
+    "completion": completion,
 }
-"""By name, in the order of the help: each has HELP, ``add_arguments`` and ``execute``."""
+"""By name, in the order of the help: each has HELP, two EXAMPLES, ``add_arguments`` and
+``execute``."""
 
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 EPILOG = "exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())
+EPILOG += "; a signal is died of after cleaning up (a shell shows 130, 143 or 129)"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,6 +73,18 @@ class _Parser(argparse.ArgumentParser):
         super().exit(status, message)
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Fills paragraphs, and leaves indented lines as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill, lines = super()._fill_text, text.split("\n")
+        return "\n".join(t if t.startswith(" ") else fill(t, width, indent) for t in lines)
+
+
+def _with_examples(examples: Sequence[str]) -> str:
+    return "\n".join([EPILOG, "", "examples:", *(f"  {example}" for example in examples)])
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _Parser(
@@ -60,9 +93,16 @@ def parser() -> argparse.ArgumentParser:
         "how much?",
         epilog=EPILOG,
     )
+    top.add_argument("--version", action=Version)
     verbs = top.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        verb = verbs.add_parser(name, help=command.HELP, description=command.HELP, epilog=EPILOG)
+        verb = verbs.add_parser(
+            name,
+            help=command.HELP,
+            description=command.HELP,
+            epilog=_with_examples(command.EXAMPLES),
+            formatter_class=_Formatter,
+        )
         command.add_arguments(verb)
         verb.set_defaults(execute=command.execute)
     return top
@@ -73,6 +113,8 @@ def main(arguments: Sequence[str] | None = None, first: Callable[[], object] = l
     on stderr."""
     _mend_streams()
     try:
+        if completion.ASKED in os.environ:
+            completion.complete(parser())
         first()
         args = parser().parse_args(arguments)
         code: int = args.execute(args)

@@ -9,10 +9,14 @@ from pathlib import Path
 from bench.base.exit_codes import ExitCode
 from bench.base.stderr import say
 from bench.cli import options, progress, stored, tables
-from bench.cli.compare import exit_code
+from bench.cli.compare import exit_code, write_junit
 
 HELP = (
     "measure two sides interleaved in one run (cores, sysctls, values of an axis): what B changed"
+)
+EXAMPLES = (
+    "bench ab matrices/nightly.yaml --sysctl-b net.core.wmem_default=4194304",
+    "bench ab matrices/nightly.yaml --core-a ../before --min-effect 2%",
 )
 
 
@@ -41,9 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_min_effect(parser, 1)
     options.add_every(parser)
+    options.add_verbose(parser)
     options.add_format(parser)
+    options.add_junit(parser)
     options.add_results(parser)
+    options.add_quiet(parser)
     stored.add_resume(parser)
+    stored.add_wait(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -53,12 +61,17 @@ def execute(args: argparse.Namespace) -> int:
 
     effect = ab.MIN_EFFECT if args.min_effect is None else args.min_effect
     wanted = ab.Wanted(args.core_a, args.core_b, args.sysctl_b, args.set_b)
-    of = ab.planned(args.matrix, args.filter, args.seed, wanted, effect)
-    target = stored.target(args, of.matrix, ab.FOLDER)
+    chosen = stored.wanted(args, ab.FOLDER)
+    of = ab.planned(args.matrix, chosen[1], args.seed, wanted, effect)
+    target = stored.target(args, of.matrix.name, chosen, ab.FOLDER)
     ready = measuring(
-        of.plan.topologies, lambda: stored.diagnosis(of.plan), lambda: options.check_output(args)
+        of.plan.topologies,
+        lambda: stored.diagnosis(of.plan),
+        lambda: options.check_output(args),
+        of.plan.senders,
+        args.wait,
     )
-    with ready as seen, progress.shown(sys.stderr) as bar:
+    with ready as seen, progress.shown(sys.stderr, args.quiet) as bar:
         bar.stage(seen.found["verdict"])
         with ab.opened(of) as make_opening:
             run = runner.run(
@@ -69,5 +82,6 @@ def execute(args: argparse.Namespace) -> int:
 
     result = sides.compared(run)
     tables.keep(sides.document_of(run, result), target.path, ["markdown"])
+    write_junit([(run.header.matrix.name, result)], args)
     options.write(sides.document_of(run, result, options.every(args)), args)
-    return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code(result)
+    return ExitCode.INTERRUPTED if run.end == "interrupted" else exit_code([result])

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from bench.base import ids
 from bench.base.errors import UsageError
 from bench.base.exit_codes import ExitCode
 from bench.cli import options
 from bench.render.document import Document, Json, Listing, Records
 
 HELP = "say that a change is known: it is silent until the next one; or that a night is special"
+EXAMPLES = (
+    'bench ack all --why "6.19 checks every frame"',
+    'bench ack --night 2026-11-28 --note "new BIOS" --matrix nightly',
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +47,9 @@ def execute(args: argparse.Namespace) -> int:
     options.check_output(args)
     folders = _folders(args)
     if args.series is not None and args.why and not (args.night or args.note):
-        folder, since = _told(folders, args.series)
-        entries = [(folder, Acknowledgement(since=since, why=args.why, series=args.series))]
+        series = ids.meant(args.series)
+        folder, since = _told(folders, series)
+        entries = [(folder, Acknowledgement(since=since, why=args.why, series=series))]
     elif args.series is None and args.night and args.note and not args.why:
         entries = [(folder, Acknowledgement(since=args.night, why=args.note)) for folder in folders]
     else:
@@ -51,7 +57,9 @@ def execute(args: argparse.Namespace) -> int:
     rows = []
     for folder, entry in entries:
         path = acknowledgements.add(folder, entry)
-        rows.append({"file": str(path), "series": entry.series or None, "why": entry.why})
+        rows.append(
+            {"file": str(path), "series": ids.shown(entry.series) or None, "why": entry.why}
+        )
         rows[-1]["since"] = entry.since.isoformat()
     options.write(document_of(rows), args)
     return ExitCode.FINE
@@ -103,8 +111,8 @@ def _told(folders: Sequence[Path], series: str) -> tuple[Path, datetime]:
                 break
     if len(found) > 1:
         names = ", ".join(folder.name for folder, _ in found)
-        raise UsageError(f"{series} changed in {names}; name one with --matrix")
+        raise UsageError(f"{ids.shown(series)} changed in {names}; name one with --matrix")
     if not found:
-        names = ", ".join(known) or "nothing"
-        raise UsageError(f"no night told a change of {series}; told were: {names}")
+        names = ", ".join(map(ids.shown, known)) or "nothing"
+        raise UsageError(f"no night told a change of {ids.shown(series)}; told were: {names}")
     return found[0]

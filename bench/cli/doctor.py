@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from bench.plan.plan import Plan
 
 HELP = "say what on this host would spoil a measurement, and how to mend it"
+EXAMPLES = (
+    "bench doctor",
+    "bench doctor matrices/nightly.yaml",
+)
 SHOWN_CELLS = 6
 SPOILING = ("bad", "warn", "note")
 """Levels of findings that are not as they should be."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.base import ids
 from bench.base.errors import UsageError
 from bench.base.exit_codes import ExitCode
 from bench.cli import options
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from bench.model.cells import Cell
 
 HELP = "show the series of each cell over all nights, its changes and their causes"
+EXAMPLES = (
+    "bench history nightly --machine vm",
+    "bench history matrices/nightly.yaml --since 2026-11-01 --filter interface=veth",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +68,7 @@ def execute(args: argparse.Namespace) -> int:
         remarks.append(f"{error}; no change is taken for a known one")
     cells = _cells(args, found.nights)
     _check_since(args, found.nights)
-    made = timeline(found.nights, cells, known)
+    made = timeline(found.nights, cells, known, folder)
     options.write(history.document_of(made, folder, remarks, args.since), args)
     return ExitCode.FINE
 
@@ -95,12 +100,14 @@ def _cells(args: argparse.Namespace, nights: Sequence[Night]) -> list[Cell]:
     from bench.plan import selection
 
     every = cells_of(nights)
-    for cell in args.cell:
+    wanted = dict.fromkeys(map(ids.meant, args.cell))
+    for cell in wanted:
         if cell not in every:
             near = difflib.get_close_matches(cell, every, 1)
-            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(every)}"
-            raise UsageError(f"--cell {cell}: no night has it; {hint}")
-    cells = [every[cell] for cell in dict.fromkeys(args.cell)] or list(nights[-1].run.cells)
+            there = [ids.shown(name) for name in near or every]
+            hint = f"did you mean {there[0]}?" if near else f"one of {', '.join(there)}"
+            raise UsageError(f"--cell {ids.shown(cell)}: no night has it; {hint}")
+    cells = [every[cell] for cell in wanted] or list(nights[-1].run.cells)
     filters = selection.parse_filters(args.filter, axes_of(cells))
     kept = selection.passing(cells, filters)
     if not kept:

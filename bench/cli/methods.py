@@ -1,11 +1,13 @@
-"""``bench methods``: transmit methods and knobs, and which this kernel offers."""
+"""``bench methods``: transmit methods and knobs, and which this kernel offers; or one, whole."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bench.base.errors import UsageError
 from bench.base.exit_codes import ExitCode
 from bench.cli import options
 from bench.render.document import Document, Item, Listing, Records, Table, text_column
@@ -15,9 +17,16 @@ if TYPE_CHECKING:
     from bench.model.vocabulary import MethodInfo
 
 HELP = "list transmit methods and their knobs, and which this kernel offers"
+EXAMPLES = (
+    "bench methods",
+    "bench methods --format json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "method", metavar="NAME", nargs="?", help="this one alone, with all that may be set of it"
+    )
     options.add_format(parser)
 
 
@@ -27,13 +36,36 @@ def execute(args: argparse.Namespace) -> int:
 
     options.check_output(args)
     methods = core.methods()
+    named = None if args.method is None else _named(args.method, methods)
     privileges.gain()
+    if named is not None:
+        options.write(_whole(named, methods), args)
+        return ExitCode.FINE
     lacking = {name: core.probe(name) for name in methods}
     hint = ""
     if privileges.standing() == privileges.Standing.NONE:
         hint = f"packet sockets: {privileges.remedy('CAP_NET_RAW')}"
     options.write(document_of(methods, lacking, hint), args)
     return ExitCode.FINE
+
+
+def _named(name: str, methods: Mapping[str, MethodInfo]) -> MethodInfo:
+    if name not in methods:
+        near = difflib.get_close_matches(name, methods, 1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        raise UsageError(f"methods {name}: unknown method{hint}; one of {', '.join(methods)}")
+    return methods[name]
+
+
+def _whole(named: MethodInfo, methods: Mapping[str, MethodInfo]) -> Document:
+    from bench.engines import core
+    from bench.model.vocabulary import axes_of
+    from bench.render import method
+    from bench.topology.kinds import INTERFACES, QDISC_KINDS
+
+    kinds = {"interfaces": [*INTERFACES], "qdiscs": [*QDISC_KINDS]}
+    lacking = core.probe(named.name)
+    return method.document_of(named, lacking, axes_of(methods), kinds, core.limits())
 
 
 def document_of(

@@ -12,12 +12,16 @@ from bench.base.errors import BenchError, UsageError
 from bench.base.exit_codes import ExitCode
 from bench.base.stderr import say
 from bench.base.units import parse_time
-from bench.cli import options, progress, tables
+from bench.cli import options, progress, stored, tables
 
 if TYPE_CHECKING:
     from bench.campaign.nightly import Means, Outcome, Task
 
 HELP = "run matrices, compare with the nights before, confirm before an alarm; for timers and CI"
+EXAMPLES = (
+    "bench nightly matrices/nightly.yaml --budget 20min",
+    "bench nightly matrices/nightly.yaml matrices/scaling.yaml --commit --junit night.xml",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "matrices", metavar="MATRIX", nargs="+", type=Path, help="matrix files (YAML)"
     )
     options.add_results(parser)
+    options.add_quiet(parser)
     options.add_devices(parser)
     parser.add_argument(
         "--budget",
@@ -44,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="commit the night's files, and nothing else, on the branch that is checked out",
     )
+    stored.add_wait(parser)
     options.add_format(parser)
+    options.add_junit(parser)
 
 
 def _budget(text: str) -> int:
@@ -75,8 +82,11 @@ def execute(args: argparse.Namespace) -> int:
         )
 
     topologies = [spec for task in tasks for spec in task.plan.topologies]
-    ready = measuring(topologies, lambda: None, lambda: options.check_output(args))
-    with lock.held(args.results), ready as seen, progress.shown(sys.stderr) as bar:
+    senders = {cpu for task in tasks for cpu in task.plan.senders}
+    ready = measuring(
+        topologies, lambda: None, lambda: options.check_output(args), senders, args.wait
+    )
+    with lock.held(args.results), ready as seen, progress.shown(sys.stderr, args.quiet) as bar:
         means = nightly.Means(
             seen, diagnose, bar, budget, options.allowed(args), args.confirm == "now"
         )
@@ -84,6 +94,11 @@ def execute(args: argparse.Namespace) -> int:
         codes = [_code(outcome) for outcome in outcomes]
         for outcome in outcomes:
             codes.append(_keep(outcome, args.commit))
+    if args.junit is not None:
+        from bench.base.files import write_text
+        from bench.render.export import junit
+
+        write_text(args.junit, junit.render(junit.of_nights(outcomes)))
     from bench.render import nightly as rendered
 
     options.write(rendered.document_of(outcomes), args)
@@ -120,7 +135,7 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
                 "matrices of one night need names of their own"
             )
         found[folder] = file
-        tasks.append(Task(matrix, plan, folder))
+        tasks.append(Task(matrix, plan, folder, args.machine or ""))
     return tasks
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -35,7 +36,7 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
         metavar="AXIS=VALUE[,VALUE]",
         action="append",
         default=[],
-        help="only cells with one of these values, and their baselines; may be repeated",
+        help="only cells with one of these values (or cell=ID), and their baselines; repeatable",
     )
 
 
@@ -54,7 +55,22 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 def add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="of what is printed")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="write it there, not to stdout")
+    add_output(parser)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        *("-o", "--output"),
+        metavar="FILE",
+        type=Path,
+        help="write it there, not to stdout; an existing file is replaced, but no run",
+    )
+
+
+def add_junit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--junit", metavar="FILE", type=Path, help="write the verdicts there as JUnit XML as well"
+    )
 
 
 def add_min_effect(parser: argparse.ArgumentParser, default: int) -> None:
@@ -81,8 +97,38 @@ def add_every(parser: argparse.ArgumentParser) -> None:
 
 
 def every(args: argparse.Namespace) -> bool:
-    """Whether unchanged cells are listed: on a terminal they are many."""
+    """Whether unchanged cells are listed: they are many, in the log of a job, too."""
     return bool(args.all or args.format != "terminal" or args.output is not None)
+
+
+def add_whole(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every cell of a long table, not the best of each group; files and pipes have all",
+    )
+    add_verbose(parser)
+
+
+def whole(args: argparse.Namespace) -> bool:
+    """Whether a long table has all cells."""
+    return args.all or not _is_for_a_terminal(args)
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress: no bar, and no line every 30 s"
+    )
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--verbose", action="store_true", help="the whole heading, which files and pipes have"
+    )
+
+
+def _is_for_a_terminal(args: argparse.Namespace) -> bool:
+    return args.format == "terminal" and args.output is None and sys.stdout.isatty()
 
 
 def add_normalise(parser: argparse.ArgumentParser) -> None:
@@ -134,33 +180,54 @@ def _seed(text: str) -> int:
 
 
 def check_output(args: argparse.Namespace) -> None:
-    """Complain before a long run, rather than after it, where --output cannot be written.
+    """Complain before a long run, rather than after it, where a file cannot be written.
 
-    A table takes the place of no run, whichever it is, and of no matrix that the command reads.
+    A file that is written takes the place of no run, whichever it is, of no matrix that the command
+    reads, and of no other that it writes.
     """
-    if args.output is None:
-        return
+    wanted = {name: getattr(args, name, None) for name in ("output", "junit")}
+    files = {f"--{name} {path}": path for name, path in wanted.items() if path is not None}
+    matrices = getattr(args, "matrices", [getattr(args, "matrix", None)])
+    read = {os.path.realpath(matrix) for matrix in matrices if matrix}
+    for option, path in files.items():
+        _check_file(option, path, read)
+    if len({os.path.realpath(path) for path in files.values()}) < len(files):
+        raise UsageError(f"{' and '.join(files)} are one file; name two")
+
+
+def _check_file(option: str, path: Path, read: Collection[str]) -> None:
     from bench.base.files import check_writable
     from bench.store.reader import is_run
 
-    if args.output.is_dir() or not args.output.parent.is_dir():
-        raise UsageError(f"--output {args.output}: name a file in a folder that is there")
-    matrix = getattr(args, "matrix", None)
-    is_matrix = matrix and os.path.realpath(args.output) == os.path.realpath(matrix)
-    if is_matrix or is_run(args.output):
-        raise UsageError(f"--output {args.output}: the table would replace it; name another file")
-    check_writable(args.output)
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{option}: name a file in a folder that is there")
+    if os.path.realpath(path) in read or is_run(path):
+        raise UsageError(f"{option}: the table would replace it; name another file")
+    check_writable(path)
 
 
 def write(document: Document, args: argparse.Namespace) -> None:
     """A document in the format that was asked for, to --output or to stdout."""
     from bench.base.files import write_text
 
+    if _is_for_a_terminal(args) and not getattr(args, "verbose", True):
+        document = document.shortened()
     text = FORMATS[args.format](document, _screen(args))
     if args.output is None:
         sys.stdout.write(text if _has_blocks(sys.stdout) else sparkline.plain(text))
     else:
         write_text(args.output, text)
+
+
+def write_bytes(content: bytes, args: argparse.Namespace) -> None:
+    """A whole file, to --output or to stdout."""
+    from bench.base import files
+
+    if args.output is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+    else:
+        files.write_bytes(args.output, content)
 
 
 def _has_blocks(stream: TextIO) -> bool:
@@ -176,4 +243,5 @@ def _screen(args: argparse.Namespace) -> Screen:
     if args.output is not None or not sys.stdout.isatty():
         return PAPER
     width = shutil.get_terminal_size().columns
-    return Screen(width, colour=not os.environ.get("NO_COLOR"))
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return Screen(width, colour=not plain)

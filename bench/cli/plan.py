@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bench.base import ids
 from bench.base.exit_codes import ExitCode
 from bench.cli import options
 from bench.render.document import Document, Fact, Records, Table, count, text_column
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from bench.plan.plan import Plan
 
 HELP = "show what a matrix would run and how long it would take"
+EXAMPLES = (
+    "bench plan matrices/smoke.yaml --cells",
+    "bench plan matrices/scaling.yaml --format json",
+)
 LONG_OPENING_NS = 5_000_000_000
 """Of opening the cells: what a user would wonder about, in front of a bar that stands still."""
 
@@ -108,9 +113,9 @@ def _records(planned: Plan) -> Records:
         {"cell": ("cell",), **axes, "baseline": ("baseline",), "unfit": ("unfit",)},
         tuple(
             {
-                "cell": cell.id,
+                "cell": ids.shown(cell.id),
                 "axes": axis_values(cell, axes),
-                "baseline": planned.baselines.get(cell.id),
+                "baseline": ids.shown(planned.baselines.get(cell.id, "")) or None,
                 "unfit": planned.unfit.get(cell.id),
             }
             for cell in planned.cells
@@ -122,7 +127,7 @@ def _table(planned: Plan) -> Table:
     """A line for each cell, with its axes as --filter takes them."""
     return Table(
         (
-            text_column("cell", (cell.id for cell in planned.cells)),
+            text_column("cell", (ids.shown(cell.id) for cell in planned.cells)),
             text_column("axes", (" ".join(_named(cell)) for cell in planned.cells)),
         )
     )

@@ -10,30 +10,43 @@ from bench.base.stderr import say
 from bench.cli import options, progress, stored, tables
 
 HELP = "run a matrix: set up, measure, store, print the table"
+EXAMPLES = (
+    "bench run matrices/smoke.yaml",
+    "bench run matrices/mmap_vs_sendto.yaml --filter interface=veth --filter frame_size=64",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_matrix(parser)
     options.add_devices(parser)
     options.add_normalise(parser)
+    options.add_whole(parser)
     options.add_format(parser)
     options.add_results(parser)
+    options.add_quiet(parser)
     stored.add_resume(parser)
+    stored.add_wait(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     from bench.analysis import calibration
     from bench.measure import prepare, runner
     from bench.measure.measuring import measuring
-    from bench.render import report, table
+    from bench.render import report
+    from bench.render.answer import answered
     from bench.store import reader
 
-    matrix, plan = prepare.planned(args.matrix, args.filter, args.seed)
-    target = stored.target(args, matrix)
+    wanted = stored.wanted(args)
+    matrix, plan = prepare.planned(args.matrix, wanted[1], args.seed)
+    target = stored.target(args, matrix.name, wanted)
     looking = measuring(
-        plan.topologies, lambda: stored.diagnosis(plan), lambda: options.check_output(args)
+        plan.topologies,
+        lambda: stored.diagnosis(plan),
+        lambda: options.check_output(args),
+        plan.senders,
+        args.wait,
     )
-    with looking as seen, progress.shown(sys.stderr) as bar:
+    with looking as seen, progress.shown(sys.stderr, args.quiet) as bar:
         bar.stage(seen.found["verdict"])
         if target.resume:  # what cannot be shown is known before it is measured
             # Not before ``looking``: scipy starts threads, which keep what this one gives up there.
@@ -41,9 +54,11 @@ def execute(args: argparse.Namespace) -> int:
         run = runner.run(matrix, plan, target, bar, seen, options.allowed(args))
     say(f"stored in {target.path}")
     made = report.make_report(run)
-    tables.keep(table.document_of(made), target.path, ["markdown"])
-    shown = report.make_report(calibration.normalised(run)) if args.normalise else made
-    options.write(table.document_of(shown), args)
+    tables.keep(answered(run, made), target.path, ["markdown"])
+    if args.normalise:
+        run = calibration.normalised(run)
+    shown = report.make_report(run) if args.normalise else made
+    options.write(answered(run, shown, options.whole(args)), args)
     if run.end == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.FINE if report.is_complete(made, run) else ExitCode.INCONCLUSIVE

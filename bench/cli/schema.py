@@ -7,6 +7,10 @@ import argparse
 from bench.base.exit_codes import ExitCode
 
 HELP = "print the JSON Schema of the matrix file"
+EXAMPLES = (
+    "bench schema",
+    "bench schema > bench.schema.json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,10 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(_args: argparse.Namespace) -> int:
+    print(schema_text(), end="")
+    return ExitCode.FINE
+
+
+def schema_text() -> str:
+    """The schema as a file has it."""
     import json
 
     from bench.matrix import load
     from bench.measure.prepare import vocabulary
 
-    print(json.dumps(load.json_schema(vocabulary()), indent=2))
-    return ExitCode.FINE
+    return json.dumps(load.json_schema(vocabulary()), indent=2) + "\n"

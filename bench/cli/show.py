@@ -15,13 +15,20 @@ if TYPE_CHECKING:
     from bench.model.run import Run
 
 HELP = "print a stored run again, in any format"
+EXAMPLES = (
+    "bench show results/vm/mmap_vs_sendto/*.jsonl",
+    "bench show results/vm/mmap_vs_sendto/*.jsonl --filter method=tx_ring --format json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="a run file (.jsonl)")
     options.add_filter(parser)
     options.add_normalise(parser)
-    options.add_every(parser)
+    options.add_whole(parser)
+    parser.add_argument(
+        "--effects", action="store_true", help="what each axis is worth, instead of the cells"
+    )
     options.add_format(parser)
 
 
@@ -32,7 +39,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.base.errors import UsageError
     from bench.model.cells import axes_of
     from bench.plan import selection
-    from bench.render import report, table
+    from bench.render import answer, effects, report
     from bench.store import reader
 
     options.check_output(args)
@@ -42,12 +49,19 @@ def execute(args: argparse.Namespace) -> int:
         say(warning)
     if run.header.sides:
         return _show_sides(run, filters, args)
-    made = report.make_report(calibration.normalised(run) if args.normalise else run)
+    if args.normalise:
+        run = calibration.normalised(run)
+    made = report.make_report(run)
     kept = selection.passing([row.cell for row in made.rows], filters)
     rows = tuple(row for row in made.rows if row.cell.id in kept)
     if not rows and args.filter:
         raise UsageError(f"--filter {' '.join(args.filter)}: no cell of {args.run} has that")
-    options.write(table.document_of(replace(made, rows=rows)), args)
+    kept_rows = replace(made, rows=rows)
+    if args.effects:
+        document = effects.document_of(run, kept_rows)
+    else:
+        document = answer.answered(run, kept_rows, options.whole(args))
+    options.write(document, args)
     return ExitCode.FINE
 
 
@@ -59,6 +73,8 @@ def _show_sides(run: Run, filters: Mapping[str, Sequence[str]], args: argparse.N
 
     if args.normalise:
         raise UsageError(f"--normalise: {args.run} has two sides, of which ratios are shown")
+    if args.effects:
+        raise UsageError(f"--effects: {args.run} has two sides, of which one change is shown")
     result = sides.compared(run)
     kept = selection.passing([row.cell for row in result.rows], filters)
     if not kept:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.base.errors import UsageError
+from bench.base.stderr import say
 
 if TYPE_CHECKING:
     from bench.measure.runner import Target
-    from bench.model.matrix import Matrix
     from bench.plan.plan import Plan
 
 
@@ -26,20 +27,64 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def target(args: argparse.Namespace, matrix: Matrix, below: str = "") -> Target:
-    """Where the run is written; ``below`` is a folder in that of the matrix. Raises UsageError."""
-    from bench.measure.runner import Target
-    from bench.store import folders, reader
-    from bench.system import host
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait", action="store_true", help="wait while another run measures on the same CPUs"
+    )
 
-    machine = args.machine or host.machine_name()
-    folder = folders.results_folder(args.results, machine, matrix.name) / below
+
+def wanted(args: argparse.Namespace, below: str = "") -> tuple[Path | None, list[str]]:
+    """The run to go on with, if that is asked for, and the filters of the plan: a run that goes on
+    without any takes over those that it began with.
+
+    ``below`` is a folder in that of the matrix. Raises UsageError.
+    """
+    from bench.matrix import load
+    from bench.store import reader
+
     if args.resume is None:
-        return Target(folders.new_run_path(folder))
-    path = reader.latest_unfinished(folder) if args.resume is True else args.resume
+        return None, args.filter
+    path = args.resume
+    if path is True:
+        path = _latest(_folder(args, load.name_in(args.matrix), below))
     if path.suffix != ".jsonl":
         raise UsageError(f"--resume {path}: its table could take its place; name a .jsonl file")
-    return Target(path, resume=True, seed=args.seed)
+    filters = args.filter or list(reader.header_of(path).filters)
+    if filters != args.filter:
+        say(f"{path} began with {' '.join(f'--filter {text}' for text in filters)}: so it goes on")
+    return path, filters
+
+
+def target(
+    args: argparse.Namespace, name: str, of: tuple[Path | None, list[str]], below: str = ""
+) -> Target:
+    """Where the run of a matrix is written, and what it is called with; ``of`` is ``wanted``."""
+    from bench.measure.runner import Target
+    from bench.store import folders
+
+    path, filters = of
+    called: dict[str, Any] = {"machine": args.machine or "", "filters": tuple(filters)}
+    if path is None:
+        return Target(folders.new_run_path(_folder(args, name, below)), **called)
+    return Target(path, resume=True, seed=args.seed, **called)
+
+
+def _folder(args: argparse.Namespace, name: str, below: str) -> Path:
+    from bench.store import folders
+    from bench.system import host
+
+    return folders.results_folder(args.results, args.machine or host.machine_name(), name) / below
+
+
+def _latest(folder: Path) -> Path:
+    """The latest unfinished run of a folder; that there are others is said."""
+    from bench.store import reader
+
+    latest, *others = reader.unfinished(folder, datetime.now(UTC))
+    if others:
+        names = ", ".join(path.name for path in others)
+        say(f"goes on with {latest}; unfinished, too: {names} (--resume RUN goes on with another)")
+    return latest
 
 
 def diagnosis(plan: Plan) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
 
-from bench.base import signals
+from bench.base import files, signals
 from bench.base.errors import BenchError, UsageError
 from bench.base.stderr import say
 
@@ -96,8 +96,9 @@ def _is_fresh(at: Place, name: str, source_hash: str) -> bool:
 @contextmanager
 def _build_lock(at: Place) -> Iterator[None]:
     """Two runs at the same time build once."""
-    at.compiled.mkdir(parents=True, exist_ok=True)
+    files.make_folders(at.compiled)
     with open(at.compiled / ".core.lock", "w") as lock:
+        files.hand_over(lock.fileno(), at.compiled)
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -133,6 +134,8 @@ def _compile(at: Place, name: str, which: str) -> None:
             raise BenchError(f"cannot build the core: {_build_failure(build.stderr)}")
         built = Path(folder, build.stdout.splitlines()[-1])
         target = at.compiled / built.name
+        with open(built, "rb") as file:
+            files.hand_over(file.fileno(), at.compiled)
         built.replace(target)
         for other in at.files(name):
             if other != target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-def choice(value: object, allowed: Sequence[str]) -> str:
-    """The allowed names, and the one that may have been meant."""
+def choice(value: object, allowed: Sequence[str], taken: Container[str] = ()) -> str:
+    """The allowed names, and of those that are not ``taken`` the one that may have been meant."""
     if not allowed:
         return "leave it out"
     if value is None and "null" in allowed:
         return f"write {_either(allowed)} (the name null needs quotes)"
-    near = get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
+    free = [name for name in allowed if name not in taken]
+    near = get_close_matches(value, free, n=1) if isinstance(value, str) else []
     return f"write {_either(allowed)}" + (f" (did you mean {near[0]}?)" if near else "")
 
 

@@ -73,12 +73,20 @@ def _tuples(axes: Axes) -> dict[str, tuple[Value, ...]]:
     return {axis: tuple(values) for axis, values in axes.given().items()}
 
 
+SCHEMA_TITLE = "a matrix of bench"
+"""By which ``bench init`` knows a schema that it may renew."""
+
+
 def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
     """The JSON Schema (2020-12) of the matrix file as users write it."""
     for kind in (*vocabulary.interfaces.values(), *vocabulary.qdiscs.values()):
         documented(kind.options)
     schema = models_of(vocabulary).file.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": SCHEMA_TITLE,
+    }
 
 
 # From bytes to checked data

@@ -33,7 +33,7 @@ def problem_of(detail: ErrorDetails, tree: Tree, context: Context) -> Problem:
             message = f"{_label(path[:-1])}{_unknown_key(path, tree, context)}"
             return Problem(tree.keys.get(path, tree.mark(path)), message)
         case "missing":
-            message = f"{_label(path[:-1])}{_missing(path[-1], detail['input'])}"
+            message = f"{_label(path[:-1])}{_missing(path[-1], detail['input'], context)}"
         case _:
             message = f"{_label(path)}{complaint(detail)}"
     return Problem(tree.mark(path), message)
@@ -47,12 +47,16 @@ def _label(path: yamltree.Path) -> str:
 
 
 def _unknown_key(path: yamltree.Path, tree: Tree, context: Context) -> str:
-    known = context.known.get(id(tree.value(path[:-1])), ())
+    mapping = tree.value(path[:-1])
+    known = context.known.get(id(mapping), ())
     what = "axis" if known == context.axes else "key"
-    return f"unknown {what} {show(path[-1])}; {choice(path[-1], known)}"
+    return f"unknown {what} {show(path[-1])}; {choice(path[-1], known, taken=mapping)}"
 
 
-def _missing(key: object, mapping: Any) -> str:
-    # The writer of a bare kind has to learn the form with options.
-    example = f"write {show(mapping | {key: '...'})}" if "kind" in mapping else "it has to be given"
-    return f"{show(key)} is missing; {example}"
+def _missing(key: object, mapping: Any, context: Context) -> str:
+    # The writer of a bare kind has to learn the form with options; an unknown one is no part of it.
+    known = context.known.get(id(mapping), ())
+    rest = {name: value for name, value in mapping.items() if name in known and name != "kind"}
+    example = {"kind": mapping["kind"], key: "...", **rest} if "kind" in mapping else {}
+    write = f"write {show(example)}" if example else "it has to be given"
+    return f"{show(key)} is missing; {write}"

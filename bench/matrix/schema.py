@@ -172,7 +172,7 @@ def _any_of(*types: Any) -> Any:
     return union[types]
 
 
-def _located(problems: Mapping[tuple[int, ...], str]) -> ValidationError:
+def _located(problems: Mapping[tuple[int | str, ...], str]) -> ValidationError:
     """The error of a validator that has something to say about parts of its value."""
     return ValidationError.from_exception_data(
         "matrix",
@@ -214,7 +214,7 @@ def _several(element: Any) -> Any:
 def _distinct(written: Any, validate: ValidatorFunctionWrapHandler) -> list[Any]:
     values: list[Any] = validate(written)
     first: dict[str, int] = {}
-    repeated: dict[tuple[int, ...], str] = {}
+    repeated: dict[tuple[int | str, ...], str] = {}
     for index, value in enumerate(values):
         earlier = first.setdefault(key_of(value), index)
         if earlier != index:
@@ -297,7 +297,7 @@ class _Ring(BaseModel):
 
     version: Annotated[int, _whole(1, 3)] = 2
     block_size: Annotated[
-        _KernelBytes, Field(description="Bytes: whole pages of the kernel, and whole slots.")
+        _KernelBytes, Field(description="Bytes: whole pages of the kernel; slots may leave a rest.")
     ]
     block_nr: Annotated[int, _whole(1, _INT_MAX)]
     frame_size: _KernelBytes
@@ -323,6 +323,7 @@ def _ring(page_size: int, *, partial: bool) -> Any:
     slots = _strict("ring_of_slots", _RingOfSlots, partial=False)
 
     def canonical(value: object, info: ValidationInfo[Context]) -> Value:
+        _refuse_frame_nr(value)
         is_in_blocks = isinstance(value, dict) and {"block_size", "block_nr"} & value.keys()
         if is_in_blocks or (partial and not (isinstance(value, dict) and "slots" in value)):
             ring = blocks.model_validate(value, context=info.context)
@@ -330,15 +331,30 @@ def _ring(page_size: int, *, partial: bool) -> Any:
         ring = slots.model_validate(value, context=info.context)
         made = ring_of_slots(**ring.model_dump(), page_size=page_size)
         if made["block_size"] > _INT_MAX:
+            frame_size = min(made["frame_size"], _INT_MAX - page_size) // page_size * page_size
             raise ValueError(
                 f"slots of {made['frame_size']} bytes fill blocks of {made['block_size']} bytes, "
-                f"and no smaller ones; at most {_INT_MAX}: write a frame_size such as 2048"
+                f"and no smaller ones; at most {_INT_MAX}: write frame_size: {frame_size}"
             )
         if partial and "version" not in ring.model_fields_set:
             del made["version"]
         return made
 
     return Annotated[Any, PlainValidator(canonical, json_schema_input_type=_any_of(slots, blocks))]
+
+
+def _refuse_frame_nr(ring: object) -> None:
+    """What struct tpacket_req has, too, follows from the rest: the kernel takes no other number."""
+    for key in ("frame_nr", "tp_frame_nr"):
+        if isinstance(ring, dict) and key in ring:
+            write = "leave it out"
+            with suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
+                in_block = parse_bytes(ring["block_size"]) // parse_bytes(ring["frame_size"])
+                if "block_nr" not in ring and (blocks := ring[key] // in_block) > 0:
+                    write = f"write block_nr: {blocks} in its place"
+            raise _located(
+                {(key,): f"follows from block_size / frame_size slots in each block; {write}"}
+            )
 
 
 class _SndBuf(BaseModel):
@@ -430,7 +446,7 @@ def _groups_of(axis: Any) -> Any:
 
 def _zipped(groups: list[list[str]], info: ValidationInfo[Context]) -> list[list[str]]:
     lengths = info.context.lengths
-    problems: dict[tuple[int, ...], str] = {}
+    problems: dict[tuple[int | str, ...], str] = {}
     seen: set[str] = set()
     for number, group in enumerate(groups):
         for index, axis in enumerate(group):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -11,7 +11,7 @@ from bench.base import signals
 from bench.base.stderr import say
 from bench.model.header import HostFacts
 from bench.plan.plan import TopologySpec
-from bench.system import host, privileges
+from bench.system import cpu_lock, host, privileges
 from bench.topology import device, kinds
 
 T = TypeVar("T")
@@ -31,13 +31,22 @@ def measuring(
     topologies: Sequence[TopologySpec],
     look: Callable[[], T],
     check_output: Callable[[], object] = lambda: None,
+    senders: Collection[int] = (),
+    wait: bool = False,
 ) -> Iterator[Seen[T]]:
     """Get ready to measure in topologies; inside, an interrupt raises, and they can be set up.
 
     ``look`` looks at the machine (the doctor does); ``check_output`` raises where the result could
-    not be written, before anything is done. What was given up is not taken back at the end.
+    not be written, before anything is done. ``senders`` are the CPUs that are sent from: no other
+    run is on them meanwhile (``wait``: not any more). What was given up is not taken back at the
+    end.
     """
     check_output()
+    with cpu_lock.held(senders, wait=wait):
+        yield from _ready(topologies, look)
+
+
+def _ready(topologies: Sequence[TopologySpec], look: Callable[[], T]) -> Iterator[Seen[T]]:
     for line in device.restore_all():  # before anybody looks at them
         say(line)
     seen = Seen(host.fingerprint(), look())

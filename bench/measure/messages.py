@@ -56,6 +56,10 @@ class RunSlice:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The answer where what was asked for, not the worker, failed."""
+    """The answer where what was asked for, not the worker, failed.
+
+    What ``ends_run`` is no failure of a cell: none would fare better until somebody mends it.
+    """
 
     reason: str
+    ends_run: bool = False

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.analysis.cell_summaries import cell_summaries
 from bench.base.errors import BenchError, UsageError, told_with_place
+from bench.base.units import duration_text, show
 from bench.engines import build, checkout, core
 from bench.measure.local import LocalOpening
 from bench.measure.measuring import Seen
@@ -21,6 +22,7 @@ from bench.model.header import (
     CoreBuild,
     DeviceFacts,
     Diagnosis,
+    HostFacts,
     MatrixSource,
     RunHeader,
     Settings,
@@ -42,11 +44,14 @@ class Target:
     """Where a run is written: a new file in a folder, or an unfinished one that is resumed.
 
     What is resumed goes on with its own seed; ``seed`` is what that must be, if not None.
+    ``machine`` is the user's word for the machine, ``filters`` are those of the plan.
     """
 
     path: Path
     resume: bool = False
     seed: int | None = None
+    machine: str = ""
+    filters: tuple[str, ...] = ()
 
 
 def run(
@@ -72,7 +77,11 @@ def run(
     check_allowed(planned.devices, allowed)
     build.ensure_built()
     devices = describe(planned.devices)
-    header = _header(matrix, planned, seen, devices, sides)
+    header = replace(
+        _header(matrix, planned, seen, devices, sides),
+        machine=target.machine,
+        filters=target.filters,
+    )
     with RunWriter(target.path, append=target.resume) as writer:
         earlier = None
         if target.resume:  # read only now that nobody else can write it
@@ -84,7 +93,7 @@ def run(
             if earlier is None:
                 writer.header(header, planned.cells, calibration.CALIBRATION)
             else:
-                writer.resume(_now())
+                writer.resume(_now(), seen.fingerprint.boot_id)
             senders = planned.cpus[: max(cell.threads for cell in planned.runnable)]
             with cpus.kept_off(senders):
                 session.run(_setting(matrix, planned, allowed), make_opening)
@@ -183,18 +192,19 @@ def _obstacles(
         what
         for what, same in {
             "it is finished": earlier.end != "done",
-            "it is a run of another matrix": header.matrix.text == matrix.text,
             _other_sides(header.sides): header.sides == now.sides,
-            "it has other cells": {c.id for c in earlier.cells} == {c.id for c in planned.cells},
+            _other_cells(header): {c.id for c in earlier.cells} == {c.id for c in planned.cells},
+            "it has other baselines": dict(header.baselines) == dict(now.baselines),
             "the core has changed since": header.core.hash == now.core.hash,
-            "the kernel is another one": machine.kernel == known.kernel,
-            "it is from another machine": machine.hostname == known.hostname,
+            _other_kernel(machine, known): _kernel(machine) == _kernel(known),
+            _other_machine(header, now): _same_machine(header, now),
             f"it ran with other privileges than {standing}": (measure.privileges in ("", standing)),
             "a device is not as it was": header.devices == now.devices,
             f"it is shuffled with seed {seed}, not {target.seed}": target.seed in (None, seed),
         }.items()
         if not same
     ]
+    problems += _other_measure(measure, now.measure)
     if measure.cpus not in ((), planned.cpus):
         problems.append(f"it ran on {_listed(measure.cpus)}, not {_listed(planned.cpus)}")
     problems += _changed("mitigation of", machine.mitigations, known.mitigations)
@@ -206,6 +216,52 @@ def _other_sides(sides: Sequence[Side]) -> str:
     if not sides:
         return "it is no run of two sides"
     return "it is a run of two other sides: give `bench ab` those that it has"
+
+
+def _other_cells(header: RunHeader) -> str:
+    """A run is of cells, not of a text: comments, order and names may have changed since."""
+    if header.filters:
+        return f"it has other cells: it was called with {_given('--filter', header.filters)}"
+    return "it has other cells"
+
+
+def _given(option: str, values: Sequence[str]) -> str:
+    return " ".join(f"{option} {value}" for value in values)
+
+
+def _other_measure(then: Settings, now: Settings) -> Iterator[str]:
+    """How it measured otherwise; of what an older header does not say nothing."""
+    old = {**asdict(then), "window": then.window_ns and duration_text(then.window_ns)}
+    new = {**asdict(now), "window": duration_text(now.window_ns)}
+    for name in ("window", "warmup_ns", "rounds", "openings", "precision"):
+        if old[name] not in (0, {"min": 0, "max": 0}) and old[name] != new[name]:
+            yield f"it has {name} {show(old[name])}, not {show(new[name])}"
+
+
+def _kernel(host: HostFacts) -> tuple[str, str]:
+    return host.kernel, host.kernel_version
+
+
+def _other_kernel(then: HostFacts, now: HostFacts) -> str:
+    rebooted = "rebooted" if then.boot_id not in ("", now.boot_id) else "changed"
+    return (
+        f"the machine has {rebooted} since, to another kernel: it ran on {' '.join(_kernel(then))}"
+    )
+
+
+def _same_machine(then: RunHeader, now: RunHeader) -> bool:
+    """The user's word decides; without one on either side the hostname and the CPU do."""
+    if then.machine and now.machine:
+        return then.machine == now.machine
+    return (then.host.hostname, then.host.cpu) == (now.host.hostname, now.host.cpu)
+
+
+def _other_machine(then: RunHeader, now: RunHeader) -> str:
+    was, is_ = (header.machine or header.host.hostname for header in (then, now))
+    if was == is_:
+        was, is_ = then.host.cpu, now.host.cpu
+    hint = "" if then.machine and now.machine else "; --machine NAME decides, if given both times"
+    return f"it is from another machine ({was}, this is {is_}{hint})"
 
 
 def _listed(numbers: Sequence[int]) -> str:

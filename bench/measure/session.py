@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from bench.base import signals
+from bench.base.errors import BenchError, UsageError
 from bench.measure import stop
 from bench.measure.messages import Failure
 from bench.measure.opening import MakeOpening, Opening, Setting
 from bench.model.cells import Cell
-from bench.model.matrix import Matrix
+from bench.model.matrix import Matrix, Rounds
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.plan import calibration, schedule
@@ -28,8 +29,8 @@ class Progress(Protocol):
 
     def stage(self, text: str) -> None: ...
 
-    def rounds(self, slices: int) -> None:
-        """So many slices are still to come, at most."""
+    def rounds(self, slices: int, number: int, of: Rounds) -> None:
+        """A round begins, the first is 1; so many slices are still to come, at the least."""
 
     def slice(self, cell: Cell, sample: Sample | None) -> None: ...
 
@@ -55,7 +56,12 @@ class Session:
         self.windows_s = 0.0
 
     def run(self, setting: Setting, make_opening: MakeOpening) -> None:
-        """Measure what is left. Raises BenchError if nothing of the plan can be measured."""
+        """Measure what is left.
+
+        Where nothing of the plan can be set up, it is failed rows like any other failure; but it
+        raises UsageError where whoever called can mend it (a privilege, a device that is down), and
+        BenchError in a run that has samples already.
+        """
         rounds, openings = self._matrix.measure.rounds, self._matrix.measure.openings
         so_far = [sample for samples in self._samples.values() for sample in samples]
         done = max((sample.opening for sample in so_far), default=-1) + 1
@@ -98,12 +104,21 @@ class Session:
     def _set_up(self, opening: Opening) -> None:
         refused = opening.open()
         reasons = {**self._plan.unfit, **{cell: str(error) for cell, error in refused.items()}}
-        if refused and (reasons | self._failures).keys() >= {cell.id for cell in self._plan.cells}:
+        left = {cell.id for cell in self._plan.cells} - reasons.keys() - self._failures.keys()
+        is_asked_wrong = all(isinstance(error, UsageError) for error in refused.values())
+        if refused and not left and (is_asked_wrong or not self.is_empty):
             # Before it is written: a run that is resumed keeps its cells.
             raise [*refused.values()][-1]
         for cell, reason in reasons.items():
             if cell not in self._failures:
                 self._fail(cell, reason)
+
+    def _failed(self, cell: str, failure: Failure) -> None:
+        """Raises BenchError where no cell would fare better: the run ends unfinished, and goes on
+        with all of them when it is resumed."""
+        if failure.ends_run:
+            raise BenchError(failure.reason)
+        self._fail(cell, failure.reason)
 
     def _fail(self, cell: str, reason: str) -> None:
         self._failures[cell] = reason
@@ -111,8 +126,8 @@ class Session:
 
     def _open_cell(self, opening: Opening, cell: str) -> None:
         match opening.open_cell(cell):
-            case Failure(reason):
-                self._fail(cell, reason)
+            case Failure() as failure:
+                self._failed(cell, failure)
             case facts if facts != self._facts.get(cell):
                 self._facts[cell] = facts
                 self._writer.cell(cell, facts)
@@ -127,7 +142,8 @@ class Session:
             cells = [cell for cell in wanted if cell not in self._failures]
             if not _has_cells_of_the_plan(cells):
                 break
-            self._progress.rounds(self._slices_to_come(len(cells)))
+            to_come = self._slices_to_come(len(cells))
+            self._progress.rounds(to_come, round_ + 1, self._matrix.measure.rounds)
             order, following = (
                 schedule.round_order(cells, seed, number, self._plan.twins)
                 for number in (round_, round_ + 1)
@@ -147,7 +163,7 @@ class Session:
         signals.check()
         answer = opening.run_slice(cell, round_, upcoming)
         if isinstance(answer, Failure):
-            self._fail(cell, answer.reason)
+            self._failed(cell, answer)
             self._progress.slice(self._cells[cell], None)
             return
         sample = replace(answer, opening=self._share.opening)

@@ -16,15 +16,15 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from bench.base.errors import BenchError, told_with_place
+from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
 from bench.engines import core
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
 from bench.measure.accounting import Accounting, Counters, account
@@ -36,8 +36,8 @@ from bench.model.problems import Code, Problem
 from bench.model.samples import Sample
 from bench.model.shaper import Shaper
 from bench.system import privileges
-from bench.system.cpus import CpuTime, cpu_time
-from bench.system.procfs import kept_open
+from bench.system.cpus import CpuTime, cpu_time, granted
+from bench.system.procfs import cpu_words, kept_open
 from bench.topology import entered
 
 PR_SET_PDEATHSIG = 1
@@ -68,10 +68,11 @@ class _Cells:
     def open_cell(self, request: Open) -> dict[str, Any]:
         cell = request.cell
         cpus = self._cpus_of(cell)
-        if request.topology is None:
-            opened = OpenCell(cell.values, None, cpus)
-        else:
-            opened = self._open_in(request.topology, request, cpus)
+        with self._holding(cpus):
+            if request.topology is None:
+                opened = OpenCell(cell.values, None, cpus)
+            else:
+                opened = self._open_in(request.topology, request, cpus)
         self._open[cell.id] = (cell, request.topology, opened)
         return dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)}
 
@@ -114,7 +115,32 @@ class _Cells:
             if thread.ident is not None:
                 thread.join()
 
+    @contextmanager
+    def _holding(self, cpus: Sequence[int]) -> Iterator[None]:
+        """What fails because a CPU was taken away (cpuset, hotplug) raises CpuTaken."""
+        try:
+            yield
+        except (CoreError, OSError):
+            self._check_held(cpus)
+            raise
+
+    def _check_held(self, cpus: Sequence[int]) -> None:
+        wanted = {*cpus, *self._aside}
+        if gone := sorted(wanted - granted(wanted)):
+            raise CpuTaken(
+                f"{cpu_words(gone)}: taken away in mid-run (cpuset or hotplug); give back what "
+                "the run began with, and go on with --resume"
+            )
+
     def run_slice(self, request: RunSlice) -> Sample:
+        cpus = self._cpus_of(self._open[request.cell][0])
+        with self._holding(cpus):
+            sample = self._sliced(request)
+        if Problem(Code.NOT_PINNED) in sample.problems:
+            self._check_held(cpus)
+        return sample
+
+    def _sliced(self, request: RunSlice) -> Sample:
         cell, topology, opened = self._open[request.cell]
         for check in self._checks:
             check.close()
@@ -235,6 +261,8 @@ def _attempt(act: Callable[[], object]) -> object:
     """
     try:
         return act()
+    except CpuTaken as error:
+        return Failure(str(error), ends_run=True)
     except BenchError as error:
         return Failure(str(error))
     except OSError as error:

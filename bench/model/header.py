@@ -74,6 +74,7 @@ class Side:
 class HostFacts:
     """The machine's fingerprint: figures depend on it, and a reader of a run cannot see it.
 
+    ``boot_id`` is another one after each boot.
     ``mitigations`` maps each vulnerability of this CPU to what the kernel does about it;
     ``sysctls`` maps names to values. Both are None where they were not read.
     """
@@ -93,6 +94,7 @@ class HostFacts:
     governor: str = ""
     python: str = ""
     sysctls: Mapping[str, str] | None = None
+    boot_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ class Diagnosis:
 class RunHeader:
     """What a run file says at its top, but for the cells.
 
+    ``machine`` is the user's word for the machine (--machine), ``filters`` are those that chose the
+    cells (--filter); both may be empty.
     ``baselines`` maps a cell to its baseline, ``thresholds`` to its minimum effect (a fraction).
     ``devices`` are the real interfaces by name. ``sides`` are A and B of a run of `bench ab`, in
     which the baseline of each cell of B is the same cell of A; other runs have none.
@@ -147,6 +151,8 @@ class RunHeader:
     devices: Mapping[str, DeviceFacts] = field(default_factory=dict)
     doctor: Diagnosis = field(default_factory=Diagnosis)
     sides: tuple[Side, ...] = ()
+    machine: str = ""
+    filters: tuple[str, ...] = ()
     baselines: Mapping[str, str]
     thresholds: Mapping[str, float] = field(default_factory=dict)
 

@@ -104,7 +104,7 @@ class CellResult:
     """One row of the table: a cell and what its samples say.
 
     ``failure`` is empty for a cell that ran. ``is_fastest`` says that its pps is above that of
-    every rival in the same rounds (analysis.fastest). ``counts`` has the rows of COUNTERS by name;
+    every rival in the same rounds (analysis.contests). ``counts`` has the rows of COUNTERS by name;
     what is not there was not counted. ``sndbuf_bytes`` is the send buffer that the kernel gave.
     ``slaves`` are the fractions of the delivered frames that each slave of a bond carried.
     """

@@ -12,9 +12,10 @@ from bench.model.results import Estimate
 
 @dataclass(frozen=True, slots=True)
 class OpeningFigures:
-    """Medians over the usable samples of one opening.
+    """Levels over the usable samples of one opening.
 
-    ``pps`` in frames per second, ``ns_per_frame`` in CPU nanoseconds. The ratios are to the
+    ``pps`` in frames per second, ``ns_per_frame`` in CPU nanoseconds: medians, without what the
+    cells of each round share (``analysis.polish``). The ratios are medians of those to the
     baseline, within rounds: None for a baseline and for a cell without one.
     """
 

@@ -65,6 +65,13 @@ class Plan:
         return tuple(cell for cell in self.cells if cell.id not in self.unfit)
 
     @property
+    def senders(self) -> tuple[int, ...]:
+        """The CPUs that cells send from: any of them where threads are not pinned."""
+        is_free = any(cell.values["affinity"] == "free" for cell in self.runnable)
+        most = max((cell.threads for cell in self.runnable), default=0)
+        return self.cpus if is_free else self.cpus[:most]
+
+    @property
     def devices(self) -> tuple[str, ...]:
         """The real interfaces that cells name, each once."""
         return tuple(dict.fromkeys(self.device_of.values()))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 
+from bench.base import ids
 from bench.base.errors import UsageError
 from bench.base.values import Value, brief_text, distinct, key_of, named, value_text
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.plan.plan import Plan, with_cells
+
+CELL = "cell"
+"""Chosen like an axis, by ids."""
 
 # Selecting, ordering
 
@@ -24,7 +28,7 @@ def parse_filters(texts: Sequence[str], axes: Collection[str]) -> dict[str, list
         axis, equals, value = text.partition("=")
         if not equals or not value:
             raise UsageError(f"--filter {text}: not of the form AXIS=VALUE or AXIS=VALUE,VALUE")
-        if axis not in axes:
+        if axis not in (*axes, CELL):
             near = difflib.get_close_matches(axis, axes, 1)
             hint = f", did you mean {near[0]}?" if near else ""
             raise UsageError(f"--filter {text}: unknown axis{hint}; one of {', '.join(axes)}")
@@ -39,6 +43,9 @@ def passing(cells: Sequence[Cell], filters: Mapping[str, Sequence[str]]) -> set[
     """
     found = {cell.id for cell in cells}
     for axis, texts in filters.items():
+        if axis == CELL:
+            found &= {ids.meant(part) for text in texts for part in text.split(",")}
+            continue
         values = {cell.id: cell.values.get(axis) for cell in cells}
         wanted = {key_of(v) for text in texts for v in _named(text, list(values.values()))}
         found &= {cell for cell, value in values.items() if key_of(value) in wanted}
@@ -70,6 +77,8 @@ def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:
 
 def _shown(cells: Sequence[Cell], axis: str) -> str:
     """The values of an axis, as a table of the cells shows them."""
+    if axis == CELL:
+        return ", ".join(ids.shown(cell.id) for cell in cells)
     values = [cell.values.get(axis) for cell in cells]
     among = distinct(values)
     return ", ".join(sorted({brief_text(value, among) for value in values}))

@@ -7,6 +7,7 @@ said once, in the heading.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,14 +29,54 @@ Cells = Sequence[Cell]
 
 
 def varying(cells: Cells) -> list[str]:
-    """The axes with more than one value, not counting cells that do not have the axis."""
-    return [axis for axis in axes_of(cells) if len(_distinct(cells, axis)) > 1]
+    """The axes with more than one value, not counting cells that do not have the axis.
+
+    Where neither method nor interface says which have it (of a later version's axis nothing is
+    known here), not to have it is a value: without a column two cells would look the same.
+    """
+    return [axis for axis in axes_of(cells) if _varies(cells, axis)]
 
 
-def column(cells: Cells, axis: str) -> tuple[str, ...]:
-    """The text of each cell's value, with only the options in which the values differ."""
-    values = _distinct(cells, axis)
+def _varies(cells: Cells, axis: str) -> bool:
+    return len(_distinct(cells, axis)) > 1 or _holders(cells, axis) is None
+
+
+def column(cells: Cells, axis: str, among: Cells = ()) -> tuple[str, ...]:
+    """The text of each cell's value, with only the options in which the values ``among`` these
+    (or of the cells themselves) differ."""
+    values = _distinct(among or cells, axis)
     return tuple(brief_text(cell.values.get(axis), values) for cell in cells)
+
+
+def names(cells: Cells) -> tuple[str, ...]:
+    """Each cell in one word, as pytest names a test: ``tx_ring[frame_size:64-fill:copy]``.
+
+    Its option -k takes no equals sign.
+    """
+    told = [axis for axis in varying(cells) if axis != "method"]
+    columns = [column(cells, axis) for axis in told]
+    return tuple(
+        _name_of(cell, {axis: texts[i] for axis, texts in zip(told, columns, strict=True)})
+        for i, cell in enumerate(cells)
+    )
+
+
+def _name_of(cell: Cell, texts: Mapping[str, str]) -> str:
+    told = [f"{axis}:{text}" for axis, text in texts.items() if cell.values.get(axis) is not None]
+    name = f"{cell.method}[{'-'.join(told)}]" if told else cell.method
+    return re.sub(r"\s+", "_", name).replace("=", ":")
+
+
+def agreed(cells: Cells, among: Cells) -> tuple[str, ...]:
+    """Of the axes that vary among many cells those that do not in a part of them."""
+    still = varying(cells)
+    phrases = []
+    for axis in varying(among):
+        held = [cell for cell in cells if cell.values.get(axis) is not None]
+        if axis not in still and held:
+            text = column(held[:1], axis, among)[0]
+            phrases.append(f"{axis} {text}{_holders(cells, axis)}")
+    return tuple(phrases)
 
 
 def shared(cells: Cells) -> tuple[str, ...]:
@@ -49,15 +90,16 @@ def shared(cells: Cells) -> tuple[str, ...]:
     for axis in axes_of(cells):
         if role_of(axis) is Role.REPLICA:
             continue
-        values = _distinct(cells, axis)
-        if len(values) == 1:
-            phrases.append(f"{axis} {_remarkable_text(values[0])}{_holders(cells, axis)}")
-        elif values:
-            phrases += [phrase + _holders(cells, axis) for phrase in _agreeing(axis, values)]
+        values, holders = _distinct(cells, axis), _holders(cells, axis)
+        if len(values) == 1 and holders is not None:
+            phrases.append(f"{axis} {remarkable_text(values[0])}{holders}")
+        elif len(values) > 1:
+            said = " (where it applies)" if holders is None else holders
+            phrases += [phrase + said for phrase in _agreeing(axis, values)]
     return tuple(phrases)
 
 
-def _remarkable_text(value: Value) -> str:
+def remarkable_text(value: Value) -> str:
     """A value without the options that are at their default."""
     if not isinstance(value, dict):
         return value_text(value)
@@ -103,10 +145,11 @@ def _agreeing(axis: str, values: Sequence[Value]) -> list[str]:
     return phrases
 
 
-def _holders(cells: Cells, axis: str) -> str:
-    """Which cells have the axis: `` (tx_ring)``; nothing where all do."""
+def _holders(cells: Cells, axis: str) -> str | None:
+    """Which cells have the axis: `` (tx_ring)``; nothing where all or none do, None where neither
+    method nor interface says it."""
     has = [cell.values.get(axis) is not None for cell in cells]
-    if all(has):
+    if all(has) or not any(has):
         return ""
     for by in ("method", "interface"):
         names = [_name(cell.values.get(by)) for cell in cells]
@@ -114,7 +157,7 @@ def _holders(cells: Cells, axis: str) -> str:
         lacking = {name for name, it in zip(names, has, strict=True) if not it}
         if lacking.isdisjoint(having):
             return f" ({', '.join(having)})"
-    return " (where it applies)"
+    return None
 
 
 def _name(value: Value | None) -> str:

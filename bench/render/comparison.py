@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bench.analysis.environments import Difference
 from bench.analysis.verdicts import (
@@ -18,14 +19,18 @@ from bench.analysis.verdicts import (
     Verdict,
     interface_of,
 )
+from bench.base import ids
 from bench.base.values import brief_text, distinct
 from bench.campaign.sides import Compared
 from bench.model.axes import Role, with_role
+from bench.model.cells import Cell
 from bench.model.summaries import RunSummary
-from bench.render import axes
+from bench.render import axes, provenance
 from bench.render.document import Column, Document, Fact, Item, Json, Listing, Records, Table
 from bench.render.records import axis_fields, axis_values
-from bench.render.table import NONE, axis_columns
+from bench.render.scale import NONE
+from bench.render.table import axis_columns
+from bench.store.folders import run_name
 
 LABELS = {"pps": "pps", "ns_per_frame": "ns/frame", "ratio": "ratio"}
 MOVED = 0.01
@@ -34,26 +39,36 @@ DIGEST = 12
 """Digits of a core's hash that tell it from others."""
 
 
-def document_of(compared: Compared, every: bool = True) -> Document:
-    """A comparison; with ``every`` unchanged cells have rows, too."""
-    result, found = compared.result, compared.differences
-    cells = [row.cell for row in result.rows]
-    shown = [row for row in result.rows if every or row.verdict is not Verdict.UNCHANGED]
+def document_of(compared: Compared, chosen: Collection[str] | None = None) -> Document:
+    """A comparison of two sides; ``chosen`` are the verdicts whose cells have rows, None is all."""
+    result, cells = compared.result, [row.cell for row in compared.result.rows]
+    shown = [row for row in result.rows if chosen is None or row.verdict.value in chosen]
     return Document(
-        records=records_of(result),
-        name=_title(compared),
+        records=records_of(result, provenance_of(compared)),
+        name=title([compared]),
         facts=(
-            *(_provenance(name, side) for name, side in _sides(compared)),
-            *(Fact("differs", f"{d.what}: {d.a} in A, {d.b} in B") for d in found),
+            side_fact("A", compared.a),
+            side_fact(compared.name, compared.b),
+            *differences(compared),
             Fact("all cells", ", ".join(axes.shared(cells))),
         ),
         blocks=(
             *((Listing(items=tuple(shift_items(result))),) if result.shifts else ()),
-            *((table_of(shown),) if shown else ()),
+            *((table_of(shown, cells),) if shown else ()),
         ),
-        notes=tuple(filter(None, (*reasons_of(shown), _basis(result), summary(result)))),
-        data=_data(compared),
+        notes=notes_of(compared, shown),
+        data=data_of(compared),
     )
+
+
+def notes_of(compared: Compared, shown: Sequence[Row]) -> tuple[str, ...]:
+    """What is said below the table."""
+    return (*reasons_of(shown), _basis(compared), summary(compared.result))
+
+
+def differences(compared: Compared) -> list[Fact]:
+    name = compared.name
+    return [Fact("differs", f"{d.what}: {d.a} in A, {d.b} in {name}") for d in compared.differences]
 
 
 def summary(result: Comparison) -> str:
@@ -64,23 +79,26 @@ def summary(result: Comparison) -> str:
 
 
 def _sides(compared: Compared) -> tuple[tuple[str, Sequence[RunSummary]], ...]:
-    return ("A", compared.a), ("B", compared.b)
+    return ("A", compared.a), (compared.name, compared.b)
 
 
-def _title(compared: Compared) -> str:
-    runs = (*compared.a, *compared.b)
+def title(sides: Sequence[Compared]) -> str:
+    runs = [run for of in sides for run in (*of.a, *of.b)]
     return ", ".join(dict.fromkeys(run.header.matrix.name for run in runs))
 
 
-def _provenance(name: str, side: Sequence[RunSummary]) -> Fact:
+def side_fact(name: str, side: Sequence[RunSummary]) -> Fact:
     """Which runs a side is, of which machine, kernel and core, and what the doctor said."""
     headers = [run.header for run in side]
     started = sorted(str(header.started) for header in headers if header.started)
     core = [header.core.hash[:DIGEST] for header in headers]
     kernels = [" ".join(filter(None, (h.host.kernel, h.host.kernel_version))) for h in headers]
     doctor = [header.doctor.verdict for header in headers]
+    names = sorted(run_name(run.path) for run in side)
     parts = (
-        ("", _runs(len(side))),
+        ("", _listed(header.matrix.name for header in headers)),
+        ("", f"run {names[0]}" if len(names) == 1 else _runs(len(names))),
+        ("", " to ".join([names[0], names[-1]]) if len(names) > 1 else ""),
         ("started ", " to ".join(dict.fromkeys(started[:1] + started[-1:]))),
         ("on ", _listed(header.host.hostname for header in headers)),
         ("kernel ", _listed(kernels)),
@@ -103,25 +121,42 @@ def _listed(texts: Iterable[str]) -> str:
 # Shifts
 
 
+class ShiftText(NamedTuple):
+    """Of a scope: the changes of both figures, and what would settle an inconclusive one."""
+
+    name: str
+    verdict: Verdict
+    changes: str
+    outlook: str
+
+
 def shift_items(result: Comparison) -> list[Item]:
     """A sentence for each scope, of both figures."""
-    scopes = list(dict.fromkeys(shift.scope for shift in result.shifts))
-    names = _interfaces(result)
     items = []
-    for scope in scopes:
-        of = [shift for shift in result.shifts if shift.scope == scope]
-        verdict = min((shift.verdict for shift in of), key=list(Verdict).index)
-        if scope and verdict is Verdict.UNCHANGED:
-            continue
-        changes = ", ".join(f"{LABELS[s.figure]} {_change_text(s.change)}" for s in of)
-        name = f"{names[scope]}, beyond the others" if scope else "all cells"
-        text = f"{changes}: {verdict.value}{_outlook(result, of, verdict)}"
+    for name, verdict, changes, outlook in shift_texts(result):
+        text = f"{changes}: {verdict.value}{f' ({outlook})' if outlook else ''}"
         severity = "bad" if verdict is Verdict.REGRESSED else ""
         items.append(Item((name,), text, severity=severity))
     return items
 
 
-def _outlook(result: Comparison, of: Sequence[Shift], verdict: Verdict) -> str:
+def shift_texts(result: Comparison) -> list[ShiftText]:
+    """All cells, and each interface that did not go with the others."""
+    scopes = list(dict.fromkeys(shift.scope for shift in result.shifts))
+    names = _interfaces(result)
+    found = []
+    for scope in scopes:
+        of = [shift for shift in result.shifts if shift.scope == scope]
+        verdict = min((shift.verdict for shift in of), key=list(Verdict).index)
+        if scope and verdict is Verdict.UNCHANGED:
+            continue
+        changes = ", ".join(labelled_change(shift.figure, shift.change) for shift in of)
+        name = f"{names[scope]}, beyond the others" if scope else "all cells"
+        found.append(ShiftText(name, verdict, changes, _outlook(of, verdict)))
+    return found
+
+
+def _outlook(of: Sequence[Shift], verdict: Verdict) -> str:
     """What would settle an inconclusive shift."""
     if verdict is not Verdict.INCONCLUSIVE:
         return ""
@@ -131,7 +166,7 @@ def _outlook(result: Comparison, of: Sequence[Shift], verdict: Verdict) -> str:
         parts.append("no runs show how far such a shift strays, so it is assumed")
     if more:
         parts.append(f"{more} more run{'s' * (more > 1)} of each side would tell it")
-    return f" ({'; '.join(parts)})" if parts else ""
+    return "; ".join(parts)
 
 
 def _interfaces(result: Comparison) -> dict[str, str]:
@@ -143,7 +178,12 @@ def _interfaces(result: Comparison) -> dict[str, str]:
     }
 
 
-def _change_text(change: Change) -> str:
+def labelled_change(figure: str, change: Change) -> str:
+    """``pps -4.0% [-4.4%, -3.6%]``."""
+    return f"{LABELS[figure]} {change_text(change)}"
+
+
+def change_text(change: Change) -> str:
     return f"{change.value:+.1%} {_interval(change)}"
 
 
@@ -154,27 +194,33 @@ def _interval(change: Change) -> str:
 # Rows
 
 
-def table_of(rows: Sequence[Row]) -> Table:
+def cell_columns(cells: Sequence[Cell], among: Sequence[Cell]) -> list[Column]:
+    """What tells cells from all others of a comparison, shown or not."""
+    replicas = with_role(Role.REPLICA)
+    return [c for c in axis_columns(cells, among, varying=among) if c.label not in replicas]
+
+
+def table_of(rows: Sequence[Row], among: Sequence[Cell]) -> Table:
+    """``among`` are all cells of the comparison."""
     verdicts = tuple(row.verdict.value for row in rows)
-    cells = [row.cell for row in rows]
     ratios = [row.ratio for row in rows]
     columns = [
         Column("verdict", verdicts, right=False),
-        *(column for column in axis_columns(cells) if column.label not in with_role(Role.REPLICA)),
+        *cell_columns([row.cell for row in rows], among),
     ]
     for figure in FIGURES:
-        columns += _change_columns(
+        columns += change_columns(
             LABELS[figure],
             [row.changes.get(figure) for row in rows],
             dispensable=3 if figure == "pps" else 4,
         )
     if any(ratios):
-        change, interval = _change_columns(LABELS["ratio"], ratios, dispensable=1)
+        change, interval = change_columns(LABELS["ratio"], ratios, dispensable=1)
         columns += [replace(change, dispensable=2), interval]
     return Table(tuple(columns))
 
 
-def _change_columns(
+def change_columns(
     label: str,
     changes: Sequence[Change | None],
     dispensable: int,
@@ -210,11 +256,12 @@ def _openings(more: int) -> str:
     return f"{more} more opening{'s' * (more > 1)}" + " or more" * (more == MOST_MORE)
 
 
-def _basis(result: Comparison) -> str:
+def _basis(compared: Compared) -> str:
     """What the verdicts rest on."""
+    result = compared.result
     parts = [
         f"A: {_runs(result.runs_a)}",
-        f"B: {_runs(result.runs_b)}",
+        f"{compared.name}: {_runs(result.runs_b)}",
         f"at least {result.openings} opening{'s' * (result.openings != 1)} each",
         f"{result.history or 'no'} other run{'s' * (result.history != 1)} that should agree with A",
     ]
@@ -232,7 +279,7 @@ def _runs(number: int) -> str:
 # For programs
 
 
-def _data(compared: Compared) -> dict[str, Json]:
+def data_of(compared: Compared) -> dict[str, Json]:
     result = compared.result
     return {
         "summary": summary(result),
@@ -242,13 +289,8 @@ def _data(compared: Compared) -> dict[str, Json]:
         "sides": {
             name.lower(): [
                 {
-                    "id": run.header.id,
+                    **provenance.of(run.header, run.path),
                     "path": run.path,
-                    "matrix": run.header.matrix.name,
-                    "started": run.header.started.isoformat() if run.header.started else None,
-                    "machine": run.header.host.hostname,
-                    "kernel": run.header.host.kernel,
-                    "core": run.header.core.hash,
                     "doctor": run.header.doctor.verdict,
                 }
                 for run in side
@@ -257,6 +299,17 @@ def _data(compared: Compared) -> dict[str, Json]:
         },
         "shifts": shifts_of(result),
         "differences": [_difference(d) for d in compared.differences],
+    }
+
+
+def provenance_of(compared: Compared) -> dict[str, Json]:
+    """Of both sides: ``kernel_a``, ``kernel_b`` ..."""
+    return {
+        key: value
+        for name, side in _sides(compared)
+        for key, value in provenance.of_side(
+            name.lower(), (provenance.of(run.header, run.path) for run in side)
+        ).items()
     }
 
 
@@ -283,7 +336,7 @@ def _change_fields(change: Change) -> dict[str, float]:
     return {"change": change.value, "low": change.low, "high": change.high, "p": change.p}
 
 
-def records_of(result: Comparison) -> Records:
+def records_of(result: Comparison, provenance: Mapping[str, Json]) -> Records:
     fields = axis_fields([row.cell for row in result.rows])
     parts = ("change", "low", "high", "p")
     changes = {
@@ -303,7 +356,7 @@ def records_of(result: Comparison) -> Records:
         },
         rows=tuple(
             {
-                "cell": row.cell.id,
+                "cell": ids.shown(row.cell.id),
                 "axes": axis_values(row.cell, fields),
                 "verdict": row.verdict.value,
                 "min_effect": row.threshold,
@@ -317,4 +370,5 @@ def records_of(result: Comparison) -> Records:
             }
             for row in result.rows
         ),
+        provenance=provenance,
     )

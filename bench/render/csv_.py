@@ -17,9 +17,10 @@ def render(document: Document, _screen: Screen = PAPER) -> str:
     records = document.records
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(records.fields)
+    common = [_field(value) for value in records.provenance.values()]
+    writer.writerow([*records.provenance, *records.fields])
     for row in records.rows:
-        writer.writerow(_field(_at(row, path)) for path in records.fields.values())
+        writer.writerow([*common, *(_field(_at(row, path)) for path in records.fields.values())])
     return text.getvalue()
 
 

@@ -20,13 +20,18 @@ Json = Any
 class Fact:
     """Something about the whole: ``text`` is for people, ``value`` for programs.
 
-    Without a label it is for programs only, without a key for people only.
+    Without a label it is for programs only, without a key for people only. ``short`` is the text in
+    a short heading: None is the same, "" leaves it out.
     """
 
     label: str
     text: str
     key: str = ""
     value: Json = None
+    short: str | None = None
+
+    def shortened(self) -> Fact:
+        return self if self.short is None else replace(self, text=self.short)
 
 
 def count(label: str, number: int, key: str = "") -> Fact:
@@ -39,7 +44,8 @@ class Column:
     """``stacked`` is the label over several lines; ``briefer`` has shorter and shorter cells.
 
     ``dispensable`` is 0 for a column that must be shown; of the others the one with the
-    lowest number goes first.
+    lowest number goes first. What ``heads`` rows may stand on a line above them, where a column
+    is too much.
     """
 
     label: str
@@ -48,6 +54,7 @@ class Column:
     stacked: str = ""
     briefer: tuple[tuple[str, ...], ...] = ()
     dispensable: int = 0
+    heads: bool = False
 
     def narrow(self, brevity: int) -> Column:
         """The same with its label stacked, and its cells so many steps briefer, if they can."""
@@ -121,17 +128,21 @@ class Records:
     """The machine-readable rows, under the name that programs know them by.
 
     ``fields`` maps the columns of a flat table to where each row has their values: a path of
-    keys. A row that lacks it has none.
+    keys. A row that lacks it has none. ``provenance`` is what all rows have in common: the first
+    columns of a flat table.
     """
 
     name: str
     fields: Mapping[str, tuple[str, ...]]
     rows: tuple[Mapping[str, Json], ...]
+    provenance: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """``footnotes`` are numbered from 1, which is what cells of tables refer to.
+    """``lead`` is what people read first, above the facts.
+
+    ``footnotes`` are numbered from 1, which is what cells of tables refer to.
 
     ``data`` is what programs read besides ``facts`` and ``records``, by key.
     """
@@ -139,6 +150,7 @@ class Document:
     records: Records
     name: str = ""
     description: str = ""
+    lead: tuple[Table | Listing, ...] = ()
     facts: tuple[Fact, ...] = ()
     blocks: tuple[Table | Listing, ...] = ()
     footnotes: tuple[str, ...] = ()
@@ -149,12 +161,17 @@ class Document:
         """The facts that people read."""
         return tuple((fact.label, fact.text) for fact in self.facts if fact.label and fact.text)
 
+    def shortened(self) -> Document:
+        """The same with its short heading."""
+        return replace(self, facts=tuple(fact.shortened() for fact in self.facts))
+
     def printable(self) -> Document:
         """The same, of whatever a run file had in it, for people to read; texts are one line."""
         return replace(
             self,
             name=_line(self.name),
             description=_line(self.description),
+            lead=tuple(block.printable() for block in self.lead),
             facts=tuple(replace(f, label=_line(f.label), text=_line(f.text)) for f in self.facts),
             blocks=tuple(block.printable() for block in self.blocks),
             footnotes=tuple(map(_line, self.footnotes)),

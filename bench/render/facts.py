@@ -11,6 +11,7 @@ from bench.analysis.openings import MIN_OPENING_ROUNDS, MIN_OPENINGS
 from bench.model.header import CoreBuild, DeviceFacts, Diagnosis, HostFacts
 from bench.model.run import Run
 from bench.render.document import Fact
+from bench.render.scale import si_text
 from bench.system.privileges import Standing
 
 
@@ -20,10 +21,11 @@ def of(run: Run) -> tuple[Fact, ...]:
     host = header.host
     found = (
         Fact("date", str(header.started or ""), "started", _iso(run)),
+        _machine(host),
         _kernel(host),
         _cpu(host),
         _cores(run),
-        Fact("virtualisation", host.virtualisation, "virtualisation", host.virtualisation),
+        Fact("virtualisation", host.virtualisation, "virtualisation", host.virtualisation, ""),
         _mitigations(host),
         _memory(host),
         *_devices(run),
@@ -42,27 +44,34 @@ def _iso(run: Run) -> str | None:
     return run.header.started.isoformat() if run.header.started else None
 
 
+def _machine(host: HostFacts) -> Fact:
+    """In a short heading with what else says where it was."""
+    kernel = host.kernel and f"Linux {host.kernel}"
+    short = ", ".join(filter(None, (host.hostname, kernel, host.cpu, host.virtualisation)))
+    return Fact("machine", host.hostname, "machine", host.hostname, short)
+
+
 def _kernel(host: HostFacts) -> Fact:
     parts = {"release": host.kernel, "version": host.kernel_version, "arch": host.arch}
-    return Fact("kernel", " ".join(filter(None, parts.values())), "kernel", parts)
+    return Fact("kernel", " ".join(filter(None, parts.values())), "kernel", parts, short="")
 
 
 def _cpu(host: HostFacts) -> Fact:
     usable = f"{len(host.cpus_allowed)} usable" if host.cpus_allowed else ""
     value = {"model": host.cpu, "usable": list(host.cpus_allowed)}
-    return Fact("CPU", ", ".join(filter(None, (host.cpu, usable))), "cpu", value)
+    return Fact("CPU", ", ".join(filter(None, (host.cpu, usable))), "cpu", value, short="")
 
 
 def _memory(host: HostFacts) -> Fact:
     text = f"{host.memory_bytes / 2**30:.1f} GiB" if host.memory_bytes else ""
-    return Fact("memory", text, "memory_bytes", host.memory_bytes)
+    return Fact("memory", text, "memory_bytes", host.memory_bytes, short="")
 
 
 def _core(core: CoreBuild) -> Fact:
     text = ", ".join(
         filter(None, (core.hash[:12], core.commit and f"commit {core.commit}", core.compiler))
     )
-    return Fact("core", text, "core", dataclasses.asdict(core))
+    return Fact("core", text, "core", dataclasses.asdict(core), short="")
 
 
 def _measured(run: Run) -> Fact:
@@ -80,6 +89,7 @@ def _measured(run: Run) -> Fact:
             "rounds": {"min": min(rounds, default=0), "max": max(rounds, default=0)},
             "seed": measure.seed,
         },
+        short="",
     )
 
 
@@ -142,7 +152,7 @@ def _devices(run: Run) -> Iterator[Fact]:
     """A line for each, and all of them under one key."""
     devices = run.header.devices
     for name, facts in devices.items():
-        yield Fact(f"device {name}", _device_text(facts))
+        yield Fact(f"device {name}", _device_text(facts), short=_device_text(facts).split("; ")[0])
     if devices:
         value = {name: dataclasses.asdict(facts) for name, facts in devices.items()}
         yield Fact("", " ".join(devices), "devices", value)
@@ -159,7 +169,7 @@ def _cores(run: Run) -> Fact:
     cpus = [*ordered, *sorted(used.difference(ordered))]
     names = ", ".join(f"CPU {cpu}" for cpu in cpus) or "none"
     why = f" ({measure.cpus_why})" if measure.cpus_why else ""
-    return Fact("cores used", names + why, "cores_used", cpus)
+    return Fact("cores used", names + why, "cores_used", cpus, short="")
 
 
 def _mitigations(host: HostFacts) -> Fact:
@@ -178,15 +188,19 @@ def _mitigations(host: HostFacts) -> Fact:
         "; ".join([*parts, *options]),
         "mitigations",
         {"active": active, "vulnerable": vulnerable, "options": options},
+        short="",
     )
 
 
 # How it went
 
 
+_OF_SPEED = {"syscall": "of system calls", "null": "of copying"}
+
+
 def _speed(run: Run) -> Fact:
     """How fast the calibration cells ran, and how that drifted from first to last quarter."""
-    texts, values = [], {}
+    texts, short, values = [], [], {}
     for cell in run.calibration:
         speed = calibration.calibration_speed(run, cell)
         if speed is None:
@@ -198,24 +212,26 @@ def _speed(run: Run) -> Fact:
             "spread": speed.spread,
         }
         if cell.method == "syscall":
-            rate = f"{speed.rate / 1e6:.2f} M system calls/s"
+            rate = si_text(speed.rate, " system calls/s")
         else:
-            rate = f"{speed.rate * cell.frame_size / 2**30:.1f} GiB/s copied"
-        texts.append(f"{rate} (drift {speed.drift:+.1%}, spread {speed.spread:.1%})")
-    return Fact("machine speed", "; ".join(texts), "machine_speed", values)
+            rate = f"{si_text(speed.rate * cell.frame_size, 'B/s')} copied"
+        strays = f"drift {speed.drift:+.1%}, spread {speed.spread:.1%}"
+        texts.append(f"{rate} ({strays})")
+        short.append(f"{strays} {_OF_SPEED.get(cell.method, '')}".strip())
+    return Fact("machine speed", "; ".join(texts), "machine_speed", values, "; ".join(short))
 
 
 def _disturbance(run: Run) -> Fact:
     """What else the senders' CPUs did while they were measured."""
     if not run.samples:
         return Fact("disturbance", "")
-    parts = []
-    interrupts = None
+    parts: list[str] = []
+    interrupts, short = None, None
     steal, softirq = (figures.share_of_cpus(run.samples, p) for p in ("steal_ns", "softirq_ns"))
     if steal is not None and softirq is not None:  # else it was measured before they were read
         interrupts = sum(sample.interrupts for sample in run.samples)
-        shares = f"steal {steal:.1%}, softirq {softirq:.1%} of the senders' CPUs"
-        parts = [f"{shares}; {interrupts} interrupts"]
+        short = f"steal {steal:.1%}, softirq {softirq:.1%} of the senders' CPUs"
+        parts = [f"{short}; {interrupts} interrupts"]
     taken = sum(sample.total("involuntary") for sample in run.samples)
     parts.append(f"{taken} involuntary switches in {len(run.samples)} slices")
     return Fact(
@@ -229,6 +245,7 @@ def _disturbance(run: Run) -> Fact:
             "involuntary_switches": taken,
             "slices": len(run.samples),
         },
+        short,
     )
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from bench.analysis.intervals import MIN_ROUNDS
-from bench.campaign.timeline import Changed, Line, Timeline
+from bench.analysis.panel import Array
+from bench.base import ids
+from bench.campaign.changed import Changed
+from bench.campaign.timeline import Line, Timeline
 from bench.model.header import RunHeader
-from bench.render import axes
+from bench.render import axes, provenance
 from bench.render.document import (
     Column,
     Document,
@@ -24,8 +29,9 @@ from bench.render.document import (
     text_column,
 )
 from bench.render.records import axis_fields, axis_values
-from bench.render.sparkline import places_of, sparkline
-from bench.render.table import NONE, axis_columns
+from bench.render.scale import NONE, plain, si
+from bench.render.sparkline import places_of, sparklines
+from bench.render.table import axis_columns
 
 WIDTH, BRIEFER = 60, (30, 15)
 """Blocks of a sparkline."""
@@ -69,7 +75,11 @@ def document_of(
             "folder": str(folder),
             "nights": [_night(shown, number) for number in range(shown.first, len(made.nights))],
             "marks": [
-                {"night": _time(shown, m.night), "series": m.series or None, "text": m.text}
+                {
+                    "night": _time(shown, m.night),
+                    "series": ids.shown(m.series) or None,
+                    "text": m.text,
+                }
                 for m in made.marks
                 if m.night >= shown.first
             ],
@@ -87,8 +97,9 @@ class _Shown:
         self.cuts = {self.places[cut - first] for cut in made.cuts if cut > first}
         self.lines = {(line.series, str(line.figure)): line for line in made.lines}
 
-    def spark(self, line: Line, width: int) -> str:
-        return sparkline(line.values[self.first :].tolist(), self.places, width, self.cuts)
+    def sparks(self, lines: Sequence[Line], width: int) -> tuple[str, ...]:
+        values = np.array([line.values for line in lines]).reshape(len(lines), -1)[:, self.first :]
+        return (*sparklines(values, self.places, width, self.cuts),)
 
     def last(self, line: Line) -> Changed | None:
         """Its last change, if that is shown."""
@@ -128,10 +139,10 @@ def _around(header: RunHeader) -> dict[str, str]:
 
 
 def _shifts(shown: _Shown, shifts: Sequence[Line]) -> Listing | None:
+    lines = [line for line in shifts if line.figure == SPARK]
     items = [
-        Item((_scope_text(line.series),), f"{shown.spark(line, BRIEFER[0])}  {_shift(shown, line)}")
-        for line in shifts
-        if line.figure == SPARK
+        Item((_scope_text(line.series),), f"{spark}  {_shift(shown, line)}")
+        for line, spark in zip(lines, shown.sparks(lines, BRIEFER[0]), strict=True)
     ]
     return Listing("what cells share (ns/frame):", tuple(items)) if items else None
 
@@ -150,23 +161,21 @@ def _table(shown: _Shown) -> Table:
     cells = list(shown.made.cells)
     steady = [shown.lines[cell.id, SPARK] for cell in cells]
     rates = [shown.lines[cell.id, "pps"].level for cell in cells]
+    costs = [line.level for line in steady]
+    pps, ns = si(rates, "pps"), plain(costs, "ns/frame", 1)
     return Table(
         (
-            text_column("cell", [cell.id for cell in cells]),
+            text_column("cell", [ids.shown(cell.id) for cell in cells]),
             *axis_columns(cells),
-            Column("Mpps", tuple(NONE if r is None else f"{r / 1e6:.3f}" for r in rates)),
-            Column(
-                "ns/frame", tuple(NONE if s.level is None else f"{s.level:.1f}" for s in steady)
-            ),
+            Column(pps.label, pps.texts(rates)),
+            Column(ns.label, ns.texts(costs)),
             Column("noise", tuple(NONE if s.noise is None else f"{s.noise:.1%}" for s in steady)),
             Column("nights", tuple(str(s.nights) for s in steady), dispensable=1),
             Column(
                 "ns/frame over time",
-                tuple(shown.spark(line, WIDTH) for line in steady),
+                shown.sparks(steady, WIDTH),
                 right=False,
-                briefer=tuple(
-                    tuple(shown.spark(line, width) for line in steady) for width in BRIEFER
-                ),
+                briefer=tuple(shown.sparks(steady, width) for width in BRIEFER),
                 dispensable=2,
             ),
             text_column("last change", [_brief(shown, cell.id) for cell in cells]),
@@ -186,7 +195,9 @@ def _changes(shown: _Shown) -> Listing | None:
     """The last change of each cell, the latest first."""
     found = [(cell.id, shown.last_of(cell.id)) for cell in shown.made.cells]
     changed = sorted((of for of in found if of[1]), key=lambda of: -of[1][0][1].night)
-    items = [Item((cell,), _sentences(shown, changes)) for cell, changes in changed[:MOST]]
+    items = [
+        Item((ids.shown(cell),), _sentences(shown, changes)) for cell, changes in changed[:MOST]
+    ]
     more = f" (the latest {MOST} of {len(changed)})" if len(changed) > MOST else ""
     return Listing(f"last change of each cell{more}:", tuple(items)) if items else None
 
@@ -220,7 +231,7 @@ def _marks(shown: _Shown) -> Listing | None:
     items = [
         Item(
             (f"{shown.made.nights[mark.night].started:%Y-%m-%d}",),
-            f"{mark.series}: {mark.text}" if mark.series else mark.text,
+            f"{ids.shown(mark.series)}: {mark.text}" if mark.series else mark.text,
         )
         for mark in marks[-MOST:]
     ]
@@ -238,7 +249,7 @@ def _summary(shown: _Shown) -> list[str]:
     changed = sum(bool(shown.last_of(cell.id)) for cell in cells)
     many = f"{len(cells)} cell{'s' * (len(cells) != 1)}"
     said = [f"{many}, {changed} with a change; levels are of the nights since it"]
-    if all(math.isnan(v) for line in shown.made.lines if line.cell for v in line.values):
+    if not any(np.isfinite(line.values).any() for line in shown.made.lines if line.cell):
         said.insert(0, f"no night has a cell with {MIN_ROUNDS} usable rounds: there is no level")
     return said
 
@@ -280,13 +291,23 @@ def _records(shown: _Shown) -> Records:
         name="series",
         fields={**{name: (name,) for name in flat}, **last, **named},
         rows=tuple(_record(shown, line, named) for line in shown.made.lines),
+        provenance=_provenance(shown),
     )
+
+
+def _provenance(shown: _Shown) -> dict[str, Json]:
+    """Of the last night, whose level is the present one."""
+    last = shown.made.nights[-1].run
+    return {
+        f"last_{name}" if name != "matrix" else name: value
+        for name, value in provenance.of(last.header, last.path).items()
+    }
 
 
 def _record(shown: _Shown, line: Line, named: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:
     changes = [_change(shown, change) for change in line.changes if change.night >= shown.first]
     return {
-        "series": line.series,
+        "series": ids.shown(line.series),
         "figure": line.figure,
         "level": line.level,
         "noise": line.noise,
@@ -294,15 +315,15 @@ def _record(shown: _Shown, line: Line, named: Mapping[str, tuple[str, ...]]) -> 
         "since": _time(shown, line.since),
         "last": changes[-1] if changes else None,
         "changes": changes,
-        "values": [*_values(line.values[shown.first :].tolist(), line.cell is None)],
+        "values": _values(line.values[shown.first :], line.cell is None),
         "axes": axis_values(line.cell, named) if line.cell else {},
     }
 
 
-def _values(logarithms: Iterable[float], is_shift: bool) -> Iterable[float | None]:
+def _values(logarithms: Array, is_shift: bool) -> list[float | None]:
     """Of a shift the fraction by which it differs from the level of its strand."""
-    undone = math.expm1 if is_shift else math.exp
-    return (None if math.isnan(value) else undone(value) for value in logarithms)
+    values = (np.expm1 if is_shift else np.exp)(logarithms).tolist()
+    return [None if math.isnan(value) else value for value in values]
 
 
 def _change(shown: _Shown, change: Changed) -> dict[str, Json]:

@@ -7,7 +7,7 @@ import json
 from bench.render.document import Document
 from bench.render.screen import PAPER, Screen
 
-FORMAT = 2
+FORMAT = 3
 """Goes up when a key changes its meaning or goes away, not when one is added."""
 
 
@@ -18,6 +18,7 @@ def render(document: Document, _screen: Screen = PAPER) -> str:
         "name": document.name,
         "description": document.description,
         **document.data,
+        "provenance": document.records.provenance,
         "facts": {fact.key: fact.value for fact in document.facts if fact.key},
         document.records.name: document.records.rows,
         "notes": document.notes,

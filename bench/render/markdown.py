@@ -18,6 +18,7 @@ def render(document: Document, _screen: Screen = PAPER) -> str:
     blocks = [
         f"## {_escaped(document.name)}" if document.name else "",
         _escaped(document.description),
+        *map(_block, document.lead),
         _list([Item((label,), text) for label, text in document.shown()]),
         *map(_block, document.blocks),
         _footnotes(document.footnotes),

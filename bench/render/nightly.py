@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench.analysis.levels import MIN_NIGHTS
 from bench.analysis.nightly import Finding
+from bench.base import ids
 from bench.base.values import brief_text, distinct
 from bench.campaign.judging import ALL, Judged, condensed
 from bench.campaign.nightly import Outcome
@@ -15,16 +15,20 @@ from bench.model.cells import Cell
 from bench.render import axes
 from bench.render.document import Document, Item, Json, Listing, Records
 from bench.render.records import axis_fields, axis_values
+from bench.store.folders import run_name
 
 LABELS = {"pps": "pps", "ns_per_frame": "ns/frame"}
 MEANINGS = {
     Finding.REGRESSED: "two sessions agree",
     Finding.SUSPECTED: "measured again in this session, and still so; another session must agree",
-    Finding.SUSPECT: "not measured again",
+    Finding.SUSPECT: "not measured again; another session must agree",
     Finding.UNCONFIRMED: "measured again, and not so",
     Finding.IMPROVED: "two sessions agree: its level begins anew",
 }
 SAID = tuple(MEANINGS)
+
+LEAST_TOLD = 0.001
+"""A smaller part of a shift that was taken off is not worth a word."""
 
 
 def document_of(outcomes: Sequence[Outcome]) -> Document:
@@ -47,7 +51,8 @@ def summary(outcome: Outcome) -> str:
     if outcome.is_interrupted:
         return f"{name}: 0 cells compared: interrupted; the next call goes on"
     cells, nights = _number(told.cells, "cell"), _number(told.nights, "night")
-    return f"{name}: {cells} compared with {nights}"
+    plain = f", {_number(outcome.plain, 'plain bench run')} among them" if outcome.plain else ""
+    return f"{name}: {cells} compared with {nights}{plain}"
 
 
 def _number(count: int, what: str) -> str:
@@ -88,21 +93,40 @@ def _said(outcome: Outcome) -> list[Judged]:
 
 def _item(outcome: Outcome, of: Judged) -> Item:
     found, finding = of.decision, of.decision.finding
-    figures = f"{LABELS[of.figure]} {found.change:+.1%} [{found.low:+.1%}, {found.high:+.1%}]"
     against = f"against {_number(found.nights, 'night')}"
     since = ""
     if of.since != outcome.told.started and finding in (Finding.REGRESSED, Finding.IMPROVED):
         since = f", since {of.since:%Y-%m-%d}"
     beyond = " beyond its interface" if of.cell and outcome.has_shifts else ""
-    text = f"{finding.value}: {figures}{beyond} {against}{since}; {MEANINGS[finding]}"
+    text = f"{finding.value}: {change_text(of)}{beyond} {against}{since}{_taken_off(of)}; {_meaning(of)}"
     if finding in (Finding.REGRESSED, Finding.SUSPECTED):
-        text += f"; if it is known: bench ack {of.series} --why TEXT"
+        text += f"; if it is known: bench ack {ids.shown(of.series)} --why TEXT"
     severity = "bad" if finding is Finding.REGRESSED else "warn"
-    name = _cell_text(outcome, of.cell.id) if of.cell else _shift_text(of.series)
+    name = _cell_text(outcome, of.cell.id) if of.cell else shift_text(of.series)
     return Item((name,), text, severity=severity)
 
 
-def _shift_text(series: str) -> str:
+def change_text(of: Judged) -> str:
+    """``pps -4.0% [-4.4%, -3.6%]``."""
+    found = of.decision
+    return f"{LABELS[of.figure]} {found.change:+.1%} [{found.low:+.1%}, {found.high:+.1%}]"
+
+
+def _taken_off(of: Judged) -> str:
+    """The part of a shift that is none of it."""
+    if abs(of.explained) < LEAST_TOLD:
+        return ""
+    return f", without {of.explained:+.1%} that the calibration cells share"
+
+
+def _meaning(of: Judged) -> str:
+    if not of.doubts:
+        return MEANINGS[of.decision.finding]
+    why = " and ".join(of.doubts)
+    return f"measured again, but {why} there: that is no evidence; another session must agree"
+
+
+def shift_text(series: str) -> str:
     return "all cells" if series == ALL else f"all of {series}"
 
 
@@ -110,7 +134,7 @@ def _cell_text(outcome: Outcome, cell: str) -> str:
     """A cell's id, and the axes in which it differs from others."""
     cells = outcome.task.plan.cells
     found = next(each for each in cells if each.id == cell)
-    return f"{cell} ({_axes_text(found, cells)})"
+    return f"{ids.shown(cell)} ({_axes_text(found, cells)})"
 
 
 def _axes_text(cell: Cell, cells: Sequence[Cell]) -> str:
@@ -132,9 +156,10 @@ def _data(outcome: Outcome) -> dict[str, Json]:
         "failed": outcome.told.failed or None,
         "cells": outcome.told.cells,
         "nights": outcome.told.nights,
+        "plain_nights": outcome.plain,
         "marks": list(outcome.marks),
         "remarks": list(outcome.remarks),
-        "missing": dict(outcome.missing),
+        "missing": {ids.shown(cell): reason for cell, reason in outcome.missing.items()},
         "confirmations": list(outcome.told.confirmations),
     }
 
@@ -143,7 +168,7 @@ def _records(outcomes: Sequence[Outcome]) -> Records:
     """A row for each series and figure: what was found, and by how much it differs."""
     parts = ("finding", "change", "low", "high", "p", "nights")
     named = axis_fields([of.cell for o in outcomes for of in o.judged if of.cell])
-    flat = ("matrix", "run", "series", "figure", *parts, "since")
+    flat = ("matrix", "run", "series", "figure", *parts, "explained", "doubts", "since")
     return Records(
         name="cells",
         fields={**{name: (name,) for name in flat}, **named},
@@ -156,8 +181,8 @@ def _record(outcome: Outcome, of: Judged, named: dict[str, tuple[str, ...]]) -> 
     known = found.finding is not Finding.UNKNOWN
     return {
         "matrix": outcome.task.matrix.name,
-        "run": Path(outcome.told.run).stem,
-        "series": of.series,
+        "run": run_name(outcome.told.run),
+        "series": ids.shown(of.series),
         "figure": of.figure,
         "finding": found.finding.value,
         "change": found.change if known else None,
@@ -165,6 +190,8 @@ def _record(outcome: Outcome, of: Judged, named: dict[str, tuple[str, ...]]) -> 
         "high": found.high if known else None,
         "p": found.p if known else None,
         "nights": found.nights,
+        "explained": of.explained,
+        "doubts": " ".join(of.doubts) or None,
         "since": of.since.isoformat() if found.stands_out else None,
         "axes": axis_values(of.cell, named) if of.cell else {},
     }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 
+from bench.base import ids
 from bench.base.values import Value
 from bench.model.cells import Cell, axes_of
 from bench.model.counters import COUNTERS
 from bench.model.results import Averages, CellResult, Figures
-from bench.render.document import Records
+from bench.render.document import Json, Records
 
 Figure = str | int | float | bool | None
 Read = Callable[[CellResult], Figure]
@@ -67,24 +69,27 @@ def axis_values(cell: Cell, axes: Iterable[str]) -> dict[str, Value | None]:
     return {axis: cell.values.get(axis) for axis in axes}
 
 
-def records(run: str, rows: Sequence[CellResult]) -> Records:
+def records(
+    run: str, rows: Sequence[CellResult], provenance: Mapping[str, Json] = MappingProxyType({})
+) -> Records:
     """Each cell with its axes, its figures in the order of FIGURES, and its notes."""
     axes = axis_fields([row.cell for row in rows])
     return Records(
         name="cells",
         fields={
-            **{name: (name,) for name in ("run", "cell")},
+            "cell": ("cell",),
             **axes,
             **{name: (name,) for name in (*FIGURES, "notes")},
         },
         rows=tuple(
             {
                 "run": run,
-                "cell": row.cell.id,
+                "cell": ids.shown(row.cell.id),
                 "axes": axis_values(row.cell, axes),
                 **{name: read(row) for name, read in FIGURES.items()},
                 "notes": [str(note) for note in row.notes],
             }
             for row in rows
         ),
+        provenance={"run": run, **provenance},
     )

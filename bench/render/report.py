@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from bench.analysis import summary
 from bench.base.values import Value
 from bench.model.results import CellResult
 from bench.model.run import Run
-from bench.render import facts
-from bench.render.document import Fact
+from bench.render import facts, provenance
+from bench.render.document import Fact, Json
+from bench.store.folders import run_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,9 @@ class Report:
     rows: tuple[CellResult, ...]
     baseline: Mapping[str, Value] | None
     notes: tuple[str, ...] = ()
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """Each cell's baseline, by their ids."""
+    provenance: Mapping[str, Json] = field(default_factory=dict)
 
 
 def make_report(run: Run) -> Report:
@@ -34,11 +37,13 @@ def make_report(run: Run) -> Report:
     return Report(
         name=matrix.name,
         description=matrix.description,
-        run=Path(run.path).stem,
+        run=run_name(run.path),
         facts=facts.of(run),
         rows=tuple(summary.summarise(run, run.header.measure.precision)),
         baseline=matrix.baseline,
         notes=tuple(notes_of(run)),
+        baselines=run.baselines,
+        provenance=provenance.of(run.header, run.path),
     )
 
 

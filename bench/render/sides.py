@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from bench.analysis import paired
 from bench.analysis.cell_summaries import summary_of
@@ -13,9 +12,10 @@ from bench.analysis.verdicts import Comparison, Verdict
 from bench.base.values import value_text
 from bench.model.header import Side
 from bench.model.run import Run
-from bench.render import axes, comparison, facts, report
+from bench.render import axes, comparison, facts, provenance, report
 from bench.render.comparison import DIGEST
 from bench.render.document import Document, Fact, Listing
+from bench.store.folders import run_name
 
 OF_ONE_SIDE = ("core", "openings")
 """Facts of a run, by key, that its sides have for themselves or verdicts say."""
@@ -40,18 +40,18 @@ def document_of(
     cells = [row.cell for row in result.rows]
     counts = Counter(reason for row in shown for reason in row.reasons)
     return Document(
-        records=comparison.records_of(result),
+        records=comparison.records_of(result, provenance.of(run.header, run.path)),
         name=matrix.name,
         description=matrix.description,
         facts=(
-            Fact("run", Path(run.path).stem),
+            Fact("run", run_name(run.path)),
             *(Fact(side.label, "; ".join(_told(side))) for side in run.header.sides),
             *(fact for fact in facts.of(run) if fact.key not in OF_ONE_SIDE),
             Fact("all cells", ", ".join(axes.shared(cells))),
         ),
         blocks=(
             *((Listing(items=tuple(shifts)),) if shifts else ()),
-            *((comparison.table_of(shown),) if shown else ()),
+            *((comparison.table_of(shown, cells),) if shown else ()),
         ),
         notes=(
             *_reasons(counts),
@@ -60,7 +60,7 @@ def document_of(
             *report.notes_of(run),
         ),
         data={
-            "run": Path(run.path).stem,
+            "run": run_name(run.path),
             "summary": comparison.summary(result),
             "openings": result.openings,
             "sides": {side.label.lower(): asdict(side) for side in run.header.sides},

@@ -6,7 +6,14 @@ import math
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # at run time only what has series loads it
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 LEVELS, GAP, CUT = "▁▂▃▄▅▆▇█", "·", "│"
 BLOCKS = LEVELS + GAP + CUT
@@ -33,29 +40,46 @@ def places_of(times: Sequence[datetime]) -> list[int]:
     return [round(day / step) for day in days]
 
 
-def sparkline(
-    values: Sequence[float], places: Sequence[int], width: int, cuts: Collection[int] = ()
-) -> str:
-    """``values`` are logarithms, NaN where missing, at places in their order.
+def sparklines(
+    series: Floats, places: Sequence[int], width: int, cuts: Collection[int] = ()
+) -> list[str]:
+    """``series`` (series, nights) are logarithms, NaN where missing, at places in their order.
 
     A block has the mean of as many places as it takes for ``width`` blocks. A CUT stands before
     the block of each place in ``cuts``, and beyond ``width``.
     """
-    each = max(1, math.ceil((places[-1] + 1) / width)) if places else 1
-    blocks: list[list[float]] = [[] for _ in range(places[-1] // each + 1)] if places else []
-    for value, place in zip(values, places, strict=True):
-        if not math.isnan(value):
-            blocks[place // each].append(value)
-    means = [fmean(block) if block else math.nan for block in blocks]
-    known = [mean for mean in means if not math.isnan(mean)]
-    low, high = min(known, default=0.0), max(known, default=0.0)
-    missing = max(0.0, LEAST_SPAN - (high - low))
-    low, span = low - missing / 2, high - low + missing
+    if not places:
+        return [""] * len(series)
+    each = max(1, math.ceil((places[-1] + 1) / width))
+    heights = _heights(_means(series, [place // each for place in places]))
     before = {cut // each for cut in cuts}
-    return "".join(CUT * (n in before) + _block(mean, low, span) for n, mean in enumerate(means))
+    cut = [CUT * (block in before) for block in range(heights.shape[1])]
+    return [
+        "".join(f"{at}{BLOCKS[height]}" for at, height in zip(cut, row, strict=True))
+        for row in heights.tolist()
+    ]
 
 
-def _block(mean: float, low: float, span: float) -> str:
-    if math.isnan(mean):
-        return GAP
-    return LEVELS[min(len(LEVELS) - 1, int((mean - low) / span * len(LEVELS)))]
+def _means(series: Floats, blocks: Sequence[int]) -> Floats:
+    """Of what is known in each block, (series, blocks); NaN where nothing is."""
+    import numpy as np
+
+    known = np.isfinite(series)
+    total, count = (np.zeros((blocks[-1] + 1, len(series))) for _ in range(2))
+    np.add.at(total, np.array(blocks), np.where(known, series, 0.0).T)
+    np.add.at(count, np.array(blocks), known.T)
+    return np.where(count > 0, total / np.maximum(1, count), np.nan).T
+
+
+def _heights(means: Floats) -> NDArray[np.int64]:
+    """The index in BLOCKS of each block; the span of a row is from its lowest to its highest."""
+    import numpy as np
+
+    known = np.isfinite(means)
+    low = np.where(known, means, np.inf).min(axis=1, keepdims=True)
+    high = np.where(known, means, -np.inf).max(axis=1, keepdims=True)
+    low, high = (np.where(np.isfinite(bound), bound, 0.0) for bound in (low, high))
+    missing = np.maximum(0.0, LEAST_SPAN - (high - low))
+    up = np.where(known, (means - low + missing / 2) / (high - low + missing), 0.0)
+    height = np.minimum(len(LEVELS) - 1, (up * len(LEVELS)).astype(np.int64))
+    return np.where(known, height, BLOCKS.index(GAP))

@@ -7,39 +7,43 @@ is to be known about a cell beyond its figures is a footnote, which rows may sha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from bench.base.values import value_text
 from bench.model.axes import Role, with_role
 from bench.model.cells import Cell
-from bench.model.counters import COUNTERS
-from bench.model.results import CellResult, Estimate
-from bench.render import axes, records
+from bench.model.results import CellResult
+from bench.render import axes, best, records
 from bench.render.document import Column, Document, Fact, Table
+from bench.render.figure_columns import figure_columns
 from bench.render.report import Report
+from bench.render.scale import NONE
 
 MOST_ALIKE = 8
 """So many rows are shown that failed for the same reason."""
-NONE = "-"
-"""Shown for an axis that is no knob of the method, and for a figure that there is not."""
 
 
-def document_of(report: Report) -> Document:
-    """A report as a document: its table, what rows are marked with, and every figure."""
+def document_of(report: Report, every: bool = True) -> Document:
+    """A report as a document: its table, what rows are marked with, and every figure.
+
+    Without ``every`` a long table has the best of each group only.
+    """
     shown = _without_repeated_failures(report)
-    rows = shown.rows
+    cells = [row.cell for row in shown.rows]
+    rows = shown.rows if every else best.in_short(shown.rows, report.baselines)
+    told = best.left_out(rows, cells)
     remarks = [_remarks(row) for row in rows]
     footnotes = tuple(dict.fromkeys(remark.text for each in remarks for remark in each))
     return Document(
-        records=records.records(report.run, report.rows),
+        records=records.records(report.run, report.rows, report.provenance),
         name=report.name,
         description=report.description,
         facts=_facts(shown),
-        blocks=(tabulated(rows, _notes_column(remarks, footnotes)),),
+        blocks=(tabulated(rows, _notes_column(remarks, footnotes), cells),),
         footnotes=footnotes,
-        notes=shown.notes,
+        notes=(*told, *shown.notes),
         data={
             "run": report.run,
             "baseline": None if report.baseline is None else dict(report.baseline),
@@ -47,10 +51,13 @@ def document_of(report: Report) -> Document:
     )
 
 
-def tabulated(rows: Sequence[CellResult], notes: Column) -> Table:
-    """A row per cell: what varies, the figures that there are, and the notes."""
+def tabulated(rows: Sequence[CellResult], notes: Column, among: Sequence[Cell]) -> Table:
+    """A row per cell: what varies, the figures that there are, and the notes.
+
+    Values are told as tells them from others ``among`` these cells.
+    """
     cells = [row.cell for row in rows]
-    columns = (*axis_columns(cells), *_figure_columns(rows), notes)
+    columns = (*axis_columns(cells, among), *figure_columns(rows), notes)
     return Table(
         columns=tuple(
             column for column in columns if any(c not in ("", NONE) for c in column.cells)
@@ -94,16 +101,20 @@ def _facts(report: Report) -> tuple[Fact, ...]:
 _STACKED = {"msg_dontwait": "dont\nwait"}
 
 
-def axis_columns(cells: Sequence[Cell]) -> list[Column]:
-    """A column for each axis that varies."""
+def axis_columns(
+    cells: Sequence[Cell], among: Sequence[Cell] = (), varying: Sequence[Cell] = ()
+) -> list[Column]:
+    """A column for each axis that varies, over these cells or those of ``varying``; values are
+    told as tells them from others ``among``."""
     return [
         Column(
             label=axis,
-            cells=axes.column(cells, axis),
+            cells=axes.column(cells, axis, among),
             right=_is_number(cells, axis),
             stacked=_STACKED.get(axis, axis.replace("_", "\n")),
+            heads=axis in with_role(Role.PLACE),
         )
-        for axis in axes.varying(cells)
+        for axis in axes.varying(varying or cells)
     ]
 
 
@@ -122,124 +133,6 @@ def _breaks(cells: Sequence[Cell]) -> frozenset[int]:
     if len(lengths) > len(set(texts)) or max(lengths) == 1:
         return frozenset()
     return frozenset(sum(lengths[:end]) for end in range(1, len(lengths)))
-
-
-# Figures
-
-
-def _figure_columns(rows: Sequence[CellResult]) -> list[Column]:
-    return [
-        Column("Mpps", _texts((_value(row.figures.pps, 1e-6) for row in rows), ".3f")),
-        *_level_column(rows),
-        Column("Gb/s", _texts((_value(row.figures.gbps) for row in rows), ".2f")),
-        _ns_column([_value(row.figures.ns_per_frame) for row in rows]),
-        Column("ratio", tuple(_ratio(row) for row in rows)),
-        Column("95 % interval", tuple(_interval(row) for row in rows), right=False, dispensable=6),
-        Column(
-            "frames/call",
-            _texts((row.averages.frames_per_call for row in rows), ".1f"),
-            stacked="frames/\ncall",
-            dispensable=2,
-        ),
-        Column(
-            "CPU share",
-            _texts((_value_percent(row) for row in rows), ".0f", " %"),
-            stacked="CPU\nshare",
-            dispensable=1,
-        ),
-        *_slaves_column(rows),
-        *_count_columns(rows),
-    ]
-
-
-def _level_column(rows: Sequence[CellResult]) -> list[Column]:
-    """The intervals of Mpps, in a run that has no ratios."""
-    if any(row.figures.ratio or row.is_baseline for row in rows) or not any(
-        row.figures.pps and row.figures.pps.low for row in rows
-    ):
-        return []
-    cells = tuple(_bounds(row.figures.pps, 1e-6) for row in rows)
-    return [Column("95 % interval", cells, right=False, dispensable=6)]
-
-
-def _slaves_column(rows: Sequence[CellResult]) -> list[Column]:
-    """How a bond spread the frames over its slaves, if there is one."""
-    if not any(row.slaves for row in rows):
-        return []
-    cells = ("/".join(f"{share * 100:.0f}" for share in row.slaves) or NONE for row in rows)
-    return [Column("slaves %", tuple(cells), stacked="slaves\n%", dispensable=5)]
-
-
-def _ns_column(values: Sequence[float | None]) -> Column:
-    """Tenths of a nanosecond mean nothing beside a frame that takes ten microseconds."""
-    digits = 0 if any(value and value >= 10_000 for value in values) else 1
-    return Column("ns/frame", _texts(values, f".{digits}f"), stacked="ns/\nframe")
-
-
-def _texts(values: Iterable[float | None], spec: str, unit: str = "") -> tuple[str, ...]:
-    return tuple(NONE if value is None else f"{value:{spec}}{unit}" for value in values)
-
-
-def _value(estimate: Estimate | None, unit: float = 1.0) -> float | None:
-    return None if estimate is None else estimate.value * unit
-
-
-def _value_percent(row: CellResult) -> float | None:
-    share = row.averages.cpu_share
-    return None if share is None else share * 100
-
-
-def _ratio(row: CellResult) -> str:
-    if row.is_baseline and row.is_measured:
-        return "1.000"
-    ratio = row.figures.ratio
-    return NONE if ratio is None else f"{ratio.value:.3f}"
-
-
-def _interval(row: CellResult) -> str:
-    if row.is_baseline and row.is_measured:
-        return "baseline"
-    return _bounds(row.figures.ratio)
-
-
-def _bounds(estimate: Estimate | None, unit: float = 1.0) -> str:
-    if estimate is None:
-        return NONE
-    if estimate.low is None or estimate.high is None:
-        return f"none (n = {estimate.n})"
-    return f"[{estimate.low * unit:.3f}, {estimate.high * unit:.3f}]"
-
-
-_DISPENSABLE = {"drops": 5, "enobufs": 4}
-"""Of the columns of counters; the others are given up sooner."""
-
-
-def _count_columns(rows: Sequence[CellResult]) -> list[Column]:
-    """The columns of COUNTERS, of each that has a label, if anything was counted."""
-    return [
-        Column(
-            label=counter.label,
-            cells=tuple(_counted(row, counter.name) for row in rows),
-            dispensable=_DISPENSABLE.get(counter.name, 3),
-        )
-        for counter in COUNTERS
-        if counter.label and any(row.is_measured and row.counts.get(counter.name) for row in rows)
-    ]
-
-
-def _counted(row: CellResult, counter: str) -> str:
-    """A count, unless there was no valid sample to count in."""
-    return _count_text(row.counts.get(counter, 0)) if row.is_measured else NONE
-
-
-def _count_text(count: float) -> str:
-    """``950``, ``12.3k``, ``4.6M``."""
-    unit = ""
-    for larger in "kMGT":
-        if round(count, 1) < 1000:
-            break
-        count, unit = count / 1000, larger
-    return f"{count:.1f}{unit}" if unit else f"{count:.0f}"
 
 
 # Footnotes
@@ -261,7 +154,7 @@ def _listed(names: Sequence[str]) -> str:
 _FASTEST = (
     "fastest: its pps is above that of each other cell on the same "
     f"{_listed(with_role(Role.PLACE))} with the same {_listed(with_role(Role.WORKLOAD))}, in the "
-    "same rounds (95 % intervals of the ratios are above 1)"
+    "same rounds (95 % intervals of the ratios are above 1); lossy cells compete among themselves"
 )
 _NOT_RUN = "not run: the run ended before the first sample of the cell"
 

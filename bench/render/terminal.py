@@ -21,6 +21,7 @@ def render(document: Document, screen: Screen = PAPER) -> str:
     facts = tuple(Item((label,), text) for label, text in document.shown())
     blocks = [
         _title(document, screen),
+        *(_block(block, screen) for block in document.lead),
         _listing(Listing(items=facts), screen, "  "),
         *(_block(block, screen) for block in document.blocks),
         _footnotes(document, screen),
@@ -95,8 +96,11 @@ def _item(item: Item, indent: str, widths: Sequence[int], beside: int, screen: S
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
+    """``heads`` are columns of which rows have lines above them."""
+
     columns: tuple[Column, ...]
     left_out: tuple[str, ...] = ()
+    heads: tuple[Column, ...] = ()
 
 
 def _layouts(columns: tuple[Column, ...]) -> Iterator[_Layout]:
@@ -110,6 +114,9 @@ def _layouts(columns: tuple[Column, ...]) -> Iterator[_Layout]:
         left_out += (victim.label,)
         kept = [column for column in columns if column.label not in left_out]
         yield _Layout(tuple(column.narrow(briefest) for column in kept), left_out)
+    heads = tuple(column for column in columns if column.heads)
+    kept = [column for column in columns if not (column.heads or _is_dispensable(column))]
+    yield _Layout(tuple(column.narrow(briefest) for column in kept), left_out, heads)
 
 
 def _is_dispensable(column: Column) -> bool:
@@ -123,7 +130,9 @@ def _table(table: Table, screen: Screen) -> str:
         header, rows = _draw(layout.columns)
         if max(map(len, header + rows)) <= screen.width:
             break
-    lines = [*header, *_with_gaps(_painted(rows, table, screen), table.breaks)]
+    painted = _painted(rows, table, screen)
+    below = _headed(painted, layout.heads) if layout.heads else _with_gaps(painted, table.breaks)
+    lines = [*header, *below]
     if layout.left_out:
         missing = f"not shown at this width: {', '.join(layout.left_out)}"
         lines.append(_paint(missing, _DIM, screen))
@@ -162,4 +171,19 @@ def _with_gaps(rows: list[str], breaks: frozenset[int]) -> Iterator[str]:
     for index, row in enumerate(rows):
         if index in breaks:
             yield ""
+        yield row
+
+
+def _headed(rows: list[str], heads: Sequence[Column]) -> Iterator[str]:
+    """A line above the first row of each piece in which the heads do not change."""
+    lines = [
+        ", ".join(f"{column.label} {cell}" for column, cell in zip(heads, cells, strict=True))
+        for cells in zip(*(column.cells for column in heads), strict=True)
+    ]
+    before = ""
+    for row, line in zip(rows, lines, strict=True):
+        if line != before:
+            yield from ([""] if before else [])
+            yield f"{line}:"
+        before = line
         yield row

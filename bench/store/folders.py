@@ -11,6 +11,11 @@ ENDINGS = (".jsonl", ".jsonl.gz")
 """Of the names of run files; only those without .gz are written."""
 
 
+def run_name(path: Path | str) -> str:
+    """The name of a run: that of its file without its endings, wherever it is."""
+    return Path(path).name.removesuffix(".gz").removesuffix(".jsonl")
+
+
 def results_folder(root: Path, machine: str, matrix: str) -> Path:
     """``<root>/<machine>/<matrix>``; the machine's name is made fit for a folder."""
     return root / (re.sub(r"[^A-Za-z0-9_.-]+", "-", machine).strip("-.") or "machine") / matrix

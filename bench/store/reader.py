@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from bench.base.errors import UsageError
 from bench.model.axes import names_of
 from bench.model.cells import Cell
+from bench.model.header import RunHeader
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.store.content import bytes_of, cut_off, opened
@@ -22,16 +24,37 @@ class NewerFormat(UsageError):
     """A later version of bench wrote the file."""
 
 
-def latest_unfinished(folder: Path) -> Path:
-    """The newest run of a folder that did not end by itself. Raises UsageError if none.
+def unfinished(folder: Path, now: datetime) -> list[Path]:
+    """The runs of a folder that did not end by themselves, the latest first, whatever their names.
 
-    One that was killed before its header was whole has nothing to go on with and is passed over.
+    One that a wrong clock has put after ``now`` comes last. One that was killed before its header
+    was whole has nothing to go on with and is passed over. Raises UsageError if there is none.
     """
-    for path in sorted(folder.glob("*.jsonl"), reverse=True):
+    found: dict[Path, datetime] = {}
+    for path in folder.glob("*.jsonl"):
         with suppress(UsageError):
-            if read(path).end != "done":
-                return path
-    raise UsageError(f"--resume: no unfinished run in {folder}")
+            run = read(path)
+            if run.end != "done":
+                found[path] = last_at(run)
+    if not found:
+        raise UsageError(f"--resume: no unfinished run in {folder}")
+    return sorted(found, key=lambda path: (found[path] <= now, found[path], path), reverse=True)
+
+
+def last_at(run: Run) -> datetime:
+    """When the last of a run was measured, as it says itself."""
+    started = run.header.started or _NEVER
+    ends = [sample.at_ns + sample.wall_ns for sample in (*run.samples, *run.calibration_samples)]
+    # What is no time, in a damaged file, is later than anything.
+    seconds = min(max(ends, default=0) / 1e9, _LAST_SECOND)
+    return max(_aware(started), datetime.fromtimestamp(max(0.0, seconds), UTC))
+
+
+_NEVER, _LAST_SECOND = datetime.fromtimestamp(0, UTC), datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 # Reading
@@ -52,16 +75,8 @@ def read(path: Path, content: bytes | None = None) -> Run:
 
 
 def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> Run:
-    if not records or records[0].kind != "run":
-        raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
+    header = _header(path, records[:1])
     first, *rest = records
-    version = first.fields.get("format")
-    if not isinstance(version, int) or version > FORMAT:
-        raise NewerFormat(
-            f"{path}:1: format {version!r} is newer than this bench reads "
-            f"(up to {FORMAT}); update bench"
-        )
-    header = first.header()
     samples: list[Sample] = []
     slaves: dict[str, int] = {}
     facts, failures, end = {}, {}, ""
@@ -108,6 +123,36 @@ def _unpacked(record: Record) -> list[Record]:
 def cells_of(rows: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
     axes = names_of(row["values"] for row in rows)
     return tuple(Cell(row["id"], {axis: row["values"].get(axis) for axis in axes}) for row in rows)
+
+
+def header_of(path: Path) -> RunHeader:
+    """The header alone. Raises UsageError as ``read`` does."""
+    return _header(path, [_first(path)])
+
+
+def cells_in(path: Path) -> tuple[Cell, ...]:
+    """The cells of a run, of which only the first line is read. Raises UsageError."""
+    first = _first(path)
+    _header(path, [first])
+    return cells_of(first.fields["cells"])
+
+
+def _first(path: Path) -> Record:
+    with opened(path) as file:
+        return Record.of(path, 1, file.readline().decode(errors="replace"))
+
+
+def _header(path: Path, first: Sequence[Record]) -> RunHeader:
+    """Of the first line, if there is one. Raises UsageError."""
+    if not first or first[0].kind != "run":
+        raise UsageError(f"{path}:1: not a run file: it must begin with the line of type run")
+    version = first[0].fields.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise NewerFormat(
+            f"{path}:1: format {version!r} is newer than this bench reads "
+            f"(up to {FORMAT}); update bench"
+        )
+    return first[0].header()
 
 
 def is_run(path: Path) -> bool:

@@ -21,7 +21,7 @@ from bench.model.summaries import CellSummary, RunSummary
 from bench.store import reader
 from bench.store.content import opened
 from bench.store.lines import FORMAT, CellRow, RunValues, decoded
-from bench.store.summaries import Line, Table
+from bench.store.summaries import LEVELS, LevelsLine, Line, Table
 
 Summarise = Callable[[Run], Mapping[str, CellSummary]]
 """What makes the summaries of a run that has none: ``analysis.cell_summaries``."""
@@ -33,14 +33,19 @@ SUMMARIES, END = b'{"type":"summaries",', b'{"type":"end",'
 """As ``RunWriter`` begins these lines."""
 
 
-def read_summary(path: Path, summarise: Summarise, content: bytes | None = None) -> RunSummary:
+def read_summary(
+    path: Path, summarise: Summarise, content: bytes | None = None, only_levels: bool = False
+) -> RunSummary:
     """A stored run without its samples. Raises UsageError as ``reader.read`` does.
 
-    ``content`` is the file's where that is not what it has now (an older revision).
+    ``content`` is the file's where that is not what it has now (an older revision). With
+    ``only_levels`` summaries may lack estimates and ratios, which are not decoded then.
     """
     with opened(path, content) as file:
         first, last = file.readline(), _last_lines(file)
-    if last is not None and (found := _from_ends(path, first, *last)):
+    if last is not None and (
+        found := _from_ends(path, first, *last, _levels_line if only_levels else _line)
+    ):
         return found
     run = reader.read(path, content)
     return RunSummary(
@@ -60,22 +65,24 @@ def _last_lines(file: IO[bytes]) -> tuple[bytes, bytes] | None:
     size, reach = file.seek(0, 2), NEAR_END
     while True:
         file.seek(max(0, size - reach))
-        lines = file.read().split(b"\n")
-        if len(lines) > 3 or reach >= size:
-            break
-        if len(lines) == 3 and not lines[1].startswith(END):
+        content = file.read()
+        before_end = content.rfind(b"\n", 0, -1)
+        if not content.endswith(b"\n") or not content.startswith(END, before_end + 1):
+            return None
+        before_summaries = content.rfind(b"\n", 0, before_end)
+        if before_summaries >= 0 or reach >= size:
             break
         reach *= 4
-    *_, summaries, end, rest = [b"", b"", *lines]
-    found = not rest and summaries.startswith(SUMMARIES) and end.startswith(END)
-    return (summaries, end) if found else None
+    if not content.startswith(SUMMARIES, before_summaries + 1):
+        return None
+    return content[before_summaries + 1 : before_end], content[before_end + 1 : -1]
 
 
 # The first line and the last two
 
 
-class _Shared(msgspec.Struct):
-    """The end of a first line, which is alike in all runs of a matrix."""
+class _Shared(msgspec.Struct, forbid_unknown_fields=True):
+    """The end of a first line, which is alike in all runs of a matrix: all that stands there."""
 
     baselines: dict[str, str]
     thresholds: dict[str, float]
@@ -98,20 +105,31 @@ SHARED = b',"baselines":{'
 _version = msgspec.json.Decoder(_Version).decode
 _header = msgspec.json.Decoder(RunHeader).decode
 _line = msgspec.json.Decoder(Line).decode
+_levels_line = msgspec.json.Decoder(LevelsLine).decode
 _end = msgspec.json.Decoder(_End).decode
 
 
-def _from_ends(path: Path, first: bytes, summaries: bytes, end: bytes) -> RunSummary | None:
+def _from_ends(
+    path: Path,
+    first: bytes,
+    summaries: bytes,
+    end: bytes,
+    decode: Callable[[bytes], Line | LevelsLine],
+) -> RunSummary | None:
     """None where something is amiss, or not as ``RunWriter`` writes it: it is read whole then."""
-    own, comma, shared = first.partition(SHARED)
+    at = first.find(SHARED)
+    if at < 0:
+        return None
     try:
-        own += comma + b"}}"
+        own = first[:at] + SHARED + b"}}"
         decoded(own.decode())
         version = _version(own)
         if version.type != "run" or version.format > FORMAT:
             return None
-        line = _line(summaries)
-        baselines, thresholds, cells, calibration = _shared(b"{" + (comma + shared)[1:])
+        line = decode(summaries)
+        if line.levels != LEVELS:
+            return None
+        baselines, thresholds, cells, calibration = _shared(first[at:])
         return RunSummary(
             path=str(path),
             header=replace(_header(own), baselines=baselines, thresholds=thresholds),
@@ -130,6 +148,7 @@ def _shared(
     text: bytes,
 ) -> tuple[Mapping[str, str], Mapping[str, float], tuple[Cell, ...], tuple[Cell, ...]]:
     """What is decoded once for all runs that have it, and kept once."""
+    text = b"{" + text.removeprefix(b",")
     found = msgspec.json.decode(text, type=_Shared)
     msgspec.json.decode(text, type=RunValues)
     rows = decoded(text.decode())

@@ -36,13 +36,31 @@ class _EstimateColumns(msgspec.Struct, omit_defaults=True):
     n: list[Count] = []
 
 
-class _OpeningColumns(msgspec.Struct, omit_defaults=True):
+class _LevelColumns(msgspec.Struct, omit_defaults=True):
     opening: Count
     rounds: list[Count] = []
     pps: list[float] = []
     ns_per_frame: list[float] = []
+
+
+class _OpeningColumns(_LevelColumns):
     ratio: list[float] = []
     ratio_ns: list[float] = []
+
+
+class LevelsLine(msgspec.Struct):
+    """What a history needs of such a line: to decode all of it takes three times as long."""
+
+    cells: list[str]
+    openings: list[_LevelColumns]
+    notes: dict[str, dict[str, Count]] = {}
+    failures: dict[str, str] = {}
+    levels: Count = 1
+
+
+LEVELS = 2
+"""What an opening's figures are: 1, its medians; 2, its levels (``analysis.polish``). A line with
+others than these is not used: the figures are made again of the samples."""
 
 
 class Line(msgspec.Struct):
@@ -56,6 +74,7 @@ class Line(msgspec.Struct):
     openings: list[_OpeningColumns]
     notes: dict[str, dict[str, Count]] = {}
     failures: dict[str, str] = {}
+    levels: Count = 1
 
 
 Column = Sequence[float]
@@ -123,8 +142,11 @@ class Table(Mapping[str, CellSummary]):
         )
 
     @classmethod
-    def of_line(cls, line: Line) -> Table:
-        """Raises ValueError where the columns of a line do not fit together."""
+    def of_line(cls, line: Line | LevelsLine) -> Table:
+        """Raises ValueError where the columns of a line do not fit together.
+
+        Without estimates and ratios of a line that was decoded without these.
+        """
         count = len(line.cells)
         if len({*line.cells}) != count:
             raise ValueError("`cells` has a cell twice")
@@ -134,16 +156,18 @@ class Table(Mapping[str, CellSummary]):
                 for name in (*BOUNDS, "n")
             }
             for figure in FIGURES
+            if isinstance(line, Line)
             for columns in (getattr(line, figure),)
         }
+        found: Sequence[_LevelColumns] = line.openings
         openings = {
             columns.opening: {
-                name: _column(getattr(columns, name), count, f"openings[{index}].{name}")
+                name: _column(getattr(columns, name, ()), count, f"openings[{index}].{name}")
                 for name in ("rounds", *FIGURES)
             }
-            for index, columns in enumerate(line.openings)
+            for index, columns in enumerate(found)
         }
-        if [*openings] != sorted(columns.opening for columns in line.openings):
+        if [*openings] != sorted(columns.opening for columns in found):
             raise ValueError("`openings` are not in their order, or one is there twice")
         for number, of in openings.items():
             if not (all(of["pps"]) and all(of["ns_per_frame"])) and any(
@@ -160,7 +184,7 @@ class Table(Mapping[str, CellSummary]):
         fields["openings"] = [
             {"opening": number, **_written(columns)} for number, columns in self.openings.items()
         ]
-        return fields | {"notes": self.notes, "failures": failures}
+        return fields | {"notes": self.notes, "failures": failures, "levels": LEVELS}
 
 
 def table_of(record: Record) -> Table:

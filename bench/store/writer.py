@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bench.base import files
 from bench.base.errors import BenchError, UsageError, remedy
 from bench.model.cells import Cell
 from bench.model.header import RunHeader
@@ -48,9 +49,10 @@ class RunWriter:
             if append and not path.is_file():
                 reason = os.strerror(errno.EISDIR if path.is_dir() else errno.ENOENT)
                 raise UsageError(f"{path}: {reason}; name a run file (.jsonl)")
-            self._new_folders = [folder for folder in path.parents if not folder.exists()]
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._new_folders = files.make_folders(path.parent)
             self._file = open(path, "a" if append else "x", encoding="utf-8")  # noqa: SIM115
+            if not append:
+                files.hand_over(self._file.fileno(), path.parent)
             self._lock()
         except OSError as error:
             raise self._cannot(error) from error
@@ -88,13 +90,13 @@ class RunWriter:
         version = FORMAT if header.sides else PLAIN
         self.write("run", {"format": version, **_written(header), **rows})
 
-    def resume(self, at: str) -> None:
-        """Go on after the last whole line."""
+    def resume(self, at: str, boot_id: str = "") -> None:
+        """Go on after the last whole line, maybe after another boot than before."""
         try:
             _drop_partial_line(self.path)
         except OSError as error:
             raise self._cannot(error) from error
-        self.write("resume", {"at": at})
+        self.write("resume", {"at": at, "boot_id": boot_id})
 
     def cell(self, cell: str, facts: Mapping[str, Any]) -> None:
         self.write("cell", {"cell": cell, "facts": facts})

@@ -90,7 +90,7 @@ def allowed(machine: ProcFs) -> tuple[int, ...]:
     """The CPUs that this process may use: its mask, and isolated ones (``unclaimed``)."""
     mask = os.sched_getaffinity(0)
     isolated = unclaimed(layout(machine), mask)
-    return tuple(sorted(mask | _granted(isolated) if isolated else mask))
+    return tuple(sorted(mask | granted(isolated) if isolated else mask))
 
 
 def unclaimed(layout: Layout, mask: Collection[int]) -> frozenset[int]:
@@ -102,8 +102,9 @@ def unclaimed(layout: Layout, mask: Collection[int]) -> frozenset[int]:
     return layout.isolated if layout.online - layout.isolated == set(mask) else frozenset()
 
 
-def _granted(cpus: Collection[int]) -> set[int]:
-    """The CPUs among these that the cpuset grants: sched_setaffinity() drops the others."""
+def granted(cpus: Collection[int]) -> set[int]:
+    """The CPUs among these that are there and that the cpuset grants: sched_setaffinity() drops the
+    others."""
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, cpus)

@@ -60,7 +60,12 @@ def fingerprint() -> HostFacts:
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         python=platform.python_version(),
         sysctls={name: _sysctl(name) for name in SYSCTLS},
+        boot_id=boot_id(),
     )
+
+
+def boot_id() -> str:
+    return _read("/proc/sys/kernel/random/boot_id")
 
 
 def available_memory() -> int:

@@ -19,6 +19,7 @@ from bench.base.errors import BenchError
 class Capability(IntEnum):
     """The capabilities that parts of a run need, as in include/uapi/linux/capability.h."""
 
+    CAP_CHOWN = 0
     CAP_DAC_OVERRIDE = 1
     CAP_SETPCAP = 8
     CAP_NET_ADMIN = 12
@@ -54,9 +55,10 @@ GAINED = WORKER | {Capability.CAP_SETPCAP}
 to start another worker, and SETPCAP, with which a worker shrinks its bounding set."""
 
 
-CONTROLLER = GAINED | {Capability.CAP_DAC_OVERRIDE}
-"""As root it keeps DAC_OVERRIDE, too: under sudo, results and the checkout are in another user's
-folder. (In a user namespace that would override the modes of the user's own files.)"""
+CONTROLLER = GAINED | {Capability.CAP_DAC_OVERRIDE, Capability.CAP_CHOWN}
+"""As root it keeps DAC_OVERRIDE and CHOWN, too: under sudo, results and the checkout are in another
+user's folder, and that user's. (In a user namespace DAC_OVERRIDE would override the modes of the
+user's own files.)"""
 
 
 LOADER = CONTROLLER | {Capability.CAP_SYS_MODULE}

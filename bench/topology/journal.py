@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.base.errors import BenchError, NotAllowed
 from bench.base.units import show
+from bench.system import host
 from bench.system.netns import entered
 from bench.topology import Port
 from bench.topology.borrowed_qdisc import U32, RootQdisc
@@ -97,7 +98,7 @@ def write(port: Port, entry: Entry) -> None:
     """Put an entry on the disk. Raises BenchError if that fails."""
     path = path_of(port)
     temporary = path.with_suffix(_UNFINISHED)
-    record = {"boot": _boot(), "pid": os.getpid(), **asdict(entry)}
+    record = {"boot": host.boot_id(), "pid": os.getpid(), **asdict(entry)}
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             json.dump(record, file)
@@ -121,7 +122,7 @@ def read(port: Port) -> Entry | None:
         if path.stat().st_uid != os.geteuid():
             return None
         text = path.read_text(encoding="utf-8")
-        if json.loads(text)["boot"] != _boot():
+        if json.loads(text)["boot"] != host.boot_id():
             return None
         return TypeAdapter(Entry).validate_json(text, strict=True)
     except FileNotFoundError:
@@ -180,10 +181,6 @@ def _netns_id(netns_fd: int) -> int:
         except OSError:
             return os.stat(netns_fd).st_ino
         return int(_COOKIE.unpack(cookie)[0])
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _sync(folder: Path) -> None:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from bench.base.errors import BenchError
-from bench.base.written import BitRate, Bytes
+from bench.base.units import parse_bytes, parse_duration, parse_rate, show
+from bench.base.written import BitRate, Bytes, DurationNs
 from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
 from bench.topology import Port
@@ -36,6 +37,7 @@ _ROOT = 0xFFFFFFFF
 _HANDLE, _OTHER_HANDLE = 0x10000, 0x20000
 """1: and 2:, as tc shows them."""
 _U32_MAX = 2**32 - 1
+MOST_LATENCY_NS = 3600 * 10**9
 _TICK_NS = 64
 """PSCHED_SHIFT is 6: include/net/pkt_sched.h"""
 _LINKLAYER_ETHERNET = 1
@@ -228,11 +230,36 @@ def _fifo_reader(kind: str) -> Callable[[IPRoute, int, Any], dict[str, int]]:
 # tbf
 
 
+def _limit_or_latency(schema: dict[str, Any]) -> None:
+    if "limit" in schema.get("required", ()):
+        schema["required"] = [name for name in schema["required"] if name != "limit"]
+        schema["oneOf"] = [{"required": ["limit"]}, {"required": ["latency"]}]
+
+
 class TbfOptions(Bucket):
+    model_config = ConfigDict(json_schema_extra=_limit_or_latency)
+
     burst: ByteLimit
     """Size of the bucket in bytes; no frame longer than this ever passes."""
     limit: ByteLimit
     """Most bytes that wait for tokens."""
+    latency: Annotated[DurationNs, _between(1, MOST_LATENCY_NS)] | None = Field(None, exclude=True)
+    """Instead of limit, as tc(8) has it: how long a frame may wait for tokens."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit_of_latency(cls, given: Any) -> Any:
+        """The bytes that leave in so long, and the bucket's. Raises ValueError."""
+        if not isinstance(given, dict) or given.get("latency") is None:
+            return given
+        if "limit" in given:
+            raise ValueError("latency and limit are two ways to say one thing; write one of them")
+        if not {"rate", "burst"} <= given.keys():
+            whole = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", **given}
+            raise ValueError(f"latency needs rate and burst; write {show(whole)}")
+        latency_ns, rate = parse_duration(given["latency"]), parse_rate(given["rate"])
+        passing = rate * latency_ns // (8 * 10**9)
+        return given | {"limit": passing + parse_bytes(given["burst"])}
 
 
 def _install_tbf(ip: IPRoute, ifindex: int, options: TbfOptions) -> None:

@@ -175,23 +175,28 @@ static void tx_ring_check(const struct tx_config *config, unsigned int page_size
 	const struct ring_geometry *ring = &config->options[OPT_RING].ring;
 	const unsigned int offset = frame_offset(config), slot = ring->frame_size;
 	const unsigned int room = slot > offset ? slot - offset : 0;
-	const uint64_t slots = ring_slot_count(ring);
+	struct ring_proposal write;
+	unsigned long long slots;
 
 	ring_check(ring, page_size, problems);
+	if (!ring_header(ring->version))
+		return;
+	ring_proposal(ring, page_size, offset + config->frame_size, &write);
+	slots = ring_slot_count(&write.geometry);
 	if (config->frame_size > room)
 		problem_add(problems, "frame_size",
 			    "frame of %u bytes does not fit a ring slot of %u: v%u leaves %u bytes; "
-			    "exclude the pair or raise ring frame_size",
-			    config->frame_size, slot, ring->version, room);
+			    "exclude the pair, or write %s in ring",
+			    config->frame_size, slot, ring->version, room, write.text);
 	if (config->burst > slots)
 		problem_add(problems, "burst",
 			    "burst of %u frames in a ring of %llu slots; at most %llu",
-			    config->burst, (unsigned long long)slots, (unsigned long long)slots);
+			    config->burst, slots, slots);
 	if (config->flows > slots && config->prefilled)
 		problem_add(problems, "flows",
 			    "%u flows in a prefilled ring of %llu slots, each of which keeps its flow; "
 			    "at most %llu, or fill: copy",
-			    config->flows, (unsigned long long)slots, (unsigned long long)slots);
+			    config->flows, slots, slots);
 }
 
 /*

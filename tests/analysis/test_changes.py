@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.analysis import steps
 from bench.analysis.changes import MIN_NIGHTS, ChangePoint, courses
 from bench.analysis.noise import Floats
 from tests.analysis.nights import quiet
@@ -121,3 +122,12 @@ def test_too_few_nights_have_no_changes() -> None:
     assert changes(values) == [()]
     assert courses(np.full((1, 30), np.nan))[0].changes == ()
     assert courses(np.empty((0, 30))) == []
+
+
+@pytest.mark.parametrize("before", [1, 2, 9, 10, 90])
+@pytest.mark.parametrize("since", [2, 9, 10, 56])
+def test_the_table_of_errors_has_those_of_least_squares(before: int, since: int) -> None:
+    correlations = np.array([0.0, 0.5, 0.9])
+    expected = steps.error(steps.weights(before, since)[-1], correlations)
+    at = np.rint(correlations / steps.GRID).astype(int)
+    np.testing.assert_allclose(steps.errors()[at, before, since], expected)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bench.analysis import calibration, figures, summary
+from bench.base.values import Value
 from bench.model.cells import Cell
 from bench.model.problems import Code, Problem
 from bench.model.run import Run
@@ -219,6 +220,36 @@ def test_notes_say_imprecise_lossy_and_unlocked() -> None:
     samples = [a_sample("a", r, 1e6 * (1 + r % 2), lost=1) for r in range(100)]
     (row,) = summary.summarise(run(samples, {}, facts={"a": {"mmap_unlocked": True}}), 0.01)
     assert [note.code for note in row.notes] == ["imprecise", "lossy", "unlocked"]
+
+
+MIB = 1 << 20
+LEAST, MOST = 2304, (1 << 30) - 1
+"""Of what the kernel gives whatever is asked for."""
+
+
+@pytest.mark.parametrize(
+    ("sndbuf", "had", "said"),
+    [
+        ({"bytes": 8 * MIB, "force": False}, 4 * MIB, "4MiB, not 8MiB: more than net.core.wmem"),
+        ({"bytes": 8 * MIB, "force": True}, 8 * MIB, ""),
+        ({"bytes": 1 * MIB, "force": False}, 1 * MIB, ""),
+        ({"bytes": 4 * MIB + 1, "force": False}, 4 * MIB, "4MiB, not 4194305: more than"),
+        ({"bytes": 1000, "force": False}, LEAST, "2304, not 1000: the kernel gives no less"),
+        ({"bytes": 1 << 30, "force": True}, MOST, "not 1GiB: the kernel gives no more"),
+        ("default", 106_496, ""),
+        (None, 106_496, ""),
+        ({"bytes": 8 * MIB, "force": False}, 0, ""),  # not known: a run of an old version
+    ],
+)
+def test_a_row_says_so_if_its_send_buffer_is_not_what_its_label_says(
+    sndbuf: Value | None, had: int, said: str
+) -> None:
+    of = a_cell("a", sndbuf=sndbuf)
+    facts = {"a": {"sndbuf": 2 * had}} if had else {}
+    (row,) = summary.summarise(a_run([a_sample("a")], [of], {}, facts=facts), 0.01)
+    texts = [note.text for note in row.notes if note.code == "clamped"]
+    assert bool(texts) == bool(said)
+    assert all(said in text for text in texts)
 
 
 def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:

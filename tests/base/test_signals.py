@@ -9,8 +9,7 @@ import threading
 import pytest
 
 from bench.base import signals
-from bench.base.exit_codes import ExitCode
-from tests.running import wait_for
+from tests.running import needs_root, needs_unshare, wait_for
 
 
 def handlers() -> list[object]:
@@ -33,7 +32,42 @@ def test_where_nothing_is_set_up_an_interrupt_is_no_exception(number: signal.Sig
     done = subprocess.run(
         [sys.executable, "-c", script], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, b"", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (-number, b"", b"")
+
+
+@pytest.mark.parametrize("number", signals.SIGNALS)
+def test_what_was_undone_dies_of_its_signal(number: signal.Signals) -> None:
+    """A shell shows that as 130, 143 and 129."""
+    script = (
+        "import os\n"
+        "from bench.base import signals\n"
+        "with signals.exiting():\n"
+        "    try:\n"
+        "        with signals.raising():\n"
+        f"            os.kill(os.getpid(), {number:d})\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('undone', flush=True)\n"
+        "    signals.die()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-number, b"undone\n", b"")
+
+
+@needs_unshare
+@needs_root
+def test_the_first_process_of_a_pid_namespace_exits_as_if_it_died() -> None:
+    """The kernel drops a signal that such a process sends itself and does not handle."""
+    script = (
+        "import os, sys\n"
+        "from bench.base import signals\n"
+        "try:\n"
+        "    with signals.raising():\n"
+        "        os.kill(os.getpid(), 15)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(signals.die())\n"
+    )
+    first = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", script]
+    assert subprocess.run(first, check=False).returncode == 143
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)

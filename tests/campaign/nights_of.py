@@ -67,18 +67,29 @@ class Nights:
         return Task(loaded, plan.make_plan(loaded, words()), self.folder)
 
     def tonight(self, costs: Costs = same, again: Costs | None = None, **means: Any) -> Outcome:
-        """``again`` are the costs in confirmations, if not the same."""
+        """``again`` are the costs in confirmations, if not the same; in these senders get
+        ``share_again`` of their CPUs."""
         self.date += timedelta(days=1)
         return self.at_once(costs, again, **means)
 
-    def at_once(self, costs: Costs = same, again: Costs | None = None, **means: Any) -> Outcome:
+    def at_once(
+        self,
+        costs: Costs = same,
+        again: Costs | None = None,
+        share_again: float = 1.0,
+        **means: Any,
+    ) -> Outcome:
         self.monkeypatch.setattr(runner, "datetime", _clock(self.date))
         runs = 0
 
         def opening(setting: Any, cells: Any) -> FakeOpening:
             nonlocal runs, of_run
             if runs % OPENINGS == 0:
-                of_run = self._straying(costs if runs == 0 or again is None else again)
+                is_night = runs == 0
+                of_run = self._straying(
+                    costs if is_night or again is None else again,
+                    1.0 if is_night else share_again,
+                )
             runs += 1
             self.openings.append(FakeOpening(of_run)(setting, cells))
             return self.openings[-1]
@@ -99,7 +110,9 @@ class Nights:
             ),
         )
 
-    def _straying(self, costs: Costs) -> Callable[[Cell, int], Sample | Failure]:
+    def _straying(
+        self, costs: Costs, share: float = 1.0
+    ) -> Callable[[Cell, int], Sample | Failure]:
         """A run: all its cells stray together, by openings, and a little each."""
         seed, shift = self.generator.random(), self.generator.gauss(0, 0.006)
 
@@ -110,7 +123,9 @@ class Nights:
             opening = round_ // (ROUNDS // OPENINGS)
             stray = shift + noise(opening, 0.006) + noise((cell.id, opening), 0.005)
             cost = costs(cell) * math.exp(stray + noise((cell.id, round_), 0.004))
-            return at_rate(cell, round_, 1e7 / cost)
+            made = at_rate(cell, round_, 1e7 / cost)
+            threads = [replace(of, cpu_ns=round(of.cpu_ns * share)) for of in made.threads]
+            return replace(made, threads=tuple(threads))
 
         return sample
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.campaign.judging import condensed
 from bench.campaign.nightly import Outcome
 from bench.campaign.nights import nights as nights_in
 from bench.model.cells import Cell
+from bench.render.nightly import document_of, summary
 from bench.store import folders, reader
 from tests.campaign.nights_of import MATRIX, METHODS, Nights, same
 
@@ -46,7 +48,12 @@ def sendto_faster(cell: Cell) -> float:
 
 
 def all_slower(cell: Cell) -> float:
-    return 1.1 * sendto_slower(cell)
+    """All that send; what the calibration does costs as much as before."""
+    return 1.1 * sendto_slower(cell) if cell.method in METHODS else 1.0
+
+
+def machine_slower(_cell: Cell) -> float:
+    return 1.1
 
 
 def ifb_slower(cell: Cell) -> float:
@@ -83,6 +90,42 @@ def test_a_suspect_that_is_not_confirmed_is_said_and_no_alarm(nights: Nights) ->
     outcome = nights.tonight(sendto_slower, again=same)
     assert found(outcome) == {"unconfirmed": {"sendto"}}
     assert found(nights.tonight()) == {}
+
+
+def test_a_starved_confirmation_is_no_evidence_and_another_night_must_agree(
+    nights: Nights,
+) -> None:
+    several(nights)
+    outcome = nights.tonight(sendto_slower, again=sendto_slower, share_again=0.5)
+    doubted = [of for of in outcome.judged if of.doubts]
+    assert {(of.cell.method if of.cell else "", of.figure, of.doubts) for of in doubted} == {
+        ("sendto", "pps", ("starved",))
+    }
+    text = " ".join(item.text for item in document_of([outcome]).blocks[0].items)
+    assert "pps" in text
+    assert "measured again, but starved there: that is no evidence; another session" in text
+    assert "sendto" in found(nights.tonight(sendto_slower))["regressed"]
+
+
+def test_what_the_calibration_shares_is_taken_off_a_shift_and_said(nights: Nights) -> None:
+    several(nights, 12)
+    assert found(nights.tonight(machine_slower)) == {}
+    outcome = nights.tonight(lambda cell: machine_slower(cell) * all_slower(cell))
+    (of,) = [of for of in outcome.judged if of.key == ("all", "ns_per_frame")]
+    assert of.decision.change == pytest.approx(0.1, abs=0.03)
+    assert of.explained == pytest.approx(0.1, abs=0.03)
+    text = " ".join(item.text for item in document_of([outcome]).blocks[0].items)
+    assert re.search(r"without \+\d+\.\d% that the calibration cells share", text)
+
+
+def test_a_plain_run_in_the_folder_is_a_night_and_is_counted_apart(nights: Nights) -> None:
+    several(nights, 4)
+    assert "plain" not in summary(nights.tonight())
+    run = sorted(folders.run_files(nights.folder))[1]
+    told.path_for(run).unlink()
+    outcome = nights.tonight()
+    assert (outcome.told.nights, outcome.plain) == (5, 1)
+    assert summary(outcome) == "m: 18 cells compared with 5 nights, 1 plain bench run among them"
 
 
 def test_a_second_session_of_the_same_night_agrees_at_once(nights: Nights) -> None:
@@ -133,6 +176,14 @@ def test_an_improvement_takes_two_nights_and_begins_a_level(nights: Nights) -> N
     for _ in range(3):
         assert found(nights.tonight(sendto_faster)) == {}
     assert found(nights.tonight()) == {"suspected": {"sendto"}}
+
+
+def test_an_acknowledgement_may_name_a_cell_with_its_letter(tmp_path: Path) -> None:
+    for name in ("c0165529710", "0165529710", "all"):
+        line = f"- {{series: '{name}', since: '2026-11-28T03:00:00+00:00', why: x}}\n"
+        (tmp_path / "acknowledged.yaml").write_text(line)
+        (entry,) = acknowledgements.read(tmp_path)
+        assert entry.series == name.removeprefix("c")
 
 
 def test_an_acknowledged_change_is_silent_until_the_next_one(nights: Nights) -> None:

@@ -59,7 +59,7 @@ def test_nights_are_in_the_order_in_which_they_began(folder: Path) -> None:
             FIRST + timedelta(days=number) for number in range(3)
         ]
         assert said(found) == []
-        assert {night.run.summaries["a"].rounds for night in found.nights} == {3}
+        assert {night.run.rounds for night in found.nights} == {3}
 
 
 def test_a_folder_that_is_not_there_has_no_nights(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_run_that_was_killed_is_a_night_with_what_it_has(folder: Path) -> None
     path.write_bytes(path.read_bytes()[:-30])
     found = nights.nights(folder, NOW)
     assert found.nights[-1].run.end == ""
-    assert found.nights[-1].run.summaries["a"].rounds == 3
+    assert found.nights[-1].run.rounds == 3
     assert [kind for kind, _ in said(found)] == [Kind.CUT_OFF]
 
 
@@ -140,5 +140,5 @@ def test_a_run_that_changed_is_read_again(folder: Path) -> None:
     nights.nights(folder, NOW)
     shutil.copy(write(folder / "new" / "b.jsonl", FIRST, rounds=5), folder / "b.jsonl")
     found = nights.nights(folder, NOW)
-    rounds = {Path(night.run.path).stem: night.run.summaries["a"].rounds for night in found.nights}
+    rounds = {Path(night.run.path).stem: night.run.rounds for night in found.nights}
     assert rounds == {"c": 3, "a": 3, "b": 5}

@@ -47,7 +47,7 @@ def test_a_copy_is_the_run_that_it_is_a_copy_of(
         shutil.move(run_, tmp_path / "side")
     assert cli.main(["compare", str(tmp_path / "side"), str(b)]) == 4
     both = capsys.readouterr()
-    told = alone.out.replace(str(a), str(tmp_path / "side/copy.jsonl"))
+    told = alone.out.replace(" run a,", " run copy,")
     assert both.out.split() == told.split()  # however it was wrapped
     side = tmp_path / "side"
     said = f"bench: {side}/copy.jsonl is the same run as {side}/a.jsonl: it counts once\n"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.analysis.cell_summaries import cell_summaries
 from bench.analysis.panel import Figure, panel_of
 from bench.campaign.acknowledgements import Acknowledgement
-from bench.campaign.levels import levels
+from bench.campaign.changed import Changes, Found
+from bench.campaign.leveled import leveled, levels_of
 from bench.campaign.nights import nights
 from bench.campaign.timeline import Line, Timeline, cells_of, timeline
+from bench.render import history, json_
+from bench.store.run_summaries import read_summary
 from tests.campaign.history_of import CELLS, at, write_night
 
 NIGHTS = 40
@@ -145,9 +150,51 @@ def test_a_night_without_evidence_of_pps_has_its_time_per_frame(tmp_path: Path) 
 
 @pytest.mark.parametrize("figure", ["pps", "ns_per_frame"])
 def test_levels_are_what_a_panel_has(tmp_path: Path, figure: Figure) -> None:
-    for night in range(4):
-        write_night(tmp_path, night, cells=CELLS[night:])
-    runs = [night.run for night in nights(tmp_path).nights]
+    paths = [write_night(tmp_path, night, cells=CELLS[night:]) for night in range(4)]
+    runs = [read_summary(path, cell_summaries) for path in paths]
     ids = [cell.id for cell in CELLS]
     expected = panel_of([[run] for run in runs], ids, figure).runs
-    np.testing.assert_allclose(levels(runs, ids, figure), expected)
+    np.testing.assert_allclose(levels_of(leveled(runs), ids, figure), expected)
+
+
+def told(folder: Path) -> str:
+    """The whole history, as programs read it; with what was found before."""
+    found = nights(folder)
+    cells = [*cells_of(found.nights).values()]
+    of = timeline(found.nights, cells, (), folder)
+    return json_.render(history.document_of(of, folder))
+
+
+def test_what_is_kept_is_what_is_found_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cost(night: int, cell: str) -> float:
+        return (1.06 if cell in ("c2", "c5") and night >= 25 else 1.0) * (1 + 0.1 * (night >= 33))
+
+    for night in range(NIGHTS):
+        core, notes = {"hash": "a" if night < 15 else "b"}, {"starved": 1} if night == 20 else None
+        write_night(tmp_path, night, cost, cells=CELLS[night < 30 :], notes=notes, core=core)
+    first = told(tmp_path)
+    assert first.count('"night"') > 8  # changes, not only marks
+    with monkeypatch.context() as without:
+        without.setattr(Found, "of", None)  # nothing is looked for again
+        assert told(tmp_path) == first
+    write_night(tmp_path, NIGHTS, cost, core={"hash": "b"})
+    later = told(tmp_path)
+    assert later != first
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    assert told(tmp_path) == later
+
+
+def test_what_is_kept_is_of_these_levels_strands_and_cells(tmp_path: Path) -> None:
+    raw = np.random.default_rng(1).normal(0, 0.01, (NIGHTS, len(CELLS)))
+    strands = [np.arange(NIGHTS)]
+    keeper = Changes(tmp_path)
+    keeper.of(raw, strands, CELLS)
+    keeper.save()
+    stepped = raw + np.where(np.arange(NIGHTS) >= 20, 0.2, 0.0)[:, None] * (np.arange(12) == 3)
+    assert [*Changes(tmp_path).of(stepped, strands, CELLS).changes] == ["c3"]
+    others = [replace(cell, id=f"d{n}") for n, cell in enumerate(CELLS)]
+    assert Changes(tmp_path).of(raw, strands, others).names[0] == "d0"
+    halves = [np.arange(20), np.arange(20, NIGHTS)]
+    assert not Changes(tmp_path).of(stepped, halves, CELLS).changes

@@ -6,20 +6,21 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.cli import COMMANDS, main
-from bench.render import FORMATS
+from bench.cli import COMMANDS, main, options
+from bench.render import FORMATS, best
 from bench.render.document import Document
 from bench.render.screen import Screen
 from tests.running import Bench, measured
 
-VERBS = [name for name in COMMANDS if name != "schema"]
-"""Of schema the output is a file of its own kind."""
+VERBS = [name for name in COMMANDS if name not in ("schema", "export", "init", "completion")]
+"""What the others write is a file of its own kind."""
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,87 @@ def test_facts_are_typed_for_programs(printed: Callable[..., str]) -> None:
     planned = json.loads(printed("plan", "json"))["facts"]
     assert (planned["cells"], planned["rounds"]) == (2, {"min": 2, "max": 2})
     assert planned["time_ns"]["least"] > 0
+
+
+@pytest.mark.parametrize("verb", ["plan", "show", "compare", "history"])
+def test_ids_are_no_numbers_and_either_form_chooses_a_cell(
+    printed: Callable[..., str], verb: str
+) -> None:
+    rows = [*csv.DictReader(io.StringIO(printed(verb, "csv")))]
+    key = "series" if verb == "history" else "cell"
+    names = {row[key] for row in rows if re.fullmatch(r"c?[0-9a-f]{10}", row[key])}
+    assert len(names) == 2
+    assert all(name.startswith("c") and len(name) == 11 for name in names)
+    if verb == "compare":
+        return
+    choose = ("--cell", "{}") if verb == "history" else ("--filter", "cell={}")
+    for name in names:
+        for form in (name, name[1:]):
+            chosen = printed(verb, "csv", *(part.format(form) for part in choose))
+            left = {row[key] for row in csv.DictReader(io.StringIO(chosen))}
+            assert left & names == {name}
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", "show", "compare", "ab", "history"])
+def test_no_format_has_an_id_without_its_letter(printed: Callable[..., str], verb: str) -> None:
+    known = {row["cell"][1:] for row in csv.DictReader(io.StringIO(printed("plan", "csv")))}
+    assert known
+    bare = re.compile(f"(?<![0-9a-z])({'|'.join(known)})")
+    for form in FORMATS:
+        assert not bare.findall(printed(verb, form))
+
+
+def test_only_a_terminal_gets_a_short_heading_and_asks_for_the_rest(
+    printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = printed("show", "terminal")
+    assert "mitigations" in piped
+    monkeypatch.setattr(options, "_is_for_a_terminal", lambda args: args.output is None)
+    short = printed("show", "terminal")
+    for label in ("run ", "date ", "machine ", "disturbance "):
+        assert f"\n  {label}" in short
+    for label in ("mitigations", "memory", "core", "kernel", "measured"):
+        assert f"\n  {label}" not in short
+    assert printed("show", "terminal", "--verbose") == piped
+
+
+def test_a_long_table_is_short_on_a_terminal_alone(
+    printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best, "LONG", 1)
+    monkeypatch.setattr(best, "SENDS_NOTHING", "none")  # null would be no best
+    assert "--all shows" not in printed("show", "terminal")
+    monkeypatch.setattr(options, "_is_for_a_terminal", lambda args: args.format == "terminal")
+    monkeypatch.setattr(best, "contest_of", lambda cell: "one")
+    assert "--all shows the other 1" in " ".join(printed("show", "terminal").split())
+    assert "--all shows" not in printed("show", "terminal", "--all")
+    assert "--all shows" not in printed("show", "markdown")
+
+
+PROVENANCE = ("run", "run_id", "matrix", "started", "machine", "kernel", "core")
+
+
+def test_figures_say_where_they_are_from(printed: Callable[..., str]) -> None:
+    """In each row of CSV and in JSON, with the same names and values."""
+    expected = {
+        "show": PROVENANCE,
+        "ab": PROVENANCE,
+        "compare": tuple(f"{name}_{side}" for side in "ab" for name in PROVENANCE),
+        "history": ("matrix", *(f"last_{n}" for n in PROVENANCE if n != "matrix")),
+    }
+    for verb, names in expected.items():
+        found = json.loads(printed(verb, "json"))["provenance"]
+        assert found.keys() == set(names)
+        assert all(found.values())
+        if verb != "ab":  # which measures anew
+            rows = [*csv.DictReader(io.StringIO(printed(verb, "csv")))]
+            assert rows
+            assert all({name: row[name] for name in names} == found for row in rows)
+    sides = json.loads(printed("compare", "json"))["sides"]
+    assert {*PROVENANCE} <= sides["a"][0].keys()
+    heading = printed("compare", "terminal").split("\n\n")[1]
+    for part in ("run other", "started ", f"kernel {os.uname().release}", "core ", "on "):
+        assert part in " ".join(heading.split())
 
 
 @pytest.mark.parametrize("verb", ["plan", "show", "compare", "methods"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,11 @@ from bench.matrix import load
 from bench.measure import runner, stop
 from bench.measure.measuring import Seen
 from bench.measure.prepare import vocabulary
-from bench.model.matrix import Matrix
+from bench.model.header import HostFacts
+from bench.model.matrix import Matrix, Rounds
 from bench.model.run import Run
 from bench.plan import plan, schedule
-from bench.store import reader, writer
+from bench.store import folders, reader, writer
 from bench.system import host
 from tests.measure.fake_opening import FakeOpening
 from tests.running import Quiet, seen
@@ -117,6 +119,124 @@ def test_a_run_is_not_resumed_on_a_machine_that_is_set_otherwise(
     assert refusal(path, of_machine=changed) == f"cannot resume RUN: {said}; start a new run"
     resumed = run(path, some_matrix(), resume=True, of_machine=Seen(machine, {}))
     assert resumed.end == "done"
+
+
+HERE = host.fingerprint()
+
+
+def on(machine: HostFacts) -> dict[str, Any]:
+    return {"of_machine": Seen(machine, {})}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "change", "said"),
+    [
+        ("ci", "ci", {"hostname": "bbb222", "cpu": "another"}, None),
+        ("", "", {}, None),
+        ("ci", "lab", {}, "it is from another machine (ci, this is lab)"),
+        ("", "", {"hostname": "bbb222"}, "it is from another machine"),
+        ("", "ci", {"hostname": "bbb222"}, "it is from another machine"),
+        ("ci", "", {}, None),
+        ("", "", {"cpu": "another"}, f"it is from another machine ({HERE.cpu}, this is another"),
+        ("ci", "ci", {"kernel": "9.9"}, "the machine has changed since, to another kernel"),
+        ("ci", "ci", {"kernel_version": "#9"}, "the machine has changed since, to another kernel"),
+        (
+            *("", "", {"kernel": "9.9", "boot_id": "2"}),
+            "the machine has rebooted since, to another kernel",
+        ),
+    ],
+)
+def test_the_users_word_decides_which_machine_it_is_and_else_hostname_and_cpu(
+    tmp_path: Path, then: str, now: str, change: dict[str, str], said: str | None
+) -> None:
+    path = tmp_path / "run.jsonl"
+    run(path, some_matrix(), after=6, machine=then)
+    machine = on(replace(HERE, **change))
+    if said is None:
+        assert run(path, some_matrix(), resume=True, machine=now, **machine).end == "done"
+    else:
+        assert said in refusal(path, machine=now, **machine)
+
+
+def test_a_run_that_goes_on_after_a_reboot_does_so_in_a_new_opening(begun: Path) -> None:
+    before = reader.read(begun)
+    last = max(sample.opening for sample in before.samples)
+    rebooted = replace(HERE, boot_id="another")
+    after = run(begun, some_matrix(), resume=True, **on(rebooted)).samples[len(before.samples) :]
+    assert after
+    assert {sample.opening for sample in after} == {last + 1}
+    boots = [json.loads(line).get("boot_id") for line in begun.read_text().splitlines()]
+    assert before.header.host.boot_id == HERE.boot_id
+    assert [boot for boot in boots if boot] == ["another"]
+
+
+def test_what_a_text_means_decides_and_not_the_text(begun: Path) -> None:
+    """Comments, order, names of the matrix: what is added is the same."""
+    of = some_matrix()
+    other = replace(of, text=f"# mended\n{of.text}", name="m2", description="better")
+    assert run(begun, other, resume=True).end == "done"
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        ({"window_ns": 2_000_000}, "it has window '1ms', not '2ms'"),
+        ({"rounds": Rounds(4, 9)}, "it has rounds {min: 4, max: 4}, not {min: 4, max: 9}"),
+        ({"openings": 2}, "it has openings 1, not 2"),
+        ({"precision": 0.5}, "it has precision 0.01, not 0.5"),
+    ],
+)
+def test_what_is_measured_otherwise_is_named(
+    begun: Path, measure: dict[str, Any], said: str
+) -> None:
+    of = some_matrix()
+    changed = replace(of, measure=replace(of.measure, **measure))
+    assert refusal(begun, changed) == f"cannot resume RUN: {said}; start a new run"
+
+
+def test_other_baselines_and_other_cells_are_another_run(tmp_path: Path, begun: Path) -> None:
+    of = some_matrix()
+    swapped = replace(of, baseline={"frame_size": 1514})
+    assert "it has other baselines" in refusal(begun, swapped)
+    one = replace(of, axes={**of.axes, "frame_size": (64,)})
+    assert refusal(begun, one) == "cannot resume RUN: it has other cells; start a new run"
+    path = tmp_path / "filtered.jsonl"
+    run(path, one, after=2, filters=("frame_size=64",))
+    assert "it was called with --filter frame_size=64" in refusal(path, of)
+
+
+def test_a_call_without_filters_takes_over_those_that_a_run_began_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of, file, path = some_matrix(rounds=12), tmp_path / "m.yaml", tmp_path / "run.jsonl"
+    file.write_text(of.text)
+    one = replace(of, axes={**of.axes, "frame_size": (64,)})
+    run(path, one, after=4, filters=("frame_size=64",))
+    assert main(["run", str(file), "--resume", str(path), "--filter", "frame_size=1514"]) == 2
+    capsys.readouterr()
+    assert main(["run", str(file), "--resume", str(path)]) == 0
+    assert f"bench: {path} began with --filter frame_size=64" in capsys.readouterr().err
+    assert {cell.frame_size for cell in reader.read(path).cells} == {64}
+
+
+def test_the_latest_run_is_so_by_its_content(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the content of another is from a clock that was wrong."""
+    file, of = tmp_path / "m.yaml", some_matrix(rounds=12)
+    file.write_text(of.text)
+    folder = folders.results_folder(tmp_path, "ci", "m")
+    names = ["20310101T000000Z-aaaaaa", "20200101T000000Z-bbbbbb", "20250101T000000Z-cccccc"]
+    first, last, future = (folder / f"{name}.jsonl" for name in names)
+    for path in (first, last, future):
+        run(path, of, after=4, machine="ci")
+    for path, century in ((first, 19), (future, 99)):
+        path.write_text(path.read_text().replace('"started":"20', f'"started":"{century}'))
+    assert main(["run", str(file), "--machine", "ci", "--results", str(tmp_path), "--resume"]) == 0
+    said = capsys.readouterr().err
+    assert f"bench: goes on with {last}" in said
+    assert {first.name, future.name} <= {*re.split("[ ,]+", said)}
+    assert [reader.read(path).end for path in (first, last)] == ["interrupted", "done"]
 
 
 def test_what_an_older_header_does_not_say_is_no_obstacle(begun: Path) -> None:

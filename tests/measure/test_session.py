@@ -18,7 +18,7 @@ from bench.measure.messages import Failure
 from bench.measure.prepare import vocabulary
 from bench.measure.session import PRECISION_CHECK_ROUNDS
 from bench.model.cells import Cell
-from bench.model.matrix import Matrix, Measure
+from bench.model.matrix import Matrix, Measure, Rounds
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.plan import calibration, plan, schedule
@@ -73,6 +73,25 @@ def rounds_of(run: Run, method: str) -> list[int]:
 
 def failures_of(run: Run) -> dict[str, str]:
     return {cell.method: run.failures[cell.id] for cell in run.cells if cell.id in run.failures}
+
+
+# What ends a run
+
+
+def test_what_ends_a_run_is_no_failure_of_its_cells(path: Path) -> None:
+    """It goes on with all of them, in a further opening."""
+
+    def until_it_is_taken(cell: Cell, round_: int) -> Sample | Failure:
+        return steady(cell, round_) if round_ < 2 else Failure("CPU 1: taken", ends_run=True)
+
+    with pytest.raises(BenchError, match=r"^CPU 1: taken$"):
+        run(path, FakeOpening(until_it_is_taken))
+    stored = reader.read(path)
+    assert (stored.end, stored.failures) == ("failed: CPU 1: taken", {})
+    done = run(path, FakeOpening(), resume=True)
+    assert (done.end, done.failures) == ("done", {})
+    assert rounds_of(done, "sendto") == [0, 1, 2, 3]
+    assert [sample.opening for sample in done.samples[-3:]] == [1, 1, 1]
 
 
 # Order
@@ -144,7 +163,22 @@ def test_cells_without_anything_to_run_on_are_written_and_the_rest_is_measured(p
     assert rounds_of(done, "sendmmsg") == [0, 1, 2, 3]
 
 
-def test_where_no_cell_has_anything_to_run_on_there_is_no_run_but_an_error(path: Path) -> None:
+def test_where_no_cell_has_anything_to_run_on_each_is_a_failed_row_all_the_same(path: Path) -> None:
+    """As beside cells that have: the same failure is told the same way."""
+    refused: dict[str, BenchError] = {
+        name: BenchError(f"no {name}") for name in ("send", "sendto", "sendmmsg")
+    }
+    for one_is_the_callers in (False, True):
+        if one_is_the_callers:
+            refused["send"] = UsageError("no send")
+        fake = FakeOpening(refused=refused)
+        done = run(path, fake)
+        assert failures_of(done) == {name: f"no {name}" for name in refused}
+        assert (done.end, done.samples, fake.slices, fake.closed) == ("done", (), [], 1)
+        path.unlink()
+
+
+def test_where_the_caller_can_mend_it_there_is_no_run_but_an_error(path: Path) -> None:
     refused = {name: UsageError(f"no {name}") for name in ("send", "sendto", "sendmmsg")}
     fake = FakeOpening(refused=refused)
     with pytest.raises(UsageError, match="no sendmmsg"):
@@ -373,7 +407,7 @@ def test_a_progress_counts_the_rounds_of_all_openings(path: Path) -> None:
     class Counting(Quiet):
         done, totals = 0, [0][:0]
 
-        def rounds(self, slices: int) -> None:
+        def rounds(self, slices: int, number: int, of: Rounds) -> None:
             self.totals.append(self.done + slices)
 
         def slice(self, cell: Cell, sample: Sample | None) -> None:

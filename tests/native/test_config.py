@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bench.base.values import Value
 from bench.engines import config, core
@@ -15,6 +20,14 @@ from tests.vocabulary import WORDS
 
 PAGE = 4096
 RING = {"version": 2, "block_size": 4096, "block_nr": 8, "frame_size": 2048}
+
+_NEAR = st.integers(0, 2**19).map(lambda pages: pages * PAGE) | st.integers(0, 2**16).map(
+    lambda units: units * 16
+)
+sizes = st.integers(1, 2**31 - 1) | st.builds(
+    lambda size, more: min(max(1, size + more), 2**31 - 1), _NEAR, st.integers(-2, 2)
+)
+"""Any size that the schema admits, many of them near what the kernel takes."""
 
 
 def cell(**axes: Value) -> Cell:
@@ -39,42 +52,105 @@ def test_a_slot_has_room_for_its_header_and_the_frame(
         (
             "frame_size",
             f"frame of {room + 1} bytes does not fit a ring slot of 2048: v{version} leaves "
-            f"{room} bytes; exclude the pair or raise ring frame_size",
+            f"{room} bytes; exclude the pair, or write frame_size: 2064, block_size: 8192 in ring",
         )
     ]
 
 
 def test_every_problem_of_a_cell_is_told_with_the_axis_to_change() -> None:
     ring = {"version": 3, "block_size": 6000, "block_nr": 2, "frame_size": 40}
-    found = problems(method="tx_ring", ring=ring, burst=301, flows=302, fill="prefilled")
+    found = problems(method="tx_ring", ring=ring, burst=401, flows=402, fill="prefilled")
     assert found == [
         (
             "ring",
-            "ring block_size 6000 is no multiple of the page size 4096; write slots instead of "
-            "block_size and block_nr: blocks then fit any page",
+            "ring block_size 6000 is no multiple of the page size 4096; "
+            "write frame_size: 80, block_size: 12288, or slots instead, which fit any page",
         ),
-        ("ring", "ring frame_size 40 is no multiple of 16"),
-        ("ring", "ring frame_size 40 is smaller than its header; at least 68"),
+        (
+            "ring",
+            "ring frame_size 40 is no multiple of 16; write frame_size: 80, block_size: 12288",
+        ),
+        (
+            "ring",
+            "ring frame_size 40 is smaller than its header; "
+            "write frame_size: 80, block_size: 12288",
+        ),
         (
             "frame_size",
             "frame of 64 bytes does not fit a ring slot of 40: v3 leaves 0 bytes; "
-            "exclude the pair or raise ring frame_size",
+            "exclude the pair, or write frame_size: 112, block_size: 20480 in ring",
         ),
-        ("burst", "burst of 301 frames in a ring of 300 slots; at most 300"),
+        ("burst", "burst of 401 frames in a ring of 364 slots; at most 364"),
         (
             "flows",
-            "302 flows in a prefilled ring of 300 slots, each of which keeps its flow; "
-            "at most 300, or fill: copy",
+            "402 flows in a prefilled ring of 364 slots, each of which keeps its flow; "
+            "at most 364, or fill: copy",
         ),
     ]
 
 
-def test_a_ring_is_smaller_than_4_gib() -> None:
-    ring = {"version": 2, "block_size": 2**20, "block_nr": 2**12, "frame_size": 2048}
-    assert problems(method="tx_ring", ring=ring) == [
-        ("ring", "ring of 4294967296 bytes; less than 4 GiB")
+@pytest.mark.parametrize("rest", [16, 1360, 4096 - 64])
+def test_slots_may_leave_a_rest_in_each_block(rest: int) -> None:
+    ring = RING | {"block_size": 4096, "frame_size": 4096 - rest}
+    assert problems(method="tx_ring", ring=ring, frame_size=14) == []
+
+
+@pytest.mark.parametrize(("page_size", "most"), [(4096, 524_288), (16384, 2_097_152)])
+def test_the_kernel_has_a_table_of_so_many_blocks(page_size: int, most: int) -> None:
+    ring = RING | {"block_size": page_size, "block_nr": most}
+    assert problems(page_size, method="tx_ring", ring=ring) == []
+    ((axis, text),) = problems(page_size, method="tx_ring", ring=ring | {"block_nr": most + 1})
+    assert axis == "ring"
+    assert f"at most {most}; use larger blocks" in text
+
+
+def test_the_slots_of_a_ring_have_numbers_of_32_bits() -> None:
+    ring = {"version": 1, "block_size": 2**20, "block_nr": 2**18, "frame_size": 64}
+    most = (2**32 - 1) // 2**14
+    assert problems(method="tx_ring", ring=ring, frame_size=14) == [
+        ("ring", f"ring of {2**32} slots; at most {2**32 - 1}: write block_nr: {most}")
     ]
-    assert problems(method="tx_ring", ring=ring | {"block_nr": 2**12 - 1}) == []
+    assert problems(method="tx_ring", ring=ring | {"block_nr": most}, frame_size=14) == []
+
+
+geometries = st.fixed_dictionaries(
+    {
+        "version": st.integers(1, 3),
+        "block_size": sizes,
+        "block_nr": st.integers(1, 40) | st.integers(1, 2**31 - 1),
+        "frame_size": sizes,
+    }
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    ring=geometries,
+    page_size=st.sampled_from([4096, 16384, 65536]),
+    frame_size=st.integers(14, 65535),
+    burst=st.integers(1, 65536),
+    flows=st.integers(1, 4096),
+    vnet_hdr=st.booleans(),
+)
+def test_whoever_writes_what_problems_propose_has_none(
+    ring: dict[str, int], page_size: int, frame_size: int, burst: int, flows: int, vnet_hdr: bool
+) -> None:
+    flows = flows if frame_size >= 50 else 1  # a frame that grows may need other slots
+    axes: dict[str, Any] = {"frame_size": frame_size, "burst": burst, "flows": flows}
+    axes |= {"method": "tx_ring", "ring": ring, "vnet_hdr": vnet_hdr, "fill": "prefilled"}
+    found = problems(page_size, **axes)
+    of_frames = {}
+    for axis, text in found:
+        written = {name: int(value) for name, value in re.findall(r"(\w+): (\d+)", text)}
+        if axis == "ring":
+            assert written, text
+            axes["ring"] = ring | written
+        elif "slot" in text and axis == "frame_size":
+            of_frames = written
+        else:
+            axes[axis] = int(re.findall(r"at (?:most|least) (\d+)", text)[0])
+    axes["ring"] = axes["ring"] | of_frames
+    assert problems(page_size, **axes) == []
 
 
 @pytest.mark.parametrize("page_size", [4096, 16384, 65536])

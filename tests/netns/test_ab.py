@@ -12,7 +12,15 @@ import pytest
 
 from bench.engines import build
 from bench.system import privileges
-from tests.running import UNPRIVILEGED, Bench, ended, needs_root, needs_setpriv, wait_for
+from tests.running import (
+    UNPRIVILEGED,
+    Bench,
+    ended,
+    is_given_back,
+    needs_root,
+    needs_setpriv,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.netns, pytest.mark.anykernel, pytest.mark.together("sysctls")]
 
@@ -99,7 +107,7 @@ def test_sysctls_of_the_machine_are_given_back_however_it_ends(
     wait_for(lambda: bench.samples() > 8, "samples", process)
     process.send_signal(number)
     ended(process)
-    wait_for(lambda: FILE.read_text() == before, "the sysctl to be given back")
+    wait_for(lambda: is_given_back(FILE, before), "the sysctl to be given back")
 
 
 def test_a_sysctl_of_a_namespace_is_set_on_side_b_alone(bench: Bench) -> None:

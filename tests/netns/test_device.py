@@ -25,6 +25,7 @@ from bench.engines.config import memory_of
 from bench.measure.prepare import vocabulary
 from bench.model.run import Run
 from bench.plan import needs, plan
+from bench.system import host as system_host
 from bench.system.netns import entered, private_netns
 from bench.topology import Port, borrowed_qdisc, device, ethtool, journal, link
 from bench.topology.device import describe, restore_all
@@ -620,7 +621,7 @@ def test_a_second_run_on_the_device_is_refused_as_a_whole(
     assert (beside.code, len(beside.complaints)) == (0, 1)
     assert host.state() != before
     first.send_signal(signal.SIGINT)
-    assert ended(first).code == 130
+    assert ended(first).code == -signal.SIGINT
     assert host.state() == before
 
 
@@ -658,7 +659,7 @@ def test_an_interrupted_run_gives_it_back(
     assert host.state() != before
     process.send_signal(number)
     outcome = ended(process)
-    assert outcome.code == 130
+    assert outcome.code == -number
     assert len(outcome.complaints) == 1
     assert host.state() == before
 
@@ -816,7 +817,7 @@ def test_a_journal_of_another_boot_or_of_another_user_says_nothing(
     assert restored(host) == []
     monkeypatch.undo()
     monkeypatch.setenv("BENCH_STATE", str(state))
-    monkeypatch.setattr(journal, "_boot", lambda: "another")
+    monkeypatch.setattr(system_host, "boot_id", lambda: "another")
     assert restored(host) == []
     assert host.state()[0] == "1500"
     for path in state.iterdir():

@@ -313,20 +313,30 @@ def test_an_id_depends_on_effective_values_alone() -> None:
         (
             {"method": ("tx_ring",), "frame_size": (2017,)},
             "frame of 2017 bytes does not fit a ring slot of 2048: v2 leaves 2016 bytes; "
-            "exclude the pair or raise ring frame_size",
+            "exclude the pair, or write frame_size: 2064, block_size: 8192 in ring",
         ),
         (
             {"method": ("tx_ring",), "ring": (RING | {"block_size": 6144},)},
-            "ring block_size 6144 is no multiple of the page size 4096; write slots instead of "
-            "block_size and block_nr: blocks then fit any page",
+            "ring block_size 6144 is no multiple of the page size 4096; "
+            "write block_size: 8192, or slots instead, which fit any page",
         ),
         (
-            {"method": ("tx_ring",), "ring": (RING | {"frame_size": 1360},), "burst": (4,)},
-            "ring block_size 4096 is no multiple of its frame_size 1360",
+            {"method": ("tx_ring",), "ring": (RING | {"frame_size": 8192},), "burst": (4,)},
+            "ring frame_size 8192 is larger than its block_size 4096; write block_size: 8192",
+        ),
+        (
+            {"method": ("tx_ring",), "ring": (RING | {"frame_size": 16},), "burst": (4,)},
+            "ring frame_size 16 is smaller than its header; "
+            "write frame_size: 64, block_size: 16384",
+        ),
+        (
+            {"method": ("tx_ring",), "ring": (RING | {"block_nr": 524289},), "burst": (4,)},
+            "ring of 524289 blocks: the kernel's table has at most 524288; use larger blocks, "
+            "such as block_size: 8192, block_nr: 262145",
         ),
         (
             {"method": ("tx_ring",), "ring": (RING | {"block_size": 12288, "frame_size": 1000},)},
-            "ring frame_size 1000 is no multiple of 16",
+            "ring frame_size 1000 is no multiple of 16; write frame_size: 1008",
         ),
         (
             {"method": ("tx_ring",), "burst": (9,), "ring": (RING,)},

@@ -47,8 +47,22 @@ def test_a_filter_takes_what_yaml_writes_and_kinds() -> None:
     assert kept(queues, "qdisc=tbf") == {"2"}
 
 
+def test_a_filter_takes_cells_by_their_ids_with_and_without_the_letter() -> None:
+    cells = [Cell(name, {}) for name in ("0165529710", "595797e027", "6443435791")]
+    assert kept(cells, "cell=c0165529710") == kept(cells, "cell=0165529710") == {"0165529710"}
+    assert kept(cells, "cell=c595797e027,6443435791") == {"595797e027", "6443435791"}
+    assert kept(cells, "cell=c0000000000") == set()
+
+
 def test_a_filter_takes_several_values() -> None:
     sizes = cells_with("frame_size", [64, 128, 1514])
     assert kept(sizes, "frame_size=64,1514,9000") == {"0", "2"}
     assert kept(sizes, "frame_size=64", "frame_size=128") == {"0", "1"}
     assert kept(sizes, "frame_size=9000") == set()
+
+
+def test_a_filter_takes_ids_of_cells() -> None:
+    sizes = cells_with("frame_size", [64, 128, 1514])
+    assert kept(sizes, "cell=0,2") == {"0", "2"}
+    assert kept(sizes, "cell=0", "cell=1", "frame_size=128,1514") == {"1"}
+    assert kept(sizes, "cell=7") == set()

@@ -253,12 +253,12 @@ lo         sendmmsg     64  0.840  10.17  1190.5  1.167  [1.162, 1.171]     64.0
 lo         tx_ring      64  1.200  14.53   833.3  1.667  [1.660, 1.673]     64.0   99 %      0  fastest (1)
 
 veth       sendto        -  0.432   5.23  2314.8  1.000  baseline            1.0   99 %      0  imprecise (2)
-veth       sendmmsg     64  0.441   5.34  2267.6  1.021  [1.017, 1.025]     64.0   99 %  12.3k  fastest (1), (3), (2)
+veth       sendmmsg     64  0.441   5.34  2267.6  1.021  [1.017, 1.025]     64.0   99 %  12345  fastest (1), (3), (2)
 veth       tx_ring      64      -      -       -      -  -                     -      -      -  invalid (3)
 veth       tx_ring       1      -      -       -      -  -                     -      -      -  failed (4)
 
 (1) fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads
-    and flows, in the same rounds (95 % intervals of the ratios are above 1)
+    and flows, in the same rounds (95 % intervals of the ratios are above 1); lossy cells compete among themselves
 (2) imprecise: the interval is wider than 1 % after 400 rounds
 (3) invalid: the interface counted fewer frames than completed
 (4) failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
@@ -278,7 +278,7 @@ lo         sendmmsg     64  0.840  10.17    1190.5  1.167  [1.162, 1.171]       
 lo         tx_ring      64  1.200  14.53     833.3  1.667  [1.660, 1.673]         64.0       99 %      0  fastest (1)
 
 veth       sendto        -  0.432   5.23    2314.8  1.000  baseline                1.0       99 %      0  imprecise (2)
-veth       sendmmsg     64  0.441   5.34    2267.6  1.021  [1.017, 1.025]         64.0       99 %  12.3k  fastest (1), 3 invalid (3), imprecise (2)
+veth       sendmmsg     64  0.441   5.34    2267.6  1.021  [1.017, 1.025]         64.0       99 %  12345  fastest (1), 3 invalid (3), imprecise (2)
 veth       tx_ring      64      -      -         -      -  -                         -          -      -  invalid (3)
 veth       tx_ring       1      -      -         -      -  -                         -          -      -  failed (4)"""
 
@@ -359,9 +359,140 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_rows_never_wrap_and_never_lose_what_matters(width: int) -> None:
     of = many_axes()
     lines = table_of(terminal(of, width)).splitlines()
-    rows = [line for line in lines[3:] if line and not line.startswith("not shown")]
+    odd = ("not shown", "interface ")
+    rows = [line for line in lines[3:] if line and not line.startswith(odd)]
     assert len(rows) == len(of.rows)
-    assert {"Mpps", "Gb/s", "frame", "ratio", "notes"} <= set(lines[1].split())
+    assert {"Mpps", "frame", "ratio", "notes"} <= set(lines[1].split())
+
+
+def test_where_columns_are_too_many_the_place_stands_above_its_rows() -> None:
+    assert table_of(terminal(two_interfaces(), width=60)) == NARROW
+
+
+NARROW = """\
+                           ns/
+method    burst   Mpps   frame  ratio  notes
+----------------------------------------------------
+interface lo:
+sendto        -  0.720  1388.9  1.000
+sendmmsg     64  0.840  1190.5  1.167
+tx_ring      64  1.200   833.3  1.667  (1)
+
+interface veth:
+sendto        -  0.432  2314.8  1.000  (2)
+sendmmsg     64  0.441  2267.6  1.021  (1), (3), (2)
+tx_ring      64      -       -      -  (3)
+tx_ring       1      -       -      -  (4)
+not shown at this width: CPU share, frames/call, drops, Gb/s, 95 % interval"""
+
+
+# Long tables, short headings
+
+
+def long_report(groups: int = 3, **more: Any) -> Report:
+    """Frame sizes with a baseline, 13 bursts and a failed cell each; burst 512 is the best."""
+    rows = []
+    for size in range(groups):
+        base = measured(_named(cells_of("sendto", frame_size=64 + size), f"base{size}"), 1e6)
+        rows.append(base)
+        for power in range(13):
+            of = cells_of("tx_ring", frame_size=64 + size, burst=1 << power)
+            pps = 2e6 if power == 9 else 1.1e6 + power
+            rows.append(measured(_named(of, f"ring{size}-{power}"), pps, ratio=pps / 1e6))
+        broken = cells_of("send", frame_size=64 + size)
+        rows.append(CellResult(_named(broken, f"broken{size}"), failure="no such thing"))
+    baselines = {row.cell.id: f"base{row.cell.frame_size - 64}" for row in rows}
+    return report(rows, baselines=baselines, **more)
+
+
+def _named(of: Cell, name: str) -> Cell:
+    return replace(of, id=name)
+
+
+def in_short(of: Report) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    document = document_of(of, every=False)
+    (table,) = document.blocks
+    assert isinstance(table, Table)
+    rows = zip(*(column.cells for column in table.columns), strict=True)
+    return [*rows], document.notes
+
+
+def test_a_long_table_in_short_has_the_best_of_each_group_its_baseline_and_what_failed() -> None:
+    rows, notes = in_short(long_report())
+    assert [row[:3] for row in rows] == [
+        (method, str(size), burst)
+        for size in (64, 65, 66)
+        for method, burst in (("sendto", "-"), ("tx_ring", "512"), ("send", "64"))
+    ]
+    assert "9 of 45 cells" in notes[-1]
+    assert "--all shows the other 36" in notes[-1]
+    assert in_short(long_report(2))[0] == [*rows_of(long_report(2))]  # 30 rows are not long
+    everything = document_of(long_report())
+    assert not everything.notes
+    assert len(everything.records.rows) == len(document_of(long_report(), False).records.rows) == 45
+
+
+def rows_of(of: Report) -> list[tuple[str, ...]]:
+    return [*zip(*(column.cells for column in columns_of(of)), strict=True)]
+
+
+def test_what_the_rows_of_a_short_table_have_in_common_is_told() -> None:
+    of = long_report()
+    rows = tuple(row for row in of.rows if row.is_measured)
+    shown, notes = in_short(replace(of, rows=(*rows, *_with_fill(rows[:2], "prefilled"))))
+    assert "rows shown: burst 512 (tx_ring), fill copy" in notes
+    assert [row[0] for row in shown] == ["sendto", "tx_ring"] * 3
+
+
+def _with_fill(rows: Sequence[CellResult], fill: str) -> list[CellResult]:
+    return [
+        replace(
+            row,
+            cell=replace(
+                row.cell, id=f"{row.cell.id}-{fill}", values={**row.cell.values, "fill": fill}
+            ),
+            figures=replace(row.figures, pps=estimate(1e5)),
+        )
+        for row in rows
+    ]
+
+
+def test_a_null_method_is_no_best_and_a_group_without_figures_has_none() -> None:
+    of = long_report()
+    null = measured(_named(cells_of("null", frame_size=64), "null"), 1e9, ratio=1e3)
+    rows, _ = in_short(replace(of, rows=(*of.rows, null)))
+    assert "null" not in {row[0] for row in rows}
+    nulls = tuple(measured(_named(null.cell, f"null{n}"), 1e9) for n in range(50))
+    assert len(in_short(replace(of, rows=nulls))[0]) == 50
+    failed = tuple(CellResult(row.cell, failure=row.cell.id) for row in of.rows)
+    assert len(in_short(replace(of, rows=failed))[0]) == len(of.rows)
+
+
+def test_a_cell_whose_frames_were_dropped_is_best_only_where_all_are() -> None:
+    of = long_report()
+    lossy = Note("lossy", "its frames did not all arrive")
+    fast = [row.cell.id for row in of.rows if row.cell.id.endswith("-9")]
+    rows = tuple(replace(r, notes=(lossy,)) if r.cell.id in fast else r for r in of.rows)
+    assert {row[2] for row in in_short(replace(of, rows=rows))[0] if row[0] == "tx_ring"} == {
+        "4096"
+    }
+    every = tuple(replace(row, notes=(lossy,)) for row in of.rows)
+    assert {row[2] for row in in_short(replace(of, rows=every))[0] if row[0] == "tx_ring"} == {
+        "512"
+    }
+
+
+def test_a_short_heading_leaves_out_what_it_may_and_programs_have_it_all() -> None:
+    facts = (
+        Fact("kernel", "6.18.2 #1 SMP", "kernel", {"release": "6.18.2"}, "6.18.2"),
+        Fact("memory", "2 GiB", "memory_bytes", 2 << 30, ""),
+    )
+    document = document_of(report(two_interfaces().rows, facts=facts))
+    assert dict(document.shortened().shown())["kernel"] == "6.18.2"
+    assert "memory" not in dict(document.shortened().shown())
+    assert dict(document.shown())["memory"] == "2 GiB"
+    text = FORMATS["json"](document.shortened(), PAPER)
+    assert json.loads(text)["facts"]["memory_bytes"] == 2 << 30
 
 
 def test_colour_changes_no_character_of_the_text() -> None:
@@ -494,10 +625,10 @@ def test_digits_of_a_column_are_alike() -> None:
     ]
     cells = {column.label: column.cells for column in columns_of(report(rows))}
     assert cells["ns/frame"] == ("1111", "20000")
-    assert cells["Mpps"] == ("0.900", "0.050")
+    assert cells["kpps"] == ("900.00", "50.00")
     assert cells["ratio"] == ("1.000", "12.346")
     assert cells["95 % interval"] == ("baseline", "[12.296, 12.395]")
-    assert cells["drops"] == ("0", "1.0M")
+    assert cells["drops"] == ("0", "999950")
 
 
 # Markdown
@@ -529,11 +660,11 @@ Is a PACKET_MMAP TX ring faster than sendto()?
 | lo          | sendmmsg |      64 |  0.840 |  10.17 |     1190.5 |   1.167 | [1.162, 1.171]  |          64.0 |        99 % |       0 |                                           |
 | lo          | tx_ring  |      64 |  1.200 |  14.53 |      833.3 |   1.667 | [1.660, 1.673]  |          64.0 |        99 % |       0 | fastest (1)                               |
 | veth        | sendto   |       - |  0.432 |   5.23 |     2314.8 |   1.000 | baseline        |           1.0 |        99 % |       0 | imprecise (2)                             |
-| veth        | sendmmsg |      64 |  0.441 |   5.34 |     2267.6 |   1.021 | [1.017, 1.025]  |          64.0 |        99 % |   12.3k | fastest (1), 3 invalid (3), imprecise (2) |
+| veth        | sendmmsg |      64 |  0.441 |   5.34 |     2267.6 |   1.021 | [1.017, 1.025]  |          64.0 |        99 % |   12345 | fastest (1), 3 invalid (3), imprecise (2) |
 | veth        | tx_ring  |      64 |      - |      - |          - |       - | -               |             - |           - |       - | invalid (3)                               |
 | veth        | tx_ring  |       1 |      - |      - |          - |       - | -               |             - |           - |       - | failed (4)                                |
 
-1. fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads and flows, in the same rounds (95 % intervals of the ratios are above 1)
+1. fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads and flows, in the same rounds (95 % intervals of the ratios are above 1); lossy cells compete among themselves
 2. imprecise: the interval is wider than 1 % after 400 rounds
 3. invalid: the interface counted fewer frames than completed
 4. failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
@@ -596,11 +727,12 @@ def test_json_reads_back() -> None:
     document = json.loads(printed("json", of))
     cells = document.pop("cells")
     assert document == {
-        "format": 2,
+        "format": 3,
         "name": of.name,
         "description": of.description,
         "run": of.run,
         "facts": {"kernel": {"release": "6.18.2-amd64"}},
+        "provenance": {"run": of.run},
         "baseline": {"method": "sendto"},
         "notes": ["calibration drifted by 1.2 % over the run"],
     }
@@ -710,3 +842,17 @@ def test_tables_in_the_documentation_explain_fastest_as_tables_do() -> None:
     for path in (root / "README.md", *(root / "docs").glob("*.md")):
         _, *explained = " ".join(path.read_text().split()).split("fastest: ")
         assert all(f"fastest: {text}".startswith(_FASTEST) for text in explained), path
+
+
+def test_an_axis_of_a_later_version_tells_cells_apart_that_have_all_else_in_common() -> None:
+    def later(method: str) -> Cell:
+        return Cell("later", {**cells_of(method).values, "gso": True})
+
+    cells = (cells_of("send"), later("send"))
+    assert axes.varying(cells) == ["gso"]
+    assert axes.column(cells, "gso") == ("-", "yes")
+    assert not any("gso" in phrase for phrase in axes.shared(cells))
+    # Where a method alone has it, that says which cell it is.
+    cells = (cells_of("sendto"), later("send"))
+    assert axes.varying(cells) == ["method"]
+    assert "gso yes (send)" in axes.shared(cells)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
-from bench.render.sparkline import BLOCKS, PLAIN, places_of, plain, sparkline
+from bench.render.sparkline import BLOCKS, PLAIN, places_of, plain, sparklines
 
 FIRST = datetime(2026, 1, 1, 3, tzinfo=UTC)
+
+
+def sparkline(
+    values: Sequence[float], places: Sequence[int], width: int, cuts: Sequence[int] = ()
+) -> str:
+    (line,) = sparklines(np.array([values]), places, width, cuts)
+    return line
 
 
 def days(*numbers: float) -> list[datetime]:
@@ -50,3 +59,12 @@ def test_without_blocks_all_of_it_is_ascii() -> None:
     assert plain(BLOCKS) == PLAIN
     assert PLAIN.isascii()
     assert len(set(PLAIN)) == len(BLOCKS)
+
+
+def test_each_line_is_its_own() -> None:
+    series = np.random.default_rng(1).normal(0, 0.02, (5, 30)).cumsum(axis=1)
+    series[1, 4:9] = math.nan
+    series[2] = math.nan
+    apart = [sparkline(row.tolist(), range(30), 12, [13]) for row in series]
+    assert sparklines(series, range(30), 12, [13]) == apart
+    assert apart[2] == "····│······"

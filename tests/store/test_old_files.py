@@ -44,8 +44,9 @@ def test_what_an_old_run_does_not_say_is_not_known() -> None:
 def test_a_heading_says_nothing_of_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     (path,) = (path for path in FILES if path.stem == "without_host")
     assert cli.main(["show", str(path)]) == 0
-    heading = capsys.readouterr().out.partition("\nmethod")[0]
-    labels = [line[2:].split("  ")[0] for line in heading.splitlines()[2:] if line[2:3] != " "]
+    below_the_answer = capsys.readouterr().out.partition("\n  run")[2]
+    heading = "  run" + below_the_answer.partition("\nmethod")[0]
+    labels = [line[2:].split("  ")[0] for line in heading.splitlines() if line[2:3] != " "]
     assert labels == [
         *("run", "date", "cores used", "core", "measured", "disturbance", "baseline", "all cells"),
         *[""] * (len(labels) - 8),
@@ -90,6 +91,6 @@ def test_every_section_of_a_header_is_written_in_one_order(tmp_path: Path) -> No
     written = json.loads(path.read_text())
     assert [*written] == [
         *("type", "format", "id", "started", "matrix", "measure", "core", "host", "devices"),
-        *("doctor", "baselines", "thresholds", "cells", "calibration"),
+        *("doctor", "baselines", "thresholds", "machine", "filters", "cells", "calibration"),
     ]
     assert [*written["matrix"]] == ["name", "description", "text", "baseline"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.base.errors import UsageError
@@ -219,10 +219,15 @@ LONG = base64.b85decode(line_of(300)["data"])
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, len(LONG) - 1), st.integers(1, 255))
-def test_any_byte_that_is_another_is_noticed(at: int, change: int) -> None:
+@example(29, 1)  # how LZMA guesses from upper bits of bytes, which none of these has
+def test_a_byte_that_is_another_is_noticed_or_changes_no_sample(at: int, change: int) -> None:
     damaged = bytes(byte ^ change * (at == n) for n, byte in enumerate(LONG))
-    with pytest.raises(ValueError, match="`data`"):
-        coding.decoded(base64.b85encode(damaged).decode(), 300)
+    try:
+        found = coding.decoded(base64.b85encode(damaged).decode(), 300)
+    except ValueError as error:
+        assert "`data`" in str(error)  # noqa: PT017 - what is not noticed must change nothing
+    else:
+        assert found == coding.decoded(base64.b85encode(LONG).decode(), 300)
 
 
 def test_a_field_that_no_sample_has_is_passed_over(tmp_path: Path) -> None:

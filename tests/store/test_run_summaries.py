@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,21 @@ CELLS = [a_cell("a"), a_cell("b"), a_cell("c")]
 
 def write(path: Path, summaries: Mapping[str, CellSummary] = SUMMARIES) -> Path:
     with RunWriter(path) as writer:
-        writer.header(a_header(baselines={"a": "a"}), CELLS[:2], CELLS[2:])
+        writer.header(a_header(**HEADER), CELLS[:2], CELLS[2:])
         writer.failure("b", "gone")
         for round_ in range(3):
             writer.sample(a_sample("a", round_))
         writer.summaries(summaries, {"b": "gone"})
         writer.end("done", wall_s=1.5)
     return path
+
+
+HEADER: dict[str, Any] = {
+    "baselines": {"a": "a"},
+    "thresholds": {"b": 0.01},
+    "machine": "lab1",
+    "filters": ["x=1"],
+}
 
 
 def unasked(_run: Run) -> Mapping[str, CellSummary]:
@@ -63,7 +72,29 @@ def test_a_summary_is_read_as_it_was_written(tmp_path: Path) -> None:
         *(whole.header, whole.cells),
         whole.calibration,
     )
+    assert (found.header.machine, found.header.filters) == ("lab1", ("x=1",))
     assert (found.failures, found.end, found.warnings) == ({"b": "gone"}, "done", ())
+
+
+def test_levels_alone_are_those_of_the_whole_summary(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl")
+    found = read_summary(path, unasked, only_levels=True)
+    whole = read_summary(path, unasked)
+    assert {
+        cell: ([replace(o, ratio=None, ratio_ns=None) for o in of.openings], of.notes)
+        for cell, of in whole.summaries.items()
+    } == {cell: ([*of.openings], of.notes) for cell, of in found.summaries.items()}
+    assert replace(found, summaries={}) == replace(whole, summaries={})
+
+
+def test_a_header_in_another_order_is_read_whole(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl")
+    first, *rest = path.read_text().splitlines(keepends=True)
+    fields = json.loads(first)
+    fields["machine"] = fields.pop("machine")  # behind the cells
+    line = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    path.write_text("".join([f"{line}\n", *rest]))
+    assert read_summary(path, of_samples).header == reader.read(path).header
 
 
 figures = st.floats(1e-300, 1e300)

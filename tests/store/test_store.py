@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BenchError) as caught:
         RunWriter(tmp_path / "file" / "r.jsonl")
     assert str(caught.value) == (
-        f"cannot write results to {tmp_path}/file/r.jsonl: {os.strerror(errno.EEXIST)}; "
+        f"cannot write results to {tmp_path}/file/r.jsonl: {os.strerror(errno.ENOTDIR)}; "
         "choose another folder with --results"
     )
 
@@ -207,6 +207,7 @@ def test_the_latest_unfinished_run_is_found(tmp_path: Path) -> None:
     write(tmp_path / "20260101T000000Z-a.jsonl", end="interrupted")
     write(tmp_path / "20260102T000000Z-a.jsonl", end="")
     write(tmp_path / "20260103T000000Z-a.jsonl")
-    assert reader.latest_unfinished(tmp_path).name == "20260102T000000Z-a.jsonl"
+    found = reader.unfinished(tmp_path, datetime.now(UTC))
+    assert [path.name for path in found] == ["20260102T000000Z-a.jsonl", "20260101T000000Z-a.jsonl"]
     with pytest.raises(UsageError, match="no unfinished run in"):
-        reader.latest_unfinished(tmp_path / "empty")
+        reader.unfinished(tmp_path / "empty", datetime.now(UTC))

@@ -13,7 +13,7 @@ import pytest
 from bench.base.errors import UsageError
 from bench.system import sysctls
 from bench.system.netns import entered, private_netns
-from tests.running import needs_root, wait_for
+from tests.running import is_given_back, needs_root, wait_for
 
 OF_MACHINE = "net.core.message_burst"
 """The machine's; a little more of it harms nobody, and no header of a run has it: others that run
@@ -141,4 +141,4 @@ def test_a_process_that_is_killed_leaves_the_machines_as_they_were() -> None:
         assert process.stdout.readline() == "switched\n"
         assert FILE.read_text() != before
         process.send_signal(signal.SIGKILL)
-    wait_for(lambda: FILE.read_text() == before, "the keeper to give it back")
+    wait_for(lambda: is_given_back(FILE, before), "the keeper to give it back")

@@ -207,3 +207,24 @@ def test_a_reader_that_never_gets_ready_is_an_error_and_is_ended(
     ):
         pytest.fail("it was taken for ready")
     assert [process.returncode for process in started] == [-signal.SIGKILL]
+
+
+def test_a_latency_is_the_limit_that_tc_makes_of_it() -> None:
+    """iproute2's tc/q_tbf.c: what leaves in so long, and the bucket."""
+    options = {"rate": "1gbit", "burst": "32KiB"}
+    model = QDISC_KINDS["tbf"].options(**options, latency="50ms")
+    assert model.model_dump() == {"rate": 10**9, "burst": 32768, "limit": 6_250_000 + 32768}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"latency": "50ms", "limit": 9}, "two ways to say one thing; write one of them"),
+        ({"latency": "50ms", "burst": "1KiB"}, "latency needs rate and burst; write"),
+        ({"latency": 50}, "50 is not a duration"),
+    ],
+)
+def test_a_latency_that_makes_no_limit_is_refused(given: dict[str, Any], message: str) -> None:
+    whole = given if "burst" in given else {"rate": "1gbit", "burst": "32KiB"} | given
+    with pytest.raises(ValueError, match=message):
+        QDISC_KINDS["tbf"].options(**whole)

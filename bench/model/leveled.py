@@ -1,0 +1,31 @@
+"""A stored run as a history needs it: a level of each cell, and no opening."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.model.cells import Cell
+from bench.model.header import RunHeader
+
+
+@dataclass(frozen=True, slots=True)
+class LeveledRun:
+    """``ids`` are cells with figures, calibration cells among them. ``levels`` maps each figure to
+    logarithms, one for each of ``ids``: NaN where too few rounds, or others, leave no evidence.
+
+    ``doubts`` maps cells whose pps is no evidence to the codes of their notes that say so.
+    ``rounds`` is the number of usable samples of all cells; ``failures`` and ``end`` as in Run.
+    """
+
+    path: str
+    header: RunHeader
+    cells: tuple[Cell, ...]
+    calibration: tuple[Cell, ...]
+    ids: tuple[str, ...]
+    levels: Mapping[str, memoryview[float]]
+    doubts: Mapping[str, tuple[str, ...]]
+    rounds: int
+    failures: Mapping[str, str]
+    end: str
+    warnings: tuple[str, ...] = ()
