@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from bench.base.errors import BenchError
-from bench.base.units import parse_bytes, parse_duration, parse_rate, show
+from bench.base.units import parse_bytes, parse_duration, parse_rate
 from bench.base.written import BitRate, Bytes, DurationNs
 from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
@@ -256,7 +256,8 @@ class TbfOptions(Bucket):
             raise ValueError("latency and limit are two ways to say one thing; write one of them")
         if not {"rate", "burst"} <= given.keys():
             whole = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", **given}
-            raise ValueError(f"latency needs rate and burst; write {show(whole)}")
+            text = ", ".join(f"{name}: {value}" for name, value in whole.items())
+            raise ValueError(f"latency needs rate and burst; write {{{text}}}")
         latency_ns, rate = parse_duration(given["latency"]), parse_rate(given["rate"])
         passing = rate * latency_ns // (8 * 10**9)
         return given | {"limit": passing + parse_bytes(given["burst"])}
