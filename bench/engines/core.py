@@ -227,7 +227,7 @@ def _thread_sample(raw: Any) -> ThreadSample:
 
 @functools.cache
 def _known(struct: str) -> tuple[str, ...]:
-    """The fields of a struct of the core; an older one of ``bench ab`` may lack some."""
+    """The fields of a struct of the core."""
     return tuple(name for name, _ in library().ffi.typeof(struct).fields)
 
 
