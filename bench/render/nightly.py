@@ -98,7 +98,8 @@ def _item(outcome: Outcome, of: Judged) -> Item:
     if of.since != outcome.told.started and finding in (Finding.REGRESSED, Finding.IMPROVED):
         since = f", since {of.since:%Y-%m-%d}"
     beyond = " beyond its interface" if of.cell and outcome.has_shifts else ""
-    text = f"{finding.value}: {change_text(of)}{beyond} {against}{since}{_taken_off(of)}; {_meaning(of)}"
+    text = f"{finding.value}: {change_text(of)}{beyond} {against}{since}{_taken_off(of)}"
+    text += f"; {_meaning(of)}"
     if finding in (Finding.REGRESSED, Finding.SUSPECTED):
         text += f"; if it is known: bench ack {ids.shown(of.series)} --why TEXT"
     severity = "bad" if finding is Finding.REGRESSED else "warn"

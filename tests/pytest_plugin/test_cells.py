@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.figures import pps, usable_by_cell
+from bench.base import ids
 from bench.store import reader
 from tests.pytest_plugin.sessions import Pytest
 from tests.running import Bench, ended, wait_for
@@ -34,7 +35,7 @@ def test_each_cell_is_a_test_and_one_run_has_them_all(run_pytest: Pytest) -> Non
         assert benchmark["stats"]["data"] == [1 / pps(sample) for sample in samples[cell.id]]
         assert benchmark["params"]["burst"] == str(cell.values["burst"])
         extra = benchmark["extra_info"]
-        assert (extra["cell"], extra["run"]) == (cell.id, path.stem)
+        assert (extra["cell"], extra["run"]) == (ids.shown(cell.id), path.stem)
         assert extra["axes"]["burst"] == cell.values["burst"]
         assert benchmark["stats"]["min"] <= 1 / extra["pps"] <= benchmark["stats"]["max"]
 
