@@ -3,6 +3,7 @@
 # `make sanitize` runs every method with a core built with ASan, UBSan and TSan.
 # `make test-kernels` runs what depends on the kernel on Debian's: KERNELS="6.1 6.12 newest".
 # `make lint-nightly` checks docs/nightly/ with systemd, check-jsonschema and actionlint.
+# `make pictures` draws those of README.md and docs/pictures.md.
 # `make lock` renews requirements.lock; `make test-newest` tests without it, in .venv-newest.
 # `make test-fresh` runs the two commands on minimal Debians: FRESH="bookworm trixie unstable".
 
@@ -13,13 +14,13 @@ MATRIX := matrices/mmap_vs_sendto.yaml
 
 SECONDS := 60
 
-.PHONY: bench test test-newest test-fresh sanitize test-kernels fuzz lock lint lint-nightly clean
+.PHONY: bench test test-newest test-fresh sanitize test-kernels fuzz lock lint lint-nightly pictures clean
 
 bench: $(VENV)/ready
 	$(BIN) -m bench run $(MATRIX)
 
 test: lint
-	$(BIN) -m pytest -n 2 --dist loadgroup
+	$(BIN) -m pytest -n 2
 
 sanitize: $(VENV)/ready
 	$(BIN) -m pytest tests/native/test_sanitizers.py tests/native/sanitize.py
@@ -49,6 +50,9 @@ lint: $(VENV)/ready
 
 lint-nightly: $(VENV)/ready
 	PYTHON=$(BIN) tools/lint_nightly.sh
+
+pictures: $(VENV)/ready
+	$(BIN) -m tools.pictures
 
 lock:
 	tools/lock.py

@@ -5,6 +5,7 @@ Without root the whole session runs in a user namespace.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import socket
@@ -29,12 +30,21 @@ def _gain() -> None:
 _gain()  # not in a hook: what is imported next looks at what it may do
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests with the same mark ``together`` are one process's under xdist, too."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if mark := item.get_closest_marker("together"):
-                item.add_marker(pytest.mark.xdist_group(mark.args[0]))
+@pytest.fixture(autouse=True)
+def _turn(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Tests with the same mark ``together`` run one after another, in several processes, too."""
+    mark = request.node.get_closest_marker("together")
+    if mark is None:
+        yield
+        return
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / f"{mark.args[0]}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @functools.cache

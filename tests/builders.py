@@ -37,7 +37,7 @@ def a_sample(cell: str = "a", round_: int = 0, pps: float = 1e6, **fields: Any) 
     """A slice of 10 ms of one thread at a rate in frames per second, 1000 ns of CPU per frame."""
     completed = int(pps * WINDOW_NS / 1e9)
     thread = a_thread(cpu_ns=completed * 1000, completed=completed, calls=completed)
-    some = {
+    some: dict[str, Any] = {
         "at_ns": round_ + 1,
         "wall_ns": WINDOW_NS,
         "threads": (thread,),

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.model.axes import Axis, Choice, Flag, Size, Whole
+from bench.model.axes import Axis, Choice, Flag, OfCpus, Size, Whole
 from tests.fuzz import matrix, run
 from tests.vocabulary import WORDS
 
@@ -46,7 +46,7 @@ def kind(name: str, /, **options: st.SearchStrategy[Any]) -> st.SearchStrategy[d
 def values_of(axis: Axis) -> st.SearchStrategy[Any] | None:
     """What the table of axes says of values that are no mapping; None for the others."""
     match axis.type:
-        case Whole(low, high) | Size(low, high):
+        case Whole(low, high) | OfCpus(low, high) | Size(low, high):
             return whole(*(WORDS.limits.of(bound) for bound in (low, high)))
         case Choice(names):
             return st.sampled_from(names)

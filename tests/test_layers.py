@@ -145,6 +145,7 @@ HEAVY = {
     "setuptools",
     "tabulate",
     "tqdm",
+    "vl_convert",
     "yaml",
 }
 """What takes long to import, of ours and of Python's; slow machines take seconds for some of it."""
@@ -191,6 +192,11 @@ def test_processes_that_measure_import_nothing_heavy(process: str) -> None:
 
 def test_methods_import_no_more_than_their_table() -> None:
     assert heavy_of_bench("methods") == {"tabulate"}
+
+
+def test_only_what_draws_imports_vega() -> None:
+    users = [path for path in MODULES if "vl_convert" in path.read_text()]
+    assert [path.name for path in users] == ["convert.py"]
 
 
 @pytest.mark.parametrize("verb", ["plan", "show", "schema"])

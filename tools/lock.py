@@ -60,8 +60,8 @@ def _renewed(folder: Path) -> str:
     uv, made = folder / "bin/uv", folder / LOCK.name
     text = _compile(
         *(uv, ROOT / "pyproject.toml", "--universal", "--python-version", PYTHONS[0]),
-        *("--extra", "dev", "--extra", "fuzz", "--generate-hashes", "--no-annotate"),
-        *("--custom-compile-command", "make lock"),
+        *("--extra", "dev", "--extra", "fuzz", "--extra", "report"),
+        *("--generate-hashes", "--no-annotate", "--custom-compile-command", "make lock"),
     )
     made.write_text(text)
     for python in PYTHONS:  # each has a file of every package, or this fails and names it

@@ -68,6 +68,6 @@ if [ "$venv" = .venv ]; then
 	}
 else
 	"$python" -m venv --clear $venv
-	pip install -e '.[dev,fuzz]'
+	pip install -e '.[dev,fuzz,report]'
 fi
 cp requirements.lock $venv/ready

@@ -24,7 +24,7 @@ from bench.model.samples import Sample
 if TYPE_CHECKING:
     from bench.analysis.contrasts import Pairs
 
-DISAGREEMENT = 0.03
+DISAGREEMENT = 0.02
 """So that no more than 5 % of runs without a disagreement show one: errors are estimated, too."""
 
 MATTERS = 0.1

@@ -7,6 +7,9 @@ alarm takes two sessions that agree. Each must differ from the level with a p-va
 root of a decision's chance. Both together must with all of it, because they share the error of the
 level, and because neighbouring nights may be alike.
 
+A regression lasts until a night is nearer to the level than to the nights since: noise hides it in
+some nights, and one of these must neither end it nor let it into the level.
+
 p-values are Student's; levels.py has the level and its noise.
 """
 
@@ -102,7 +105,10 @@ def decide(
     suspect = (night.p <= each) & large
     measured_again = np.isfinite(nights.again)
     confirmed = ~measured_again | ((np.sign(again.size) == side) & (again.p <= CONFIRMS))
-    certain = agree & (last.p <= each) & (_p(np.abs(change) / error, levels.freedom) <= whole)
+    both = agree & (_p(np.abs(change) / error, levels.freedom) <= whole)
+    lasts = both & large & (side == -better) & _is_like_pending(nights, levels)
+    suspect, confirmed = suspect | lasts, confirmed | lasts
+    certain = both & ((last.p <= each) | lasts)
     known = np.isfinite(night.p)
     stands_out = np.where(known, suspect & confirmed, nights.pending > 0)
     reach = _quantile(levels.freedom) * error
@@ -179,6 +185,20 @@ def _last_pending(nights: Nights) -> Floats:
     for night in _pending(nights).T:
         last = np.where(np.isfinite(night), night, last)
     return last
+
+
+def _is_like_pending(nights: Nights, levels: Levels) -> Booleans:
+    """Whether tonight, and what was measured again, are nearer to the pending nights than to the
+    level; only where there are enough of them for a regression."""
+    pending = _pending(nights)
+    count = np.isfinite(pending).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        middle = (total(pending) / count + levels.mean) / 2
+    beyond = np.sign(middle - levels.mean)
+    is_far = beyond * (nights.tonight - middle) > 0
+    is_far &= np.isnan(nights.again) | (beyond * (nights.again - middle) > 0)
+    found: Booleans = (count >= 2) & is_far
+    return found
 
 
 def _mean_of_sessions(nights: Nights, agree: Booleans) -> tuple[Floats, Integers]:

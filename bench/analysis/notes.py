@@ -77,15 +77,16 @@ def _other_sndbuf(row: CellResult) -> str:
     """Why a cell had another send buffer than its label says; nothing where it had that."""
     asked = row.cell.values.get("sndbuf")
     had = row.sndbuf_bytes // 2  # the kernel doubles what is asked for, and says so (socket(7))
-    if not isinstance(asked, dict) or not had or had == asked["bytes"]:
+    wanted = asked.get("bytes") if isinstance(asked, dict) else None
+    if not isinstance(asked, dict) or not isinstance(wanted, int) or not had or had == wanted:
         return ""
-    if had > asked["bytes"]:
+    if had > wanted:
         limit = "the kernel gives no less"
     elif asked.get("force"):
         limit = "the kernel gives no more"
     else:
         limit = "more than net.core.wmem_max needs force: true"
-    return f"its sndbuf was {size_text(had)}, not {size_text(asked['bytes'])}: {limit}"
+    return f"its sndbuf was {size_text(had)}, not {size_text(wanted)}: {limit}"
 
 
 def _is_stolen(share: float | None, samples: Sequence[Sample]) -> bool:

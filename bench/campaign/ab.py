@@ -13,7 +13,6 @@ from bench.base import ids
 from bench.base.errors import UsageError
 from bench.base.values import Value, key_of, value_text
 from bench.engines import build, core
-from bench.matrix import load
 from bench.measure import prepare
 from bench.measure.opening import MakeOpening
 from bench.measure.sides import Sides, SidesOpening
@@ -22,6 +21,8 @@ from bench.model.header import Side
 from bench.model.matrix import Matrix
 from bench.plan import plan as plans
 from bench.plan.plan import Plan, with_cells
+from bench.plan.settings import parse_settings
+from bench.plan.shares import in_numbers
 from bench.system import sysctls
 
 OPENINGS = 10
@@ -60,10 +61,11 @@ def planned(
     seed: int | None,
     wanted: Wanted,
     min_effect: float = MIN_EFFECT,
+    settings_of_both: Sequence[str] = (),
 ) -> Planned:
     """Plan both sides, and build their cores. Nothing is set up. Raises UsageError, BenchError."""
     asked = sysctls.parse(wanted.sysctls_b)
-    matrix, of_a = prepare.planned(file, filters, seed)
+    matrix, of_a = prepare.planned(file, filters, seed, settings_of_both)
     settings = _settings(wanted.settings_b)
     plan = _both(of_a, _of_b(matrix, of_a, settings), settings, min_effect)
     if plan.devices:
@@ -107,20 +109,13 @@ def _with_openings(matrix: Matrix) -> Matrix:
 
 def _settings(texts: Sequence[str]) -> dict[str, Value]:
     """``["qdisc=pfifo"]`` as axes with canonical values. Raises UsageError."""
-    found: dict[str, Value] = {}
-    words = prepare.vocabulary()
-    for text in texts:
-        axis, equals, value = text.partition("=")
-        if not equals or not value.strip() or axis not in words.axes:
-            raise UsageError(
-                f"--set-b {text}: not of the form AXIS=VALUE; axes are {', '.join(words.axes)}"
-            )
-        text_of_matrix = f"name: b\naxes:\n  {axis}: {value}\n"
-        one = load.parse(text_of_matrix, f"--set-b {axis}", words)
-        if [*one.axes] != [axis] or len(one.axes[axis]) != 1 or axis in found:
-            raise UsageError(f"--set-b {text}: an axis has one value on side B")
-        found[axis] = one.axes[axis][0]
-    return found
+    if not texts:
+        return {}
+    found = parse_settings(texts, prepare.vocabulary(), "--set-b")
+    for (axis, values), text in zip(found.items(), texts, strict=True):
+        if len(values) != 1:
+            raise UsageError(f"--set-b {text}: {axis} has one value on side B; write one")
+    return {axis: values[0] for axis, values in found.items()}
 
 
 def _of_b(matrix: Matrix, of_a: Plan, settings: Mapping[str, Value]) -> Plan:
@@ -141,7 +136,8 @@ def _of_b(matrix: Matrix, of_a: Plan, settings: Mapping[str, Value]) -> Plan:
         thresholds=(),
     )
     try:
-        return plans.make_plan(changed, prepare.vocabulary())
+        words = prepare.vocabulary()
+        return plans.make_plan(in_numbers(changed, words.limits, plans.HERE), words)
     except UsageError as error:
         raise UsageError(f"side B (--set-b): {error}") from None
 

@@ -34,8 +34,6 @@ QUARTER = 90
 ALL = "all"
 """The name of the shift of all cells."""
 
-WORSE = (Finding.REGRESSED, Finding.SUSPECTED, Finding.SUSPECT)
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -59,10 +57,6 @@ class Judged:
     @property
     def key(self) -> Key:
         return self.series, self.figure
-
-    @property
-    def is_worse(self) -> bool:
-        return self.decision.finding in WORSE
 
     def change(self) -> Change:
         """As it is kept for the next nights."""

@@ -62,7 +62,7 @@ def execute(args: argparse.Namespace) -> int:
     effect = ab.MIN_EFFECT if args.min_effect is None else args.min_effect
     wanted = ab.Wanted(args.core_a, args.core_b, args.sysctl_b, args.set_b)
     chosen = stored.wanted(args, ab.FOLDER)
-    of = ab.planned(args.matrix, chosen[1], args.seed, wanted, effect)
+    of = ab.planned(args.matrix, chosen.filters, args.seed, wanted, effect, chosen.settings)
     target = stored.target(args, of.matrix.name, chosen, ab.FOLDER)
     ready = measuring(
         of.plan.topologies,

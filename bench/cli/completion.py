@@ -160,6 +160,7 @@ COMPLETERS: Mapping[str, Callable[..., list[str]]] = {
     "machine": _machines,
     "allow_device": _devices,
     "filter": _settings,
+    "set": _settings,
     "set_b": _settings,
 }
 """By the name of the argument: the same one completes alike on every verb."""

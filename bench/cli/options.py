@@ -27,6 +27,13 @@ DEFAULT_RESULTS = Path("results")
 def add_matrix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("matrix", metavar="MATRIX", type=Path, help="a matrix file (YAML)")
     parser.add_argument("--seed", type=_seed, help="shuffle the rounds by this number instead")
+    parser.add_argument(
+        "--set",
+        metavar="AXIS=VALUE[,VALUE]",
+        action="append",
+        default=[],
+        help="values of an axis, as in a matrix, in place of the matrix's own; repeatable",
+    )
     add_filter(parser)
 
 

@@ -40,7 +40,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.system.procfs import ProcFs
 
     options.check_output(args)
-    matrix, planned = prepare.planned(args.matrix, args.filter, args.seed)
+    matrix, planned = prepare.planned(args.matrix, args.filter, args.seed, args.set)
     told = estimate(planned, matrix, ProcFs())
     options.write(document_of(matrix, planned, told, args.cells), args)
     return ExitCode.FINE

@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     from bench.analysis import calibration
+    from bench.analysis.answer import answer_of
     from bench.measure import prepare, runner
     from bench.measure.measuring import measuring
     from bench.render import report
@@ -37,7 +38,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.store import reader
 
     wanted = stored.wanted(args)
-    matrix, plan = prepare.planned(args.matrix, wanted[1], args.seed)
+    matrix, plan = prepare.planned(args.matrix, wanted.filters, args.seed, wanted.settings)
     target = stored.target(args, matrix.name, wanted)
     looking = measuring(
         plan.topologies,
@@ -54,11 +55,15 @@ def execute(args: argparse.Namespace) -> int:
         run = runner.run(matrix, plan, target, bar, seen, options.allowed(args))
     say(f"stored in {target.path}")
     made = report.make_report(run)
-    tables.keep(answered(run, made), target.path, ["markdown"])
+    answer = answer_of(run, made.rows)
+    tables.keep(answered(run, made, known=answer), target.path, ["markdown"])
+    whole = options.whole(args)
     if args.normalise:
-        run = calibration.normalised(run)
-    shown = report.make_report(run) if args.normalise else made
-    options.write(answered(run, shown, options.whole(args)), args)
+        normal = calibration.normalised(run)
+        document = answered(normal, report.make_report(normal), whole)
+    else:
+        document = answered(run, made, whole, answer)
+    options.write(document, args)
     if run.end == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.FINE if report.is_complete(made, run) else ExitCode.INCONCLUSIVE

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,40 +34,53 @@ def add_wait(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def wanted(args: argparse.Namespace, below: str = "") -> tuple[Path | None, list[str]]:
-    """The run to go on with, if that is asked for, and the filters of the plan: a run that goes on
-    without any takes over those that it began with.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The run to go on with, if that is asked for, and what chooses the cells: --filter, --set."""
+
+    resumed: Path | None
+    filters: Sequence[str]
+    settings: Sequence[str]
+
+
+def wanted(args: argparse.Namespace, below: str = "") -> Wanted:
+    """What the command line asks for: a run that goes on without --filter takes over those that it
+    began with, and so with --set.
 
     ``below`` is a folder in that of the matrix. Raises UsageError.
     """
     from bench.matrix import load
+    from bench.model.header import options_text
     from bench.store import reader
 
     if args.resume is None:
-        return None, args.filter
+        return Wanted(None, args.filter, args.set)
     path = args.resume
     if path is True:
         path = _latest(_folder(args, load.name_in(args.matrix), below))
     if path.suffix != ".jsonl":
         raise UsageError(f"--resume {path}: its table could take its place; name a .jsonl file")
-    filters = args.filter or list(reader.header_of(path).filters)
-    if filters != args.filter:
-        say(f"{path} began with {' '.join(f'--filter {text}' for text in filters)}: so it goes on")
-    return path, filters
+    began = reader.header_of(path)
+    filters = () if args.filter else began.filters
+    settings = () if args.set else began.settings
+    if filters or settings:
+        say(f"{path} began with {options_text(settings, filters)}: so it goes on")
+    return Wanted(path, args.filter or filters, args.set or settings)
 
 
-def target(
-    args: argparse.Namespace, name: str, of: tuple[Path | None, list[str]], below: str = ""
-) -> Target:
-    """Where the run of a matrix is written, and what it is called with; ``of`` is ``wanted``."""
+def target(args: argparse.Namespace, name: str, of: Wanted, below: str = "") -> Target:
+    """Where the run of a matrix is written, and what it is called with."""
     from bench.measure.runner import Target
     from bench.store import folders
 
-    path, filters = of
-    called: dict[str, Any] = {"machine": args.machine or "", "filters": tuple(filters)}
-    if path is None:
+    called: dict[str, Any] = {
+        "machine": args.machine or "",
+        "filters": tuple(of.filters),
+        "settings": tuple(of.settings),
+    }
+    if of.resumed is None:
         return Target(folders.new_run_path(_folder(args, name, below)), **called)
-    return Target(path, resume=True, seed=args.seed, **called)
+    return Target(of.resumed, resume=True, seed=args.seed, **called)
 
 
 def _folder(args: argparse.Namespace, name: str, below: str) -> Path:

@@ -69,6 +69,22 @@ def parse(text: str, file: str, vocabulary: Vocabulary) -> Matrix:
     )
 
 
+def axis_values(axis: str, text: str, vocabulary: Vocabulary, name: str) -> tuple[Value, ...]:
+    """The canonical values of an axis in a text of YAML: ``1, 64`` or ``[1, 64]``.
+
+    Raises UsageError with every error, a line each that begins with ``name``.
+    """
+    written = text if text.startswith("[") and text.endswith("]") else f"[{text}]"
+    tree = yamltree.read(f"name: x\naxes:\n  {axis}: {written}\n", _is_list)
+    checked = _checked(tree, models_of(vocabulary))
+    if checked is None or tree.problems:
+        raise UsageError("\n".join(f"{name}: {p.message}" for p in sorted(set(tree.problems))))
+    values = _tuples(checked.axes)
+    if [*values] != [axis]:
+        raise UsageError(f"{name}: names other axes, too; write one axis and its values")
+    return values[axis]
+
+
 def _tuples(axes: Axes) -> dict[str, tuple[Value, ...]]:
     return {axis: tuple(values) for axis, values in axes.given().items()}
 

@@ -42,6 +42,7 @@ from bench.model.axes import (
     Flag,
     Kind,
     Method,
+    OfCpus,
     Ring,
     SendBuffer,
     Size,
@@ -99,7 +100,7 @@ def models_of(vocabulary: Vocabulary) -> Models:
     known = vocabulary.axes
     types = {name: _type(axis, vocabulary, partial=False) for name, axis in known.items()}
     rule_types = {name: _type(axis, vocabulary, partial=True) for name, axis in known.items()}
-    rules = {name: _several(_taken(name, type_)) for name, type_ in rule_types.items()}
+    rules = {name: _several(_taken(known[name], type_)) for name, type_ in rule_types.items()}
     values = {name: _remembered(name, _several(type_)) for name, type_ in types.items()}
     axes = _axes("Axes", known, values)
     rule: Any = _axes("Rule", known, rules)
@@ -144,6 +145,8 @@ def _type(axis: Axis, vocabulary: Vocabulary, *, partial: bool) -> Any:
     match axis.type:
         case Whole(low, high):
             return Annotated[int, _whole(limits.of(low), limits.of(high))]
+        case OfCpus(low, high):
+            return _number_or_share(limits.of(low), limits.of(high))
         case Size(low, high):
             return Annotated[int, bytes_between(limits.of(low), limits.of(high))]
         case Choice(names):
@@ -202,6 +205,22 @@ def _in_range(value: object, low: int, high: int, otherwise: str = "") -> int:
     raise ValueError(
         f"{show(value)} is not allowed; write a whole number from {low} to {high}{otherwise}"
     )
+
+
+_CPU_SHARE = r"all|[1-9][0-9]?%"
+
+
+def _number_or_share(low: int, high: int) -> Any:
+    """A whole number, or a share of CPUs as it is written: what it comes to, the plan knows."""
+
+    def check(value: object) -> int | str:
+        if isinstance(value, str) and re.fullmatch(_CPU_SHARE, value):
+            return value
+        return _in_range(value, low, high, ", 1% to 99% of the CPUs, or all")
+
+    number: Any = Annotated[int, Field(ge=low, le=high)]
+    share: Any = Annotated[str, Field(pattern=f"^({_CPU_SHARE})$")]
+    return Annotated[Any, PlainValidator(check, json_schema_input_type=_any_of(number, share))]
 
 
 def _several(element: Any) -> Any:
@@ -425,12 +444,17 @@ def _remembered(axis: str, values: Any) -> Any:
     return Annotated[values, AfterValidator(remember)]
 
 
-def _taken(axis: str, rule_type: Any) -> Any:
-    """The type of a rule's value, which some value of the axis has to match."""
+def _taken(axis: Axis, rule_type: Any) -> Any:
+    """The type of a rule's value, which some value of the axis has to match.
+
+    Only the machine knows the numbers that shares of its CPUs match.
+    """
 
     def check(rule: Value, info: ValidationInfo[Context]) -> Value:
-        taken = info.context.taken.get(axis)
+        taken = info.context.taken.get(axis.name)
         if taken is None or any(covers(rule, value) for value in taken):
+            return rule
+        if isinstance(axis.type, OfCpus) and any(isinstance(v, str) for v in (rule, *taken)):
             return rule
         values = ", ".join(map(show, taken[:_MOST_SHOWN]))
         more = ", ..." if len(taken) > _MOST_SHOWN else ""

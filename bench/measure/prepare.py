@@ -14,6 +14,8 @@ from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
 from bench.plan import plan, selection
 from bench.plan.plan import Plan
+from bench.plan.settings import with_settings
+from bench.plan.shares import in_numbers
 from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame, shaper
 
 
@@ -33,15 +35,20 @@ def vocabulary() -> Vocabulary:
 
 
 def planned(
-    file: Path, filters: Sequence[str] = (), seed: int | None = None
+    file: Path,
+    filters: Sequence[str] = (),
+    seed: int | None = None,
+    settings: Sequence[str] = (),
 ) -> tuple[Matrix, Plan]:
     """The matrix, and the plan of the cells that ``filters`` (AXIS=VALUE) keep.
 
-    ``seed`` takes the place of the matrix's own. Raises UsageError.
+    ``seed`` takes the place of the matrix's own, ``settings`` (AXIS=VALUE,VALUE) that of the values
+    of axes. Raises UsageError.
     """
     words = vocabulary()
     wanted = selection.parse_filters(filters, words.axes)
-    loaded = load.load(file, words)
+    loaded = with_settings(load.load(file, words), settings, words)
+    loaded = in_numbers(loaded, words.limits, plan.HERE)
     if seed is not None:
         loaded = replace(loaded, measure=replace(loaded.measure, seed=seed))
     made = plan.make_plan(loaded, words)

@@ -44,7 +44,8 @@ class Target:
     """Where a run is written: a new file in a folder, or an unfinished one that is resumed.
 
     What is resumed goes on with its own seed; ``seed`` is what that must be, if not None.
-    ``machine`` is the user's word for the machine, ``filters`` are those of the plan.
+    ``machine`` is the user's word for the machine, ``filters`` and ``settings`` are those of the
+    plan.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Target:
     seed: int | None = None
     machine: str = ""
     filters: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 def run(
@@ -81,6 +83,7 @@ def run(
         _header(matrix, planned, seen, devices, sides),
         machine=target.machine,
         filters=target.filters,
+        settings=target.settings,
     )
     with RunWriter(target.path, append=target.resume) as writer:
         earlier = None
@@ -196,7 +199,7 @@ def _obstacles(
             _other_cells(header): {c.id for c in earlier.cells} == {c.id for c in planned.cells},
             "it has other baselines": dict(header.baselines) == dict(now.baselines),
             "the core has changed since": header.core.hash == now.core.hash,
-            _other_kernel(machine, known): _kernel(machine) == _kernel(known),
+            _other_kernel(machine, known): _same_kernel(machine, known),
             _other_machine(header, now): _same_machine(header, now),
             f"it ran with other privileges than {standing}": (measure.privileges in ("", standing)),
             "a device is not as it was": header.devices == now.devices,
@@ -220,13 +223,9 @@ def _other_sides(sides: Sequence[Side]) -> str:
 
 def _other_cells(header: RunHeader) -> str:
     """A run is of cells, not of a text: comments, order and names may have changed since."""
-    if header.filters:
-        return f"it has other cells: it was called with {_given('--filter', header.filters)}"
+    if header.called_with:
+        return f"it has other cells: it was called with {header.called_with}"
     return "it has other cells"
-
-
-def _given(option: str, values: Sequence[str]) -> str:
-    return " ".join(f"{option} {value}" for value in values)
 
 
 def _other_measure(then: Settings, now: Settings) -> Iterator[str]:
@@ -240,6 +239,12 @@ def _other_measure(then: Settings, now: Settings) -> Iterator[str]:
 
 def _kernel(host: HostFacts) -> tuple[str, str]:
     return host.kernel, host.kernel_version
+
+
+def _same_kernel(then: HostFacts, now: HostFacts) -> bool:
+    """As far as an older header says."""
+    pairs = zip(_kernel(then), _kernel(now), strict=True)
+    return all(old in ("", new) for old, new in pairs)
 
 
 def _other_kernel(then: HostFacts, now: HostFacts) -> str:

@@ -49,6 +49,14 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class OfCpus:
+    """A whole number, a percentage of the CPUs that may be used (``50%``), or ``all`` of them."""
+
+    low: Bound
+    high: Bound
+
+
+@dataclass(frozen=True, slots=True)
 class Size:
     """Bytes, which may be written with a unit."""
 
@@ -90,7 +98,7 @@ class SendBuffer:
     """The kernel's default, or a size that may be forced."""
 
 
-Type = Whole | Size | Choice | Flag | Method | Kind | Ring | SendBuffer
+Type = Whole | OfCpus | Size | Choice | Flag | Method | Kind | Ring | SendBuffer
 
 
 # The table
@@ -142,7 +150,7 @@ _ROWS = (
     ),
     Axis(
         "threads",
-        Whole(1, "max_threads"),
+        OfCpus(1, "max_threads"),
         1,
         "sending threads, each with a CPU of its own",
         Role.WORKLOAD,

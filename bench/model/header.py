@@ -5,7 +5,8 @@ A field has a default where files of older versions lack it: "", None, 0 or empt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -131,12 +132,19 @@ class Diagnosis:
     findings: tuple[Any, ...] = ()
 
 
+def options_text(settings: Sequence[str], filters: Sequence[str]) -> str:
+    """``--set burst=1,64 --filter interface=veth``, quoted where a shell needs that."""
+    options = [("--set", text) for text in settings] + [("--filter", text) for text in filters]
+    return " ".join(f"{option} {shlex.quote(text)}" for option, text in options)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHeader:
     """What a run file says at its top, but for the cells.
 
     ``machine`` is the user's word for the machine (--machine), ``filters`` are those that chose the
-    cells (--filter); both may be empty.
+    cells (--filter), ``settings`` give axes other values than the matrix does (--set); all may be
+    empty.
     ``baselines`` maps a cell to its baseline, ``thresholds`` to its minimum effect (a fraction).
     ``devices`` are the real interfaces by name. ``sides`` are A and B of a run of `bench ab`, in
     which the baseline of each cell of B is the same cell of A; other runs have none.
@@ -153,8 +161,14 @@ class RunHeader:
     sides: tuple[Side, ...] = ()
     machine: str = ""
     filters: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     baselines: Mapping[str, str]
     thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def called_with(self) -> str:
+        """What chose the cells on the command line, as a shell takes it."""
+        return options_text(self.settings, self.filters)
 
     @property
     def identity(self) -> tuple[object, ...]:

@@ -54,7 +54,8 @@ class Matrix:
     values any of which matches; ``include`` rows map an axis to one value. ``thresholds`` are such
     rules with the minimum effect (a fraction) of the cells that they match. ``marks`` maps a
     path into the file (``("axes", "frame_size", 1)``, ``("exclude", 0, "method")``) to its
-    place, for the errors of later checks.
+    place, for the errors of later checks. ``settings`` has the axes whose values are the command
+    line's, each with what it says there (``--set burst=1,64``).
     """
 
     file: str
@@ -69,6 +70,7 @@ class Matrix:
     baseline: Mapping[str, Value] | None
     marks: Mapping[tuple[str | int, ...], Mark] = field(repr=False)
     thresholds: tuple[tuple[Mapping[str, tuple[Value, ...]], float], ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def mark(self, *path: str | int) -> Mark:
         """The place of a path, or of its innermost ancestor that the file has."""
@@ -76,6 +78,9 @@ class Matrix:
         return next((self.marks[p] for p in ancestors if p in self.marks), Mark(1, 1))
 
     def where(self, *path: str | int) -> str:
-        """``file:line:column`` of ``mark()``, to begin an error with."""
+        """``file:line:column`` of ``mark()``, to begin an error with; or what set the values."""
+        match path:
+            case ("axes", str() as axis, *_) if axis in self.settings:
+                return self.settings[axis]
         mark = self.mark(*path)
         return f"{self.file}:{mark.line}:{mark.column}"

@@ -25,15 +25,26 @@ def parse_filters(texts: Sequence[str], axes: Collection[str]) -> dict[str, list
     """
     filters: dict[str, list[str]] = {}
     for text in texts:
-        axis, equals, value = text.partition("=")
-        if not equals or not value:
-            raise UsageError(f"--filter {text}: not of the form AXIS=VALUE or AXIS=VALUE,VALUE")
-        if axis not in (*axes, CELL):
-            near = difflib.get_close_matches(axis, axes, 1)
-            hint = f", did you mean {near[0]}?" if near else ""
-            raise UsageError(f"--filter {text}: unknown axis{hint}; one of {', '.join(axes)}")
+        axis, value = assigned("--filter", text, axes, (CELL,))
         filters.setdefault(axis, []).append(value)
     return filters
+
+
+def assigned(
+    option: str, text: str, axes: Collection[str], more: Collection[str] = ()
+) -> tuple[str, str]:
+    """The axis and the text of its values in ``AXIS=VALUE``; ``more`` are names beside the axes.
+
+    Raises UsageError.
+    """
+    axis, equals, value = text.partition("=")
+    if not equals or not value.strip():
+        raise UsageError(f"{option} {text}: not of the form AXIS=VALUE or AXIS=VALUE,VALUE")
+    if axis not in axes and axis not in more:
+        near = difflib.get_close_matches(axis, axes, 1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        raise UsageError(f"{option} {text}: unknown axis{hint}; one of {', '.join(axes)}")
+    return axis, value
 
 
 def passing(cells: Sequence[Cell], filters: Mapping[str, Sequence[str]]) -> set[str]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bench.base.errors import UsageError
-from bench.base.values import Value, covers, yaml_text
+from bench.base.values import Value, covers, key_of, yaml_text
 from bench.model.axes import AXES, defaults
 from bench.model.cells import Cell, cell_id
 from bench.model.matrix import Matrix
@@ -60,8 +60,9 @@ class Space:
         source = [
             next(i for i, group in enumerate(dimensions) if axis in group) for axis in self.names
         ]
+        first = [_firsts(values) for values in self.axes]
         for steps in itertools.product(*map(range, lengths.values())):
-            yield tuple(steps[i] for i in source)
+            yield tuple(known[steps[i]] for known, i in zip(first, source, strict=True))
 
     def _refuse_too_many(self, lengths: Mapping[tuple[str, ...], int]) -> None:
         number = math.prod(lengths.values())
@@ -125,6 +126,12 @@ class Space:
             for axis, known, index in zip(self.names, self.axes, signature, strict=True)
         }
         return Cell(cell_id(_identity(values, self.vocabulary), self.vocabulary.axes), values)
+
+
+def _firsts(values: Sequence[Value]) -> list[int]:
+    """For each value the index of the first that is equal: two shares may be as many threads."""
+    seen: dict[str, int] = {}
+    return [seen.setdefault(key_of(value), index) for index, value in enumerate(values)]
 
 
 def _identity(

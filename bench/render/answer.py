@@ -32,9 +32,10 @@ TELLS_OF_THE_LEADER = frozenset(WARY) - {"imprecise"}
 Rows = Mapping[str, CellResult]
 
 
-def answered(run: Run, report: Report, every: bool = True) -> Document:
-    """The document of a report that begins with the answer; ``every`` as ``table`` has it."""
-    answer, rows = answer_of(run, report.rows), report.rows
+def answered(run: Run, report: Report, every: bool = True, known: Answer | None = None) -> Document:
+    """The document of a report that begins with the answer, which may be ``known``; ``every`` as
+    ``table`` has it."""
+    answer, rows = known or answer_of(run, report.rows), report.rows
     document = table.document_of(report, every)
     lead = [block for block in (_fastest(answer, rows), _worth(answer, rows)) if block.items]
     if not any(row.is_measured for row in rows):

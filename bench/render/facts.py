@@ -30,6 +30,7 @@ def of(run: Run) -> tuple[Fact, ...]:
         _memory(host),
         *_devices(run),
         _core(header.core),
+        Fact("called with", header.called_with, "called_with", header.called_with or None),
         _measured(run),
         _intervals(run),
         _privileges(run),

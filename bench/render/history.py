@@ -98,6 +98,8 @@ class _Shown:
         self.lines = {(line.series, str(line.figure)): line for line in made.lines}
 
     def sparks(self, lines: Sequence[Line], width: int) -> tuple[str, ...]:
+        if not lines:  # a matrix of one interface has no shifts
+            return ()
         values = np.array([line.values for line in lines]).reshape(len(lines), -1)[:, self.first :]
         return (*sparklines(values, self.places, width, self.cuts),)
 

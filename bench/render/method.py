@@ -88,6 +88,8 @@ def allowed_text(type_: Type, kinds: Mapping[str, Sequence[str]], limits: Limits
     match type_:
         case axes.Whole(low, high):
             return f"{limits.of(low)} to {limits.of(high)}"
+        case axes.OfCpus(low, high):
+            return f"{limits.of(low)} to {limits.of(high)}, 1% to 99% of the CPUs, all"
         case axes.Size(low, high):
             return f"{limits.of(low)} to {limits.of(high)} bytes"
         case axes.Choice(names):

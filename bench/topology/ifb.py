@@ -29,6 +29,7 @@ def create(options: IfbOptions, mtu: int) -> Iterator[link.Link]:
                 address=link.TX_MAC.hex(":"),
                 mtu=link.mtu_of(options, mtu),
                 num_tx_queues=options.queues,
+                **link.queue_length(options),
             )
         port = link.set_up(netns_fd, link.TX_NAME)
         link.add_egress_filters(port, options.filters)

@@ -124,6 +124,8 @@ class Options(BaseModel):
 
 
 MOST_FILTERS = 10_000
+MOST_TXQUEUELEN = 1_000_000
+"""pfifo_fast allocates three arrays of so many pointers: net/sched/sch_generic.c"""
 MOST_QUEUES = 4096
 """rtnl_create_link() refuses more: net/core/rtnetlink.c"""
 LEAST_MTU, MOST_MTU = 68, 65535
@@ -147,6 +149,13 @@ class EthernetOptions(Options):
     """Transmit queues (numtxqueues), and as many receive queues of the peer."""
     filters: int = Field(default=0, strict=True, ge=0, le=MOST_FILTERS)
     """u32 filters on the sending end's egress hook, none of which matches."""
+    txqueuelen: int = Field(default=0, strict=True, ge=0, le=MOST_TXQUEUELEN)
+    """Frames that pfifo_fast holds at the sending end; 0: the driver's own (veth 1000, ifb 32)."""
+
+
+def queue_length(options: EthernetOptions) -> dict[str, int]:
+    """The attribute of a new link that sets it, if it is asked for."""
+    return {"txqlen": options.txqueuelen} if options.txqueuelen else {}
 
 
 def mtu_of(options: EthernetOptions, needed: int) -> int:

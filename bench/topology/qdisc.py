@@ -103,7 +103,7 @@ def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
     qdisc, refuses an option or ignores one.
     """
     row = QDISCS[kind]
-    unknown = needs_config(f"CONFIG_NET_SCH_{_CONFIG.get(kind, kind.upper())}")
+    unknown = needs_config(f"CONFIG_NET_{_CONFIG.get(kind, f'SCH_{kind.upper()}')}")
     with rtnl(port.netns_fd) as ip, refusals(f"qdisc {kind} on {port.ifname}", unknown):
         row.install(ip, port.ifindex, options)
         effective = row.read(ip, port.ifindex, options)
@@ -227,6 +227,22 @@ def _fifo_reader(kind: str) -> Callable[[IPRoute, int, Any], dict[str, int]]:
     return read_fifo
 
 
+# pfifo_fast
+
+
+class PfifoFastOptions(Options):
+    """pfifo_fast has no options: its length is the interface's txqueuelen."""
+
+
+def _install_pfifo_fast(ip: IPRoute, ifindex: int, _options: PfifoFastOptions) -> None:
+    _replace_root(ip, ifindex, "pfifo_fast", {})
+
+
+def _read_pfifo_fast(ip: IPRoute, ifindex: int, _options: PfifoFastOptions) -> dict[str, int]:
+    _qdisc_at(ip, ifindex, _ROOT, "pfifo_fast")
+    return {}
+
+
 # tbf
 
 
@@ -344,7 +360,7 @@ def _read_htb(ip: IPRoute, ifindex: int, _asked: HtbOptions) -> dict[str, int]:
 
 # The table
 
-_CONFIG = {"pfifo": "FIFO", "bfifo": "FIFO"}
+_CONFIG = {"pfifo": "SCH_FIFO", "bfifo": "SCH_FIFO", "pfifo_fast": "SCHED"}
 """Kernel options whose name is not the qdisc's."""
 
 _ROWS = (
@@ -363,6 +379,13 @@ _ROWS = (
         install=_fifo_installer("bfifo"),
         read=_fifo_reader("bfifo"),
         largest_frame=lambda options: int(options.limit),
+    ),
+    Qdisc(
+        info=KindInfo(
+            "pfifo_fast", "the kernel's own default: three bands without a lock", PfifoFastOptions
+        ),
+        install=_install_pfifo_fast,
+        read=_read_pfifo_fast,
     ),
     Qdisc(
         info=KindInfo("tbf", "token bucket: shapes to a rate, and so makes a queue", TbfOptions),

@@ -10,7 +10,7 @@ of a frame there is an option.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -52,7 +52,8 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
         near = stack.enter_context(netns.private_netns())
         far = stack.enter_context(netns.private_netns())
         ends = End(link.TX_NAME, link.TX_MAC), End(link.RX_NAME, link.RX_MAC)
-        add_pair(near, far, *ends, link.mtu_of(options, mtu), options.queues)
+        length = link.queue_length(options)
+        add_pair(near, far, *ends, link.mtu_of(options, mtu), options.queues, length)
         # The peer first: then the sending end has its carrier when it is opened, and its qdisc
         # is attached at once, not later by the link watch.
         rx = link.set_up(far, link.RX_NAME)
@@ -79,10 +80,19 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
         )
 
 
-def add_pair(near: int, far: int, here: End, there: End, mtu: int, queues: int = 1) -> None:
+def add_pair(
+    near: int,
+    far: int,
+    here: End,
+    there: End,
+    mtu: int,
+    queues: int = 1,
+    near_only: Mapping[str, int] | None = None,
+) -> None:
     """Make both ends in one request, so that neither is ever in the other's namespace.
 
     Both have the same MTU: ``is_skb_forwardable`` drops a frame longer than the peer's.
+    ``near_only`` has attributes of the near end alone.
     """
     common = {"mtu": mtu, "num_tx_queues": queues, "num_rx_queues": queues}
     with link.rtnl(near) as ip:
@@ -98,6 +108,7 @@ def add_pair(near: int, far: int, here: End, there: End, mtu: int, queues: int =
                 **common,
             },
             **common,
+            **(near_only or {}),
         )
 
 

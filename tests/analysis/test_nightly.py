@@ -73,6 +73,37 @@ def test_two_nights_that_do_not_agree_are_none() -> None:
     assert findings(night(0.0, last=-0.06)) == {Finding.STEADY}
 
 
+def after(*last: float, tonight: float, again: float = np.nan, better: int = 1) -> set[Finding]:
+    """After some pending nights, where one night alone must be 5 % off to be suspicious."""
+    pending = np.tile(np.log(100) + np.array(last), (SERIES, 1))
+    nights = Nights(
+        history=np.hstack([history(sigma=0.014), pending]),
+        began=np.zeros(SERIES, int),
+        pending=np.full(SERIES, len(last)),
+        tonight=np.full(SERIES, np.log(100) + tonight),
+        again=np.full(SERIES, np.log(100) + again),
+    )
+    return findings(decide(nights, better, DECISIONS))
+
+
+def test_a_regression_lasts_through_a_night_that_is_not_suspicious_by_itself() -> None:
+    assert after(tonight=-0.045) == {Finding.STEADY}
+    assert after(-0.08, -0.08, tonight=-0.045) == {Finding.REGRESSED}
+    assert after(-0.08, -0.08, tonight=-0.045, again=-0.05) == {Finding.REGRESSED}
+    assert after(-0.08, -0.08, -0.045, tonight=-0.04) == {Finding.REGRESSED}
+
+
+def test_a_regression_ends_with_a_night_nearer_to_the_level() -> None:
+    assert after(-0.08, -0.08, tonight=-0.03) == {Finding.STEADY}
+    assert after(-0.08, -0.08, tonight=-0.045, again=0.0) == {Finding.STEADY}
+    assert after(-0.08, -0.08, tonight=0.045) == {Finding.STEADY}
+
+
+def test_one_suspicion_makes_no_regression_of_a_night_that_is_none() -> None:
+    assert after(-0.08, tonight=-0.045) == {Finding.STEADY}
+    assert after(-0.08, -0.08, tonight=-0.045, better=-1) == {Finding.STEADY}
+
+
 def test_better_twice_is_improved_and_once_is_nothing_to_report() -> None:
     assert findings(night(0.06, 0.06)) == {Finding.STEADY}
     assert findings(night(0.06, 0.06, last=0.06)) == {Finding.IMPROVED}

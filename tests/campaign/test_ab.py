@@ -107,10 +107,10 @@ def test_a_run_has_openings_that_show_how_far_they_differ_if_it_has_rounds_for_t
     ("axes", "setting", "said"),
     [
         ({}, "qdisc", "not of the form AXIS=VALUE"),
-        ({}, "nothing=1", "not of the form AXIS=VALUE"),
+        ({}, "nothing=1", "unknown axis"),
         ({}, "qdisc=nonsense", "'nonsense' is unknown"),
         ({}, "frame_size=[64, 65]", "one value"),
-        ({}, "frame_size=64\n  threads: 1", "one value"),
+        ({}, "frame_size=64]\n  threads: [1", "one axis"),
         ({"frame_size": [64, 65]}, "frame_size=66", "keep one value"),
         ({}, "qdisc={kind: tbf, rate: 1gbit, burst: 50, limit: 1MiB}", "side B"),
         ({"interface": ["lo"]}, "interface={kind: device, name: eth9}", "device eth9"),

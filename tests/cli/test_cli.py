@@ -119,6 +119,20 @@ def test_a_filter_keeps_the_cells_and_their_baselines(
     assert len(shown.out.splitlines()) == 2
 
 
+def test_a_setting_is_planned_run_stored_and_shown(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = bench.matrix({"method": ["null"], "frame_size": [64, 1514]})
+    wanted = ["--set", "frame_size=128, 256", "--filter", "frame_size=128"]
+    assert "frame_size=128" in inside(capsys, "plan", matrix, *wanted, "--cells").out
+    assert inside(capsys, "run", matrix, "--results", bench.results, *wanted).code == 0
+    assert [cell.frame_size for cell in bench.stored().cells] == [128]
+    called = "--set 'frame_size=128, 256' --filter frame_size=128"
+    assert called in inside(capsys, "show", *bench.files()).out
+    shown = json.loads(inside(capsys, "show", *bench.files(), "--format", "json").out)
+    assert shown["facts"]["called_with"] == called
+
+
 def test_the_present_folder_stands_in_for_no_module(bench: Bench) -> None:
     for name in ("bench.py", "socket.py"):
         (bench.folder / name).write_text("raise SystemExit('not this one')")
@@ -947,7 +961,7 @@ def test_plan_says_what_would_run_and_writes_nothing(
         "rounds": "2",
     }
     assert len(re.findall(r"^c[0-9a-f]{10}  method=null", outcome.out, re.MULTILINE)) == 3
-    assert len(re.findall(r"^[0-9a-f]{10}  .*method=sendto", outcome.out, re.MULTILINE)) == 4
+    assert len(re.findall(r"^c[0-9a-f]{10}  .*method=sendto", outcome.out, re.MULTILINE)) == 4
     assert sorted(bench.folder.rglob("*")) == before
 
 

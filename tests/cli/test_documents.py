@@ -19,7 +19,8 @@ from bench.render.document import Document
 from bench.render.screen import Screen
 from tests.running import Bench, measured
 
-VERBS = [name for name in COMMANDS if name not in ("schema", "export", "init", "completion")]
+WRITE_FILES = ("schema", "export", "init", "completion", "report", "plot")
+VERBS = [name for name in COMMANDS if name not in WRITE_FILES]
 """What the others write is a file of its own kind."""
 
 

@@ -219,6 +219,22 @@ def test_a_call_without_filters_takes_over_those_that_a_run_began_with(
     assert {cell.frame_size for cell in reader.read(path).cells} == {64}
 
 
+def test_a_call_without_settings_takes_over_those_that_a_run_began_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of, file, path = some_matrix(rounds=12), tmp_path / "m.yaml", tmp_path / "run.jsonl"
+    file.write_text(of.text)
+    set_ = replace(of, axes={**of.axes, "frame_size": (64, 128)})
+    run(path, set_, after=4, settings=("frame_size=64,128",))
+    assert main(["run", str(file), "--resume", str(path), "--set", "frame_size=64,256"]) == 2
+    assert "it was called with --set frame_size=64,128" in capsys.readouterr().err
+    assert main(["run", str(file), "--resume", str(path)]) == 0
+    assert f"bench: {path} began with --set frame_size=64,128:" in capsys.readouterr().err
+    stored = reader.read(path)
+    assert {cell.frame_size for cell in stored.cells} == {64, 128}
+    assert (stored.end, stored.header.settings) == ("done", ("frame_size=64,128",))
+
+
 def test_the_latest_run_is_so_by_its_content(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -123,6 +123,7 @@ geometries = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.anykernel
 @settings(max_examples=500, deadline=None)
 @given(
     ring=geometries,

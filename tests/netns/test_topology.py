@@ -296,6 +296,18 @@ def test_an_ifb_has_the_mtu_and_the_queues_that_were_asked_for() -> None:
         assert (shown["mtu"], shown["num_tx_queues"]) == (3000, 3)
 
 
+@needs_ip
+@pytest.mark.parametrize(("kind_", "own"), [("veth", 1000), ("ifb", 32)])
+def test_the_sending_end_has_the_queue_length_that_was_asked_for(kind_: str, own: int) -> None:
+    for asked, there in ((0, own), (7, 7)):
+        with up({"kind": kind_, "txqueuelen": asked}, "pfifo_fast") as topology:
+            assert link_by_ip(topology.tx)["txqlen"] == there
+            assert [link_by_ip(port)["txqlen"] for port in topology.rx if port != topology.tx] in (
+                [],
+                [own],
+            )
+
+
 @needs_root
 @needs_ip
 def test_an_xdp_program_drops_at_the_peer() -> None:
@@ -372,6 +384,7 @@ def root_by_tc(port: Port) -> dict[str, Any]:
         ("pfifo", "pfifo", {"limit": 1000}),
         ({"kind": "pfifo", "limit": 50}, "pfifo", {"limit": 50}),
         ({"kind": "bfifo", "limit": "64KiB"}, "bfifo", {"limit": 65536}),
+        ("pfifo_fast", "pfifo_fast", {"bands": 3}),
         (TBF, "tbf", {"rate": 125_000_000}),
         (
             {"kind": "tbf", "rate": "100gbit", "burst": 4096, "limit": 9000},
@@ -396,6 +409,7 @@ def test_tc_sees_the_qdisc_that_was_asked_for(
         ("noqueue", {"kind": "noqueue"}),
         ("pfifo", {"kind": "pfifo", "limit": 1000}),
         ("bfifo", {"kind": "bfifo", "limit": 1_514_000}),
+        ("pfifo_fast", {"kind": "pfifo_fast"}),
         (TBF, {"kind": "tbf", "rate": 10**9, "burst": 32768, "limit": 1 << 20}),
         (
             {"kind": "htb", "rate": "1gbit"},

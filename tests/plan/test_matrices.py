@@ -21,7 +21,7 @@ IDS = {
     "bond_scaling": (12, "c4ae9f3db19a2993"),
     "full_queue": (24, "256a2f368d03b391"),
     "mmap_vs_sendto": (116, "b193fa3cbcb10e82"),
-    "nightly": (24, "d12f4d12e7709dee"),
+    "nightly": (24, "79de1c829c003d5b"),
     "scaling": (126, "b48a774215cb9605"),
     "smoke": (6, "8e0a24334083ff78"),
 }

@@ -12,6 +12,9 @@ from typing import Any
 
 from tests.running import ROOT
 
+# What changes a session's output. With CI pytest tells each failure twice: in the summary too.
+DISTURBING = ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "NO_COLOR", "CI", "BUILD_NUMBER")
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -50,7 +53,7 @@ class Pytest:
 
     def bare(self, *arguments: object) -> Ended:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-        for name in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "NO_COLOR"):
+        for name in DISTURBING:
             environment.pop(name, None)
         done = subprocess.run(
             [sys.executable, *map(str, arguments)],

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,11 @@ def test_a_run_that_cannot_be_is_told_once_by_each_cell(run_pytest: Pytest) -> N
     assert session.text.count("unrecognized arguments: --no-such-option\n") == 2
 
 
+def without_xdist(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a session of its own has, wherever this one runs."""
+    return {k: v for k, v in environment.items() if not k.startswith("PYTEST_XDIST")}
+
+
 def test_an_interrupt_ends_the_run_too(run_pytest: Pytest, tmp_path: Path) -> None:
     run_pytest.matrix(rounds=100_000)
     watched = Bench(tmp_path)  # whatever it starts bears a mark
@@ -96,7 +102,7 @@ def test_an_interrupt_ends_the_run_too(run_pytest: Pytest, tmp_path: Path) -> No
     process = subprocess.Popen(
         [*command, "m.yaml", "--matrix", *STORED],
         cwd=tmp_path,
-        env=watched.environment,
+        env=without_xdist(watched.environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -47,6 +47,7 @@ HEADER: dict[str, Any] = {
     "thresholds": {"b": 0.01},
     "machine": "lab1",
     "filters": ["x=1"],
+    "settings": ["y=2"],
 }
 
 
@@ -73,6 +74,7 @@ def test_a_summary_is_read_as_it_was_written(tmp_path: Path) -> None:
         whole.calibration,
     )
     assert (found.header.machine, found.header.filters) == ("lab1", ("x=1",))
+    assert found.header.settings == ("y=2",)
     assert (found.failures, found.end, found.warnings) == ({"b": "gone"}, "done", ())
 
 

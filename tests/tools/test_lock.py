@@ -33,6 +33,8 @@ def test_what_pyproject_asks_for_is_in_the_lock_in_a_version_that_it_allows() ->
         *(text for extra in project["optional-dependencies"].values() for text in extra),
     ):
         wanted = Requirement(text)
+        if wanted.name == project["name"]:  # an extra that has others in it
+            continue
         versions = locked[canonicalize_name(wanted.name)].split(", ")
         assert all(version in wanted.specifier for version in versions), text
 

@@ -21,11 +21,12 @@ from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, 
 from bench.topology.qdisc import QDISCS
 
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
+KNOWN = "noqueue, pfifo, bfifo, pfifo_fast, tbf, htb"
 
 
 def test_the_tables_list_what_there_is() -> None:
     assert list(INTERFACES) == list(KINDS) == ["lo", "veth", "ifb", "bond", "device"]
-    assert list(QDISC_KINDS) == list(QDISCS) == ["noqueue", "pfifo", "bfifo", "tbf", "htb"]
+    assert list(QDISC_KINDS) == list(QDISCS) == KNOWN.split(", ")
 
 
 @pytest.mark.parametrize("table", [INTERFACES, QDISC_KINDS])
@@ -47,6 +48,7 @@ def test_lo_alone_takes_no_qdisc() -> None:
         ("pfifo", {}, {"limit": 1000}),
         ("bfifo", {"limit": "64KiB"}, {"limit": 65536}),
         ("bfifo", {}, {"limit": 1_514_000}),
+        ("pfifo_fast", {}, {}),
         (
             "tbf",
             {"rate": "10mbit", "burst": "2KiB", "limit": 9000},
@@ -95,10 +97,19 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
         (
             {"kind": "veth", "x": 1},
             "noqueue",
-            "interface veth: option x is unknown; known: mtu, queues, filters, peer, rps",
+            "interface veth: option x is unknown; "
+            "known: mtu, queues, filters, txqueuelen, peer, rps",
         ),
-        ("veth", "red", "qdisc 'red' is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
-        ("veth", True, "qdisc True is unknown; known are noqueue, pfifo, bfifo, tbf, htb"),
+        (
+            "veth",
+            "red",
+            f"qdisc 'red' is unknown; known are {KNOWN}",
+        ),
+        (
+            "veth",
+            True,
+            f"qdisc True is unknown; known are {KNOWN}",
+        ),
         ("veth", "tbf", "qdisc tbf: option rate is missing"),
         (
             "veth",

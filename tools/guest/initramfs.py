@@ -36,7 +36,7 @@ _PROGRAMS = (
 _NOT_STANDARD = {"test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip"}
 """Large parts of the standard library that nothing here imports."""
 _NOT_PACKAGES = {"scipy", "numpy"}
-"""Some 200 MB, which only `bench compare` needs."""
+"""Some 200 MB, which comparisons and the answer above a table need."""
 _BASE = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 _GROUP = "root:x:0:\nnogroup:x:65534:\n"
@@ -257,7 +257,7 @@ print(sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sep="\\n")
 
 def _distributions() -> Iterator[metadata.Distribution]:
     """The packages of the virtual environment that bench and its tests import."""
-    wanted, found = ["bench", "pytest"], set(_NOT_PACKAGES)
+    wanted, found = ["bench", "pytest", "hypothesis"], set(_NOT_PACKAGES)
     folders = sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")})
     while wanted:
         name = re.sub(r"[-_.]+", "-", wanted.pop()).lower()
