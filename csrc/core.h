@@ -125,6 +125,7 @@ void problem_add(struct core_problems *problems, const char *option, const char 
 
 /* times.c. The file is the calling thread's own (/proc/thread-self/schedstat); -1: it has none. */
 int times_open(void);
+uint64_t run_delay_ns(int file);
 void times_begin(int file, struct thread_times *times);
 void times_end(int file, struct thread_times *times);
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);

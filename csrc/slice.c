@@ -233,6 +233,7 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 {
 	struct slice_run run = { .cell = cell, .plan = plan, .slice = slice };
 	struct slice_thread *threads;
+	uint64_t completed = 0;
 	unsigned int i;
 	int err;
 
@@ -242,12 +243,9 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 	threads = calloc(cell->config.threads, sizeof(*threads));
 	if (!threads)
 		return error_set(error, ENOMEM, "threads of a slice");
-	for (i = 0; i < cell->config.threads; i++) {
+	for (i = 0; i < cell->config.threads; i++)
 		cell->threads[i].error.code = 0;
-		run.submitted_before += cell->threads[i].counts.submitted;
-	}
 	cell_stop(cell, false);
-	run.start_ns = clock_ns(CLOCK_MONOTONIC);
 	err = slice_run(&run, threads, error);
 	slice_wmem(&run);
 	free(threads);
@@ -256,6 +254,8 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 			*error = cell->threads[i].error;
 			err = error->code;
 		}
-	slice->wall_ns = run.last.wall_ns - run.first.wall_ns;
+	for (i = 0; i < slice->threads; i++)
+		completed += slice->thread[i].window.completed;
+	slice->wall_ns = window_ns(&run, completed);
 	return err;
 }

@@ -1,6 +1,6 @@
 /*
  * What the threads of one slice share: slice.c starts them and times the window, window.c is what
- * they do in it.
+ * they do in it, shaper.c what a shaper allows them.
  */
 #ifndef SLICE_H
 #define SLICE_H
@@ -27,8 +27,6 @@ struct slice_run {
 	struct tx_cell *cell;
 	const struct tx_slice_plan *plan;
 	struct tx_slice *slice;
-	uint64_t start_ns;
-	uint64_t submitted_before;	/* frames, of all threads */
 	unsigned int warm;		/* threads that have warmed up ... */
 	unsigned int arrived;		/* have stopped for the opening edge ... */
 	unsigned int begun;		/* have begun with the window ... */
@@ -38,7 +36,17 @@ struct slice_run {
 	bool abandoned;			/* a thread could not be started: nobody waits for it */
 	bool undrained;			/* an edge was not reached before its deadline */
 	struct cell_edge first, last;
+	uint64_t credit_ns;		/* of the shaper at the opening edge, at the most */
 	uint64_t wmem_high[CORE_MAX_THREADS];	/* as the controlling thread saw it */
+};
+
+/* Of a shaper's bucket, as last looked at. */
+struct shaper_account {
+	uint64_t looked_ns;
+	uint64_t submitted;		/* frames of the cell */
+	uint64_t submitted_before;	/* the warm-up */
+	uint64_t delay_before_ns;	/* run_delay_ns() of the thread, before the warm-up */
+	int64_t balance_ns;		/* at the most; negative: frames are queued */
 };
 
 struct slice_thread {
@@ -49,9 +57,7 @@ struct slice_thread {
 	bool warm;
 	int times_file;			/* times_open() */
 	uint64_t start_ns;
-	uint64_t next_look_ns;		/* at the shaper's credit */
-	uint64_t slept_before;
-	struct thread_times last_burst;	/* at the beginning of the warm-up's */
+	struct shaper_account account;
 	struct tx_counts before;	/* the slice */
 	struct edge first, last;	/* of what the thread sends in the window */
 	bool undrained;			/* after the window */
@@ -64,6 +70,21 @@ void window_send(struct slice_thread *self);
 void window_close(struct slice_thread *self);
 /* Frames of a thread that were completed between the cell's edges, beyond those it sent. */
 int64_t window_carried(const struct slice_run *run, unsigned int thread);
+/* From edge to edge. For frames that a credit paid for, it begins while that was earned. */
+uint64_t window_ns(const struct slice_run *run, uint64_t completed);
+
+/* shaper.c */
+/* The time in which a frame passes; 0: there is no shaper. */
+uint64_t shaper_frame_ns(const struct slice_run *run);
+/* From start_ns on, with a full bucket. */
+void shaper_begin(struct slice_thread *self);
+/*
+ * The credit of the bucket at a time, at the most, with so many frames left behind. No earlier time is
+ * asked for later.
+ */
+uint64_t shaper_credit_ns(struct slice_thread *self, uint64_t now_ns, uint64_t behind);
+/* The next burst of each thread takes what is left, or it can never be taken. */
+bool shaper_is_spent(struct slice_thread *self, uint64_t now_ns);
 
 /* Whoever sees a flag up, or a count at its end, sees what was written before. */
 static inline bool flag_up(const bool *flag)

@@ -17,7 +17,7 @@ int times_open(void)
 }
 
 /* Nanoseconds runnable without running (Documentation/scheduler/sched-stats.rst); 0 if unknown. */
-static uint64_t run_delay_ns(int file)
+uint64_t run_delay_ns(int file)
 {
 	unsigned long long running = 0, delay = 0;
 	char text[96];

@@ -3,23 +3,24 @@
  *
  * A token bucket fills while nothing is sent, and lets as many frames pass later: a queue that runs
  * empty before the window gives it frames that its time does not pay for. So
- *  - the warm-up goes on until a queue holds the senders up: then the bucket is empty;
+ *  - the warm-up goes on until the senders have spent what a full bucket and its income allow;
  *  - an edge is the completion of a frame while more of them are queued: the opening edge when the
  *    kernel owns half of what the warm-up left with it, the closing edge when it owns as much again;
  *  - with as much under way at both edges, as many frames are completed between them as are sent.
  *    What the closing edge finds above or below that is counted.
  * A call that returns when all of its frames have left (a blocking ring's) leaves nothing queued: then
- * the window begins at its return, as it ends at one.
+ * the window begins at its return, as it ends at one. Where a sender slept or waited for its CPU the
+ * bucket may have some credit all the same: for the frames which that paid for, the window begins while
+ * it was earned.
  * Without a shaper an edge is where the kernel owns nothing.
  */
 #include <sched.h>
-#include <sys/resource.h>
 
 #include "slice.h"
 
 #define WARMUP_BURSTS 2
-#define BUCKETS_TRIED 4			/* for so long does a sender try to get ahead of a shaper */
 #define LOOK_EVERY_NS 50000ull		/* for credit that is left */
+#define LONGEST_LOOK_NS 5000
 #define LOOKS_PER_YIELD 64
 #define SPIN_NS 200000ull		/* the last stretch of the way to an edge */
 #define NAP_PART 1000			/* of a frame's time, where the next may leave at any time */
@@ -47,16 +48,6 @@ static uint64_t cell_stock(const struct tx_cell *cell)
 	return stock;
 }
 
-static uint64_t cell_submitted(const struct tx_cell *cell)
-{
-	uint64_t frames = 0;
-	unsigned int i;
-
-	for (i = 0; i < cell->config.threads; i++)
-		frames += __atomic_load_n(&cell->threads[i].counts.submitted, __ATOMIC_RELAXED);
-	return frames;
-}
-
 static bool any_failed(const struct tx_cell *cell)
 {
 	unsigned int i;
@@ -65,39 +56,6 @@ static bool any_failed(const struct tx_cell *cell)
 		if (cell->threads[i].error.code)
 			return true;
 	return false;
-}
-
-static uint64_t times_slept(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_THREAD, &usage);
-	return (uint64_t)usage.ru_nvcsw;
-}
-
-/*
- * Whether a queue holds the senders up: frames stay with the kernel, or a sender slept in a call of
- * its own socket. On one that threads share it may have slept for a lock.
- */
-static bool held_up(const struct slice_thread *self)
-{
-	const struct tx_cell *cell = self->run->cell;
-
-	return cell_stock(cell) > 0 ||
-	       (cell->socket_nr == cell->config.threads && times_slept() > self->slept_before);
-}
-
-/* A sender that is no faster than the shaper never empties its bucket: it is not what limits. */
-static bool is_outrun(const struct slice_run *run)
-{
-	const struct tx_slice_plan *plan = run->plan;
-	const double elapsed_ns = (double)(clock_ns(CLOCK_MONOTONIC) - run->start_ns);
-	const double passed = (double)plan->shaper_rate * elapsed_ns / NSEC_PER_SEC;
-	const uint64_t frames = cell_submitted(run->cell) - run->submitted_before;
-
-	return elapsed_ns > (double)plan->drain_ns ||
-	       (passed > BUCKETS_TRIED * (double)plan->shaper_burst &&
-		passed > (double)frames * run->cell->config.frame_size);
 }
 
 /*
@@ -118,10 +76,9 @@ static bool cell_is_warm(struct slice_thread *self, unsigned int bursts)
 		return false;
 	if (!run->plan->shaper_rate || flag_up(&run->spent))
 		return true;
-	if (now_ns < self->next_look_ns)
+	if (now_ns < self->account.looked_ns + LOOK_EVERY_NS)
 		return false;
-	self->next_look_ns = now_ns + LOOK_EVERY_NS;
-	if (held_up(self) || is_outrun(run))
+	if (shaper_is_spent(self, now_ns))
 		flag_raise(&run->spent);
 	return flag_up(&run->spent);
 }
@@ -136,13 +93,11 @@ void window_warm_up(struct slice_thread *self)
 	bool is_last;
 
 	self->before = thread->counts;
-	self->slept_before = times_slept();
 	self->start_ns = clock_ns(CLOCK_MONOTONIC);
+	shaper_begin(self);
 	thread->deadline_ns = self->start_ns + plan->warmup_ns + 2 * plan->drain_ns;
 	do {
 		is_last = cell_is_warm(self, bursts++);
-		if (is_last)
-			times_begin(self->times_file, &self->last_burst);
 		if (thread->error.code || method->burst(thread) < 0)
 			cell_stop(self->run->cell, true);
 	} while (!is_last && !thread_stopped(thread));
@@ -154,7 +109,7 @@ struct descent {
 	uint64_t level;
 	uint64_t start_ns, start_stock;
 	uint64_t before_ns;		/* when it was last seen above the level */
-	uint64_t stock;
+	uint64_t stock, looked_ns;	/* as last seen, and no later */
 	uint64_t step_ns;		/* when it was last seen higher; 0: it has not sunk yet */
 };
 
@@ -165,9 +120,11 @@ struct descent {
 static void descent_look(struct descent *descent)
 {
 	struct tx_cell *cell = descent->run->cell;
-	const uint64_t stock = cell_stock(cell);
-	const uint64_t step = descent->stock > stock ? descent->stock - stock : 0;
+	uint64_t stock, step;
 
+	descent->looked_ns = clock_ns(CLOCK_MONOTONIC);
+	stock = cell_stock(cell);
+	step = descent->stock > stock ? descent->stock - stock : 0;
 	if (step)
 		descent->step_ns = descent->before_ns;
 	if (step && (!cell->charge || step < cell->charge))
@@ -175,17 +132,10 @@ static void descent_look(struct descent *descent)
 	descent->stock = stock;
 }
 
-static uint64_t frame_ns(const struct slice_run *run)
-{
-	const uint64_t rate = run->plan->shaper_rate;
-
-	return rate ? run->cell->config.frame_size * NSEC_PER_SEC / rate : 0;
-}
-
 /* What the shaper certainly needs, but for the last stretch; then as little as a frame's time allows. */
 static uint64_t descent_nap_ns(const struct descent *descent)
 {
-	const uint64_t each_ns = frame_ns(descent->run), charge = descent->run->cell->charge;
+	const uint64_t each_ns = shaper_frame_ns(descent->run), charge = descent->run->cell->charge;
 	const uint64_t to_go = charge ? (descent->stock - descent->level + charge - 1) / charge : 1;
 	const uint64_t waited_ns = descent->before_ns - descent->step_ns;
 	uint64_t sure_ns = (to_go - 1) * each_ns;
@@ -227,31 +177,28 @@ static struct descent descent_begin(struct slice_run *run)
 	return descent;
 }
 
-/* Of each socket. Nobody sends, so it does not change until an edge is taken. */
-static void look_behind(const struct tx_cell *cell, uint64_t *behind)
+/* Of each socket, and of all. Nobody sends, so it does not change until an edge is taken. */
+static uint64_t look_behind(const struct tx_cell *cell, uint64_t *behind)
 {
+	uint64_t frames = 0;
 	unsigned int i;
 
-	for (i = 0; i < cell->socket_nr && cell->method->left_behind; i++)
+	for (i = 0; i < cell->socket_nr && cell->method->left_behind; i++) {
 		behind[i] = cell->method->left_behind(&cell->sockets[i]);
+		frames += behind[i];
+	}
+	return frames;
 }
 
 /*
- * Behind a shaper. While frames are queued, each look sees what has left by then. Where none are, the
- * bucket fills from the completion of the last one on: at a call's return, and before that if the
- * thread had to wait for its CPU; or else between two looks. What a frame takes is not looked at.
+ * Where nothing is queued the window begins at the last call's return. If the thread lost its CPU in a
+ * look, more frames may have left since.
  */
-static uint64_t opening_ns(const struct slice_thread *self, const struct descent *descent)
+static uint64_t opening_ns(const struct descent *descent, uint64_t now_ns)
 {
-	const uint64_t one_ns = frame_ns(self->run);
-	const uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-	const uint64_t delay_ns = self->first.times.run_delay_ns - self->last_burst.run_delay_ns;
-
-	if (descent->stock)
-		return now_ns;
 	if (!descent->start_stock)
-		return descent->start_ns - (delay_ns > one_ns ? delay_ns : 0);
-	return now_ns - descent->before_ns > one_ns ? descent->before_ns : now_ns;
+		return descent->start_ns;
+	return now_ns - descent->looked_ns > LONGEST_LOOK_NS ? descent->looked_ns : now_ns;
 }
 
 /*
@@ -262,16 +209,19 @@ static void cell_open(struct slice_thread *self)
 {
 	struct slice_run *run = self->run;
 	struct descent descent = descent_begin(run);
+	const uint64_t behind = look_behind(run->cell, run->first.behind);
 
-	look_behind(run->cell, run->first.behind);
 	descent.level = run->plan->shaper_rate ? descent.stock / 2 : 0;
 	do {
 		times_begin(self->times_file, &self->first.times);
 		descent_look(&descent);
 	} while (descent_goes_on(&descent));
 	run->first.stock = descent.stock;
-	run->first.wall_ns = run->plan->shaper_rate ? opening_ns(self, &descent) :
-						      clock_ns(CLOCK_MONOTONIC);
+	run->first.wall_ns = clock_ns(CLOCK_MONOTONIC);
+	if (run->plan->shaper_rate) {
+		run->first.wall_ns = opening_ns(&descent, run->first.wall_ns);
+		run->credit_ns = shaper_credit_ns(self, run->first.wall_ns, behind);
+	}
 	self->first.wall_ns = run->first.wall_ns;
 	flag_raise(&run->opened);
 }
@@ -364,4 +314,14 @@ int64_t window_carried(const struct slice_run *run, unsigned int thread)
 	if (thread == 0 && cell->charge)
 		frames += (int64_t)(run->first.stock - run->last.stock) / (int64_t)cell->charge;
 	return frames;
+}
+
+uint64_t window_ns(const struct slice_run *run, uint64_t completed)
+{
+	const uint64_t wall_ns = run->last.wall_ns - run->first.wall_ns;
+	const uint64_t needed_ns = completed * shaper_frame_ns(run);
+
+	if (needed_ns <= wall_ns)
+		return wall_ns;
+	return needed_ns < wall_ns + run->credit_ns ? needed_ns : wall_ns + run->credit_ns;
 }

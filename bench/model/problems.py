@@ -63,7 +63,7 @@ class Problem:
             case Code.TOO_MANY:
                 return (
                     f"{_frames(self.count)} of {self.completed} more than the shaper lets pass in "
-                    "the window: it had fallen behind, and caught up"
+                    "the window: it was held up before, and caught up"
                 )
             case Code.UNEXPLAINED:
                 arrived = f"delivered {self.delivered} of {self.completed} completed"

@@ -31,6 +31,8 @@
 #define WAKE_NS 5000
 #define MOST_LATE_NS 30000		/* a timer */
 #define TIMEOUT_NS 100000000		/* SO_SNDTIMEO */
+#define TURN_NS 3000000			/* that a sender has its CPU, where others want it too ... */
+#define OFF_NS 20000000			/* and does not have it */
 #define FD 1000
 #define SLICES 20
 #define MOST_BIAS_NS 15000		/* of the mean over slices: half of the latest timer */
@@ -46,15 +48,20 @@ struct setting {
 	unsigned int room;		/* of the send buffer, in frames */
 	uint64_t window_ns;
 	enum way way;
+	bool busy;
 };
 
 static struct kernel {
 	struct setting is;
 	double now_ns, cold_ns, tokens, tokens_at_ns, late_ns;
 	unsigned int queued;
+	double turn_ends_ns, delay_ns;
 	uint64_t sent, sleeps, random;
 } kernel;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turns = PTHREAD_COND_INITIALIZER;
+static double others_wake_ns;		/* whoever does not send */
+static bool are_awake = true;
 static __thread bool is_sender;
 static int failures;
 
@@ -92,8 +99,19 @@ static void pass_until(double when_ns)
 	kernel.now_ns = when_ns;
 }
 
+/* Others have the CPU, and the shaper goes on. */
+static void lose_cpu(void)
+{
+	if (!kernel.is.busy || kernel.now_ns < kernel.turn_ends_ns)
+		return;
+	pass_until(kernel.now_ns + OFF_NS);
+	kernel.delay_ns += OFF_NS;
+	kernel.turn_ends_ns = kernel.now_ns + TURN_NS * (0.5 + chance());
+}
+
 static void enqueue(void)
 {
+	lose_cpu();
 	if (!kernel.queued)
 		fill_bucket(kernel.now_ns);
 	kernel.queued++;
@@ -140,6 +158,22 @@ static long send_frames(unsigned int frames)
 	return -1;
 }
 
+/* A sender goes on when all others sleep: nobody is late because this machine is busy. */
+static void end_call(void)
+{
+	pthread_cond_broadcast(&turns);
+	while (is_sender && (__atomic_load_n(&are_awake, __ATOMIC_ACQUIRE) || others_wake_ns <= kernel.now_ns))
+		pthread_cond_wait(&turns, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+static void others_sleep_until(double when_ns)
+{
+	others_wake_ns = when_ns;
+	are_awake = false;
+	pthread_cond_broadcast(&turns);
+}
+
 long __wrap_syscall(long number, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_socket(int domain, int type, int protocol);
@@ -151,6 +185,8 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *time);
 int __wrap_clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
 			   struct timespec *left);
 int __wrap_getrusage(int who, struct rusage *usage);
+int __real_pthread_join(pthread_t thread, void **result);
+int __wrap_pthread_join(pthread_t thread, void **result);
 ssize_t __wrap_pread(int file, void *text, size_t size, off_t offset);
 
 long __wrap_syscall(long number, ...)
@@ -168,7 +204,7 @@ long __wrap_syscall(long number, ...)
 	is_sender = true;
 	pthread_mutex_lock(&lock);
 	sent = send_frames(frames);
-	pthread_mutex_unlock(&lock);
+	end_call();
 	return sent;
 }
 
@@ -182,7 +218,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	if (is_sender)
 		pass_until(kernel.now_ns + LOOK_NS);
 	*va_arg(arguments, int *) = (int)(kernel.queued * CHARGE);
-	pthread_mutex_unlock(&lock);
+	end_call();
 	va_end(arguments);
 	return 0;
 }
@@ -218,30 +254,48 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *time)
 	if (is_sender)
 		pass_until(kernel.now_ns + CLOCK_READ_NS);
 	value = clock == CLOCK_THREAD_CPUTIME_ID ? kernel.sent : (uint64_t)kernel.now_ns;
-	pthread_mutex_unlock(&lock);
+	end_call();
 	time->tv_sec = (time_t)(value / NSEC_PER_SEC);
 	time->tv_nsec = (long)(value % NSEC_PER_SEC);
 	return 0;
 }
 
-/* Time passes by what the sender does: who does not send waits for it. */
+/*
+ * Time passes by what the sender does: who does not send waits for it. Until the window has begun a look
+ * now and then will do, and the sender goes on meanwhile.
+ */
 int __wrap_clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
 			   struct timespec *left)
 {
 	const double length_ns = (double)time->tv_sec * NSEC_PER_SEC + (double)time->tv_nsec;
-	bool is_over;
 
 	(void)clock, (void)left;
-	do {
-		pthread_mutex_lock(&lock);
-		if (is_sender)
-			pass_until(kernel.now_ns + length_ns + WAKE_NS);
-		is_over = !(flags & TIMER_ABSTIME) || kernel.now_ns >= length_ns;
-		pthread_mutex_unlock(&lock);
-		if (!is_sender)
-			usleep(20);
-	} while (!is_over);
+	pthread_mutex_lock(&lock);
+	if (is_sender)
+		pass_until(kernel.now_ns + length_ns + WAKE_NS);
+	else
+		others_sleep_until(flags & TIMER_ABSTIME ? length_ns : INFINITY);
+	while (!is_sender && (flags & TIMER_ABSTIME) && kernel.now_ns < others_wake_ns)
+		pthread_cond_wait(&turns, &lock);
+	end_call();
+	if (!is_sender && !(flags & TIMER_ABSTIME)) {
+		usleep(20);
+		__atomic_store_n(&are_awake, true, __ATOMIC_RELEASE);
+	}
 	return 0;
+}
+
+/* The end of a sender is waited for: it has all the time. */
+int __wrap_pthread_join(pthread_t thread, void **result)
+{
+	int err;
+
+	pthread_mutex_lock(&lock);
+	others_sleep_until(INFINITY);
+	pthread_mutex_unlock(&lock);
+	err = __real_pthread_join(thread, result);
+	are_awake = true;
+	return err;
 }
 
 int __wrap_getrusage(int who, struct rusage *usage)
@@ -252,16 +306,16 @@ int __wrap_getrusage(int who, struct rusage *usage)
 		pass_until(kernel.now_ns +
 			   (kernel.now_ns > kernel.cold_ns ? COLD_USAGE_NS : USAGE_NS));
 	kernel.cold_ns = kernel.now_ns + COLD_AFTER_NS;
-	pthread_mutex_unlock(&lock);
+	end_call();
 	*usage = (struct rusage) { .ru_nvcsw = (long)kernel.sleeps };
 	return 0;
 }
 
-/* Of schedstat: nobody else has the sender's CPU. */
+/* Of schedstat. */
 ssize_t __wrap_pread(int file, void *text, size_t size, off_t offset)
 {
 	(void)file, (void)offset;
-	return snprintf(text, size, "0 0 0\n");
+	return snprintf(text, size, "0 %.0f 0\n", kernel.delay_ns);
 }
 
 static void check(bool ok, const char *what, double found)
@@ -270,8 +324,9 @@ static void check(bool ok, const char *what, double found)
 
 	if (ok)
 		return;
-	printf("%.0f bytes/s, bucket %.0f, room %u, window %.0f us, %s: %s: %.9g\n", is->rate,
-	       is->burst, is->room, (double)is->window_ns / 1e3, ways[is->way], what, found);
+	printf("%.0f bytes/s, bucket %.0f, room %u, window %.0f us, %s%s: %s: %.9g\n", is->rate,
+	       is->burst, is->room, (double)is->window_ns / 1e3, ways[is->way],
+	       is->busy ? ", busy" : "", what, found);
 	failures++;
 }
 
@@ -300,7 +355,7 @@ static void check_mean(double excess_ns)
 	const double most_ns = MOST_BIAS_NS + frame_ns / 1000;
 	const double pause_ns = WAKE_NS + MOST_LATE_NS + REFUSED_NS + COLD_USAGE_NS;
 
-	if (kernel.is.burst - SIZE < kernel.is.rate * pause_ns / 1e9 ||
+	if (kernel.is.busy || kernel.is.burst - SIZE < kernel.is.rate * pause_ns / 1e9 ||
 	    fmin(kernel.is.room, BURST) * frame_ns < pause_ns)
 		return;
 	check(excess_ns > -most_ns, "window too short, in ns", excess_ns);
@@ -341,11 +396,11 @@ int main(void)
 	static const unsigned int rooms[] = { 2, 9, 90 };
 	unsigned int i;
 
-	for (i = 0; i < 4 * 3 * 2 * 3 * 3; i++)
+	for (i = 0; i < 4 * 3 * 2 * 3 * 3 * 2; i++)
 		measure(&(struct setting) {
 			.rate = rates[i % 4], .burst = bursts[i / 4 % 3],
 			.window_ns = windows[i / 12 % 2], .room = rooms[i / 24 % 3],
-			.way = i / 72,
+			.way = i / 72 % 3, .busy = i / 216,
 		});
 	return failures > 0;
 }
