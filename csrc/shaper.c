@@ -4,7 +4,7 @@
  */
 #include "slice.h"
 
-#define BUCKETS_TRIED 4			/* for so long does a sender try to get ahead of a shaper */
+#define STRETCH_NS 200000		/* in which a sender gets ahead of a shaper, or does not */
 #define LATE_NS 10000			/* a timer, a wake-up */
 
 static uint64_t cell_submitted(const struct tx_cell *cell)
@@ -39,9 +39,12 @@ void shaper_begin(struct slice_thread *self)
 	self->account = (struct shaper_account) {
 		.looked_ns = self->start_ns,
 		.submitted = frames,
-		.submitted_before = frames,
 		.balance_ns = bucket_ns(self->run),
-		.delay_before_ns = run_delay_ns(self->times_file),
+		.stretch = {
+			.start_ns = self->start_ns,
+			.submitted = frames,
+			.delay_ns = run_delay_ns(self->times_file),
+		},
 	};
 }
 
@@ -83,28 +86,30 @@ static int64_t rest_ns(const struct slice_run *run)
 }
 
 /*
- * A sender that is no faster than the shaper never empties its bucket: it is not what limits. What
- * counts is how fast it is while it has its CPU, because it may have it all through the window.
+ * False: of late the senders have sent no more than the shaper passes. Either it holds them up, or they
+ * are too slow ever to empty its bucket. What counts is the time in which it has its CPU, because it may have
+ * it all through the window.
  */
-static bool is_outrun(const struct slice_thread *self, uint64_t now_ns)
+static bool is_ahead(struct slice_thread *self, uint64_t now_ns)
 {
-	const struct slice_run *run = self->run;
-	const struct shaper_account *account = &self->account;
-	const uint64_t elapsed_ns = now_ns - self->start_ns;
-	const uint64_t frames = account->submitted - account->submitted_before;
-	const uint64_t passed_ns = frames * shaper_frame_ns(run);
-	const uint64_t least_ns = BUCKETS_TRIED * (uint64_t)bucket_ns(run);
-	uint64_t delay_ns;
+	struct shaper_account *account = &self->account;
+	const struct shaper_stretch last = account->stretch;
+	uint64_t sent_ns, delay_ns;
 
-	if (elapsed_ns > run->plan->drain_ns)
+	if (now_ns < last.start_ns + STRETCH_NS)
 		return true;
-	if (elapsed_ns <= least_ns || elapsed_ns <= passed_ns)
-		return false;
-	delay_ns = run_delay_ns(self->times_file) - account->delay_before_ns;
-	return elapsed_ns > delay_ns + least_ns && elapsed_ns > delay_ns + passed_ns;
+	account->stretch = (struct shaper_stretch) {
+		.start_ns = now_ns,
+		.submitted = account->submitted,
+		.delay_ns = run_delay_ns(self->times_file),
+	};
+	sent_ns = (account->submitted - last.submitted) * shaper_frame_ns(self->run);
+	delay_ns = account->stretch.delay_ns - last.delay_ns;
+	return last.start_ns + sent_ns + delay_ns > now_ns;
 }
 
 bool shaper_is_spent(struct slice_thread *self, uint64_t now_ns)
 {
-	return account_balance(self, now_ns) <= rest_ns(self->run) || is_outrun(self, now_ns);
+	return account_balance(self, now_ns) <= rest_ns(self->run) || !is_ahead(self, now_ns) ||
+	       now_ns > self->start_ns + self->run->plan->drain_ns;
 }

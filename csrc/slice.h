@@ -40,12 +40,17 @@ struct slice_run {
 	uint64_t wmem_high[CORE_MAX_THREADS];	/* as the controlling thread saw it */
 };
 
+struct shaper_stretch {
+	uint64_t start_ns;
+	uint64_t submitted;		/* frames of the cell, at its start */
+	uint64_t delay_ns;		/* run_delay_ns() of the thread, at its start */
+};
+
 /* Of a shaper's bucket, as last looked at. */
 struct shaper_account {
 	uint64_t looked_ns;
 	uint64_t submitted;		/* frames of the cell */
-	uint64_t submitted_before;	/* the warm-up */
-	uint64_t delay_before_ns;	/* run_delay_ns() of the thread, before the warm-up */
+	struct shaper_stretch stretch;
 	int64_t balance_ns;		/* at the most; negative: frames are queued */
 };
 
@@ -83,7 +88,7 @@ void shaper_begin(struct slice_thread *self);
  * asked for later.
  */
 uint64_t shaper_credit_ns(struct slice_thread *self, uint64_t now_ns, uint64_t behind);
-/* The next burst of each thread takes what is left, or it can never be taken. */
+/* The next burst of each thread takes what is left, or more bursts would take no more. */
 bool shaper_is_spent(struct slice_thread *self, uint64_t now_ns);
 
 /* Whoever sees a flag up, or a count at its end, sees what was written before. */
