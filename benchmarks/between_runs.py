@@ -31,7 +31,8 @@ from common import heading
 
 from bench.analysis import summary
 from bench.analysis.cell_summaries import cell_summaries
-from bench.analysis.verdicts import Comparison, Verdict, compare
+from bench.analysis.compared import compare
+from bench.analysis.verdicts import Comparison, Verdict
 from bench.model.results import CellResult
 from bench.model.summaries import RunSummary
 from bench.store import reader
@@ -188,7 +189,7 @@ def nightly(
     ]
     first, *others = rows
     text = [f"name: {name}", f"axes: {first}", "include:", *(f"  - {row}" for row in others)]
-    text.append(f"measure: {{window: 10ms, rounds: {rounds}, openings: {openings}}}")
+    text.append(f"measure: {{window: 3ms, rounds: {rounds}, openings: {openings}}}")
     path = folder / f"{name}.yaml"
     path.write_text("\n".join(text) + "\n")
     return path
@@ -348,7 +349,7 @@ def main() -> None:
     parser.add_argument("what", choices=("alike", "costs", "within"))
     parser.add_argument("--results", type=Path, help="a folder where the runs are kept")
     parser.add_argument("--runs", type=int, default=20, help="runs, turns or tries (20)")
-    parser.add_argument("--rounds", type=int, default=150, help="of a run with costs (150)")
+    parser.add_argument("--rounds", type=int, default=360, help="of a run with costs (360)")
     parser.add_argument("--openings", type=int, default=5, help="of a run with costs (5)")
     args = parser.parse_args()
     heading(parser.description or "")

@@ -21,6 +21,9 @@
 #define KNOB_MSG_DONTWAIT 0x0200
 #define KNOB_QDISC_BYPASS 0x0400
 #define KNOB_FLOWS 0x8000
+#define KNOB_VLAN 0x10000
+#define KNOB_PROTOCOL 0x20000
+#define KNOB_MALFORMED 0x40000
 
 #define CORE_MIN_FRAME 14	/* an Ethernet header */
 #define CORE_MAX_FRAME 65535
@@ -113,6 +116,9 @@ struct tx_config {
 	unsigned int msg_dontwait;
 	unsigned int qdisc_bypass;
 	unsigned int flows;		/* more than 1: UDP over IPv4, frame i belongs to flow i modulo flows */
+	uint32_t vlan_tag;		/* TPID and TCI as they stand in the frame; 0: no tag */
+	unsigned int protocol;		/* that sockets are opened with: 0, or ETH_P_ALL to receive too */
+	uint32_t malformed;		/* of a million slots: those that the kernel must refuse */
 	unsigned char dst[6];
 	unsigned char src[6];		/* the last byte is replaced by the thread's index */
 	int cpus[CORE_MAX_THREADS];	/* thread i is pinned to cpus[i]; -1: runs where the caller may */
@@ -143,6 +149,8 @@ struct tx_numbering {
 /*
  * Counters of one thread. requested: frames handed over, each time they were; submitted: accepted
  * by the call (ring: given to the kernel by their status); completed: given back by the kernel.
+ * A malformed frame that is sent again, mended, is requested twice; one that the kernel skips is
+ * neither submitted nor completed.
  */
 struct tx_counts {
 	uint64_t requested;
@@ -154,6 +162,7 @@ struct tx_counts {
 	uint64_t enobufs;
 	uint64_t full_waits;		/* times that no ring slot was free */
 	uint64_t refused;		/* frames known to have been dropped: ENOBUFS */
+	uint64_t malformed;		/* frames refused as malformed, which they were on purpose */
 };
 
 struct tx_slice_plan {

@@ -23,6 +23,7 @@
 #define CACHE_LINE 64
 #define NSEC_PER_SEC 1000000000ull
 #define ETHERNET_HEADER CORE_MIN_FRAME
+#define VLAN_TAG 4		/* TPID and TCI, between the addresses and the EtherType */
 #define FLOW_HEADERS 42		/* Ethernet, IPv4, UDP; then the number */
 
 /* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */
@@ -192,10 +193,17 @@ static inline bool cell_stopped(const struct tx_cell *cell)
 	return __atomic_load_n(&cell->stop, __ATOMIC_RELAXED);
 }
 
+/* The tag's bytes: all that follows lies so much later in the frame. */
+static inline unsigned int frame_tag(const struct tx_config *config)
+{
+	return unlikely(config->vlan_tag) ? VLAN_TAG : 0;
+}
+
 static inline void frame_number(unsigned char *frame, const struct tx_config *config,
 				uint64_t number)
 {
-	const size_t at = unlikely(config->flows > 1) ? FLOW_HEADERS : ETHERNET_HEADER;
+	const size_t at = (unlikely(config->flows > 1) ? FLOW_HEADERS : ETHERNET_HEADER) +
+			  frame_tag(config);
 
 	number = htole64(number);
 	if (likely(config->frame_size >= at + sizeof(number)))

@@ -18,6 +18,9 @@
  * Flow f adds f to the MAC, 2 f to the address and 4 f to the port, so that no hash that folds
  * them by exclusive or (drivers/net/bonding: layer2, layer2+3, layer3+4) cancels them out. The
  * turned bit makes every flow one for another host: the receive side treats all of them alike.
+ *
+ * With a VLAN tag (IEEE 802.1Q) four bytes stand at 12, TPID and TCI, and all else lies four bytes
+ * later. The frame size has them in it.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,6 +33,8 @@
 #define ETHERTYPE_IPV4 0x0800
 #define PORT_DISCARD 9
 #define FIRST_PORT 32768
+/* With two bytes of payload: skb_vlan_untag() throws a shorter one away as it arrives. */
+#define MIN_TAGGED_FRAME (ETHERNET_HEADER + VLAN_TAG + 2)
 #define MIN_FLOW_FRAME (FLOW_HEADERS + 8)	/* with the number */
 
 static void put16(unsigned char *at, unsigned int value)
@@ -53,13 +58,14 @@ static unsigned int ipv4_checksum(const unsigned char *header)
 static void flow_headers(unsigned char *frame, const struct tx_config *config,
 			 unsigned int thread, unsigned int flow)
 {
-	const unsigned int ip_length = config->frame_size - ETHERNET_HEADER;
-	unsigned char *ip = frame + ETHERNET_HEADER, *udp = ip + IPV4_HEADER;
+	const unsigned int header = ETHERNET_HEADER + frame_tag(config);
+	const unsigned int ip_length = config->frame_size - header;
+	unsigned char *ip = frame + header, *udp = ip + IPV4_HEADER;
 
 	frame[3] ^= 1;
 	frame[4] ^= (unsigned char)(flow >> 8);
 	frame[5] ^= (unsigned char)flow;
-	put16(frame + 12, ETHERTYPE_IPV4);
+	put16(ip - 2, ETHERTYPE_IPV4);
 	memset(ip, 0, FLOW_HEADERS - ETHERNET_HEADER);
 	ip[0] = 0x45;
 	put16(ip + 2, ip_length);
@@ -76,23 +82,35 @@ static void flow_headers(unsigned char *frame, const struct tx_config *config,
 
 void frame_check(const struct tx_config *config, struct core_problems *problems)
 {
-	if (config->flows > 1 && config->frame_size < MIN_FLOW_FRAME)
+	const unsigned int tag = frame_tag(config);
+
+	if (config->flows > 1 && config->frame_size < MIN_FLOW_FRAME + tag)
 		problem_add(problems, "frame_size",
 			    "frame of %u bytes has no room for the addresses and ports of %u flows; "
 			    "at least %u, or exclude the pair",
-			    config->frame_size, config->flows, MIN_FLOW_FRAME);
+			    config->frame_size, config->flows, MIN_FLOW_FRAME + tag);
+	else if (tag && config->frame_size < MIN_TAGGED_FRAME)
+		problem_add(problems, "frame_size",
+			    "frame of %u bytes has no room for a VLAN tag; at least %u, or exclude "
+			    "the pair",
+			    config->frame_size, MIN_TAGGED_FRAME);
 }
 
 void frame_build(unsigned char *frame, const struct tx_config *config, unsigned int thread,
 		 uint64_t number)
 {
+	const size_t header = ETHERNET_HEADER + frame_tag(config);
 	size_t offset;
 
 	memcpy(frame, config->dst, 6);
 	memcpy(frame + 6, config->src, 5);
 	frame[11] = (unsigned char)thread;
-	put16(frame + 12, CORE_ETHERTYPE);
-	for (offset = ETHERNET_HEADER; offset < config->frame_size; offset++)
+	if (config->vlan_tag) {
+		put16(frame + 12, config->vlan_tag >> 16);
+		put16(frame + 14, config->vlan_tag);
+	}
+	put16(frame + header - 2, CORE_ETHERTYPE);
+	for (offset = header; offset < config->frame_size; offset++)
 		frame[offset] = (unsigned char)(offset % 251);
 	if (config->flows > 1)
 		flow_headers(frame, config, thread, (unsigned int)(number % config->flows));

@@ -51,6 +51,9 @@ static const struct knob_info knobs[] = {
 	{ "msg_dontwait", KNOB_MSG_DONTWAIT },
 	{ "qdisc_bypass", KNOB_QDISC_BYPASS },
 	{ "flows", KNOB_FLOWS },
+	{ "vlan", KNOB_VLAN },
+	{ "protocol", KNOB_PROTOCOL },
+	{ "malformed", KNOB_MALFORMED },
 };
 
 const struct tx_method *method_find(const char *name)

@@ -24,6 +24,7 @@ static struct tx_counts counts_between(const struct tx_counts *from, const struc
 		.enobufs = to->enobufs - from->enobufs,
 		.full_waits = to->full_waits - from->full_waits,
 		.refused = to->refused - from->refused,
+		.malformed = to->malformed - from->malformed,
 	};
 }
 

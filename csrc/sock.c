@@ -34,12 +34,12 @@ static int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
 }
 
 /*
- * Protocol 0: the socket receives nothing. With ETH_P_ALL every sender would be handed a copy of
- * each of its own frames (packet_create() registers its hook only for a non-zero protocol).
+ * Protocol 0: the socket receives nothing (packet_create() registers its hook only for another
+ * one). With ETH_P_ALL it is handed what others send and what arrives, on lo its own frames.
  */
-static int sock_raw(struct core_error *error)
+static int sock_raw(unsigned int protocol, struct core_error *error)
 {
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), err = errno;
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons((uint16_t)protocol)), err = errno;
 
 	return fd >= 0 ? fd : error_set(error, err, "socket(AF_PACKET, SOCK_RAW)%s",
 					err == EPERM ? " needs CAP_NET_RAW" : "");
@@ -49,7 +49,7 @@ int sock_open(struct tx_socket *sock, struct core_error *error)
 {
 	int err;
 
-	sock->fd = sock_raw(error);
+	sock->fd = sock_raw(sock->config->protocol, error);
 	if (sock->fd < 0)
 		return sock->fd;
 	if (setsockopt(sock->fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout)) < 0)
@@ -83,7 +83,7 @@ int sock_open_bound(struct tx_socket *socket, struct core_error *error)
 
 int sock_probe(struct core_error *error)
 {
-	int fd = sock_raw(error);
+	int fd = sock_raw(0, error);
 
 	if (fd < 0)
 		return fd;

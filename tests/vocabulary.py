@@ -34,6 +34,8 @@ _PLAIN = frozenset(
         "msg_dontwait",
         "qdisc_bypass",
         "flows",
+        "vlan",
+        "protocol",
     }
 )
 
@@ -66,7 +68,7 @@ RING_OPTIONS = (
     ),
 )
 """Of tx_ring, as csrc/engines/tx_ring.c declares them (tests/native/test_options.py)."""
-_RING = _PLAIN | {"burst", *(option.name for option in RING_OPTIONS)}
+_RING = _PLAIN | {"burst", "malformed", *(option.name for option in RING_OPTIONS)}
 
 WORDS = Vocabulary(
     methods={

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from bench.analysis import polish
+from bench.analysis import steady
 from bench.analysis.figures import FIGURES, usable_by_cell, within_round_ratios
 from bench.analysis.summary import summarise
 from bench.model.results import CellResult, Estimate
@@ -57,14 +57,14 @@ Levels = Mapping[tuple[int, str], float]
 
 def _levels(usable: Mapping[str, Sequence[Sample]], of: Callable[[Sample], float]) -> Levels:
     values: dict[int, dict[str, dict[int, float]]] = {}
-    for cell, samples in usable.items():
-        for sample in samples:
-            opening = values.setdefault(sample.opening, {})
-            opening.setdefault(cell, {})[sample.round] = math.log(of(sample))
+    measured = (sample for samples in usable.values() for sample in samples)
+    for at, sample in enumerate(sorted(measured, key=lambda s: (s.opening, s.round, s.at_ns))):
+        opening = values.setdefault(sample.opening, {})
+        opening.setdefault(sample.cell, {})[at] = math.log(of(sample))
     return {
         (opening, cell): math.exp(level)
         for opening, cells in values.items()
-        for cell, level in polish.levels(cells).items()
+        for cell, level in steady.levels(cells).items()
     }
 
 

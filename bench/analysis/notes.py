@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.analysis.figures import DISTURBED_DELAY, MIN_SHARE
+from bench.analysis.figures import DISTURBED, MIN_SHARE
 from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS
 from bench.base.units import size_text
 from bench.model.results import CellResult, Note
@@ -46,8 +46,8 @@ def notes_of(
         notes.append(Note("stolen", why))
     if disturbed := row.tally.disturbed:
         why = (
-            "samples left out in which the sender waited for its CPU for "
-            f"more than {DISTURBED_DELAY * 100:g} % of the window"
+            "samples left out in which the sender was without its CPU for more than "
+            f"{DISTURBED * 100:g} % of the window"
         )
         notes.append(Note("disturbed", why, disturbed))
     if lost_carriers := sorted({s.carrier_lost for s in samples if s.carrier_lost}):
@@ -65,6 +65,12 @@ def notes_of(
     if any(sample.foreign for sample in samples):
         why = "others sent by the same device meanwhile, at most 1 % of the frames"
         notes.append(Note("shared", why))
+    if row.cell.values.get("protocol") == "all":
+        why = (
+            "its sockets are opened with ETH_P_ALL: they are handed what others send and what "
+            "arrives, on lo their own frames"
+        )
+        notes.append(Note("receives", why))
     if facts.get("mmap_unlocked"):
         why = "MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead"
         notes.append(Note("unlocked", why))

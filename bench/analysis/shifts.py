@@ -25,6 +25,10 @@ from bench.analysis.shared import MAD, Shared
 MIN_STRAYING = 8
 """Cells whose changes show how far all stray."""
 
+MANY = 4
+"""Runs beyond the first of each group that show how far each cell strays by itself; fewer leave a
+cell's interval wider than no run at all, as they show only how far the middle cell does."""
+
 ASSUMED_CELL, ASSUMED_SHIFT, ASSUMED_FREEDOM = 0.006, 0.0133, 4.0
 """Standard deviations of a run's cell and of its shift where nothing measured shows them, and how
 sure they are: of 30 runs of a nightly matrix on a shared virtual machine. They carry no verdict."""
@@ -129,9 +133,10 @@ def _number(side: Array) -> Array:
 def _noise(
     panel: Panel, kept: float, shared: Shared, own: Array, share: Array, known: npt.NDArray[np.intp]
 ) -> _Noise:
-    """From runs that should agree if there are some, else from openings; never less than either
-    says, nor than the changes of all cells show. ``kept`` is as ``drawn_in`` has it."""
-    sources = []
+    """From runs that should agree if there are MANY, else from openings; never less than either
+    says of the middle cell, nor than the changes of all cells show. ``kept`` is as ``drawn_in`` has
+    it."""
+    sources: list[tuple[float, Array, Array]] = []
     for label, rows, each in (
         (panel.group, panel.runs, np.ones(panel.values.shape[1])),
         (panel.run, panel.values, panel.openings_of_a_run * kept**2),
@@ -143,13 +148,15 @@ def _noise(
         prior = prior_of(variance[known].tolist(), freedom[known].tolist())
         if prior is not None:
             found = [prior.moderated(v, d) for v, d in zip(variance, freedom, strict=True)]
-            sources.append((np.array([v for v, _ in found]), np.array([d for _, d in found])))
+            source = np.array([v for v, _ in found]), np.array([d for _, d in found])
+            sources.append((_typical(freedom[known]), *source))
     columns = len(own)
     straying = own[known] / np.sqrt(share[known])
     if sources:
-        variance, freedom = sources[0]
+        telling = [source for source in sources if source[0] >= MANY]
+        _, variance, freedom = (telling or sources[-1:])[0]
         typical = _typical(variance[known])
-        factors = [_typical(other[known]) / typical for other, _ in sources if typical]
+        factors = [_typical(other[known]) / typical for _, other, _ in sources if typical]
         if shared.is_all_known and len(known) >= MIN_STRAYING and typical:
             factors.append(_straying(straying / np.sqrt(variance[known]))[0])
         return _Noise(variance * max([1.0, *factors]), freedom, assumed=False)

@@ -123,7 +123,16 @@ def rate_text(rate: object) -> str:
 
 def duration_text(duration_ns: int) -> str:
     """Nanoseconds as a matrix would write them, exactly: ``10ms``, ``1500us``."""
-    return _exact(duration_ns, DURATION, ("s", "ms", "us", "ns"))
+    return _exact(duration_ns, DURATION, ("s", "ms", "us", "ns")) if duration_ns else "0ns"
+
+
+def length_text(ns: int) -> str:
+    """How long something takes, for a message: ``45 s``, ``12 min``, ``3 h 05 min``."""
+    seconds = max(1, round(ns / 1e9))
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _exact(amount: object, quantity: Quantity, units: Sequence[str]) -> str:
@@ -157,6 +166,25 @@ def parse_share(value: object) -> float:
     raise ValueError(
         f"{show(value)} is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"
     )
+
+
+PART_SHARE = r"0 ?%|" + SHARE
+"""The texts that parse_part takes."""
+
+
+def parse_part(value: object) -> int:
+    """Parts per million of ``0``, ``"3%"`` or ``0.03``, below 1; ValueError else."""
+    if value in (0, "0%", "0 %") and not isinstance(value, bool):
+        return 0
+    parts = round(parse_share(value) * 1_000_000)
+    if 0 < parts < 1_000_000:
+        return parts
+    raise ValueError(f"{show(value)} is too fine; write 0.0001% to 99.9999%, or 0%")
+
+
+def part_text(parts: int) -> str:
+    """Parts per million as a matrix would write them: ``1%``."""
+    return f"{parts / 10_000:g}%"
 
 
 MOST_CPUS = 8192  # the most that CONFIG_NR_CPUS allows

@@ -11,14 +11,18 @@ from pydantic import BeforeValidator, Field, PlainValidator
 
 from bench.base.units import (
     DURATION,
+    PART_SHARE,
     RATE,
     SHARE,
     SIZE,
     Quantity,
+    duration_text,
     parse_bytes,
     parse_duration,
+    parse_part,
     parse_rate,
     parse_share,
+    part_text,
     show,
 )
 
@@ -55,6 +59,19 @@ DurationNs = Annotated[
 """Nanoseconds, written as in parse_duration."""
 
 
+def duration_between(low_ns: int, high_ns: int) -> PlainValidator:
+    """What makes a str of a model a duration from low to high; canonical is its text (``5ms``)."""
+
+    def canonical(value: object) -> str:
+        text = duration_text(duration_ns := parse_duration(value))
+        if not low_ns <= duration_ns <= high_ns:
+            low, high = duration_text(low_ns), duration_text(high_ns)
+            raise ValueError(f"{text} is out of range; write {low} to {high}")
+        return text
+
+    return PlainValidator(canonical, json_schema_input_type=_written(DURATION))
+
+
 Share = Annotated[
     float,
     PlainValidator(
@@ -64,3 +81,21 @@ Share = Annotated[
     ),
 ]
 """A fraction, written as in parse_share."""
+
+
+def part_up_to(most_parts: int) -> PlainValidator:
+    """What makes a str of a model a part, of a million at most so many; written as in parse_part,
+    canonical is its text (``1%``)."""
+
+    def canonical(value: object) -> str:
+        if (parts := parse_part(value)) > most_parts:
+            raise ValueError(f"{show(value)} is too large; write {part_text(most_parts)} or less")
+        return part_text(parts)
+
+    number = Annotated[float, Field(ge=0, le=most_parts / 1_000_000)]
+    text = Annotated[str, Field(pattern=f"^({PART_SHARE})$")]
+    return PlainValidator(canonical, json_schema_input_type=number | text)
+
+
+Part = Annotated[str, part_up_to(999_999)]
+"""A part that may be anything below the whole."""

@@ -17,6 +17,7 @@ import msgspec
 
 from bench.base import files, ids
 from bench.base.errors import UsageError, told
+from bench.store.content import merge_mark
 
 NAME = "acknowledged.yaml"
 
@@ -49,6 +50,9 @@ def read(folder: Path) -> tuple[Acknowledgement, ...]:
     except OSError as error:
         raise UsageError(f"{path}: {told(error)}") from error
     except yaml.MarkedYAMLError as error:
+        if line := merge_mark(path.read_bytes()):
+            text = f"{path}:{line}: the mark of a merge; keep the lines of both sides, and no mark"
+            raise UsageError(text) from error
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{path}:{line}: not YAML: {error.problem}; see `bench ack`") from error
     except (ValueError, yaml.YAMLError) as error:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.base.errors import BenchError, UsageError
+from bench.campaign import told
+from bench.store.folders import run_name
 
 STATES = {
     "MERGE_HEAD": "a merge",
@@ -53,6 +55,16 @@ def commit(folder: Path, paths: Sequence[Path], message: str) -> str:
         subprocess.run(["git", "reset", "--quiet", "--", *names], cwd=folder, capture_output=True)
         raise
     return f"{_git(folder, 'rev-parse', '--short', 'HEAD')} on {branch}"
+
+
+def left_over(folder: Path) -> list[Path]:
+    """Files of a folder's nights that ended and were never committed: a disk was full, a merge
+    under way, or a call was killed. Raises BenchError."""
+    listed = _git(folder, "ls-files", "--others", "--exclude-standard", "-z")
+    new = [folder / name for name in listed.split("\0") if name]
+    nights, _ = told.all_of(folder)
+    ended = [of.run for of in nights if of.ended and told.path_for(folder / of.run) in new]
+    return [path for path in new if path.name.startswith((*map(run_name, ended),))]
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from bench.base.values import brief_text, distinct
 from bench.campaign.acknowledgements import Acknowledgement, level_of
 from bench.campaign.leveled import levels_of
 from bench.campaign.nights import Night
-from bench.campaign.told import Change, Key, Told
+from bench.campaign.told import Change, Key, Told, path_for
 from bench.model.cells import Cell
 from bench.model.header import RunHeader
 from bench.model.leveled import LeveledRun
@@ -106,7 +107,7 @@ class Before:
     @property
     def plain(self) -> int:
         """How many of the nights no ``bench nightly`` measured."""
-        return sum(_name(night.run) not in self.told for night in self.nights)
+        return sum(not path_for(Path(night.run.path)).exists() for night in self.nights)
 
     def kernel_since(self, tonight: RunHeader) -> datetime | None:
         """When the present kernel's nights began, once there are enough of them for a level; until

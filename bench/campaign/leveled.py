@@ -1,4 +1,4 @@
-"""Runs of a history by their levels: from summaries, and of many runs at once."""
+"""Runs of a history by their levels, which their summaries have."""
 
 from __future__ import annotations
 
@@ -9,48 +9,29 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.evidence import NO_EVIDENCE, is_noted
+from bench.analysis.intervals import MIN_ROUNDS
+from bench.analysis.openings import MIN_OPENING_ROUNDS
 from bench.analysis.panel import Array, Figure
-from bench.analysis.verdicts import FIGURES, NO_EVIDENCE, is_noted
-from bench.campaign.levels import levels
+from bench.analysis.verdicts import FIGURES
 from bench.model.leveled import LeveledRun
 from bench.model.summaries import RunSummary
 from bench.store.run_summaries import read_summary
 from bench.store.summaries import Table
 
 
-def leveled(runs: Sequence[RunSummary]) -> list[LeveledRun]:
-    """Runs with a level in place of each cell's openings, in their order."""
-    tables = [Table.of(run.summaries) for run in runs]
-    alike: dict[tuple[str, ...], list[int]] = {}
-    for number, table in enumerate(tables):
-        alike.setdefault(table.cells, []).append(number)
-    found: dict[int, dict[str, memoryview[float]]] = {number: {} for number in range(len(runs))}
-    for cells, numbers in alike.items():
-        for figure in FIGURES:
-            rows = levels([runs[number] for number in numbers], cells, figure)
-            for number, row in zip(numbers, rows, strict=True):
-                found[number][figure] = memoryview(row).cast("B").cast("d")
-    return [
-        _leveled(run, table, found[number])
-        for number, (run, table) in enumerate(zip(runs, tables, strict=True))
-    ]
-
-
-def read_leveled(path: Path) -> LeveledRun:
-    """Of a run file. Raises UsageError."""
-    (run,) = leveled([read_summary(path, cell_summaries, only_levels=True)])
-    return run
-
-
-def _leveled(run: RunSummary, table: Table, found: Mapping[str, memoryview[float]]) -> LeveledRun:
+def leveled(run: RunSummary) -> LeveledRun:
+    """The run with a level in place of each cell's openings."""
+    table = Table.of(run.summaries)
+    doubts = _doubts(table)
     return LeveledRun(
         path=run.path,
         header=run.header,
         cells=run.cells,
         calibration=run.calibration,
         ids=table.cells,
-        levels=found,
-        doubts={cell: codes for cell in table.notes if (codes := _doubts(table, cell))},
+        levels=_levels(table, doubts),
+        doubts=doubts,
         rounds=sum(int(sum(of["rounds"])) for of in table.openings.values()),
         failures=run.failures,
         end=run.end,
@@ -58,9 +39,44 @@ def _leveled(run: RunSummary, table: Table, found: Mapping[str, memoryview[float
     )
 
 
-def _doubts(table: Table, cell: str) -> tuple[str, ...]:
-    found = [code for code in NO_EVIDENCE if code in table.notes[cell]]
-    return tuple(code for code in found if is_noted(table[cell], code))
+def read_leveled(path: Path) -> LeveledRun:
+    """Of a run file. Raises UsageError."""
+    return leveled(read_summary(path, cell_summaries, only_levels=True))
+
+
+def _levels(table: Table, doubts: Mapping[str, object]) -> dict[str, memoryview[float]]:
+    """The mean logarithm of each cell's openings, by figure; NaN where it has none, or where its
+    pps is no evidence. It is what ``analysis.panel`` makes of a few runs."""
+    found = dict(zip(FIGURES, _means(table), strict=True))
+    if doubts:
+        found["pps"][[cell in doubts for cell in table.cells]] = np.nan
+    return {figure: memoryview(row).cast("B").cast("d") for figure, row in found.items()}
+
+
+def _means(table: Table) -> Array:
+    """Of each figure and cell, (figures, cells)."""
+    openings = table.openings.values()
+    if not openings:
+        return np.full((len(FIGURES), len(table.cells)), np.nan)
+    rounds = np.array([np.asarray(of["rounds"]) for of in openings])
+    figures = np.array([[np.asarray(of[figure]) for of in openings] for figure in FIGURES])
+    usable = (rounds >= MIN_OPENING_ROUNDS) & (rounds.sum(axis=0) >= MIN_ROUNDS) & (figures > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = np.where(usable, np.log(figures), 0.0)
+        means: Array = logs.sum(axis=1) / usable.sum(axis=1)
+    return means
+
+
+def _doubts(table: Table) -> dict[str, tuple[str, ...]]:
+    """Why a cell's pps is no evidence, of the cells of which it is none."""
+    noted = set().union(*table.notes.values())
+    codes = [code for code in NO_EVIDENCE if code in noted]
+    found = {
+        cell: tuple(code for code in codes if code in notes and is_noted(table[cell], code))
+        for cell, notes in table.notes.items()
+        if codes
+    }
+    return {cell: why for cell, why in found.items() if why}
 
 
 def levels_of(runs: Iterable[LeveledRun], cells: Sequence[str], figure: Figure) -> Array:

@@ -6,60 +6,27 @@ that was killed is gone on with, whether in its run or after it, and one that fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.base.stderr import say
+from bench.base.units import length_text
 from bench.campaign import acknowledgements, budget, told
 from bench.campaign.acknowledgements import Acknowledgement
-from bench.campaign.budget import Budget
-from bench.campaign.sources import CONFIRM
+from bench.campaign.task import Means, Task, measured
 from bench.campaign.told import Told
 from bench.measure import runner
-from bench.measure.local import LocalOpening
-from bench.measure.measuring import Seen
-from bench.measure.opening import MakeOpening
-from bench.measure.session import Progress
 from bench.model.leveled import LeveledRun
-from bench.model.matrix import Matrix
 from bench.model.run import Run
-from bench.plan.plan import Plan
 from bench.store import folders, reader
-from bench.topology.link import Allowed
 
 if TYPE_CHECKING:  # at run time they load scipy: not before this process gave up its capabilities
     from bench.campaign.judging import Before, Judged
     from bench.campaign.nights import History
-
-Diagnose = Callable[[Plan], Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A matrix, its plan, the folder of its nights, and the user's word for the machine, if any."""
-
-    matrix: Matrix
-    plan: Plan
-    folder: Path
-    machine: str = ""
-
-
-@dataclass(frozen=True)
-class Means:
-    """What a night measures with; ``at_once`` asks for the second session in the same night."""
-
-    seen: Seen[Any]
-    diagnose: Diagnose
-    progress: Progress
-    budget: Budget
-    allowed: Allowed = Allowed()  # noqa: RUF009 - frozen
-    at_once: bool = False
-    make_opening: MakeOpening = LocalOpening
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -157,20 +124,15 @@ def _run_of(
     if resumed is not None:
         measure = replace(task.matrix.measure, rounds=resumed.header.measure.rounds)
         remarks.append(f"{resumed.path} was killed, and is gone on with")
-        return _run(task.plan, replace(task.matrix, measure=measure), target, means)
+        return measured(task.plan, replace(task.matrix, measure=measure), target, means)
     wanted = [(each.matrix, each.plan) for each in (task, *left)]
     matrix = means.budget.for_runs(wanted)
     if matrix is None:
-        needed = budget.least_ns(wanted) / 60e9
-        raise BenchError(f"the fewest rounds take {needed:.1f} minutes, and fewer are left")
+        needed = length_text(budget.least_ns(wanted))
+        raise BenchError(f"the fewest rounds take {needed}, and the budget has less left")
     if shrunk := budget.shrunk(matrix, task.matrix):
         remarks.append(shrunk)
-    return _run(task.plan, matrix, target, means)
-
-
-def _run(plan: Plan, matrix: Matrix, target: runner.Target, means: Means) -> Run:
-    seen = replace(means.seen, found=means.diagnose(plan))
-    return runner.run(matrix, plan, target, means.progress, seen, means.allowed, means.make_opening)
+    return measured(task.plan, matrix, target, means)
 
 
 def _failed(task: Task, begun: Told, reason: str) -> Outcome:
@@ -185,7 +147,7 @@ def _failed(task: Task, begun: Told, reason: str) -> Outcome:
 
 def _compared(task: Task, means: Means, begun: Told, run: Run, remarks: Sequence[str]) -> Outcome:
     from bench.analysis.levels import MIN_NIGHTS
-    from bench.campaign import judging, marks
+    from bench.campaign import confirmation, judging, marks
     from bench.campaign.leveled import read_leveled
     from bench.campaign.nights import nights
 
@@ -198,7 +160,9 @@ def _compared(task: Task, means: Means, begun: Told, run: Run, remarks: Sequence
     said = [*remarks, *_oddities(history, path), *problems, *unread, *_failures(earlier, before)]
     confirmations: list[Path] = []
     if suspects := judging.suspects(judging.condensed(judged)):
-        judged, confirmations, words = _confirmed(task, means, before, tonight, judged, suspects)
+        judged, confirmations, words = confirmation.confirmed(
+            task, means, before, tonight, judged, suspects
+        )
         said += words
     compared = {of.series for of in judged if of.cell and of.decision.nights >= MIN_NIGHTS}
     ended = replace(
@@ -277,56 +241,3 @@ def _pack(paths: Sequence[Path]) -> None:
             pack(path)
         except BenchError as error:
             say(f"{error}; the run is complete, and larger than it might be")
-
-
-# The confirmation
-
-
-def _confirmed(
-    task: Task,
-    means: Means,
-    before: Before,
-    tonight: LeveledRun,
-    judged: list[Judged],
-    suspects: Sequence[Judged],
-) -> tuple[list[Judged], list[Path], list[str]]:
-    """The judgement after suspects were measured again, the runs of that, and what to say."""
-    from bench.analysis.nightly import Finding
-    from bench.campaign import judging
-    from bench.campaign.leveled import read_leveled
-
-    first = _session(task, means, tonight, suspects, 1)
-    if first is None:
-        return judged, [], ["the budget has no time to measure the suspects again"]
-    again = read_leveled(first)
-    judged = judging.judge(before, tonight, [again])
-    left = [of for of in judged if of.decision.finding is Finding.SUSPECTED]
-    if not (means.at_once and left):
-        return judged, [first], []
-    other = _session(task, means, tonight, left, 2)
-    if other is None:
-        return judged, [first], ["the budget has no time for a second session"]
-    judged = judging.judge(before, tonight, [again], read_leveled(other), judged)
-    return judged, [first, other], []
-
-
-def _session(
-    task: Task, means: Means, tonight: LeveledRun, suspects: Sequence[Judged], number: int
-) -> Path | None:
-    """Measure suspects again, in a run of its own; None where there is no time for it."""
-    from bench.campaign import confirmation
-
-    seed = tonight.header.measure.seed or 0
-    plan = confirmation.plan_of(task.plan, suspects, seed + number)
-    shuffled = replace(task.matrix, measure=replace(task.matrix.measure, seed=seed + number))
-    matrix = means.budget.for_confirmation((shuffled, plan))
-    if matrix is None:
-        return None
-    stem = Path(tonight.path).name.removesuffix(".jsonl")
-    path = task.folder / CONFIRM / f"{stem}-{number}.jsonl"
-    if path.exists():  # of this night, when it was killed
-        path.unlink()
-    run = _run(plan, matrix, runner.Target(path, machine=task.machine), means)
-    if run.end != "done":
-        raise KeyboardInterrupt
-    return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,21 +11,16 @@ from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 
-from bench.analysis.cell_summaries import cell_summaries
 from bench.base.errors import UsageError
-from bench.campaign.leveled import leveled
+from bench.campaign.leveled import read_leveled
 from bench.model.leveled import LeveledRun
-from bench.model.summaries import RunSummary
 from bench.store.cache import Cache
-from bench.store.content import bytes_of
+from bench.store.content import bytes_of, merge_mark
 from bench.store.folders import run_files
 from bench.store.reader import NewerFormat
-from bench.store.run_summaries import read_summary
 
 SAME_NIGHT = timedelta(hours=12)
 """Runs that began within it are of one night."""
-
-_MERGING = (b"<<<<<<< ", b"=======", b">>>>>>> ")
 
 
 class Kind(StrEnum):
@@ -104,24 +98,19 @@ def _no_collection() -> Iterator[None]:
 
 
 def _read(paths: Sequence[Path], cache: Cache) -> tuple[list[LeveledRun], list[Oddity]]:
-    runs: dict[Path, LeveledRun] = {}
-    fresh: list[tuple[Path, os.stat_result, RunSummary]] = []
+    runs: list[LeveledRun] = []
     unread: list[Oddity] = []
     for path in paths:
         try:
             stat = path.stat()
-            if (run := cache.get(path, stat)) is not None:
-                runs[path] = run
-            else:
-                fresh.append((path, stat, read_summary(path, cell_summaries, only_levels=True)))
+            if (run := cache.get(path, stat)) is None:
+                run = read_leveled(path)
+                cache.put(path, stat, run)
+            runs.append(run)
         except (UsageError, OSError) as error:
             unread.append(_unread(path, error))
-    made = leveled([summary for *_, summary in fresh])
-    for (path, stat, _), run in zip(fresh, made, strict=True):
-        cache.put(path, stat, run)
-        runs[path] = run
     cache.save(path.name for path in paths)
-    return [runs[path] for path in paths if path in runs], unread
+    return runs, unread
 
 
 def _unread(path: Path, error: UsageError | OSError) -> Oddity:
@@ -136,12 +125,10 @@ def _unread(path: Path, error: UsageError | OSError) -> Oddity:
 
 
 def _merging(path: Path) -> int:
-    """The first line that a merge has marked, from 1; 0 where none is."""
     try:
-        lines = bytes_of(path).split(b"\n")
+        return merge_mark(bytes_of(path))
     except UsageError:
         return 0
-    return next((n for n, line in enumerate(lines, 1) if line.startswith(_MERGING)), 0)
 
 
 def _dated(runs: Iterable[LeveledRun]) -> tuple[list[Night], list[Oddity]]:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bench.analysis import environments, verdicts
+from bench.analysis import compared, environments, verdicts
 from bench.analysis.environments import Difference
 from bench.analysis.verdicts import Comparison, Verdict
 from bench.base.errors import UsageError
@@ -80,7 +80,7 @@ def _compared(
     (text_a, of_a), (text_b, of_b) = a, b
     found = environments.differences([run.header for run in of_a], [run.header for run in of_b])
     _check(of_a, of_b, name, found, policy.force)
-    result = verdicts.compare(
+    result = compared.compare(
         of_a,
         of_b,
         like_a,

@@ -15,7 +15,9 @@ import msgspec
 
 from bench.base import files
 from bench.base.errors import BenchError, UsageError, told
+from bench.store.content import merge_mark
 from bench.store.folders import run_name
+from bench.store.misfits import misfit
 
 FORMAT = 1
 ENDING = ".told.json"
@@ -90,14 +92,26 @@ def write(folder: Path, night: Told) -> Path:
 def read(path: Path) -> Told:
     """Raises UsageError for a file that is none, or of a later version."""
     try:
-        night = msgspec.json.decode(path.read_bytes(), type=Told)
+        content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: {told(error)}") from error
-    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors, too
-        raise UsageError(f"{path}: not what a night has told: {error}") from error
+    try:
+        night = msgspec.json.decode(content, type=Told)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, too
+        raise _refused(path, content) from None
     if night.format > FORMAT:
         raise UsageError(f"{path}: format {night.format} is newer than this bench reads ({FORMAT})")
     return night if night.started.tzinfo else replace(night, started=night.started.astimezone())
+
+
+def _refused(path: Path, content: bytes) -> UsageError:
+    if line := merge_mark(content):
+        return UsageError(f"{path}:{line}: the mark of a merge; keep one side of it")
+    try:
+        why = misfit(msgspec.json.decode(content), Told) or "it has text that is not Unicode"
+    except (ValueError, RecursionError):
+        why = "it is no JSON, or cut off"
+    return UsageError(f"{path}: not what a night has told: {why}")
 
 
 def all_of(folder: Path) -> tuple[list[Told], list[str]]:

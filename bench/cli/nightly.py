@@ -15,7 +15,8 @@ from bench.base.units import parse_time
 from bench.cli import options, progress, stored, tables
 
 if TYPE_CHECKING:
-    from bench.campaign.nightly import Means, Outcome, Task
+    from bench.campaign.nightly import Outcome
+    from bench.campaign.task import Means, Task
 
 HELP = "run matrices, compare with the nights before, confirm before an alarm; for timers and CI"
 EXAMPLES = (
@@ -63,8 +64,9 @@ def _budget(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     from bench import doctor
-    from bench.campaign import commit, lock, nightly
+    from bench.campaign import commit, lock
     from bench.campaign.budget import Budget
+    from bench.campaign.task import Means
     from bench.engines.config import memory_of
     from bench.measure.measuring import measuring
     from bench.plan.needs import needs_of
@@ -87,9 +89,7 @@ def execute(args: argparse.Namespace) -> int:
         topologies, lambda: None, lambda: options.check_output(args), senders, args.wait
     )
     with lock.held(args.results), ready as seen, progress.shown(sys.stderr, args.quiet) as bar:
-        means = nightly.Means(
-            seen, diagnose, bar, budget, options.allowed(args), args.confirm == "now"
-        )
+        means = Means(seen, diagnose, bar, budget, options.allowed(args), args.confirm == "now")
         outcomes = [*_nights(tasks, means)]
         codes = [_code(outcome) for outcome in outcomes]
         for outcome in outcomes:
@@ -116,7 +116,7 @@ _WORST_FIRST = (
 
 def _tasks(args: argparse.Namespace) -> list[Task]:
     """Every matrix is read before one is measured. Raises UsageError."""
-    from bench.campaign.nightly import Task
+    from bench.campaign.task import Task
     from bench.measure import prepare
     from bench.store import folders
     from bench.system import host
@@ -141,12 +141,13 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
 
 def _check_time(tasks: Sequence[Task], budget: Any) -> None:
     """Raises UsageError where not even the fewest rounds of all fit."""
+    from bench.base.units import length_text
     from bench.campaign.budget import least_ns
 
     wanted = [(task.matrix, task.plan) for task in tasks]
     if budget.for_runs(wanted) is None:
         raise UsageError(
-            f"--budget: the fewest rounds of every cell take {least_ns(wanted) / 60e9:.1f} min; "
+            f"--budget: the fewest rounds of every cell take {length_text(least_ns(wanted))}; "
             "give more time, or fewer matrices"
         )
 
@@ -194,7 +195,8 @@ def _keep(outcome: Outcome, is_committed: bool) -> ExitCode:
     name, folder = outcome.task.matrix.name, outcome.task.folder
     message = f"{name}: night of {outcome.told.started:%Y-%m-%d %H:%M}"
     try:
-        say(f"committed {commit.commit(folder, [*outcome.files, *written], message)}")
+        paths = dict.fromkeys([*outcome.files, *written, *commit.left_over(folder)])
+        say(f"committed {commit.commit(folder, [*paths], message)}")
     except BenchError as error:
         say(f"{error}; the results stay in {folder}, uncommitted")
         return ExitCode.FAILURE

@@ -130,7 +130,9 @@ def add_quiet(parser: argparse.ArgumentParser) -> None:
 
 def add_verbose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--verbose", action="store_true", help="the whole heading, which files and pipes have"
+        "--verbose",
+        action="store_true",
+        help="the whole answer and heading, which files and pipes have",
     )
 
 

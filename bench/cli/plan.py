@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.base import ids
 from bench.base.exit_codes import ExitCode
+from bench.base.units import length_text
 from bench.cli import options
 from bench.render.document import Document, Fact, Records, Table, count, text_column
 
@@ -157,15 +158,7 @@ def _span(least: object, most: object) -> str:
 
 def time_text(told: Estimate) -> str:
     """With the least and the most rounds, and of it the opening of cells where that is long."""
-    span = _span(_duration(told.least_ns), _duration(told.most_ns))
+    span = _span(length_text(told.least_ns), length_text(told.most_ns))
     if told.opening_ns < LONG_OPENING_NS:
         return span
-    return f"{span}, {_duration(told.opening_ns)} of it to open the cells and check their frames"
-
-
-def _duration(ns: int) -> str:
-    seconds = max(1, round(ns / 1e9))
-    if seconds < 120:
-        return f"{seconds} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{span}, {length_text(told.opening_ns)} of it to open the cells and check their frames"

@@ -8,12 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.base.units import parse_part
 from bench.base.values import Value
 from bench.engines.library import library, text_of
 from bench.engines.options import raw_values
 from bench.model.cells import Cell
 from bench.model.needs import Memory
 from bench.model.vocabulary import Problem
+
+TPID = 0x8100
+"""IEEE 802.1Q, and include/uapi/linux/if_ether.h"""
+ETH_P_ALL = 3
+
+
+def vlan_tag(vlan: Value | None) -> int:
+    """The 32 bits of a frame's tag; 0: it has none."""
+    if not isinstance(vlan, dict):
+        return 0
+    return TPID << 16 | int(vlan["priority"]) << 13 | int(vlan["id"])
 
 
 def config_of(values: Mapping[str, Value | None]) -> Any:
@@ -32,6 +44,9 @@ def config_of(values: Mapping[str, Value | None]) -> Any:
         "msg_dontwait": bool(values.get("msg_dontwait")),
         "qdisc_bypass": bool(values.get("qdisc_bypass")),
         "flows": values.get("flows") or 1,
+        "vlan_tag": vlan_tag(values.get("vlan")),
+        "malformed": parse_part(values.get("malformed") or 0),
+        "protocol": ETH_P_ALL if values.get("protocol") == "all" else 0,
         "options": raw_values(values),
     }
     return library().ffi.new("struct tx_config *", fields)

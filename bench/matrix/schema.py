@@ -35,7 +35,7 @@ from pydantic_core import InitErrorDetails
 
 from bench.base.units import MOST_CPUS, duration_text, parse_bytes, share_text, show
 from bench.base.values import Value, covers, key_of
-from bench.base.written import DurationNs, Share, bytes_between
+from bench.base.written import DurationNs, Share, bytes_between, part_up_to
 from bench.model.axes import (
     Axis,
     Choice,
@@ -43,9 +43,11 @@ from bench.model.axes import (
     Kind,
     Method,
     OfCpus,
+    Part,
     Ring,
     SendBuffer,
     Size,
+    VlanTag,
     Whole,
     defaults,
     ring_of_slots,
@@ -163,6 +165,10 @@ def _type(axis: Axis, vocabulary: Vocabulary, *, partial: bool) -> Any:
             return _ring(vocabulary.page_size, partial=partial)
         case SendBuffer():
             return _sndbuf(partial=partial)
+        case VlanTag():
+            return _vlan(partial=partial)
+        case Part(most_parts):
+            return Annotated[str, part_up_to(most_parts)]
 
 
 def _one_of(names: Iterable[str]) -> Any:
@@ -402,6 +408,30 @@ def _bare_sndbuf(value: object) -> int:
         f"{show(value)} is not allowed; "
         "write default, a size (8MiB) or {bytes: 8MiB, force: true}"
     )
+
+
+class _Vlan(BaseModel):
+    id: Annotated[int, _whole(0, 4094)]
+    priority: Annotated[int, _whole(0, 7)] = 0
+
+
+def _vlan(*, partial: bool) -> Any:
+    """none, an id, or a mapping of the tag's fields; canonical are none and the mapping."""
+    mapping = _strict("vlan", _Vlan, partial=partial)
+
+    def canonical(value: object, info: ValidationInfo[Context]) -> Value:
+        if value == "none":
+            return "none"
+        if not isinstance(value, dict | int) or isinstance(value, bool):
+            raise ValueError(
+                f"{show(value)} is not allowed; write none or {{id: 100, priority: 3}}"
+            )
+        written = value if isinstance(value, dict) else {"id": value}
+        model = mapping.model_validate(written, context=info.context)
+        return model.model_dump(exclude_unset=partial)
+
+    written = _any_of(_one_of(["none"]), Annotated[int, Field(ge=0, le=4094)], mapping)
+    return Annotated[Any, PlainValidator(canonical, json_schema_input_type=written)]
 
 
 # Sections of the file

@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -38,14 +39,21 @@ FLOW_HEADERS = 42
 """Ethernet, IPv4, UDP."""
 
 
+TAG_AT = 12
+"""Where a VLAN tag lies: behind the addresses."""
+
+
 NUMBER = 8
 
 
-_LINK_PARTS = ((6, "destination MAC"), (12, "source MAC"), (HEADER, "EtherType"))
+_MAC_PARTS = ((6, "destination MAC"), (TAG_AT, "source MAC"))
+
+
+_TYPE_PART = ((HEADER, "EtherType"),)
 
 
 _FLOW_PARTS = ((34, "IPv4 header"), (FLOW_HEADERS, "UDP header"))
-"""Where each part of a frame ends, and its name."""
+"""Where each part of a frame without a tag ends, and its name."""
 
 
 SLOW_PROTOCOLS = b"\x88\x09"
@@ -57,7 +65,14 @@ ETH_P_ALL = 3
 SOL_PACKET = 263
 
 
-PACKET_IGNORE_OUTGOING = 23
+PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 8, 23
+
+
+_AUXDATA = struct.Struct("=III HHHH")
+"""struct tpacket_auxdata: the last two are the tag that the kernel took out of the frame."""
+
+
+TP_STATUS_VLAN_VALID = 1 << 4
 
 
 SO_RCVBUFFORCE = 33
@@ -81,20 +96,25 @@ ARRIVAL_MS = 1000
 """A drained frame has been handed to the receiver; ksoftirqd may still hold it for a while."""
 
 
+LOSSY_MS = 20
+"""The same where some never arrive: a later one is looked for among those of the next burst."""
+
+
 def expected_frame(
-    size: int, dst: bytes, src: bytes, thread: int, number: int, flows: int = 1
+    size: int, dst: bytes, src: bytes, thread: int, number: int, flows: int = 1, tag: bytes = b""
 ) -> bytes:
     """The test frame: ``size`` bytes from destination MAC to end of payload.
 
     The source's last byte is the thread's index, the payload the number (64 bits, little endian)
     and then each byte its own offset modulo 251; a short frame has the low bytes of the number.
-    Of several flows, a frame belongs to number modulo flows and has headers before its payload.
+    Of several flows, a frame belongs to number modulo flows and has headers before its payload. A
+    VLAN ``tag`` of 4 bytes lies behind the addresses.
     """
     if flows == 1:
         head = dst + src[:5] + bytes([thread]) + ETHERTYPE.to_bytes(2, "big")
     else:
-        head = _flow_headers(size, dst, src, thread, number % flows)
-    frame = head + number.to_bytes(NUMBER, "little")
+        head = _flow_headers(size - len(tag), dst, src, thread, number % flows)
+    frame = head[:TAG_AT] + tag + head[TAG_AT:] + number.to_bytes(NUMBER, "little")
     return (frame + _PATTERN[len(frame) : size])[:size]
 
 
@@ -187,11 +207,20 @@ def _flows(cell: Cell) -> int:
     return int(cell.values.get("flows") or 1)  # type: ignore[arg-type]
 
 
+def _tag(cell: Cell) -> bytes:
+    """Its VLAN tag as it stands in a frame (IEEE 802.1Q); empty where it has none."""
+    vlan = cell.values.get("vlan")
+    if not isinstance(vlan, dict):
+        return b""
+    return struct.pack("!HH", 0x8100, int(vlan["priority"]) << 13 | int(vlan["id"]))
+
+
 def _capture(port: Port) -> socket.socket:
     with entered(port.netns_fd):
         receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with suppress(OSError):  # before Linux 4.20 they are left out as they are read
             receiver.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        receiver.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         try:
             # Of any EtherType: a wrong one is to be named, not to be missed.
             receiver.bind((port.ifname, ETH_P_ALL))
@@ -224,9 +253,10 @@ class _Receivers:
     let go of the frame.
     """
 
-    def __init__(self, receivers: Sequence[socket.socket], copies: int) -> None:
+    def __init__(self, receivers: Sequence[socket.socket], copies: int, patience_ms: int) -> None:
         self._receivers = {receiver.fileno(): receiver for receiver in receivers}
         self._copies = copies
+        self._patience_ms = patience_ms
         self._buffer = memoryview(bytearray(1 << 17))
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
         self._ready = select.poll()  # select() takes no descriptor above 1023
@@ -241,7 +271,7 @@ class _Receivers:
             self._read(frames, None)
         wanted = sending.result() * self._copies
         while len(frames) <= wanted and self._read(
-            frames, ARRIVAL_MS if len(frames) < wanted else 0
+            frames, self._patience_ms if len(frames) < wanted else 0
         ):
             pass
         return sending.result(), frames
@@ -259,13 +289,29 @@ class _Receivers:
     def _waiting(self, receiver: socket.socket) -> Iterator[bytes]:
         with suppress(BlockingIOError):
             while True:
-                length, address = receiver.recvfrom_into(self._buffer, 0, socket.MSG_DONTWAIT)
-                frame = bytes(self._buffer[:length])
+                length, beside, _, address = receiver.recvmsg_into(
+                    [self._buffer], _AUXDATA_ROOM, socket.MSG_DONTWAIT
+                )
+                frame = _with_tag(bytes(self._buffer[:length]), beside)
                 if address[2] != socket.PACKET_OUTGOING and not _is_of_the_link(frame):
                     yield frame
 
     def close(self) -> None:
         os.close(self._ended)
+
+
+_AUXDATA_ROOM = socket.CMSG_SPACE(_AUXDATA.size)
+
+
+def _with_tag(frame: bytes, beside: Sequence[tuple[int, int, bytes]]) -> bytes:
+    """A frame as it came: the kernel takes a tag out before anybody sees the frame, and tells it
+    beside (net/core/dev.c, ``skb_vlan_untag``)."""
+    for level, kind, data in beside:
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+            status, *_, tci, tpid = _AUXDATA.unpack(data)
+            if status & TP_STATUS_VLAN_VALID:
+                return frame[:TAG_AT] + struct.pack("!HH", tpid, tci) + frame[TAG_AT:]
+    return frame
 
 
 def _is_of_the_link(frame: bytes) -> bool:
@@ -287,7 +333,8 @@ class _Check:
 
     def bursts(self, opened: OpenCell, position: int) -> int:
         """Compare each burst that arrives; the position in the stream of frames after the last."""
-        receivers = _Receivers(self.receivers, self.topology.delivery.copies)
+        receivers = _Receivers(self.receivers, self.topology.delivery.copies, self._patience_ms)
+        compare = _Some(self) if self.topology.may_lose else self
         with closing(receivers), ThreadPoolExecutor(1) as pool:
 
             def send() -> tuple[int, list[bytes]]:
@@ -295,9 +342,17 @@ class _Check:
 
             # On lo a ring's frames share their pages with the receiver: read before the next burst.
             for sent, frames in _bursts(self.cell, self.facts, send):
-                self._compare(sent, frames, position)
+                compare.compare(sent, frames, position)
                 position += sent
+        if isinstance(compare, _Some):
+            compare.check_arrived()
         return position
+
+    @property
+    def _patience_ms(self) -> int:
+        return (LOSSY_MS if self.topology.may_lose else ARRIVAL_MS) + round(
+            self.topology.delivery.late_s * 1000
+        )
 
     def _several(self, opened: OpenCell) -> int:
         """Send a burst, or of a ring as many as will fit the receiver's buffer: frames completed.
@@ -310,11 +365,11 @@ class _Check:
         bursts = max(1, min(fit, self.facts.ring_frames) // burst)
         return sum(opened.burst(self.thread, DEADLINE_NS) for _ in range(bursts))
 
-    def _compare(self, sent: int, frames: list[bytes], position: int) -> None:
+    def compare(self, sent: int, frames: list[bytes], position: int) -> None:
         copies = self.topology.delivery.copies
         if len(frames) != sent * copies:
             raise BenchError(self._miscounted(len(frames), sent * copies))
-        meant = [self._meant(position, k) for k in range(sent) for _ in range(copies)]
+        meant = self.meant(sent, position)
         if self.topology.may_reorder:
             frames.sort(key=self._number_in)
             meant.sort(key=self._number_in)
@@ -324,8 +379,13 @@ class _Check:
             if frame != wanted:
                 raise BenchError(
                     f"wrong frames: frame {position + k // copies}: "
-                    f"{difference(frame, wanted, _flows(self.cell))}"
+                    f"{difference(frame, wanted, _flows(self.cell), len(_tag(self.cell)))}"
                 )
+
+    def meant(self, sent: int, position: int) -> list[bytes]:
+        """The frames of a burst of so many, as often as each arrives."""
+        copies = self.topology.delivery.copies
+        return [self._meant(position, k) for k in range(sent) for _ in range(copies)]
 
     def _meant(self, position: int, k: int) -> bytes:
         """Frame k of a burst that begins at a position of the stream."""
@@ -336,10 +396,11 @@ class _Check:
             self.thread if self.numbering.streams > 1 else 0,
             self.numbering.number(position, k),
             _flows(self.cell),
+            _tag(self.cell),
         )
 
     def _number_in(self, frame: bytes) -> int:
-        at = HEADER if _flows(self.cell) == 1 else FLOW_HEADERS
+        at = (HEADER if _flows(self.cell) == 1 else FLOW_HEADERS) + len(_tag(self.cell))
         return int.from_bytes(frame[at : at + NUMBER], "little")
 
     def _miscounted(self, arrived: int, completed: int) -> str:
@@ -351,13 +412,46 @@ class _Check:
         return f"wrong frames: {arrived} arrived of {completed} completed"
 
 
-def difference(frame: bytes, meant: bytes, flows: int = 1) -> str:
-    """The first thing in which a frame differs from the one that was meant."""
+class _Some:
+    """The comparison where frames may be lost: each that arrives is one that was sent."""
+
+    def __init__(self, check: _Check) -> None:
+        self._check = check
+        self._missing: Counter[bytes] = Counter()
+        self._sent = self._arrived = 0
+
+    def compare(self, sent: int, frames: list[bytes], position: int) -> None:
+        self._missing.update(map(self._told, self._check.meant(sent, position)))
+        self._sent += sent
+        for frame in frames:
+            told = self._told(frame)
+            if not self._missing[told]:
+                meant = next(iter(+self._missing), b"")  # none left: it is too long
+                cell = self._check.cell
+                what = difference(told, meant, _flows(cell), len(_tag(cell)))
+                raise BenchError(f"wrong frames: frame {position}: {what}")
+            self._missing[told] -= 1
+        self._arrived += len(frames)
+
+    def _told(self, frame: bytes) -> bytes:
+        """Without a source that the link may have written."""
+        rewritten = self._check.topology.rewrites_source
+        return frame[:6] + bytes(6) + frame[12:] if rewritten else frame
+
+    def check_arrived(self) -> None:
+        if not self._arrived:
+            raise BenchError(f"wrong frames: none arrived of {self._sent} completed")
+
+
+def difference(frame: bytes, meant: bytes, flows: int = 1, tag: int = 0) -> str:
+    """The first thing in which a frame differs from the one that was meant, which has ``tag`` bytes
+    of a VLAN tag."""
     if len(frame) != len(meant):
         return f"{len(frame)} bytes long, {len(meant)} meant"
     offset = next(i for i, (a, b) in enumerate(zip(frame, meant, strict=True)) if a != b)
-    headers = _LINK_PARTS if flows == 1 else _LINK_PARTS + _FLOW_PARTS
-    parts = (*headers, (headers[-1][0] + NUMBER, "number"))
+    later = _TYPE_PART if flows == 1 else _TYPE_PART + _FLOW_PARTS
+    tagged = ((TAG_AT + tag, "VLAN tag"), *((end + tag, name) for end, name in later))
+    parts = (*_MAC_PARTS, *tagged, (tagged[-1][0] + NUMBER, "number"))
     part = next((name for end, name in parts if offset < end), "payload")
     return f"{part}: byte {offset} is {frame[offset]:#04x}, {meant[offset]:#04x} meant"
 

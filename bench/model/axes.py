@@ -11,6 +11,7 @@ option's row: its cells have its name and values, and every option is a means.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -98,7 +99,20 @@ class SendBuffer:
     """The kernel's default, or a size that may be forced."""
 
 
-Type = Whole | OfCpus | Size | Choice | Flag | Method | Kind | Ring | SendBuffer
+@dataclass(frozen=True, slots=True)
+class VlanTag:
+    """``none``, or the fields of an IEEE 802.1Q tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a whole, as a percentage; canonical is its text (``1%``)."""
+
+    most_parts: int
+    """Of a million."""
+
+
+Type = Whole | OfCpus | Size | Choice | Flag | Method | Kind | Ring | SendBuffer | VlanTag | Part
 
 
 # The table
@@ -184,6 +198,12 @@ _ROWS = (
     ),
     Axis("sndbuf", SendBuffer(), "default", "SO_SNDBUF, or SO_SNDBUFFORCE with force"),
     Axis("msg_dontwait", Flag(), False, "MSG_DONTWAIT on every send", at_opening=False),
+    Axis(
+        "protocol",
+        Choice(("none", "all")),
+        "none",
+        "that sockets are opened with: none, or ETH_P_ALL: they receive, too",
+    ),
     Axis("qdisc_bypass", Flag(), False, "PACKET_QDISC_BYPASS: straight to the driver"),
     Axis(
         "flows",
@@ -191,6 +211,22 @@ _ROWS = (
         1,
         "UDP flows with addresses and ports of their own; 1: one flow of no protocol",
         Role.WORKLOAD,
+    ),
+    Axis(
+        "vlan",
+        VlanTag(),
+        "none",
+        "none, or the IEEE 802.1Q tag {id, priority}: 4 bytes of the frame",
+        Role.WORKLOAD,
+        at_opening=False,
+    ),
+    Axis(
+        "malformed",
+        Part(500_000),
+        "0%",
+        "part of a ring's slots that the kernel must refuse",
+        Role.WORKLOAD,
+        at_opening=False,
     ),
     Axis(
         "replica",
@@ -205,6 +241,7 @@ AXES: Mapping[str, Axis] = MappingProxyType({axis.name: axis for axis in _ROWS})
 """The rows of the table by name, in the order in which tables show them."""
 
 
+@functools.cache
 def with_role(*roles: Role) -> tuple[str, ...]:
     """The names of the axes of the table that are one of these to a cell."""
     return tuple(axis.name for axis in _ROWS if axis.role in roles)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from bench.base.values import Value, key_of
 from bench.model.axes import AXES, Axis, names_of
 
+ETHERNET_HEADER, VLAN_TAG = 14, 4
+"""Bytes."""
+
 # Cells
 
 
@@ -35,6 +38,17 @@ class Cell:
     def frame_size(self) -> int:
         """Bytes from destination MAC to end of payload, without FCS."""
         return int(self.values["frame_size"])  # type: ignore[arg-type]
+
+    @property
+    def header(self) -> int:
+        """Bytes of its frame that are none of the MTU."""
+        return header_of(self.values)
+
+
+def header_of(values: Mapping[str, Value | None]) -> int:
+    """Bytes of a cell's frame that the kernel holds against no MTU: Ethernet's header and the tag
+    (net/packet/af_packet.c, ``packet_extra_vlan_len_allowed``)."""
+    return ETHERNET_HEADER + (VLAN_TAG if isinstance(values.get("vlan"), dict) else 0)
 
 
 def cell_id(values: Mapping[str, Value | None], axes: Mapping[str, Axis] = AXES) -> str:

@@ -37,6 +37,7 @@ COUNTERS = (
     Counter("drops", lambda sample: sample.drops, label="drops"),
     Counter("eagain", lambda sample: sample.total("eagain"), label="EAGAIN"),
     Counter("enobufs", lambda sample: sample.total("enobufs"), label="ENOBUFS"),
+    Counter("malformed_frames", lambda sample: sample.total("malformed"), label="malformed"),
     Counter("full_waits", lambda sample: sample.total("full_waits")),
     Counter("short_counts", lambda sample: sample.total("short_counts")),
     Counter("wmem_high_bytes", lambda sample: sample.most("wmem_high"), over=largest),

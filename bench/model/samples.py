@@ -31,6 +31,7 @@ class ThreadSample:
     short_counts: int = 0
     eagain: int = 0
     enobufs: int = 0
+    malformed: int = 0
     full_waits: int = 0
     voluntary: int = 0
     involuntary: int = 0
@@ -83,7 +84,7 @@ class Sample:
     @property
     def problem(self) -> str:
         """All problems as one text."""
-        return joined(self.problems)
+        return joined(self.problems) if self.problems else ""
 
     @property
     def drops(self) -> int:
@@ -92,7 +93,7 @@ class Sample:
 
     def total(self, counter: str) -> int:
         """The sum of one of ThreadSample's counters over the threads."""
-        return sum(getattr(thread, counter) for thread in self.threads)
+        return sum([getattr(thread, counter) for thread in self.threads])
 
     def most(self, counter: str) -> int:
         """The largest of one of ThreadSample's counters over the threads."""

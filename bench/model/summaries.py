@@ -14,8 +14,8 @@ from bench.model.results import Estimate
 class OpeningFigures:
     """Levels over the usable samples of one opening.
 
-    ``pps`` in frames per second, ``ns_per_frame`` in CPU nanoseconds: medians, without what the
-    cells of each round share (``analysis.polish``). The ratios are medians of those to the
+    ``pps`` in frames per second, ``ns_per_frame`` in CPU nanoseconds: medians, as if the
+    machine had kept its speed (``analysis.steady``). The ratios are medians of those to the
     baseline, within rounds: None for a baseline and for a cell without one.
     """
 

@@ -82,6 +82,8 @@ class KindInfo:
     ``keeps_qdisc`` True for one that has its own where the matrix does not name the axis.
     ``is_borrowed`` is True for one that is not made but there already: its option ``name`` says
     which real interface, and nothing is sent on it that the command line does not allow.
+    ``needs_queues``: a qdisc that takes an interface with several transmit queues, which the
+    interface's option ``queues`` has, or else one.
     """
 
     name: str
@@ -90,6 +92,7 @@ class KindInfo:
     takes_qdisc: bool = True
     keeps_qdisc: bool = False
     is_borrowed: bool = False
+    needs_queues: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from math import ceil
 
 from bench.base.values import Value, value_text
-from bench.model.cells import Cell
+from bench.model.cells import Cell, header_of
 from bench.model.matrix import Mark, Matrix
-from bench.model.vocabulary import Vocabulary
+from bench.model.vocabulary import KindInfo, Vocabulary
 from bench.plan.queue import Queue, queue_of
 from bench.plan.schedule import DRAIN_NS
 from bench.plan.space import Combination, Space, kind_of
 from bench.system.cpus import Choice
 from bench.system.procfs import ProcFs
-
-ETHERNET_HEADER = 14
-
 
 LEAST_SNDBUF = 4608
 """SOCK_MIN_SNDBUF: the kernel gives no socket less (include/net/sock.h)."""
@@ -78,11 +75,11 @@ def _mtu_problems(values: Mapping[str, Value | None]) -> Iterator[tuple[str, str
     frame_size, interface = values["frame_size"], values["interface"]
     assert isinstance(frame_size, int)
     mtu = interface.get("mtu") if isinstance(interface, dict) else None
-    if mtu and frame_size > mtu + ETHERNET_HEADER:
+    if mtu and frame_size > mtu + header_of(values):
         yield (
             "frame_size",
             f"frame of {frame_size} bytes on an interface with MTU {mtu}; at most "
-            f"{mtu + ETHERNET_HEADER}, or exclude the pair",
+            f"{mtu + header_of(values)}, or exclude the pair",
         )
 
 
@@ -94,12 +91,35 @@ def _qdisc_problems(
     assert isinstance(frame_size, int)
     if not kind.takes_qdisc:
         yield "qdisc", f"qdisc {value_text(qdisc)} on {kind.name}, which has none; exclude the pair"
+    if not _has_queues(values, vocabulary.qdiscs, kind):
+        yield (
+            "interface",
+            f"qdisc {value_text(qdisc)} on {kind.name} with one transmit queue; "
+            f"{'write queues: 2 or more in interface, or ' if _may_have_queues(kind) else ''}"
+            "exclude the pair",
+        )
     if longest is not None and longest < frame_size:
         yield (
             "frame_size",
             f"frame of {frame_size} bytes: qdisc {value_text(qdisc)} drops every one longer than "
             f"{longest}; exclude the pair or raise its burst or limit",
         )
+
+
+def _has_queues(
+    values: Mapping[str, Value | None], qdiscs: Mapping[str, KindInfo], kind: KindInfo
+) -> bool:
+    """Whether an interface has the queues that its qdisc wants; of one that is not ours: maybe."""
+    qdisc, interface = values["qdisc"], values["interface"]
+    assert isinstance(qdisc, dict)
+    assert isinstance(interface, dict)
+    if not qdiscs[qdisc["kind"]].needs_queues or kind.is_borrowed or not kind.takes_qdisc:
+        return True
+    return int(interface.get("queues", 1)) > 1
+
+
+def _may_have_queues(kind: KindInfo) -> bool:
+    return "queues" in kind.options.model_fields
 
 
 def _drain_problems(

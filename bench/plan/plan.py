@@ -10,7 +10,7 @@ from bench.base.values import Value, covers, key_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
-from bench.plan.checks import ETHERNET_HEADER, cpus_text, problems_of
+from bench.plan.checks import cpus_text, problems_of
 from bench.plan.devices import devices_of
 from bench.plan.space import Combination, Space, ambiguous_baselines, bases_of, unread_axes
 from bench.system import cpus
@@ -144,7 +144,7 @@ def with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
         qdisc = cell.values["qdisc"]
         key = keys[cell.id] = key_of([interface, qdisc])
         specs[key] = (interface, qdisc)
-        mtus[key] = max(mtus.get(key, 0), cell.frame_size - ETHERNET_HEADER)
+        mtus[key] = max(mtus.get(key, 0), cell.frame_size - cell.header)
     order = {key: index for index, key in enumerate(specs)}
     ids = {cell.id for cell in cells}
     return replace(

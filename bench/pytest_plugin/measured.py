@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import pytest
 
 from bench.analysis.estimates import estimates_of
+from bench.analysis.evidence import MOST_INVALID, NO_EVIDENCE
 from bench.analysis.figures import pps, usable_by_cell
 from bench.analysis.intervals import quantile
-from bench.analysis.verdicts import MOST_INVALID, NO_EVIDENCE
 from bench.base.errors import UsageError
 from bench.base.values import Value, covers, distinct, named, value_text
 from bench.model.cells import Cell

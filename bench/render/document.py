@@ -122,6 +122,9 @@ class Listing:
         items = tuple(item.printable() for item in self.items)
         return Listing(printable(self.heading), items)
 
+    def shortened(self) -> Listing:
+        return replace(self, items=tuple(replace(item, details=()) for item in self.items))
+
 
 @dataclass(frozen=True, slots=True)
 class Records:
@@ -162,8 +165,9 @@ class Document:
         return tuple((fact.label, fact.text) for fact in self.facts if fact.label and fact.text)
 
     def shortened(self) -> Document:
-        """The same with its short heading."""
-        return replace(self, facts=tuple(fact.shortened() for fact in self.facts))
+        """The same with its short heading, and without details above it."""
+        lead = tuple(b.shortened() if isinstance(b, Listing) else b for b in self.lead)
+        return replace(self, lead=lead, facts=tuple(fact.shortened() for fact in self.facts))
 
     def printable(self) -> Document:
         """The same, of whatever a run file had in it, for people to read; texts are one line."""

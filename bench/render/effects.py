@@ -150,6 +150,16 @@ def ratio_scale(ratios: Sequence[Estimate]) -> Scale:
     return plain([number for r in ratios for number in (r.value, r.low, r.high)], "ratio", 3)
 
 
+def ratio_text(ratio: Estimate | None) -> str:
+    """``1.320 [1.300, 1.332]``."""
+    if ratio is None:
+        return "?"
+    value, low, high = ratio_scale([ratio]).texts((ratio.value, ratio.low, ratio.high))
+    if ratio.low is None or ratio.high is None:
+        return f"{value} (no interval from {ratio.n} rounds)"
+    return f"{value} [{low}, {high}]"
+
+
 def _interval(ratio: Estimate, scale: Scale) -> str:
     if ratio.low is None or ratio.high is None:
         return f"none (n = {ratio.n})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import fill
@@ -13,6 +14,9 @@ _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 _SEVERITIES = {"bad": "\x1b[1;31m", "warn": "\x1b[33m"}
 _LEAST_PROSE = 20
 """Columns of a wrapped text beside what leads it, however narrow the screen is."""
+_INTERVAL = re.compile(r"[\d.]+ \[[\d.]+, [\d.]+\]")
+_HELD = "\x1f"
+"""Stands for a space at which no line may end; printable texts have none."""
 
 
 def render(document: Document, screen: Screen = PAPER) -> str:
@@ -37,13 +41,14 @@ def _paint(text: str, code: str, screen: Screen) -> str:
 
 
 def _hanging(lead: str, text: str, screen: Screen) -> str:
+    unbroken = _INTERVAL.sub(lambda found: found[0].replace(" ", _HELD), text)
     return fill(
-        lead + text,
+        lead + unbroken,
         max(screen.width, len(lead) + _LEAST_PROSE),
         subsequent_indent=" " * len(lead),
         break_long_words=False,
         break_on_hyphens=False,
-    )
+    ).replace(_HELD, " ")
 
 
 def _title(document: Document, screen: Screen) -> str:

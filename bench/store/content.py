@@ -18,6 +18,8 @@ GZIP = b"\x1f\x8b"
 BLOCK = 2**17
 """Bytes that are read at a time: a first line has 150,000 for 500 cells."""
 
+_MERGING = (b"<<<<<<< ", b"=======", b">>>>>>> ")
+
 LARGEST = 2**32
 """Bytes of a run that gzip packed: a few packed megabytes may be any number of them."""
 
@@ -51,6 +53,12 @@ def _unpacked(path: Path, file: IO[bytes]) -> bytes:
     if len(unpacked) > LARGEST:
         raise UsageError(f"{path}: more than {LARGEST} bytes when unpacked")
     return unpacked
+
+
+def merge_mark(content: bytes) -> int:
+    """The first line that a merge has marked as in conflict, from 1; 0 where none is."""
+    lines = content.split(b"\n")
+    return next((n for n, line in enumerate(lines, 1) if line.startswith(_MERGING)), 0)
 
 
 def cut_off(path: Path, lines: Sequence[object]) -> tuple[str, ...]:

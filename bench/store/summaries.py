@@ -10,7 +10,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -58,9 +58,10 @@ class LevelsLine(msgspec.Struct):
     levels: Count = 1
 
 
-LEVELS = 2
-"""What an opening's figures are: 1, its medians; 2, its levels (``analysis.polish``). A line with
-others than these is not used: the figures are made again of the samples."""
+LEVELS = 3
+"""What an opening's figures are: 1, its medians; 2, levels less what rounds share; 3, its levels
+(``analysis.steady``). A line with others than these is not used: the figures are made again of the
+samples."""
 
 
 class Line(msgspec.Struct):
@@ -219,14 +220,22 @@ def _opening_columns(openings: Sequence[OpeningFigures | None]) -> dict[str, Col
 
 
 def _column(numbers: Sequence[float], count: int, name: str) -> Column:
-    if numbers and len(numbers) != count:
-        raise ValueError(f"`{name}` has {len(numbers)} numbers for {count} cells")
     kind = "q" if name.endswith((".n", ".rounds")) else "d"
-    packed = struct.pack(f"{count}{kind}", *(numbers or [0] * count))  # faster than an array is
+    if not numbers:
+        return _zeros(count, kind)
+    if len(numbers) != count:
+        raise ValueError(f"`{name}` has {len(numbers)} numbers for {count} cells")
+    packed = struct.pack(f"{count}{kind}", *numbers)  # faster than an array is
     if not packed[SIGNS].isascii():
         raise ValueError(f"`{name}` has a number below 0")
     column: Column = memoryview(packed).cast(kind)  # type: ignore[call-overload]
     return column
+
+
+@lru_cache(maxsize=64)
+def _zeros(count: int, kind: str) -> Column:
+    """A column that a line left out; the same for all that do, as nobody writes into one."""
+    return memoryview(bytes(8 * count)).cast(kind)  # type: ignore[call-overload, no-any-return]
 
 
 def _has_no_figures(rounds: float, pps: float, ns_per_frame: float) -> bool:

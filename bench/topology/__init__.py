@@ -57,7 +57,7 @@ class Topology:
     and can be captured at ``rx`` (lo: the same port; ifb and device: none). The kernel counts
     delivered frames at ``sinks``, as ``delivery`` describes. Each of ``queues`` has a qdisc of its
     own (a bond: its slaves). ``rewrites_source``: frames may arrive with another source address;
-    ``may_reorder``: or in another order.
+    ``may_reorder``: or in another order; ``may_lose``: or not at all.
     """
 
     qdisc: dict[str, Any]
@@ -70,6 +70,7 @@ class Topology:
     delivery: Delivery
     rewrites_source: bool = False
     may_reorder: bool = False
+    may_lose: bool = False
 
     @property
     def netns_fds(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 
 from pydantic import ValidationError
@@ -17,7 +18,7 @@ from bench.base.values import Value
 from bench.matrix.complaints import complaint
 from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
-from bench.topology import NO_QDISC, Topology, bond, device, ifb, link, lo, qdisc, veth
+from bench.topology import NO_QDISC, Delivery, Topology, bond, device, ifb, link, lo, qdisc, veth
 from bench.topology.link import Allowed, Kind, Options
 from bench.topology.qdisc import QDISCS
 
@@ -71,6 +72,7 @@ def up(
     ):
         queues = made.queues or (made.tx,)
         effective = qdisc.kept(made.tx) if keeps else {"kind": NO_QDISC}
+        row = QDISCS[NO_QDISC if keeps else qdisc_name]
         for port in queues if kind.info.takes_qdisc and not keeps else ():
             effective = qdisc.install(port, qdisc_name, qdisc_options)
         yield Topology(
@@ -81,10 +83,16 @@ def up(
             queues=queues,
             src_mac=made.src_mac,
             dst_mac=made.dst_mac,
-            delivery=made.delivery,
+            delivery=_later(made.delivery, row.delay_ns(qdisc_options)),
             rewrites_source=made.rewrites_source,
             may_reorder=made.may_reorder,
+            may_lose=row.loses(qdisc_options),
         )
+
+
+def _later(delivery: Delivery, delay_ns: int) -> Delivery:
+    """The same where a qdisc holds each frame for so long after it gave it back."""
+    return replace(delivery, late_s=delivery.late_s + 2 * delay_ns / 1e9) if delay_ns else delivery
 
 
 def largest_frame(qdisc_value: Value | None) -> int | None:

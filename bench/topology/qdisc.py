@@ -1,25 +1,22 @@
 """The queueing disciplines that a matrix may name, set at the root and read back.
 
-tc's sums in user space are done here in the kernel's own units. pyroute2 rounds a burst to whole
-microseconds of its rate: at 10 Gbit/s a burst of 2000 bytes becomes 1200, and tbf drops every
-frame longer than its burst.
+Plain queues and shapers are here, the others in schedulers.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from bench.base.errors import BenchError
 from bench.base.units import parse_bytes, parse_duration, parse_rate
-from bench.base.written import BitRate, Bytes, DurationNs
+from bench.base.written import BitRate, DurationNs
 from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
-from bench.topology import Port
+from bench.topology import Port, schedulers, tc
 from bench.topology.link import (
     ETHERNET_HEADER,
     ETHERNET_MTU,
@@ -28,37 +25,16 @@ from bench.topology.link import (
     refusals,
     rtnl,
 )
+from bench.topology.tc import ByteLimit, Frames, Qdisc, between
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
-_ROOT = 0xFFFFFFFF
-"""TC_H_ROOT: include/uapi/linux/pkt_sched.h"""
-_HANDLE, _OTHER_HANDLE = 0x10000, 0x20000
-"""1: and 2:, as tc shows them."""
-_U32_MAX = 2**32 - 1
 MOST_LATENCY_NS = 3600 * 10**9
-_TICK_NS = 64
-"""PSCHED_SHIFT is 6: include/net/pkt_sched.h"""
-_LINKLAYER_ETHERNET = 1
-"""With a link layer given, the kernel needs no rate table: net/sched/sch_api.c."""
 _ROUNDING = 0.01
 
 
-def _between(low: int, high: int) -> AfterValidator:
-    """Bounds; those of Field(ge=, le=) would leak into the JSON Schema, where text is allowed."""
-
-    def check(value: int) -> int:
-        if not low <= value <= high:
-            raise ValueError(f"{value} is out of range; write {low} to {high}")
-        return value
-
-    return AfterValidator(check)
-
-
-Frames = Annotated[int, Field(strict=True, ge=1, le=_U32_MAX)]
-ByteLimit = Annotated[Bytes, _between(1, _U32_MAX)]
-Rate = Annotated[BitRate, _between(1000, 10**15)]
+Rate = Annotated[BitRate, between(1000, 10**15)]
 
 
 class Bucket(Options):
@@ -71,29 +47,12 @@ class Bucket(Options):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if _burst_ticks(self.burst, self.rate) > _U32_MAX:
+        if tc.burst_ticks(self.burst, self.rate) > tc.U32_MAX:
             raise ValueError(
                 f"burst {self.burst} lasts {self.burst * 8 // self.rate} s at rate {self.rate}; "
-                f"at most {_U32_MAX * _TICK_NS // 10**9} s are allowed"
+                f"at most {tc.U32_MAX * tc.TICK_NS // 10**9} s are allowed"
             )
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Qdisc:
-    """One row of the table of qdiscs.
-
-    ``install`` sets it at the root of an interface (netlink, ifindex, options); ``read`` returns
-    the same options as the kernel has them now. ``largest_frame`` is the longest frame in bytes
-    that ever passes (None: no limit). ``shaper`` takes options and a frame size in bytes (None:
-    frames leave as fast as the device takes them).
-    """
-
-    info: KindInfo
-    install: Callable[[IPRoute, int, Any], None]
-    read: Callable[[IPRoute, int, Any], dict[str, int]]
-    largest_frame: Callable[[Any], int | None] = lambda _options: None
-    shaper: Callable[[Any, int], Shaper | None] = lambda _options, _frame_size: None
 
 
 def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
@@ -103,7 +62,8 @@ def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
     qdisc, refuses an option or ignores one.
     """
     row = QDISCS[kind]
-    unknown = needs_config(f"CONFIG_NET_{_CONFIG.get(kind, f'SCH_{kind.upper()}')}")
+    config = needs_config(f"CONFIG_NET_{_CONFIG.get(kind, f'SCH_{kind.upper()}')}")
+    unknown = row.missing or config
     with rtnl(port.netns_fd) as ip, refusals(f"qdisc {kind} on {port.ifname}", unknown):
         row.install(ip, port.ifindex, options)
         effective = row.read(ip, port.ifindex, options)
@@ -114,74 +74,30 @@ def install(port: Port, kind: str, options: Options) -> dict[str, Any]:
 def kept(port: Port) -> dict[str, Any]:
     """The qdisc that a port already has at its root, by its kind alone."""
     with rtnl(port.netns_fd) as ip, refusals(f"qdisc of {port.ifname}"):
-        present = _at(ip, port.ifindex, _ROOT)
+        present = tc.at(ip, port.ifindex, tc.ROOT)
     return {"kind": present.get_attr("TCA_KIND") if present else "noqueue"}
 
 
-def _check(kind: str, asked: Mapping[str, int], effective: Mapping[str, int]) -> None:
+def _check(kind: str, asked: Mapping[str, Any], effective: Mapping[str, Any]) -> None:
     """Raises BenchError unless the kernel has the values asked for, except for rounding."""
     for name, value in asked.items():
-        slack = max(_ROUNDING * value, _tick_bytes(asked) if name == "burst" else 0)
-        if abs(effective[name] - value) > slack:
+        if not _is_met(name, asked, effective[name]):
             raise BenchError(
                 f"qdisc {kind}: {name} {value} was asked, the kernel set {effective[name]}; "
                 "ask for a value that it can hold"
             )
 
 
-def _tick_bytes(asked: Mapping[str, int]) -> float:
-    return asked["rate"] / 8 * _TICK_NS / 1e9
+def _is_met(name: str, asked: Mapping[str, Any], found: Any) -> bool:
+    wanted = asked[name]
+    if isinstance(wanted, str):
+        return bool(wanted == found)
+    slack = max(_ROUNDING * wanted, _tick_bytes(asked) if name == "burst" else 0)
+    return bool(abs(found - wanted) <= slack)
 
 
-# Messages to and from the kernel, in its own units
-
-
-def _at(ip: IPRoute, ifindex: int, parent: int) -> Any:
-    """The qdisc below a parent; None: the kernel lists none."""
-    for message in ip.get_qdiscs(index=ifindex):
-        if (message["index"], message["parent"]) == (ifindex, parent):
-            return message
-    return None
-
-
-def _qdisc_at(ip: IPRoute, ifindex: int, parent: int, kind: str) -> Any:
-    """The TCA_OPTIONS of the qdisc below a parent, which must be of this kind."""
-    present = _at(ip, ifindex, parent)
-    found = present.get_attr("TCA_KIND") if present else "none there"
-    if found != kind:
-        raise BenchError(f"qdisc {kind} was set, but the kernel has {found}")
-    return present.get_attr("TCA_OPTIONS")
-
-
-def _replace_root(ip: IPRoute, ifindex: int, kind: str, options: Mapping[str, Any]) -> int:
-    """Set a root qdisc, with another handle than the present one. Returns the new handle.
-
-    With the same handle the kernel would change the present qdisc instead of replacing it, and
-    refuses another kind (net/sched/sch_api.c, ``tc_modify_qdisc``).
-    """
-    present = _at(ip, ifindex, _ROOT)
-    handle = _OTHER_HANDLE if present and present["handle"] == _HANDLE else _HANDLE
-    ip.tc("replace", kind, ifindex, handle=handle, options=options)
-    return handle
-
-
-def _rate_fields(name: str, bit_rate: int) -> dict[str, int]:
-    """A struct tc_ratespec; its rate has 32 bits, the attribute beside it has all 64."""
-    return {name: min(bit_rate // 8, _U32_MAX), f"{name}_linklayer": _LINKLAYER_ETHERNET}
-
-
-def _bit_rate(options: Any, parms: Any, attribute: str) -> int:
-    """Bits per second; the kernel sends the 64-bit attribute only if 32 bits are too few."""
-    return int((options.get_attr(attribute) or parms["rate"]) * 8)
-
-
-def _burst_ticks(burst: int, bit_rate: int) -> int:
-    """Ticks to send a burst at a rate, rounded up so that it fits."""
-    return -(-burst * 8 * 10**9 // (bit_rate * _TICK_NS))
-
-
-def _burst_bytes(ticks: int, bit_rate: int) -> int:
-    return ticks * _TICK_NS * bit_rate // (8 * 10**9)
+def _tick_bytes(asked: Mapping[str, Any]) -> float:
+    return int(asked["rate"]) / 8 * tc.TICK_NS / 1e9
 
 
 # noqueue
@@ -196,7 +112,7 @@ def _install_noqueue(ip: IPRoute, ifindex: int, _options: NoqueueOptions) -> Non
 
 
 def _read_noqueue(ip: IPRoute, ifindex: int, _options: NoqueueOptions) -> dict[str, int]:
-    _qdisc_at(ip, ifindex, _ROOT, "noqueue")
+    tc.qdisc_at(ip, ifindex, tc.ROOT, "noqueue")
     return {}
 
 
@@ -215,14 +131,14 @@ class BfifoOptions(Options):
 
 def _fifo_installer(kind: str) -> Callable[[IPRoute, int, Any], None]:
     def install_fifo(ip: IPRoute, ifindex: int, options: PfifoOptions | BfifoOptions) -> None:
-        _replace_root(ip, ifindex, kind, {"limit": options.limit})
+        tc.replace_root(ip, ifindex, kind, {"limit": options.limit})
 
     return install_fifo
 
 
 def _fifo_reader(kind: str) -> Callable[[IPRoute, int, Any], dict[str, int]]:
     def read_fifo(ip: IPRoute, ifindex: int, _options: Options) -> dict[str, int]:
-        return {"limit": _qdisc_at(ip, ifindex, _ROOT, kind)["limit"]}
+        return {"limit": tc.qdisc_at(ip, ifindex, tc.ROOT, kind)["limit"]}
 
     return read_fifo
 
@@ -235,11 +151,11 @@ class PfifoFastOptions(Options):
 
 
 def _install_pfifo_fast(ip: IPRoute, ifindex: int, _options: PfifoFastOptions) -> None:
-    _replace_root(ip, ifindex, "pfifo_fast", {})
+    tc.replace_root(ip, ifindex, "pfifo_fast", {})
 
 
 def _read_pfifo_fast(ip: IPRoute, ifindex: int, _options: PfifoFastOptions) -> dict[str, int]:
-    _qdisc_at(ip, ifindex, _ROOT, "pfifo_fast")
+    tc.qdisc_at(ip, ifindex, tc.ROOT, "pfifo_fast")
     return {}
 
 
@@ -259,7 +175,7 @@ class TbfOptions(Bucket):
     """Size of the bucket in bytes; no frame longer than this ever passes."""
     limit: ByteLimit
     """Most bytes that wait for tokens."""
-    latency: Annotated[DurationNs, _between(1, MOST_LATENCY_NS)] | None = Field(None, exclude=True)
+    latency: Annotated[DurationNs, between(1, MOST_LATENCY_NS)] | None = Field(None, exclude=True)
     """Instead of limit, as tc(8) has it: how long a frame may wait for tokens."""
 
     @model_validator(mode="before")
@@ -280,22 +196,22 @@ class TbfOptions(Bucket):
 
 
 def _install_tbf(ip: IPRoute, ifindex: int, options: TbfOptions) -> None:
-    parms = {**_rate_fields("rate", options.rate), "limit": options.limit}
+    parms = {**tc.rate_fields("rate", options.rate), "limit": options.limit}
     attributes = [
         ("TCA_TBF_PARMS", parms),
         ("TCA_TBF_RATE64", options.rate // 8),
         ("TCA_TBF_BURST", options.burst),
     ]
-    _replace_root(ip, ifindex, "tbf", {"attrs": attributes})
+    tc.replace_root(ip, ifindex, "tbf", {"attrs": attributes})
 
 
 def _read_tbf(ip: IPRoute, ifindex: int, asked: TbfOptions) -> dict[str, int]:
     """net/sched/sch_tbf.c, ``tbf_dump``: the bucket comes back as a time, in ticks."""
-    options = _qdisc_at(ip, ifindex, _ROOT, "tbf")
+    options = tc.qdisc_at(ip, ifindex, tc.ROOT, "tbf")
     parms = options.get_attr("TCA_TBF_PARMS")
-    rate = _bit_rate(options, parms, "TCA_TBF_RATE64")
-    as_asked = abs(parms["buffer"] - _burst_ticks(asked.burst, rate)) <= 1
-    burst = asked.burst if as_asked else _burst_bytes(parms["buffer"], rate)
+    rate = tc.bit_rate(options, parms, "TCA_TBF_RATE64")
+    as_asked = abs(parms["buffer"] - tc.burst_ticks(asked.burst, rate)) <= 1
+    burst = asked.burst if as_asked else tc.burst_bytes(parms["buffer"], rate)
     return {"rate": rate, "burst": burst, "limit": parms["limit"]}
 
 
@@ -324,10 +240,10 @@ def _install_htb(ip: IPRoute, ifindex: int, options: HtbOptions) -> None:
         "rate2quantum": _HTB_R2Q,
         "defcls": _HTB_CLASS,
     }
-    ticks = _burst_ticks(options.burst, options.rate)
+    ticks = tc.burst_ticks(options.burst, options.rate)
     parms = {
-        **_rate_fields("rate", options.rate),
-        **_rate_fields("ceil", options.rate),
+        **tc.rate_fields("rate", options.rate),
+        **tc.rate_fields("ceil", options.rate),
         "buffer": ticks,
         "cbuffer": ticks,
         # Bytes that a class sends before its siblings; it has none, but the kernel warns about 0.
@@ -339,22 +255,22 @@ def _install_htb(ip: IPRoute, ifindex: int, options: HtbOptions) -> None:
         ("TCA_HTB_CEIL64", options.rate // 8),
     ]
     of_root = [("TCA_HTB_INIT", glob)]
-    root = _replace_root(ip, ifindex, "htb", {"attrs": of_root})
+    root = tc.replace_root(ip, ifindex, "htb", {"attrs": of_root})
     only = root | _HTB_CLASS
     ip.tc("add-class", "htb", ifindex, handle=only, parent=root, options={"attrs": of_class})
     ip.tc("add", "pfifo", ifindex, handle="10:", parent=only, options={"limit": options.limit})
 
 
 def _read_htb(ip: IPRoute, ifindex: int, _asked: HtbOptions) -> dict[str, int]:
-    _qdisc_at(ip, ifindex, _ROOT, "htb")
+    tc.qdisc_at(ip, ifindex, tc.ROOT, "htb")
     (shaped,) = ip.get_classes(index=ifindex)
     options = shaped.get_attr("TCA_OPTIONS")
     parms = options.get_attr("TCA_HTB_PARMS")
-    rate = _bit_rate(options, parms, "TCA_HTB_RATE64")
+    rate = tc.bit_rate(options, parms, "TCA_HTB_RATE64")
     return {
         "rate": rate,
-        "burst": _burst_bytes(parms["buffer"], rate),
-        "limit": _qdisc_at(ip, ifindex, shaped["handle"], "pfifo")["limit"],
+        "burst": tc.burst_bytes(parms["buffer"], rate),
+        "limit": tc.qdisc_at(ip, ifindex, shaped["handle"], "pfifo")["limit"],
     }
 
 
@@ -400,6 +316,7 @@ _ROWS = (
         read=_read_htb,
         shaper=lambda options, _size: Shaper(options.rate, options.burst, options.limit),
     ),
+    *schedulers.ROWS,
 )
 
 QDISCS: Mapping[str, Qdisc] = MappingProxyType({row.info.name: row for row in _ROWS})

@@ -27,7 +27,7 @@ const struct tx_method send_method = {
 		.path = "packet_snd: skb, copy, dev_queue_xmit",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
 			 KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT | KNOB_QDISC_BYPASS |
-			 KNOB_FLOWS,
+			 KNOB_FLOWS | KNOB_VLAN | KNOB_PROTOCOL,
 	},
 	.probe = sock_probe,
 	.memory = frame_memory_single,

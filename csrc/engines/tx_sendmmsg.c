@@ -115,7 +115,7 @@ const struct tx_method sendmmsg_method = {
 		.path = "packet_snd per frame, one system call per burst",
 		.knobs = KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_SOCKET |
 			 KNOB_BURST | KNOB_FILL | KNOB_SNDBUF | KNOB_MSG_DONTWAIT |
-			 KNOB_QDISC_BYPASS | KNOB_FLOWS,
+			 KNOB_QDISC_BYPASS | KNOB_FLOWS | KNOB_VLAN | KNOB_PROTOCOL,
 		.max_burst = SENDMMSG_MAX,
 	},
 	.probe = sock_probe,

@@ -252,11 +252,11 @@ def test_a_row_says_so_if_its_send_buffer_is_not_what_its_label_says(
     assert all(said in text for text in texts)
 
 
-def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:
+@pytest.mark.parametrize("run_delay_ns", [1_000_000, 0])  # another thread ran; the hypervisor did
+def test_few_disturbed_samples_are_left_out_and_many_are_not(run_delay_ns: int) -> None:
     def slices(disturbed: int) -> list[Sample]:
-        late = ThreadSample(
-            cpu=1, wall_ns=10_000_000, cpu_ns=9_000_000, completed=5000, run_delay_ns=600_000
-        )
+        times = {"wall_ns": 10_000_000, "cpu_ns": 9_000_000, "run_delay_ns": run_delay_ns}
+        late = ThreadSample(cpu=1, completed=5000, **times)
         return [
             a_sample("a", r, 1e6, **({"threads": (late,)} if r < disturbed else {}))
             for r in range(100)
@@ -267,6 +267,17 @@ def test_few_disturbed_samples_are_left_out_and_many_are_not() -> None:
     assert ("disturbed", 10) in [(note.code, note.count) for note in few.notes]
     (many,) = summary.summarise(run(slices(11), {}), 0.01)
     assert (many.tally.rounds, many.tally.disturbed) == (100, 0)
+
+
+def test_a_sender_that_slept_is_not_disturbed() -> None:
+    slept = ThreadSample(
+        cpu=1, wall_ns=10_000_000, cpu_ns=4_000_000, completed=5000, blocked_ns=6_000_000
+    )
+    samples = [
+        a_sample("a", r, 1e6, **({"threads": (slept,)} if r < 10 else {})) for r in range(99)
+    ]
+    (row,) = summary.summarise(run(samples, {}), 0.01)
+    assert row.tally.disturbed == 0
 
 
 def test_a_note_says_that_others_sent_by_the_same_device() -> None:

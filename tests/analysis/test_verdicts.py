@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bench.analysis import environments
+from bench.analysis.compared import compare
 from bench.analysis.verdicts import (
     NOTHING_SHOWS,
     TOO_WIDE,
@@ -16,7 +17,6 @@ from bench.analysis.verdicts import (
     Row,
     Shift,
     Verdict,
-    compare,
 )
 from bench.base.values import key_of
 from bench.model.header import RunHeader

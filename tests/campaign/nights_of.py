@@ -16,7 +16,8 @@ import pytest
 
 from bench.campaign import nightly
 from bench.campaign.budget import Budget
-from bench.campaign.nightly import Means, Outcome, Task
+from bench.campaign.nightly import Outcome
+from bench.campaign.task import Means, Task
 from bench.matrix import load
 from bench.measure import runner
 from bench.measure.messages import Failure

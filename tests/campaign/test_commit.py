@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bench.base.errors import BenchError, UsageError
-from bench.campaign.commit import check, commit
+from bench.campaign import told
+from bench.campaign.commit import check, commit, left_over
+from bench.campaign.told import Told
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -58,6 +61,26 @@ def refused(tree: Path, said: str) -> None:
         night(tree)
     assert (git(tree, "status", "--short"), git(tree, "rev-parse", "HEAD")) == before
     assert (tree / "m" / "a.jsonl").read_text() == "a\n"
+
+
+def test_what_earlier_nights_could_not_commit_is_left_over(tree: Path) -> None:
+    """Their runs, tables, confirmations and what they told; not a night that is going on, and no
+    other file."""
+    (tree / "m" / "confirm").mkdir()
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    for name, is_over in (("b", True), ("c", False)):
+        told.write(tree / "m", Told(f"20260101T000000Z-{name}.jsonl", started, ended=is_over))
+        for ending in (".jsonl", ".md"):
+            (tree / "m" / f"20260101T000000Z-{name}{ending}").write_text("a\n")
+    (tree / "m" / "confirm" / "20260101T000000Z-b-1.jsonl").write_text("a\n")
+    found = left_over(tree / "m")
+    names = [f"20260101T000000Z-b{ending}" for ending in (".jsonl", ".md", ".told.json")]
+    assert {str(path.relative_to(tree / "m")) for path in found} == {
+        *names,
+        "confirm/20260101T000000Z-b-1.jsonl",
+    }
+    commit(tree / "m", found, "m: earlier")
+    assert left_over(tree / "m") == []
 
 
 def test_a_detached_head(tree: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.nightly import Finding
+from bench.base.errors import UsageError
 from bench.campaign import acknowledgements, sources, told
 from bench.campaign.acknowledgements import Acknowledgement
 from bench.campaign.budget import Budget
@@ -334,10 +335,32 @@ def test_corrupt_and_foreign_files_are_said_and_left_out(nights: Nights) -> None
     file.write_text("=======\n")
     before = {path: path.read_bytes() for path in (*runs[:2], file)}
     tonight = nights.tonight()
-    assert tonight.told.nights == 3
-    for part in (f"{runs[0]}:1: the mark of a merge", "format 99 is newer", f"{file}: not what"):
+    assert (tonight.told.nights, tonight.plain) == (3, 0)
+    for part in (
+        f"{runs[0]}:1: the mark of a merge",
+        "format 99 is newer",
+        f"{file}:1: the mark of a merge",
+    ):
         assert any(part in remark for remark in tonight.remarks)
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no JSON, or cut off"),
+        ('{"run": "a.jsonl", "star', "no JSON, or cut off"),
+        ('{"run": "a.jsonl", "started": 3}', "started is 3; it must be a date and time"),
+        ('{"run": "a.jsonl"}', "started is missing"),
+    ],
+)
+def test_what_is_nothing_that_a_night_told_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "a.told.json"
+    path.write_text(text)
+    with pytest.raises(UsageError) as refused:
+        told.read(path)
+    assert str(refused.value).startswith(f"{path}: not what a night has told: ")
+    assert said in str(refused.value)
 
 
 def test_missing_nights_a_second_run_and_a_clock_that_went_back(nights: Nights) -> None:

@@ -154,7 +154,7 @@ def test_levels_are_what_a_panel_has(tmp_path: Path, figure: Figure) -> None:
     runs = [read_summary(path, cell_summaries) for path in paths]
     ids = [cell.id for cell in CELLS]
     expected = panel_of([[run] for run in runs], ids, figure).runs
-    np.testing.assert_allclose(levels_of(leveled(runs), ids, figure), expected)
+    np.testing.assert_allclose(levels_of(map(leveled, runs), ids, figure), expected)
 
 
 def told(folder: Path) -> str:

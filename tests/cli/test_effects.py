@@ -23,7 +23,7 @@ def test_show_begins_with_the_answer(capsys: pytest.CaptureFixture[str]) -> None
     out = shown(capsys)
     places = [out.index(text) for text in ("\nFastest", "\nWorth of an axis", "\n  run ", "\n---")]
     assert places == sorted(places)
-    assert "msg_dontwait yes over no  no effect, within" in out
+    assert "no effect                 msg_dontwait yes over no (within" in out
 
 
 def test_the_answer_is_about_the_cells_that_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -196,5 +196,5 @@ def test_a_file_of_acknowledgements_in_conflict_is_left_as_it_is(
     path = folder_of(tmp_path) / "acknowledged.yaml"
     path.write_text("- {since: 2026-01-01, why: a}\n<<<<<<< HEAD\n")
     (said,) = complaints(capsys, "ack", "all", "--why", "x", *options)
-    assert said.startswith(f"{path}:")
+    assert said.startswith(f"{path}:2: the mark of a merge")
     assert path.read_text().endswith("<<<<<<< HEAD\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -20,10 +21,10 @@ from tests.builders import a_cell, a_run
 LO, IFB = {"kind": "lo"}, {"kind": "ifb", "mtu": 0}
 
 
-def text_of(run: Run, width: int = 100) -> str:
-    """What stands above facts and table."""
-    document = answer.answered(run, report.make_report(run))
-    return FORMATS["terminal"](_without_table(document), Screen(width))
+def text_of(run: Run, width: int = 100, whole: bool = False) -> str:
+    """What stands above facts and table, in short or whole."""
+    document = _without_table(answer.answered(run, report.make_report(run)))
+    return FORMATS["terminal"](document if whole else document.shortened(), Screen(width))
 
 
 def _without_table(document: Document) -> Document:
@@ -64,25 +65,38 @@ AXES: dict[str, Sequence[Value]] = {
 
 ANSWER = """\
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
-  lo   tx_ring: 1.500 [1.498, 1.502] times its baseline, 3.020 Mpps
-       best:     burst 64, fill copy
+  lo   tx_ring with burst 64, copy: 3.020 Mpps, 1.500 [1.498, 1.502] times its baseline,
+       1.250 [1.249, 1.251] times sendmmsg; as fast (within 0.2 %): 1 cell of tx_ring
+  ifb  tx_ring with burst 64, copy: 6.037 Mpps, 1.500 [1.498, 1.502] times its baseline,
+       1.249 [1.247, 1.251] times sendmmsg; as fast (within 0.1 %): 1 cell of tx_ring
+
+Worth of an axis (ratios of pps, all else equal; all of them: bench show --effects):
+  burst 64 over 1  1.666 [1.665, 1.667] (tx_ring, ifb) to 1.667 [1.665, 1.669] (tx_ring, lo)
+  no effect        fill prefilled over copy (within ±0.2 %)
+"""
+
+
+WHOLE = """\
+Fastest (ratios of pps in the same rounds, with 95 % intervals):
+  lo   tx_ring with burst 64, copy: 3.020 Mpps, 1.500 [1.498, 1.502] times its baseline,
+       1.250 [1.249, 1.251] times sendmmsg; as fast (within 0.2 %): 1 cell of tx_ring
        as fast:  tx_ring with burst 64, fill prefilled; slower by 0.2 % at most
        ahead of: sendmmsg by 1.250 [1.249, 1.251], sendto by 1.500 [1.498, 1.502]
-  ifb  tx_ring: 1.500 [1.498, 1.502] times its baseline, 6.037 Mpps
-       best:     burst 64, fill copy
+  ifb  tx_ring with burst 64, copy: 6.037 Mpps, 1.500 [1.498, 1.502] times its baseline,
+       1.249 [1.247, 1.251] times sendmmsg; as fast (within 0.1 %): 1 cell of tx_ring
        as fast:  tx_ring with burst 64, fill prefilled; slower by 0.1 % at most
        ahead of: sendmmsg by 1.249 [1.247, 1.251], sendto by 1.500 [1.499, 1.502]
 
 Worth of an axis (ratios of pps, all else equal; all of them: bench show --effects):
-  burst 64 over 1           1.666 [1.665, 1.667] (tx_ring, ifb) to 1.667 [1.665, 1.669] (tx_ring,
-                            lo)
-  fill prefilled over copy  no effect, within ±0.2 %
+  burst 64 over 1  1.666 [1.665, 1.667] (tx_ring, ifb) to 1.667 [1.665, 1.669] (tx_ring, lo)
+  no effect        fill prefilled over copy (within ±0.2 %)
 """
 
 
 def test_the_answer_says_who_is_fastest_and_what_axes_are_worth() -> None:
     run = a_race(product(AXES), worth, noise=0.004, likeness=0.0)
     assert text_of(with_baseline(run, "sendto")) == ANSWER
+    assert text_of(with_baseline(run, "sendto"), whole=True) == WHOLE
 
 
 def a_race_of_methods(*methods: str, **how: float) -> Run:
@@ -92,9 +106,7 @@ def a_race_of_methods(*methods: str, **how: float) -> Run:
 
 LOSSY = """\
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
-  here  sendmmsg: 1.202 [1.192, 1.211] times its baseline, 2.404 Mpps
-        ahead of: sendto by 1.202 [1.190, 1.213]
-        lossy:    tx_ring; up to 2.984 Mpps completed, not all delivered
+  here  sendmmsg: 2.404 Mpps, 1.202 [1.192, 1.211] times sendto, its baseline; lossy: tx_ring
 
 To be wary of:
   lossy  1 of 3 cells: frames were completed and then dropped: its pps did not all arrive
@@ -109,8 +121,7 @@ def test_a_cell_that_loses_frames_is_never_the_fastest_where_others_lose_none() 
 
 ALL_LOSSY = """\
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
-  here  tx_ring: 1.493 [1.480, 1.500] times its baseline, 3.012 Mpps, lossy
-        ahead of: sendto by 1.493 [1.480, 1.500]
+  here  tx_ring: 3.012 Mpps, lossy, 1.493 [1.480, 1.500] times sendto, its baseline
 
 To be wary of:
   lossy  2 of 2 cells: frames were completed and then dropped: its pps did not all arrive
@@ -125,8 +136,8 @@ def test_where_all_lose_frames_the_fastest_is_said_to_lose_some() -> None:
 
 FEW = """\
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
-  here  tx_ring: 1.472 (no interval from 8 rounds) times its baseline, 2.909 Mpps
-        not told apart: sendto; no interval from so few rounds
+  here  tx_ring: 2.909 Mpps, 1.472 (no interval from 8 rounds) times its baseline; not told apart
+        (too few rounds): sendto
 
 To be wary of:
   imprecise  1 of 2 cells: no interval would hold from fewer than 20 rounds
@@ -139,11 +150,9 @@ def test_few_rounds_claim_nothing() -> None:
 
 EQUAL = """\
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
-  here  sendto: 2.018 Mpps
-        as fast: sendmmsg; slower by 0.7 % at most
+  here  sendto: 2.018 Mpps; as fast (within 0.7 %): sendmmsg
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
-  here  sendto: 2.076 Mpps
-        not told apart: sendmmsg; slower by 12 % at most
+  here  sendto: 2.076 Mpps; not told apart (within 12 %): sendmmsg
 """
 
 
@@ -156,11 +165,10 @@ def test_equal_cells_are_not_told_apart() -> None:
 
 MANY = """\
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
-  lo   sendmmsg: in 4 of 6 workloads, 1.200 [1.195, 1.206] to 1.203 [1.194, 1.213] times its
-       baseline, ahead of every other cell in 4
-       which: frame_size 64; frame_size 128; frame_size 256; frame_size 512
-  lo   sendto: in 2 of 6 workloads, the baseline itself, ahead of every other cell in 2
-       which: frame_size 1024; frame_size 1514
+  lo   sendmmsg: in 4 of 6 workloads (64 B, 128 B, 256 B, 512 B), 1.200 [1.195, 1.206] to
+       1.203 [1.194, 1.213] times its baseline, ahead of every other cell in 4
+  lo   sendto: in 2 of 6 workloads (1024 B, 1514 B), the baseline itself, ahead of every other cell
+       in 2
   ifb  sendmmsg: in 6 of 6 workloads, 1.198 [1.189, 1.210] to 1.205 [1.194, 1.212] times its
        baseline, ahead of every other cell in 6
 
@@ -209,6 +217,39 @@ def test_a_single_cell_has_no_rival() -> None:
     run = a_race(product({"method": ["send"]}), lambda _: 2.0)
     (line,) = (line for line in text_of(run).splitlines() if "send" in line)
     assert line.endswith("pps, without a rival")
+
+
+def test_of_many_axes_the_weaker_ones_are_named_alone() -> None:
+    """And those that are worth nothing are in one line."""
+    nil, *others = ("burst", "flows", "fill", "ring", "sndbuf", "qdisc", "socket", "affinity")
+    axes = {name: [1, 2] for name in (nil, *others)}
+    worths = {name: 1.3 + 0.1 * n for n, name in enumerate(others)}
+
+    def worth_of(cell: Cell) -> float:
+        return math.prod(by for name, by in worths.items() if cell.values[name] == 2)
+
+    cells = [c for c in product(axes) if sum(c.values[axis] == 2 for axis in axes) <= 1]
+    text = text_of(a_race(cells, worth_of, noise=0.004, likeness=0.0))
+    lines = text[text.index("Worth") :].splitlines()
+    *first, weaker, none = lines[1:]
+    assert [line.split()[0] for line in first] == others[:1:-1]
+    assert weaker.split(maxsplit=1) == ["weaker", "fill 2 over 1, flows 2 over 1"]
+    assert none.split("  ")[-1].startswith("burst 2 over 1 (within")
+
+
+def test_of_many_reasons_the_others_are_counted() -> None:
+    cells = [a_cell(str(n)) for n in range(9)]
+    run = a_run((), cells, failures={cell.id: f"reason {cell.id}" for cell in cells})
+    lines = text_of(run).splitlines()
+    assert lines[-1] == "  failed  4 of 9 cells: for other reasons (see the table)"
+    assert len(lines) == 9
+
+
+def test_an_interval_is_never_broken() -> None:
+    run = with_baseline(a_race(product(AXES), worth, noise=0.004, likeness=0.0), "sendto")
+    for width in range(40, 100):
+        for line in text_of(run, width).splitlines():
+            assert line.count("[") == line.count("]")
 
 
 def test_replicas_race_against_themselves() -> None:

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> LeveledRun:
-    (run,) = leveled([read_summary(path, unasked)])
+    run = leveled(read_summary(path, unasked))
     return run
 
 
@@ -147,7 +147,7 @@ def test_without_a_place_for_it_there_is_none(
 def test_a_run_without_summaries_is_summarised_once(path: Path, home: Path) -> None:
     killed = path.with_name("killed.jsonl")
     killed.write_text("".join(path.read_text().splitlines(keepends=True)[:-2]))
-    of, (run,) = Cache(path.parent), leveled([read_summary(killed, of_samples)])
+    of, run = Cache(path.parent), leveled(read_summary(killed, of_samples))
     of.put(killed, killed.stat(), run)
     of.save([killed.name])
     assert alike(found(killed), run)

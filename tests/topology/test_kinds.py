@@ -21,7 +21,7 @@ from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, 
 from bench.topology.qdisc import QDISCS
 
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
-KNOWN = "noqueue, pfifo, bfifo, pfifo_fast, tbf, htb"
+KNOWN = "noqueue, pfifo, bfifo, pfifo_fast, tbf, htb, fq_codel, fq, prio, netem, mq"
 
 
 def test_the_tables_list_what_there_is() -> None:
@@ -55,6 +55,27 @@ def test_lo_alone_takes_no_qdisc() -> None:
             {"rate": 10_000_000, "burst": 2048, "limit": 9000},
         ),
         ("htb", {"rate": "1gbit"}, {"rate": 10**9, "burst": 1600, "limit": 1000}),
+        (
+            "fq_codel",
+            {"target": "5000us"},
+            {
+                "limit": 10_240,
+                "flows": 1024,
+                "target": "5ms",
+                "interval": "100ms",
+                "quantum": 1514,
+                "memory_limit": 32 << 20,
+            },
+        ),
+        ("fq", {"flow_limit": 7}, {"limit": 10_000, "flow_limit": 7}),
+        ("prio", {}, {"bands": 3}),
+        ("netem", {}, {"limit": 1000, "delay": "0ns", "loss": "0%"}),
+        (
+            "netem",
+            {"delay": "0.5ms", "loss": 0.01},
+            {"limit": 1000, "delay": "500us", "loss": "1%"},
+        ),
+        ("mq", {}, {"each": "pfifo_fast"}),
     ],
 )
 def test_options_are_spelled_out(
@@ -74,7 +95,7 @@ def test_tables_show_an_option_in_the_unit_in_which_it_is_written() -> None:
                     value = option.validate_python(written)
                     if isinstance(value, int):
                         shown[kind, name, written] = value_text({"kind": kind, name: value})
-    assert len(shown) == 6
+    assert len(shown) == 8
     assert shown == {key: "{} {}={}".format(*key) for key in shown}
 
 

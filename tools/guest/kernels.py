@@ -36,6 +36,7 @@ MODULES: Mapping[str, str] = {
     "dummy": "numdummies=0",
     **dict.fromkeys(("veth", "macvlan", "bridge", "tun", "pktgen"), ""),
     **dict.fromkeys(("sch_tbf", "sch_htb", "sch_netem", "sch_ingress"), ""),
+    **dict.fromkeys(("sch_fq_codel", "sch_fq", "sch_prio"), ""),
     **dict.fromkeys(("cls_u32", "cls_matchall", "cls_bpf", "act_gact", "act_mirred"), ""),
     **dict.fromkeys(("af_packet_diag", "unix_diag"), ""),
 }

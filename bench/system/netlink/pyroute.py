@@ -103,6 +103,61 @@ class _HtbOptions(nla):  # type: ignore[misc]
         )
 
 
+class _FqCodelOptions(nla):  # type: ignore[misc]
+    nla_map = (
+        ("TCA_FQ_CODEL_UNSPEC", "none"),
+        ("TCA_FQ_CODEL_TARGET", "uint32"),
+        ("TCA_FQ_CODEL_LIMIT", "uint32"),
+        ("TCA_FQ_CODEL_INTERVAL", "uint32"),
+        ("TCA_FQ_CODEL_ECN", "uint32"),
+        ("TCA_FQ_CODEL_FLOWS", "uint32"),
+        ("TCA_FQ_CODEL_QUANTUM", "uint32"),
+        ("TCA_FQ_CODEL_CE_THRESHOLD", "uint32"),
+        ("TCA_FQ_CODEL_DROP_BATCH_SIZE", "uint32"),
+        ("TCA_FQ_CODEL_MEMORY_LIMIT", "uint32"),
+    )
+
+
+class _FqOptions(nla):  # type: ignore[misc]
+    nla_map = (
+        ("TCA_FQ_UNSPEC", "none"),
+        ("TCA_FQ_PLIMIT", "uint32"),
+        ("TCA_FQ_FLOW_PLIMIT", "uint32"),
+    )
+
+
+class _PrioOptions(nla):  # type: ignore[misc]
+    """struct tc_prio_qopt"""
+
+    fields = (("bands", "I"), ("priomap", "16s"))
+
+
+class _NetemOptions(nla):  # type: ignore[misc]
+    """struct tc_netem_qopt, and attributes behind it"""
+
+    nla_map = (
+        ("TCA_NETEM_UNSPEC", "none"),
+        ("TCA_NETEM_CORR", "hex"),
+        ("TCA_NETEM_DELAY_DIST", "hex"),
+        ("TCA_NETEM_REORDER", "hex"),
+        ("TCA_NETEM_CORRUPT", "hex"),
+        ("TCA_NETEM_LOSS", "hex"),
+        ("TCA_NETEM_RATE", "hex"),
+        ("TCA_NETEM_ECN", "hex"),
+        ("TCA_NETEM_RATE64", "hex"),
+        ("TCA_NETEM_PAD", "hex"),
+        ("TCA_NETEM_LATENCY64", "int64"),
+    )
+    fields = (
+        ("latency", "I"),
+        ("limit", "I"),
+        ("loss", "I"),
+        ("gap", "I"),
+        ("duplicate", "I"),
+        ("jitter", "I"),
+    )
+
+
 class _Plugin:
     """How pyroute2 finds the layout of a qdisc's TCA_OPTIONS."""
 
@@ -116,4 +171,8 @@ plugins.update(
     bfifo=_Plugin(_Limit),
     tbf=_Plugin(_TbfOptions),
     htb=_Plugin(_HtbOptions),
+    fq_codel=_Plugin(_FqCodelOptions),
+    fq=_Plugin(_FqOptions),
+    prio=_Plugin(_PrioOptions),
+    netem=_Plugin(_NetemOptions),
 )
