@@ -7,7 +7,10 @@
  * Each line "WARMUP_NS WINDOW_NS" on stdin is one slice, answered by a line of
  * "frames of the window, frames of the slice, wall, CPU, user and system nanoseconds".
  */
+#include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/if_xdp.h>
+#include <linux/io_uring.h>
 #include <linux/sockios.h>
 #include <signal.h>
 #include <stdint.h>
@@ -18,13 +21,15 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
-#define BLOCK_SIZE 4096
-#define BLOCK_NR 256
+#define RING_BLOCK 4096
+#define RING_BLOCKS 256
 #define SLOT_SIZE 2048
-#define SLOT_NR (BLOCK_SIZE / SLOT_SIZE * BLOCK_NR)
+#define SLOT_NR (RING_BLOCK / SLOT_SIZE * RING_BLOCKS)
 #define DATA_OFFSET TPACKET_ALIGN(sizeof(struct tpacket2_hdr))
 #define MAX_BURST SLOT_NR
 #define MAX_FRAME (SLOT_SIZE - DATA_OFFSET)
@@ -37,6 +42,14 @@ static size_t frame_size;
 static unsigned char frames[MAX_BURST * SLOT_SIZE] __attribute__((aligned(CACHE_LINE)));
 static struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_halen = 6 };
 static unsigned char *ring;
+static struct {
+	uint32_t *produced, *completed, *seen;
+} xdp;
+static struct {
+	int fd;
+	uint32_t *tail, *done_head, *done_tail, done_mask;
+	struct io_uring_cqe *completions;
+} uring;
 
 static void die(const char *what)
 {
@@ -124,6 +137,50 @@ static uint64_t loop_ring(void)
 	return sent;
 }
 
+/* Descriptors keep their frames. A call takes 32 and says EAGAIN, until it has taken all. */
+static uint64_t loop_xdp(void)
+{
+	uint32_t head = *xdp.produced;
+	uint64_t sent = 0;
+
+	while (!stop) {
+		const uint32_t completed = __atomic_load_n(xdp.completed, __ATOMIC_ACQUIRE);
+
+		__atomic_store_n(xdp.seen, completed, __ATOMIC_RELEASE);
+		if (head - completed + burst > SLOT_NR)
+			continue;
+		head += burst;
+		__atomic_store_n(xdp.produced, head, __ATOMIC_RELEASE);
+		while (sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0)
+			if (errno != EAGAIN)
+				die("sendto");
+		sent += burst;
+	}
+	return sent;
+}
+
+/* A send is tried at once, so its completion is there when the call returns. */
+static uint64_t loop_uring(void)
+{
+	uint32_t tail = *uring.tail, done;
+	uint64_t sent = 0;
+
+	for (; !stop; sent += burst) {
+		tail += burst;
+		__atomic_store_n(uring.tail, tail, __ATOMIC_RELEASE);
+		if (syscall(SYS_io_uring_enter, uring.fd, burst, 0, 0, NULL, 0) < 0)
+			die("io_uring_enter");
+		done = __atomic_load_n(uring.done_tail, __ATOMIC_ACQUIRE);
+		if (done != tail)
+			die("a send that waits");
+		for (uint32_t at = done - burst; at != done; at++)
+			if (uring.completions[at & uring.done_mask].res < 0)
+				die("a send");
+		__atomic_store_n(uring.done_head, done, __ATOMIC_RELEASE);
+	}
+	return sent;
+}
+
 /* Setting up. */
 
 static void do_bind(void)
@@ -134,14 +191,14 @@ static void do_bind(void)
 
 static void ring_open(void)
 {
-	const struct tpacket_req request = { BLOCK_SIZE, BLOCK_NR, SLOT_SIZE, SLOT_NR };
+	const struct tpacket_req request = { RING_BLOCK, RING_BLOCKS, SLOT_SIZE, SLOT_NR };
 	const int version = TPACKET_V2;
 	unsigned int i;
 
 	if (setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_TX_RING, &request, sizeof(request)) < 0)
 		die("setsockopt");
-	ring = mmap(NULL, BLOCK_SIZE * BLOCK_NR, PROT_READ | PROT_WRITE,
+	ring = mmap(NULL, RING_BLOCK * RING_BLOCKS, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (ring == MAP_FAILED)
 		die("mmap");
@@ -152,6 +209,114 @@ static void ring_open(void)
 		memcpy(slot + DATA_OFFSET, frames, frame_size);
 	}
 	do_bind();
+}
+
+static unsigned char *xdp_map(const struct xdp_ring_offset *offset, size_t entries, uint64_t at)
+{
+	unsigned char *map = mmap(NULL, offset->desc + entries, PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_POPULATE, fd, (off_t)at);
+
+	if (map == MAP_FAILED)
+		die("mmap");
+	return map;
+}
+
+static void xdp_rings(void)
+{
+	const int options[] = { XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_TX_RING };
+	struct xdp_mmap_offsets offsets;
+	socklen_t length = sizeof(offsets);
+	const int size = SLOT_NR;
+	struct xdp_desc *descriptors;
+	unsigned char *map;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		if (setsockopt(fd, SOL_XDP, options[i], &size, sizeof(size)) < 0)
+			die("setsockopt");
+	if (getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &length) < 0)
+		die("getsockopt");
+	map = xdp_map(&offsets.tx, SLOT_NR * sizeof(*descriptors), XDP_PGOFF_TX_RING);
+	xdp.produced = (void *)(map + offsets.tx.producer);
+	descriptors = (void *)(map + offsets.tx.desc);
+	for (i = 0; i < SLOT_NR; i++)
+		descriptors[i] = (struct xdp_desc) { i * SLOT_SIZE, (uint32_t)frame_size, 0 };
+	map = xdp_map(&offsets.cr, SLOT_NR * sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING);
+	xdp.completed = (void *)(map + offsets.cr.producer);
+	xdp.seen = (void *)(map + offsets.cr.consumer);
+}
+
+static void xdp_open(void)
+{
+	const size_t length = SLOT_NR * SLOT_SIZE;
+	unsigned char *area = mmap(NULL, length, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	const struct xdp_umem_reg umem = {
+		.addr = (uintptr_t)area, .len = length, .chunk_size = SLOT_SIZE,
+	};
+	const struct sockaddr_xdp queue = {
+		.sxdp_family = AF_XDP, .sxdp_flags = XDP_USE_NEED_WAKEUP,
+		.sxdp_ifindex = (uint32_t)address.sll_ifindex,
+	};
+	unsigned int i;
+
+	if (area == MAP_FAILED)
+		die("mmap");
+	for (i = 0; i < SLOT_NR; i++)
+		memcpy(area + (size_t)i * SLOT_SIZE, frames, frame_size);
+	close(fd);
+	fd = socket(AF_XDP, SOCK_RAW, 0);
+	if (fd < 0)
+		die("socket");
+	if (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof(umem)) < 0)
+		die("setsockopt");
+	xdp_rings();
+	if (bind(fd, (const struct sockaddr *)&queue, sizeof(queue)) < 0)
+		die("bind");
+}
+
+static void *uring_map(size_t length, off_t at)
+{
+	void *map = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+			 uring.fd, at);
+
+	if (map == MAP_FAILED)
+		die("mmap");
+	return map;
+}
+
+static void uring_open(void)
+{
+	const size_t stride = (frame_size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	struct io_uring_params setup = { 0 };
+	struct io_uring_sqe *submissions;
+	unsigned char *rings;
+	uint32_t *indices;
+	unsigned int i;
+
+	do_bind();
+	uring.fd = (int)syscall(SYS_io_uring_setup, MAX_BURST, &setup);
+	if (uring.fd < 0)
+		die("io_uring_setup");
+	rings = uring_map(setup.cq_off.cqes + setup.cq_entries * sizeof(*uring.completions) +
+			  setup.sq_entries * sizeof(uint32_t), IORING_OFF_SQ_RING);
+	submissions = uring_map(setup.sq_entries * sizeof(*submissions), IORING_OFF_SQES);
+	indices = (void *)(rings + setup.sq_off.array);
+	for (i = 0; i < MAX_BURST; i++) {
+		unsigned char *frame = frames + i % burst * stride;
+
+		memmove(frame, frames, frame_size);
+		indices[i] = i;
+		submissions[i] = (struct io_uring_sqe) {
+			.opcode = IORING_OP_SEND, .fd = fd, .addr = (uintptr_t)frame,
+			.len = (uint32_t)frame_size,
+		};
+	}
+	uring.tail = (void *)(rings + setup.sq_off.tail);
+	uring.done_head = (void *)(rings + setup.cq_off.head);
+	uring.done_tail = (void *)(rings + setup.cq_off.tail);
+	uring.done_mask = *(uint32_t *)(rings + setup.cq_off.ring_mask);
+	uring.completions = (void *)(rings + setup.cq_off.cqes);
 }
 
 static void nothing(void)
@@ -168,6 +333,8 @@ static const struct method {
 	{ "sendmsg", do_bind, loop_sendmsg },
 	{ "sendmmsg", do_bind, loop_sendmmsg },
 	{ "tx_ring", ring_open, loop_ring },
+	{ "af_xdp", xdp_open, loop_xdp },
+	{ "io_uring", uring_open, loop_uring },
 };
 
 static const struct method *method_find(const char *name)
@@ -224,6 +391,10 @@ static void drain(void)
 {
 	int bytes;
 
+	while (xdp.produced && __atomic_load_n(xdp.completed, __ATOMIC_ACQUIRE) != *xdp.produced)
+		;
+	if (xdp.produced)
+		return;
 	do {
 		if (ioctl(fd, SIOCOUTQ, &bytes) < 0)
 			die("ioctl(SIOCOUTQ)");

@@ -1,10 +1,11 @@
 """The core against a bare loop of the same system call, and how much of its time is its own.
 
 bare.c is what somebody would write who wants nothing but to send. It runs in the same namespace,
-on the same interface and CPU as the core, in slices of the same length with the same warm-up, one
-after the other in an order shuffled anew each round. Frames per second of core and bare loop are
-compared within the round, for every slice the interface's counters must have as many frames as
-were claimed, and everything is opened several times: memory is laid out anew each time.
+on the same interface (of AF_XDP: on one made alike, as a queue has one socket) and CPU as the core,
+in slices of the same length with the same warm-up, one after the other in an order shuffled anew
+each round. Frames per second of core and bare loop are compared within the round, for every slice
+the interface's counters must have as many frames as were claimed, and everything is opened several
+times: memory is laid out anew each time.
 
 User time is what getrusage() says, which on most kernels is sampled by the timer tick: it takes
 thousands of ticks to know a share to within half a percent, hence slices of their own, each many
@@ -39,14 +40,15 @@ from common import (
 )
 
 from bench.analysis import intervals
+from bench.engines import core
 from bench.engines.core import OpenCell, SlicePlan
 from bench.measure.accounting import account, delta
 from bench.measure.counters import CounterReader
-from bench.measure.frame_check import expected_frame
+from bench.measure.frames import expected_frame
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
-METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring")
+METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "af_xdp", "io_uring")
 FRAME_SIZE = 64
 BURST = 64
 WARMUP_NS = 500_000
@@ -78,11 +80,15 @@ class Measured:
 
 
 class Sender(Protocol):
+    @property
+    def on(self) -> Topology: ...
+
     def slice(self, window_ns: int) -> Measured: ...
 
 
 @dataclass(frozen=True)
 class Core:
+    on: Topology
     cell: OpenCell
 
     def slice(self, window_ns: int) -> Measured:
@@ -100,6 +106,7 @@ class Core:
 
 @dataclass(frozen=True)
 class Bare:
+    on: Topology
     process: subprocess.Popen[str]
 
     def slice(self, window_ns: int) -> Measured:
@@ -125,31 +132,36 @@ def bare_loop(program: Path, method: str, topology: Topology, cpu: int) -> Itera
         ) as process,
     ):
         os.sched_setaffinity(process.pid, {cpu})
-        yield Bare(process)
+        yield Bare(topology, process)
 
 
 @contextmanager
 def senders(
-    program: Path, methods: tuple[str, ...], topology: Topology, cpu: int
+    program: Path, methods: tuple[str, ...], alike: tuple[Topology, Topology], cpu: int
 ) -> Iterator[dict[tuple[str, str], Sender]]:
-    """The core and the bare loop of each method, opened side by side."""
+    """The core and the bare loop of each method, opened side by side.
+
+    Both send on the first of two interfaces, unless the core's cell has that for itself.
+    """
+    topology, apart = alike
+    known = core.methods()
     with ExitStack() as stack:
         found: dict[tuple[str, str], Sender] = {}
         for method in methods:
             cell = open_cell(topology, cpu, method=method, frame_size=FRAME_SIZE, burst=BURST)
-            found[method, "core"] = Core(stack.enter_context(cell))
-            bare = bare_loop(program, method, topology, cpu)
+            found[method, "core"] = Core(topology, stack.enter_context(cell))
+            bare = bare_loop(program, method, apart if known[method].alone else topology, cpu)
             found[method, "bare"] = stack.enter_context(bare)
         yield found
 
 
-def checked_slice(sender: Sender, window_ns: int, reader: CounterReader, on: Topology) -> Measured:
+def checked_slice(sender: Sender, window_ns: int, reader: CounterReader) -> Measured:
     """A slice whose frames the kernel has counted too."""
     before = reader.read()
     measured = sender.slice(window_ns)
     change = delta(before, reader.read())
     accounting = account(
-        change, on.delivery, frame_size=FRAME_SIZE, completed=measured.slice_frames
+        change, sender.on.delivery, frame_size=FRAME_SIZE, completed=measured.slice_frames
     )
     if accounting.problem:
         raise SystemExit(f"{sender}: {accounting.problem}")
@@ -157,7 +169,7 @@ def checked_slice(sender: Sender, window_ns: int, reader: CounterReader, on: Top
 
 
 def measure(
-    topology: Topology,
+    interface: str,
     args: argparse.Namespace,
     program: Path,
     cpu: int,
@@ -167,19 +179,21 @@ def measure(
     """Samples of each sender by round, over all openings."""
     samples: dict[tuple[str, str], list[Measured]] = {}
     shuffler = random.Random(args.seed)
-    with CounterReader(topology) as reader:
+    with ExitStack() as stack:
+        alike = stack.enter_context(up(interface)), stack.enter_context(up(interface))
+        readers = {id(on): stack.enter_context(CounterReader(on)) for on in alike}
         for _ in range(args.openings):
-            with senders(program, args.methods, topology, cpu) as opened:
+            with senders(program, args.methods, alike, cpu) as opened:
                 for _ in range(math.ceil(rounds / args.openings)):
                     for key in shuffler.sample(list(opened), len(opened)):
-                        measured = checked_slice(opened[key], window_ns, reader, topology)
+                        sender = opened[key]
+                        measured = checked_slice(sender, window_ns, readers[id(sender.on)])
                         samples.setdefault(key, []).append(measured)
     return samples
 
 
 def compare(interface: str, args: argparse.Namespace, program: Path, cpu: int) -> None:
-    with up(interface) as topology:
-        samples = measure(topology, args, program, cpu, args.window_ms * 1_000_000, args.rounds)
+    samples = measure(interface, args, program, cpu, args.window_ms * 1_000_000, args.rounds)
     pairs = [list(zip(samples[m, "core"], samples[m, "bare"], strict=True)) for m in args.methods]
     rates = [[bare.pps / 1e3 for _, bare in rounds] for rounds in pairs]
     ratios = intervals.estimates(
@@ -207,8 +221,7 @@ def compare(interface: str, args: argparse.Namespace, program: Path, cpu: int) -
 def user_time(args: argparse.Namespace, program: Path, cpu: int) -> None:
     tick_s = time.clock_getres(CLOCK_MONOTONIC_COARSE)
     rounds = math.ceil(args.user_seconds * 1000 / args.user_window_ms)
-    with up("lo") as topology:
-        samples = measure(topology, args, program, cpu, args.user_window_ms * 1_000_000, rounds)
+    samples = measure("lo", args, program, cpu, args.user_window_ms * 1_000_000, rounds)
     rows = []
     for method in args.methods:
         row: list[object] = [method]

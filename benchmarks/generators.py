@@ -49,7 +49,7 @@ from bench.base.values import value_text
 from bench.engines.core import OpenCell, SlicePlan
 from bench.measure.accounting import delivered, delivered_bytes, delta
 from bench.measure.counters import CounterReader
-from bench.measure.frame_check import expected_frame
+from bench.measure.frames import expected_frame
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 

@@ -99,6 +99,7 @@ struct method_info {
 	const char *path;		/* the way through the kernel */
 	unsigned int knobs;		/* KNOB_* */
 	unsigned int max_burst;		/* frames that one system call takes at most; 0: any */
+	bool alone;			/* two cells of it cannot be open on one interface */
 	const struct option_info *options;
 	unsigned int option_nr;		/* at most CORE_MAX_OPTIONS */
 };
@@ -129,6 +130,7 @@ struct tx_config {
 struct tx_facts {
 	unsigned int sndbuf;		/* sk_sndbuf: twice what was asked for (socket(7)) */
 	unsigned int mmap_unlocked;	/* MAP_LOCKED was refused, the ring is populated only */
+	unsigned int zero_copy;		/* the driver takes frames from our memory (AF_XDP) */
 	unsigned int ring_frames;	/* this and memory: as core_memory() has them */
 	uint64_t memory;
 };

@@ -88,6 +88,8 @@ struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *
 	cell->config = *config;
 	cell->method = method_find(config->method);
 	cell->config.method = cell->method->info.name;
+	if (!(cell->method->info.knobs & KNOB_SOCKET))
+		cell->config.socket_shared = 0;
 	if (cell_sockets(cell, error) || cell_threads(cell, error)) {
 		tx_cell_close(cell);
 		return NULL;

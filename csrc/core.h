@@ -60,6 +60,7 @@ struct tx_thread {
 	unsigned char *next;		/* the one that a method of single frames sends */
 	size_t stride;
 	void *state;			/* the method's */
+	int helper;			/* id of a kernel's thread that sends for it; 0: none */
 	bool idle;			/* the engine's wait said that the kernel owns no frame */
 	struct core_error error;	/* the first failure of a burst */
 };
@@ -106,8 +107,13 @@ struct tx_method {
 	 */
 	bool (*wait)(struct tx_thread *thread);
 	/*
-	 * Optional: frames handed over that the kernel has not begun with. They wait for the next
-	 * burst. Nobody sends on the socket meanwhile.
+	 * Optional: let calls under way come to their end, before the deadline, as a blocking call
+	 * would. Then counts.submitted is whole.
+	 */
+	void (*settle)(struct tx_thread *thread);
+	/*
+	 * Optional: frames handed over that the kernel has not begun with, or that its send buffers
+	 * do not show. They wait for the next burst. Nobody sends on the socket meanwhile.
 	 */
 	uint64_t (*left_behind)(const struct tx_socket *socket);
 	void (*close)(struct tx_thread *thread);		/* may be half open */
@@ -129,6 +135,7 @@ int times_open(void);
 uint64_t run_delay_ns(int file);
 void times_begin(int file, struct thread_times *times);
 void times_end(int file, struct thread_times *times);
+uint64_t times_cpu_ns(int thread);	/* by its id, of this process; of 0: 0 */
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 
 /* slice.c: send nothing, until the kernel owns no frame or the deadline. True: it owns some. */
@@ -136,6 +143,7 @@ bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint
 
 /* sock.c */
 int sock_open(struct tx_socket *socket, struct core_error *error);
+int sock_sndbuf(const struct tx_socket *socket, struct core_error *error);
 int sock_bind(const struct tx_socket *socket, struct core_error *error);
 int sock_open_bound(struct tx_socket *socket, struct core_error *error);
 int sock_probe(struct core_error *error);

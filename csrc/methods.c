@@ -11,6 +11,8 @@ extern const struct tx_method send_method;
 extern const struct tx_method sendmsg_method;
 extern const struct tx_method sendmmsg_method;
 extern const struct tx_method tx_ring_method;
+extern const struct tx_method af_xdp_method;
+extern const struct tx_method io_uring_method;
 #ifdef CORE_TEST_METHODS
 extern const struct tx_method test_slow_method;
 extern const struct tx_method test_crash_method;
@@ -28,6 +30,8 @@ static const struct tx_method *const methods[] = {
 	&sendmsg_method,
 	&sendmmsg_method,
 	&tx_ring_method,
+	&af_xdp_method,
+	&io_uring_method,
 #ifdef CORE_TEST_METHODS
 	&test_slow_method,
 	&test_crash_method,

@@ -3,12 +3,15 @@
  */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include "core.h"
+
+#define MEMINFO_VARS 32			/* more than any kernel has (SK_MEMINFO_VARS) */
 
 /* No send blocks longer: a thread then looks at its stop flag (EAGAIN, on a ring ETIMEDOUT). */
 static const struct timeval send_timeout = { .tv_usec = 100000 };
@@ -18,7 +21,7 @@ static int sock_option(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? errno : 0;
 }
 
-static int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
+int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
 {
 	const struct tx_config *config = socket->config;
 	const bool force = config->sndbuf_force;
@@ -94,9 +97,16 @@ int sock_probe(struct core_error *error)
 /* sk_wmem_alloc: bytes of frames, with their skbs, that the kernel still owns. */
 int sock_wmem(int fd)
 {
+	uint32_t memory[MEMINFO_VARS] = { 0 };
+	socklen_t length = sizeof(memory);
 	int bytes = 0;
 
-	return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
+	if (!ioctl(fd, SIOCOUTQ, &bytes))
+		return bytes;
+	if (errno == ENOTTY &&		/* AF_XDP has no ioctls */
+	    !getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length))
+		return (int)memory[SK_MEMINFO_WMEM_ALLOC];
+	return -errno;
 }
 
 /*

@@ -62,6 +62,12 @@ void times_end(int file, struct thread_times *times)
 	times->run_delay_ns = run_delay_ns(file);
 }
 
+/* The clock's id as the kernel has it (posix-timers.h: CPUCLOCK_PERTHREAD_MASK, CPUCLOCK_SCHED). */
+uint64_t times_cpu_ns(int thread)
+{
+	return thread ? clock_ns((clockid_t)(~(unsigned int)thread << 3 | 6)) : 0;
+}
+
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to)
 {
 	return (struct thread_times) {

@@ -190,6 +190,25 @@ static uint64_t look_behind(const struct tx_cell *cell, uint64_t *behind)
 	return frames;
 }
 
+static void clocks_begin(struct slice_thread *self)
+{
+	times_begin(self->times_file, &self->first.times);
+	self->first.times.cpu_ns += times_cpu_ns(self->thread->helper);
+}
+
+static void clocks_end(struct slice_thread *self)
+{
+	times_end(self->times_file, &self->last.times);
+	self->last.times.cpu_ns += times_cpu_ns(self->thread->helper);
+}
+
+/* Calls that are under way at an edge belong to what was sent before it. */
+static void settle(struct slice_thread *self)
+{
+	if (self->run->cell->method->settle)
+		self->run->cell->method->settle(self->thread);
+}
+
 /*
  * Where nothing is queued the window begins at the last call's return. If the thread lost its CPU in a
  * look, more frames may have left since.
@@ -213,7 +232,7 @@ static void cell_open(struct slice_thread *self)
 
 	descent.level = run->plan->shaper_rate ? descent.stock / 2 : 0;
 	do {
-		times_begin(self->times_file, &self->first.times);
+		clocks_begin(self);
 		descent_look(&descent);
 	} while (descent_goes_on(&descent));
 	run->first.stock = descent.stock;
@@ -234,7 +253,7 @@ static void wait_for_opening(struct slice_thread *self)
 	do {
 		if (++looks % LOOKS_PER_YIELD == 0)
 			sched_yield();
-		times_begin(self->times_file, &self->first.times);
+		clocks_begin(self);
 	} while (!flag_up(&self->run->opened) && !flag_up(&self->run->abandoned));
 	self->first.wall_ns = clock_ns(CLOCK_MONOTONIC);
 }
@@ -243,6 +262,7 @@ void window_open(struct slice_thread *self)
 {
 	struct slice_run *run = self->run;
 
+	settle(self);
 	self->first.counts = self->thread->counts;
 	if (last_to(&run->arrived, run))
 		cell_open(self);
@@ -285,13 +305,15 @@ static void cell_close(struct slice_run *run, uint64_t stopped_ns, struct descen
 void window_close(struct slice_thread *self)
 {
 	struct slice_run *run = self->run;
-	const bool is_last = last_to(&run->stopped, run);
 	struct descent descent = { 0 };
+	bool is_last;
 
+	settle(self);
+	is_last = last_to(&run->stopped, run);
 	self->last.wall_ns = clock_ns(CLOCK_MONOTONIC);
 	if (is_last)
 		descent = descent_begin(run);
-	times_end(self->times_file, &self->last.times);
+	clocks_end(self);
 	self->last.counts = self->thread->counts;
 	self->last.cpu = sched_getcpu();
 	if (is_last)

@@ -83,7 +83,11 @@ WORDS = Vocabulary(
         "lo": KindInfo("lo", "", NoOptions, takes_qdisc=False),
         "veth": KindInfo("veth", "", Veth),
     },
-    qdiscs={"noqueue": KindInfo("noqueue", "", NoOptions), "pfifo": KindInfo("pfifo", "", Pfifo)},
+    qdiscs={
+        "noqueue": KindInfo("noqueue", "", NoOptions),
+        "pfifo": KindInfo("pfifo", "", Pfifo),
+        "mq": KindInfo("mq", "", NoOptions, needs_queues=True),
+    },
     limits=Limits(
         max_threads=64,
         max_flows=4096,

@@ -74,6 +74,8 @@ def notes_of(
     if facts.get("mmap_unlocked"):
         why = "MAP_LOCKED was refused (RLIMIT_MEMLOCK); populated instead"
         notes.append(Note("unlocked", why))
+    if facts.get("zero_copy"):
+        notes.append(Note("zero-copy", "the driver took the frames from the sender's memory"))
     if why := _other_sndbuf(row):
         notes.append(Note("clamped", why))
     return tuple(notes)

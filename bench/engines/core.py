@@ -68,6 +68,7 @@ def _method(row: Any) -> MethodInfo:
         knobs=frozenset([*read, *(option.name for option in options)]),
         max_burst=int(row.max_burst),
         options=options,
+        alone=bool(row.alone),
     )
 
 
@@ -122,6 +123,7 @@ class Facts:
 
     sndbuf: int
     mmap_unlocked: bool
+    zero_copy: bool
     ring_frames: int
     memory: int
 
@@ -172,6 +174,7 @@ class OpenCell:
         return Facts(
             sndbuf=facts.sndbuf,
             mmap_unlocked=bool(facts.mmap_unlocked),
+            zero_copy=bool(facts.zero_copy),
             ring_frames=facts.ring_frames,
             memory=facts.memory,
         )

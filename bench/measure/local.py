@@ -11,6 +11,7 @@ from bench.engines import core
 from bench.engines.config import memory_of
 from bench.measure.messages import Failure, Setup
 from bench.measure.opening import Facts, Setting
+from bench.measure.places import Place, places_of, rivals_of
 from bench.measure.residency import Residency
 from bench.measure.supervisor import Supervisor
 from bench.measure.worker_process import WorkerProcess
@@ -18,7 +19,7 @@ from bench.model.cells import Cell
 from bench.model.samples import Sample
 from bench.system import host, sysctls
 from bench.topology import Topology, entered
-from bench.topology.kinds import shaper, up
+from bench.topology.kinds import is_borrowed, shaper, up
 
 
 class LocalOpening:
@@ -28,23 +29,31 @@ class LocalOpening:
         self._setting = setting
         self._cells = {cell.id: cell for cell in cells}
         self._resources = ExitStack()
+        lonely = {name for name, method in core.methods().items() if method.alone}
+        borrowed = {
+            index for index, spec in enumerate(setting.topologies) if is_borrowed(spec.interface)
+        }
+        self._places = places_of(cells, setting.topology_of, lonely, borrowed)
         memory = {cell.id: memory_of(cell).bytes for cell in cells}
-        self._residency = Residency(memory, int(host.available_memory() * setting.memory_share))
+        self._residency = Residency(
+            memory,
+            int(host.available_memory() * setting.memory_share),
+            rivals_of(cells, self._places, lonely),
+        )
 
     def open(self) -> Mapping[str, BenchError]:
-        made: dict[int, Topology] = {}
+        made: dict[Place, Topology] = {}
         failures: dict[str, BenchError] = {}
-        for index, cells in self._cells_by_topology().items():
+        for place, cells in self._cells_by_place().items():
             try:
-                made[index] = self._set_up(index)
+                made[place] = self._set_up(place.topology)
             except NotAllowed:
                 raise
             except BenchError as error:
                 failures |= dict.fromkeys(cells, error)
         by_method = self._refused_methods([*made.values()])
-        numbers = {index: number for number, index in enumerate(made)}
-        places = {cell: numbers.get(at) for cell, at in self._setting.topology_of.items()}
-        self._place = places
+        numbers = {place: number for number, place in enumerate(made)}
+        self._numbers = {cell: numbers.get(place) for cell, place in self._places.items()}
         setup = Setup(
             topologies=tuple(made.values()),
             slice_plan=self._setting.slice_plan,
@@ -57,11 +66,10 @@ class LocalOpening:
         self._resources.callback(self._supervisor.close)
         return {cell: e for cell, e in failures.items() if cell not in by_method} | by_method
 
-    def _cells_by_topology(self) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = {}
-        for cell in self._cells:
-            if (index := self._setting.topology_of.get(cell)) is not None:
-                found.setdefault(index, []).append(cell)
+    def _cells_by_place(self) -> dict[Place, list[str]]:
+        found: dict[Place, list[str]] = {}
+        for cell, place in self._places.items():
+            found.setdefault(place, []).append(cell)
         return dict(sorted(found.items()))
 
     def _set_up(self, index: int) -> Topology:
@@ -106,11 +114,11 @@ class LocalOpening:
     def _opened(
         self, worker: WorkerProcess, cell: str, upcoming: Sequence[str], *, check: bool
     ) -> Facts | Failure:
-        """Open a cell, and close others before where memory asks for it."""
+        """Open a cell, and close others before where both cannot be open."""
         for other in self._residency.to_evict(cell, upcoming):
             worker.close_cell(other)
             self._residency.closed(other)
-        answer = worker.open_cell(self._cells[cell], self._place.get(cell), check)
+        answer = worker.open_cell(self._cells[cell], self._numbers.get(cell), check)
         if not isinstance(answer, Failure):
             self._residency.opened(cell)
         return answer

@@ -20,7 +20,7 @@ class MethodInfo:
 
     ``knobs`` names the axes it reads, its own options among them; ``max_burst`` is the most frames
     that one of its system calls takes (0: no limit of its own). ``path`` is its way through the
-    kernel.
+    kernel. Two cells of a method that wants to be ``alone`` cannot be open on one interface.
     """
 
     name: str
@@ -29,6 +29,7 @@ class MethodInfo:
     knobs: frozenset[str]
     max_burst: int = 0
     options: tuple[Axis, ...] = ()
+    alone: bool = False
 
 
 def axes_of(methods: Mapping[str, MethodInfo]) -> Mapping[str, Axis]:

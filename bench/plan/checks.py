@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from math import ceil
 
 from bench.base.values import Value, value_text
-from bench.model.cells import Cell, header_of
+from bench.model.cells import ETHERNET_HEADER, VLAN_TAG, Cell, header_of
 from bench.model.matrix import Mark, Matrix
 from bench.model.vocabulary import KindInfo, Vocabulary
 from bench.plan.queue import Queue, queue_of
@@ -75,11 +75,13 @@ def _mtu_problems(values: Mapping[str, Value | None]) -> Iterator[tuple[str, str
     frame_size, interface = values["frame_size"], values["interface"]
     assert isinstance(frame_size, int)
     mtu = interface.get("mtu") if isinstance(interface, dict) else None
-    if mtu and frame_size > mtu + header_of(values):
+    if mtu and frame_size > (most := mtu + header_of(values)):
+        tagged = mtu + ETHERNET_HEADER + VLAN_TAG
+        with_tag = f" ({tagged} with a tag: vlan)" if most < frame_size <= tagged else ""
         yield (
             "frame_size",
             f"frame of {frame_size} bytes on an interface with MTU {mtu}; at most "
-            f"{mtu + header_of(values)}, or exclude the pair",
+            f"{most}{with_tag}, or exclude the pair",
         )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from bench.analysis.panel import Figure
 from bench.analysis.verdicts import Change, Row, Shift, Verdict, interface_of
 from bench.campaign import sides, sources
-from bench.render import comparison
+from bench.render import comparison_data
+from bench.render.changes import LABELS, change_text
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def gate(against: str, run: Path, strict: bool) -> Gate:
         if (reasons := [*_shifted(row, result.shifts), *_changed(row, strict)])
     }
     heads = {id_: f"against {against}:\n{text}" for id_, text in failing.items()}
-    return Gate(heads, f"against {against}: {comparison.summary(result)}")
+    return Gate(heads, f"against {against}: {comparison_data.summary(result)}")
 
 
 def _shifted(row: Row, shifts: Sequence[Shift]) -> list[str]:
@@ -65,6 +66,5 @@ def _changed(row: Row, strict: bool) -> list[str]:
 
 def _text(changes: Mapping[Figure, Change]) -> str:
     return ", ".join(
-        f"{comparison.LABELS[figure]} {comparison.change_text(change)}"
-        for figure, change in changes.items()
+        f"{LABELS[figure]} {change_text(change)}" for figure, change in changes.items()
     )

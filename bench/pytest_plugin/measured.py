@@ -20,7 +20,7 @@ from bench.model.cells import Cell
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
 from bench.render import records
-from bench.render.comparison import LABELS
+from bench.render.changes import LABELS
 
 
 def fitting(cells: Sequence[Cell], wanted: Mapping[str, Any]) -> list[Cell]:

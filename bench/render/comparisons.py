@@ -8,8 +8,10 @@ from dataclasses import replace
 from bench.analysis.verdicts import FIGURES, Row, Verdict
 from bench.campaign.sides import Compared
 from bench.model.cells import Cell
-from bench.render import axes, comparison
-from bench.render.comparison import LABELS, cell_columns, change_columns
+from bench.render import axes, changes, comparison
+from bench.render.changes import LABELS
+from bench.render.comparison import cell_columns, change_columns
+from bench.render.comparison_data import data_of, provenance_of, records_of
 from bench.render.document import Document, Fact, Listing, Records, Table, text_column
 from bench.render.scale import NONE
 
@@ -25,7 +27,7 @@ def document_of(sides: Sequence[Compared], chosen: Collection[str] | None = None
     shifts = tuple(
         replace(item, names=(f"{of.name}, {item.names[0]}",))
         for of in sides
-        for item in comparison.shift_items(of.result)
+        for item in changes.shift_items(of.result)
     )
     return Document(
         records=_records(sides),
@@ -45,7 +47,7 @@ def document_of(sides: Sequence[Compared], chosen: Collection[str] | None = None
             for of in sides
             for note in comparison.notes_of(of, _of(rows[of.name], shown))
         ),
-        data={"comparisons": [comparison.data_of(of) for of in sides]},
+        data={"comparisons": [data_of(of) for of in sides]},
     )
 
 
@@ -82,7 +84,7 @@ def _table(cells: Sequence[Cell], rows: Rows, among: Sequence[Cell]) -> Table:
 
 def _records(sides: Sequence[Compared]) -> Records:
     """A row for each cell of each side, which it names."""
-    found = [comparison.records_of(of.result, comparison.provenance_of(of)) for of in sides]
+    found = [records_of(of.result, provenance_of(of)) for of in sides]
     return Records(
         name=found[0].name,
         fields={"side": ("side",)} | {key: at for of in found for key, at in of.fields.items()},

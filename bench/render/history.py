@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from bench.analysis.intervals import MIN_ROUNDS
-from bench.analysis.panel import Array
 from bench.base import ids
 from bench.campaign.changed import Changed
 from bench.campaign.timeline import Line, Timeline
 from bench.model.header import RunHeader
-from bench.render import axes, provenance
+from bench.render import axes
 from bench.render.document import (
     Column,
     Document,
     Fact,
     Item,
-    Json,
     Listing,
-    Records,
     Table,
     text_column,
 )
-from bench.render.records import axis_fields, axis_values
+from bench.render.history_data import LABELS, Shown, around, night_of, records_of, time_of
 from bench.render.scale import NONE, plain, si
-from bench.render.sparkline import places_of, sparklines
 from bench.render.table import axis_columns
 
 WIDTH, BRIEFER = 60, (30, 15)
@@ -39,8 +34,6 @@ WIDTH, BRIEFER = 60, (30, 15)
 MOST = 20
 """Entries of a list that people read; programs have all."""
 
-DIGEST = 12
-LABELS = {"pps": "pps", "ns_per_frame": "ns/frame"}
 SPARK = "ns_per_frame"
 """The figure that is drawn: CPU time is steadier than pps where the machine is shared."""
 
@@ -49,7 +42,7 @@ def document_of(
     made: Timeline, folder: Path, remarks: Sequence[str] = (), since: datetime | None = None
 ) -> Document:
     """The history in a folder; ``since`` leaves out earlier nights, changes and marks."""
-    shown = _Shown(made, sum(n.started < since for n in made.nights) if since else 0)
+    shown = Shown(made, sum(n.started < since for n in made.nights) if since else 0)
     last = made.nights[-1].run.header
     cells = list(made.cells)
     shifts = [line for line in made.lines if line.cell is None]
@@ -60,7 +53,7 @@ def document_of(
         _marks(shown),
     )
     return Document(
-        records=_records(shown),
+        records=records_of(shown),
         name=last.matrix.name,
         description=last.matrix.description,
         facts=(
@@ -73,10 +66,10 @@ def document_of(
         notes=(*_first(remarks), *_summary(shown)),
         data={
             "folder": str(folder),
-            "nights": [_night(shown, number) for number in range(shown.first, len(made.nights))],
+            "nights": [night_of(shown, number) for number in range(shown.first, len(made.nights))],
             "marks": [
                 {
-                    "night": _time(shown, m.night),
+                    "night": time_of(shown, m.night),
                     "series": ids.shown(m.series) or None,
                     "text": m.text,
                 }
@@ -88,36 +81,7 @@ def document_of(
     )
 
 
-class _Shown:
-    """A timeline from its night ``first`` on."""
-
-    def __init__(self, made: Timeline, first: int) -> None:
-        self.made, self.first = made, first
-        self.places = places_of([night.started for night in made.nights[first:]])
-        self.cuts = {self.places[cut - first] for cut in made.cuts if cut > first}
-        self.lines = {(line.series, str(line.figure)): line for line in made.lines}
-
-    def sparks(self, lines: Sequence[Line], width: int) -> tuple[str, ...]:
-        if not lines:  # a matrix of one interface has no shifts
-            return ()
-        values = np.array([line.values for line in lines]).reshape(len(lines), -1)[:, self.first :]
-        return (*sparklines(values, self.places, width, self.cuts),)
-
-    def last(self, line: Line) -> Changed | None:
-        """Its last change, if that is shown."""
-        return line.last if line.last and line.last.night >= self.first else None
-
-    def last_of(self, series: str) -> list[tuple[str, Changed]]:
-        """The last changes of a series by their figures, the latest first."""
-        found = [
-            (figure, last)
-            for figure in LABELS
-            if (series, figure) in self.lines and (last := self.last(self.lines[series, figure]))
-        ]
-        return sorted(found, key=lambda of: -of[1].night)
-
-
-def _nights(shown: _Shown) -> Fact:
+def _nights(shown: Shown) -> Fact:
     nights = shown.made.nights[shown.first :]
     missing = shown.places[-1] + 1 - len(set(shown.places))
     gaps = f", {missing} missing" if missing else ""
@@ -126,21 +90,10 @@ def _nights(shown: _Shown) -> Fact:
 
 
 def _surroundings(header: RunHeader) -> str:
-    return ", ".join(f"{name} {text}" for name, text in _around(header).items() if text)
+    return ", ".join(f"{name} {text}" for name, text in around(header).items() if text)
 
 
-def _around(header: RunHeader) -> dict[str, str]:
-    return {
-        "kernel": " ".join(filter(None, (header.host.kernel, header.host.kernel_version))),
-        "core": header.core.hash[:DIGEST],
-        "commit": header.core.commit,
-    }
-
-
-# For people
-
-
-def _shifts(shown: _Shown, shifts: Sequence[Line]) -> Listing | None:
+def _shifts(shown: Shown, shifts: Sequence[Line]) -> Listing | None:
     lines = [line for line in shifts if line.figure == SPARK]
     items = [
         Item((_scope_text(line.series),), f"{spark}  {_shift(shown, line)}")
@@ -149,7 +102,7 @@ def _shifts(shown: _Shown, shifts: Sequence[Line]) -> Listing | None:
     return Listing("what cells share (ns/frame):", tuple(items)) if items else None
 
 
-def _shift(shown: _Shown, line: Line) -> str:
+def _shift(shown: Shown, line: Line) -> str:
     noise = f"noise {line.noise:.1%}" if line.noise is not None else ""
     changes = _sentences(shown, shown.last_of(line.series))
     return "; ".join(filter(None, (noise, changes or "no change")))
@@ -159,7 +112,7 @@ def _scope_text(series: str) -> str:
     return "all cells" if series == "all" else f"all of {series}"
 
 
-def _table(shown: _Shown) -> Table:
+def _table(shown: Shown) -> Table:
     cells = list(shown.made.cells)
     steady = [shown.lines[cell.id, SPARK] for cell in cells]
     rates = [shown.lines[cell.id, "pps"].level for cell in cells]
@@ -185,7 +138,7 @@ def _table(shown: _Shown) -> Table:
     )
 
 
-def _brief(shown: _Shown, series: str) -> str:
+def _brief(shown: Shown, series: str) -> str:
     found = shown.last_of(series)
     if not found:
         return NONE
@@ -193,7 +146,7 @@ def _brief(shown: _Shown, series: str) -> str:
     return f"{shown.made.nights[last.night].started:%Y-%m-%d} {LABELS[figure]} {last.size:+.1%}"
 
 
-def _changes(shown: _Shown) -> Listing | None:
+def _changes(shown: Shown) -> Listing | None:
     """The last change of each cell, the latest first."""
     found = [(cell.id, shown.last_of(cell.id)) for cell in shown.made.cells]
     changed = sorted((of for of in found if of[1]), key=lambda of: -of[1][0][1].night)
@@ -204,7 +157,7 @@ def _changes(shown: _Shown) -> Listing | None:
     return Listing(f"last change of each cell{more}:", tuple(items)) if items else None
 
 
-def _sentences(shown: _Shown, found: Sequence[tuple[str, Changed]]) -> str:
+def _sentences(shown: Shown, found: Sequence[tuple[str, Changed]]) -> str:
     """Changes, the figures of one night together, and what was on both sides of them."""
     nights = shown.made.nights
     parts = []
@@ -220,15 +173,15 @@ def _sentences(shown: _Shown, found: Sequence[tuple[str, Changed]]) -> str:
 
 
 def _sides(before: RunHeader, after: RunHeader) -> Iterator[str]:
-    was = _around(before)
-    for name, text in _around(after).items():
+    was = around(before)
+    for name, text in around(after).items():
         if text != was[name]:
             yield f"{name} {was[name] or 'unknown'} -> {text or 'unknown'}"
         elif text:
             yield f"{name} {text}"
 
 
-def _marks(shown: _Shown) -> Listing | None:
+def _marks(shown: Shown) -> Listing | None:
     marks = [mark for mark in shown.made.marks if mark.night >= shown.first]
     items = [
         Item(
@@ -246,7 +199,7 @@ def _first(remarks: Sequence[str]) -> list[str]:
     return [*remarks[:MOST], *([f"and {more} more such files"] if more > 0 else [])]
 
 
-def _summary(shown: _Shown) -> list[str]:
+def _summary(shown: Shown) -> list[str]:
     cells = shown.made.cells
     changed = sum(bool(shown.last_of(cell.id)) for cell in cells)
     many = f"{len(cells)} cell{'s' * (len(cells) != 1)}"
@@ -254,91 +207,3 @@ def _summary(shown: _Shown) -> list[str]:
     if not any(np.isfinite(line.values).any() for line in shown.made.lines if line.cell):
         said.insert(0, f"no night has a cell with {MIN_ROUNDS} usable rounds: there is no level")
     return said
-
-
-# For programs
-
-
-def _time(shown: _Shown, night: int) -> str:
-    return shown.made.nights[night].started.astimezone(UTC).isoformat()
-
-
-def _night(shown: _Shown, number: int) -> dict[str, Json]:
-    run = shown.made.nights[number].run
-    host, core = run.header.host, run.header.core
-    return {
-        "started": _time(shown, number),
-        "run": Path(run.path).name,
-        "end": run.end,
-        "host": host.hostname,
-        "kernel": host.kernel,
-        "kernel_version": host.kernel_version,
-        "core": core.hash,
-        "commit": core.commit,
-    }
-
-
-CHANGE = ("night", "before", "size", "low", "high", "why")
-SIDES = tuple(
-    f"{name}_{side}" for side in ("before", "after") for name in ("kernel", "core", "commit")
-)
-
-
-def _records(shown: _Shown) -> Records:
-    """A row per series and figure; a flat table has its last change only."""
-    named = axis_fields(shown.made.cells)
-    flat = ("series", "figure", "level", "noise", "nights", "since")
-    last = {f"change_{name}": ("last", name) for name in (*CHANGE, *SIDES)}
-    return Records(
-        name="series",
-        fields={**{name: (name,) for name in flat}, **last, **named},
-        rows=tuple(_record(shown, line, named) for line in shown.made.lines),
-        provenance=_provenance(shown),
-    )
-
-
-def _provenance(shown: _Shown) -> dict[str, Json]:
-    """Of the last night, whose level is the present one."""
-    last = shown.made.nights[-1].run
-    return {
-        f"last_{name}" if name != "matrix" else name: value
-        for name, value in provenance.of(last.header, last.path).items()
-    }
-
-
-def _record(shown: _Shown, line: Line, named: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:
-    changes = [_change(shown, change) for change in line.changes if change.night >= shown.first]
-    return {
-        "series": ids.shown(line.series),
-        "figure": line.figure,
-        "level": line.level,
-        "noise": line.noise,
-        "nights": line.nights,
-        "since": _time(shown, line.since),
-        "last": changes[-1] if changes else None,
-        "changes": changes,
-        "values": _values(line.values[shown.first :], line.cell is None),
-        "axes": axis_values(line.cell, named) if line.cell else {},
-    }
-
-
-def _values(logarithms: Array, is_shift: bool) -> list[float | None]:
-    """Of a shift the fraction by which it differs from the level of its strand."""
-    values = (np.expm1 if is_shift else np.exp)(logarithms).tolist()
-    return [None if math.isnan(value) else value for value in values]
-
-
-def _change(shown: _Shown, change: Changed) -> dict[str, Json]:
-    before, after = (
-        _around(shown.made.nights[n].run.header) for n in (change.before, change.night)
-    )
-    return {
-        "night": _time(shown, change.night),
-        "before": _time(shown, change.before),
-        "size": change.size,
-        "low": change.low,
-        "high": change.high,
-        "why": change.why or None,
-        **{f"{name}_before": text or None for name, text in before.items()},
-        **{f"{name}_after": text or None for name, text in after.items()},
-    }

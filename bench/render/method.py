@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bench.base.units import part_text
 from bench.base.values import yaml_text
 from bench.model import axes
 from bench.model.axes import Axis, Type
@@ -102,6 +103,10 @@ def allowed_text(type_: Type, kinds: Mapping[str, Sequence[str]], limits: Limits
             return "version, frame_size; slots, or block_size and block_nr"
         case axes.SendBuffer():
             return "default, or bytes and force"
+        case axes.VlanTag():
+            return "none, an id, or id and priority"
+        case axes.Part(most_parts):
+            return f"0% to {part_text(most_parts)}"
     return "a method"
 
 

@@ -12,7 +12,7 @@ from bench.analysis.verdicts import Comparison, Verdict
 from bench.base.values import value_text
 from bench.model.header import Side
 from bench.model.run import Run
-from bench.render import axes, comparison, facts, provenance, report
+from bench.render import axes, changes, comparison, comparison_data, facts, provenance, report
 from bench.render.comparison import DIGEST
 from bench.render.document import Document, Fact, Listing
 from bench.store.folders import run_name
@@ -36,11 +36,11 @@ def document_of(
     if kept is not None:
         result = replace(result, rows=tuple(row for row in result.rows if row.cell.id in kept))
     shown = [row for row in result.rows if every or row.verdict is not Verdict.UNCHANGED]
-    matrix, shifts = run.header.matrix, comparison.shift_items(result)
+    matrix, shifts = run.header.matrix, changes.shift_items(result)
     cells = [row.cell for row in result.rows]
     counts = Counter(reason for row in shown for reason in row.reasons)
     return Document(
-        records=comparison.records_of(result, provenance.of(run.header, run.path)),
+        records=comparison_data.records_of(result, provenance.of(run.header, run.path)),
         name=matrix.name,
         description=matrix.description,
         facts=(
@@ -56,15 +56,15 @@ def document_of(
         notes=(
             *_reasons(counts),
             f"changes are B over A, within rounds; intervals are from {_openings(result)}",
-            comparison.summary(result),
+            comparison_data.summary(result),
             *report.notes_of(run),
         ),
         data={
             "run": run_name(run.path),
-            "summary": comparison.summary(result),
+            "summary": comparison_data.summary(result),
             "openings": result.openings,
             "sides": {side.label.lower(): asdict(side) for side in run.header.sides},
-            "shifts": comparison.shifts_of(result),
+            "shifts": comparison_data.shifts_of(result),
         },
     )
 

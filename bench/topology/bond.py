@@ -7,19 +7,21 @@ matrix's qdisc goes on every slave, and PACKET_QDISC_BYPASS goes around one that
 The slaves' peers are in a second namespace, where arrivals are counted peer by peer; for 802.3ad
 they are the slaves of a bond of their own, so that LACP finds a partner. A frame that no slave
 takes counts as tx_dropped of the bond, as do those that a slave's peer refuses (``bond_get_stats``
-adds up the slaves' counters).
+adds up the slaves' counters). A slave without a carrier is one whose peer is down: the bond sends
+by the others.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, model_validator
 
 from bench.base.errors import BenchError
+from bench.base.units import show
 from bench.model.vocabulary import KindInfo
 from bench.system import netns
 from bench.topology import Delivery, Port, link, veth
@@ -51,8 +53,23 @@ READY_TIMEOUT_S = 20.0
 RARELY_S = 0x7FFFFFFF // 10
 """Seconds between the learning packets of balance-tlb and balance-alb: the longest interval whose
 ticks of 100 ms (BOND_ALB_LP_TICKS) fit an int."""
-_LINK_UP = 0
+_LINK_UP, _LINK_DOWN = 0, 2
+"""BOND_LINK_UP, BOND_LINK_DOWN: include/net/bonding.h"""
 _ACTIVE = 0
+
+
+_CARRIERS = ("up", "down")
+
+
+def _carrier(value: object) -> str:
+    """``up``, ``down``, or one of them for each slave: a list, or its canonical text (up,down)."""
+    words = value if isinstance(value, list) else str(value).split(",")
+    if not words or not all(word in _CARRIERS for word in words):
+        raise ValueError(f"{show(value)} is not allowed; write up, down or a list ([up, down])")
+    return ",".join(words)
+
+
+_ONE_CARRIER = Literal["up", "down"]
 
 
 class BondOptions(link.Options):
@@ -76,27 +93,61 @@ class BondOptions(link.Options):
     """The fields of a frame that choose its slave, in modes that hash."""
     miimon: Annotated[int, Field(strict=True, ge=1, le=60_000)] = 100
     """Milliseconds between two checks of the slaves' carriers."""
+    carrier: Annotated[
+        str,
+        PlainValidator(
+            _carrier,
+            json_schema_input_type=_ONE_CARRIER
+            | Annotated[list[_ONE_CARRIER], Field(min_length=1, max_length=MOST_SLAVES)],
+        ),
+    ] = "up"
+    """Of all slaves, or a list with one for each: up or down."""
+
+    @model_validator(mode="after")
+    def _one_for_each_slave(self) -> Self:
+        words = self.carrier.split(",")
+        if len(words) not in (1, self.slaves):
+            raise ValueError(
+                f"carrier has {len(words)} values for {self.slaves} slaves; write one for each"
+            )
+        if len({*words}) == 1:  # another spelling of the same: cells of both have one id
+            object.__setattr__(self, "carrier", words[0])
+        return self
+
+    def has_carrier(self, number: int) -> bool:
+        words = self.carrier.split(",")
+        return words[number if len(words) > 1 else 0] == "up"
+
+    @property
+    def with_carrier(self) -> tuple[int, ...]:
+        """The numbers of the slaves by which frames can leave."""
+        return tuple(filter(self.has_carrier, range(self.slaves)))
 
 
 @contextmanager
 def create(options: BondOptions, mtu: int) -> Iterator[link.Link]:
     with netns.private_netns() as near, netns.private_netns() as far:
         mtu = max(mtu, link.ETHERNET_MTU)
+        if not options.with_carrier:
+            raise BenchError("bond: no slave has a carrier, so that no frame can leave it")
         for number in range(options.slaves):
             veth.add_pair(near, far, _slave(number), _peer(number), mtu)
         peers = _peers(far, options, mtu)
-        slaves = _bonded(near, options, mtu, veth.End(link.TX_NAME, link.TX_MAC), _slave)
+        every = range(options.slaves)
+        slaves = _bonded(near, options, mtu, veth.End(link.TX_NAME, link.TX_MAC), _slave, every)
         tx = link.set_up(near, link.TX_NAME)
         _wait_for_slaves(tx, slaves, options)
         link.wait_until_up(tx)
         yield link.Link(
             tx=tx,
-            rx=peers,
+            rx=tuple(peers[number] for number in options.with_carrier),
             sinks=peers,
             queues=slaves,
             src_mac=link.TX_MAC,
             dst_mac=link.RX_MAC,
-            delivery=Delivery(copies=options.slaves if options.mode == "broadcast" else 1),
+            delivery=Delivery(
+                copies=len(options.with_carrier) if options.mode == "broadcast" else 1
+            ),
             # bond_do_alb_xmit() writes the chosen slave's own address into the frame.
             rewrites_source=options.mode in ("balance-tlb", "balance-alb"),
             may_reorder=options.slaves > 1,
@@ -112,12 +163,18 @@ def _peer(number: int) -> veth.End:
 
 
 def _peers(far: int, options: BondOptions, mtu: int) -> tuple[Port, ...]:
-    """The slaves' peers, up; for 802.3ad in a bond of their own, as LACP's partner."""
-    if options.mode != "802.3ad":
-        return tuple(link.set_up(far, _peer(number).ifname) for number in range(options.slaves))
-    peers = _bonded(far, options, mtu, veth.End(link.RX_NAME, link.RX_MAC), _peer)
-    link.set_up(far, link.RX_NAME)
-    return peers
+    """The slaves' peers; those that give a carrier are up.
+
+    For 802.3ad these are in a bond of their own, as LACP's partner.
+    """
+    if options.mode == "802.3ad":
+        end = veth.End(link.RX_NAME, link.RX_MAC)
+        _bonded(far, options, mtu, end, _peer, options.with_carrier)
+        link.set_up(far, link.RX_NAME)
+    else:
+        for number in options.with_carrier:
+            link.set_up(far, _peer(number).ifname)
+    return tuple(link.port_of(far, _peer(number).ifname) for number in range(options.slaves))
 
 
 def _bonded(
@@ -126,8 +183,9 @@ def _bonded(
     mtu: int,
     end: veth.End,
     slave: Callable[[int], veth.End],
+    numbers: Iterable[int],
 ) -> tuple[Port, ...]:
-    """Make a bond, put its slaves in, and return their ports.
+    """Make a bond, put the slaves of these numbers in, and return their ports.
 
     The driver sets each slave up as it takes it, and gives it the bond's MTU.
     """
@@ -145,7 +203,7 @@ def _bonded(
                 bond_lp_interval=RARELY_S,
             )
         bond = link.port_of(netns_fd, end.ifname)
-        ports = [link.port_of(netns_fd, slave(number).ifname) for number in range(options.slaves)]
+        ports = [link.port_of(netns_fd, slave(number).ifname) for number in numbers]
         for port in ports:
             with link.refusals(f"bond, mode {options.mode}: cannot take slave {port.ifname}"):
                 ip.link("set", index=port.ifindex, master=bond.ifindex)
@@ -153,13 +211,17 @@ def _bonded(
 
 
 def _wait_for_slaves(tx: Port, slaves: Sequence[Port], options: BondOptions) -> None:
-    """Wait until miimon has seen every slave up, and for 802.3ad until every slave distributes.
+    """Wait until miimon has seen every slave as it is, and for 802.3ad until all distribute.
 
     Raises BenchError after READY_TIMEOUT_S.
     """
     deadline, nap_s = time.monotonic() + READY_TIMEOUT_S, 0.005
     with link.rtnl(tx.netns_fd) as ip, link.refusals(f"interface {tx.ifname}"):
-        while idle := [slave.ifname for slave in slaves if not _is_ready(ip, slave, options)]:
+        while idle := [
+            slave.ifname
+            for number, slave in enumerate(slaves)
+            if not _is_ready(ip, slave, options, options.has_carrier(number))
+        ]:
             if time.monotonic() > deadline:
                 raise BenchError(
                     f"bond, mode {options.mode}: {', '.join(idle)} not ready after "
@@ -169,10 +231,15 @@ def _wait_for_slaves(tx: Port, slaves: Sequence[Port], options: BondOptions) -> 
             nap_s = min(2 * nap_s, 0.08)
 
 
-def _is_ready(ip: IPRoute, slave: Port, options: BondOptions) -> bool:
+def _is_ready(ip: IPRoute, slave: Port, options: BondOptions, has_carrier: bool) -> bool:
     message = ip.link("get", index=slave.ifindex)[0]
     data = message.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA")
-    if data is None or data.get_attr("IFLA_BOND_SLAVE_MII_STATUS") != _LINK_UP:
+    if data is None:
+        return False
+    status = data.get_attr("IFLA_BOND_SLAVE_MII_STATUS")
+    if not has_carrier:
+        return bool(status == _LINK_DOWN)
+    if status != _LINK_UP:
         return False
     # With LACP, only a port that distributes is active: bond_3ad.c, __enable_port().
     return options.mode != "802.3ad" or data.get_attr("IFLA_BOND_SLAVE_STATE") == _ACTIVE

@@ -44,6 +44,11 @@ def _load_module(kind: Kind) -> None:
         link.load_module(*kind.module)
 
 
+def is_borrowed(interface: Value) -> bool:
+    """Whether an interface is there once, and not made. Raises UsageError as ``up`` does."""
+    return KINDS[_validated("interface", INTERFACES, interface)[0]].info.is_borrowed
+
+
 @contextmanager
 def up(
     interface: Value,
@@ -116,7 +121,7 @@ def shaper(values: Mapping[str, Value | None]) -> Shaper | None:
         return None
     kind_name, options = _validated("interface", INTERFACES, interface)
     ways = KINDS[kind_name].ways
-    if values["qdisc_bypass"] and ways is None:
+    if ways is None and values["qdisc_bypass"] is not False:  # None: AF_XDP always goes around it
         return None
     qdisc_name, qdisc_options = _validated("qdisc", QDISC_KINDS, qdisc_value)
     found = QDISCS[qdisc_name].shaper(qdisc_options, int(str(frame_size)))

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bench.base.units import (
     duration_text,
     parse_bytes,
     parse_duration,
+    parse_part,
     parse_rate,
     parse_share,
+    part_text,
     rate_text,
     rounded_size,
     share_text,
@@ -102,6 +106,34 @@ def test_what_is_no_share(written: object) -> None:
         parse_share(written)
 
 
+@pytest.mark.parametrize(
+    ("written", "parts"),
+    [
+        (0, 0),
+        (0.0, 0),
+        ("0%", 0),
+        ("1%", 10_000),
+        (0.01, 10_000),
+        (0.000001, 1),
+        ("99.9999%", 999_999),
+    ],
+)
+def test_parts_of_a_million(written: object, parts: int) -> None:
+    assert parse_part(written) == parts
+
+
+@settings(deadline=None)
+@given(st.integers(0, 999_999))
+def test_a_part_is_told_exactly_and_read_back(parts: int) -> None:
+    assert parse_part(part_text(parts)) == parts
+
+
+@pytest.mark.parametrize("written", [False, True, 1, "1", 0.0000001, "0.00001%", 0.9999999, None])
+def test_what_is_no_part(written: object) -> None:
+    with pytest.raises(ValueError, match=r"is not allowed|is too fine"):
+        parse_part(written)
+
+
 @pytest.mark.parametrize("size", [1, 1000, 1023, 1024, 1514, 64 << 10, 8 << 20, 3 << 30, 2**31 - 1])
 def test_a_size_is_told_exactly_and_read_back(size: int) -> None:
     assert parse_bytes(f"{told}B" if (told := size_text(size)).isdecimal() else told) == size
@@ -118,6 +150,7 @@ def test_a_size_is_told_exactly_and_read_back(size: int) -> None:
         (duration_text(10_000_000), "10ms"),
         (duration_text(1_500_000), "1500us"),
         (duration_text(7), "7ns"),
+        (duration_text(0), "0ns"),
         (share_text(0.01), "1%"),
         (share_text(0.025), "2.5%"),
         (rounded_size(512), "512 B"),

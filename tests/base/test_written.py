@@ -7,7 +7,14 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bench.base.written import BitRate, Bytes, DurationNs, bytes_between
+from bench.base.written import (
+    BitRate,
+    Bytes,
+    DurationNs,
+    bytes_between,
+    duration_between,
+    part_up_to,
+)
 
 
 class Options(BaseModel):
@@ -33,6 +40,25 @@ def test_types_of_options() -> None:
 def test_bounds(size: object) -> None:
     with pytest.raises(ValidationError, match="is out of range; write 14 to 65535 bytes"):
         Options.model_validate({"frame": size})
+
+
+def test_a_duration_that_stays_text_is_canonical_within_its_bounds() -> None:
+    wait = TypeAdapter(Annotated[str, duration_between(1000, 10**9)])
+    assert [wait.validate_python(text) for text in ("1us", "1500us", "1000ms")] == [
+        "1us",
+        "1500us",
+        "1s",
+    ]
+    for text in ("999ns", "1001ms"):
+        with pytest.raises(ValidationError, match="is out of range; write 1us to 1s"):
+            wait.validate_python(text)
+
+
+def test_a_part_is_canonical_text_up_to_its_bound() -> None:
+    part = TypeAdapter(Annotated[str, part_up_to(500_000)])
+    assert [part.validate_python(v) for v in (0, 0.01, "1 %", "50%")] == ["0%", "1%", "1%", "50%"]
+    with pytest.raises(ValidationError, match="is too large; write 50% or less"):
+        part.validate_python(0.51)
 
 
 def test_schema_describes_what_is_written() -> None:

@@ -7,7 +7,18 @@ import json
 import pytest
 
 from bench.engines import core
-from bench.model.axes import Choice, Flag, Kind, OfCpus, Ring, SendBuffer, Size, Whole
+from bench.model.axes import (
+    Choice,
+    Flag,
+    Kind,
+    OfCpus,
+    Part,
+    Ring,
+    SendBuffer,
+    Size,
+    VlanTag,
+    Whole,
+)
 from bench.model.vocabulary import Limits, axes_of
 from bench.render.method import allowed_text
 from tests.running import complaints, inside
@@ -57,6 +68,8 @@ def test_what_an_axis_allows_is_told_for_each_type() -> None:
         Flag(): "true, false",
         Kind("interfaces"): "lo, veth",
         Kind("qdiscs"): "pfifo",
+        VlanTag(): "none, an id, or id and priority",
+        Part(500_000): "0% to 50%",
     }
     assert {type_: allowed_text(type_, kinds, limits) for type_ in texts} == texts
     assert "slots" in allowed_text(Ring(), kinds, limits)

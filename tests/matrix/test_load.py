@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import sys
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, model_validator
 
 from bench.base.errors import UsageError
+from bench.base.values import Value
 from bench.base.written import BitRate, Bytes
 from bench.matrix import load, schema
 from bench.model.matrix import Mark, Matrix, Measure, Rounds
@@ -328,6 +330,16 @@ INT_MAX = 2**31 - 1
         ("sndbuf: {force: true}", "11: sndbuf: 'bytes' is missing; it has to be given"),
         ("sndbuf: {bytes: 1, force: 1}", "29: sndbuf force: 1 is a number; write true or false"),
         ("sndbuf: [1kB, {bytes: 1000}]", "17: sndbuf: {bytes: 1000} repeats '1kB'; write each value once"),
+        ("vlan: all", "9: vlan: 'all' is not allowed; write none or {id: 100, priority: 3}"),
+        ("vlan: 4095", "9: vlan id: 4095 is not allowed; write a whole number from 0 to 4094"),
+        ("vlan: {id: 1, priority: 8}", "27: vlan priority: 8 is not allowed; write a whole number from 0 to 7"),
+        ("vlan: {priority: 1}", "9: vlan: 'id' is missing; it has to be given"),
+        ("vlan: [5, {id: 5}]", "13: vlan: {id: 5} repeats 5; write each value once"),
+        ("protocol: ip", "13: protocol: 'ip' is unknown; write none or all"),
+        ("malformed: 60%", "14: malformed: '60%' is too large; write 50% or less"),
+        ("malformed: 0.00000001", "14: malformed: 1e-08 is too fine; write 0.0001% to 99.9999%, or 0%"),
+        ("malformed: 1", "14: malformed: 1 is not allowed; write a fraction above 0% and below 100% (1% or 0.01)"),
+        ("malformed: [1%, 0.01]", "19: malformed: 0.01 repeats '1%'; write each value once"),
         ("msg_dontwait: 'true'", "17: msg_dontwait: 'true' is text; write true or false"),
         ("msg_dontwait: 0", "17: msg_dontwait: 0 is a number; write true or false"),
         ("qdisc_bypass: [true, off]", "24: off may be read as a boolean; write true or false, or quote it for text"),
@@ -337,6 +349,23 @@ INT_MAX = 2**31 - 1
 )  # fmt: skip
 def test_axis(axis: str, expected: str) -> None:
     assert errors(f"name: m\naxes:\n  {axis}\n") == [f"3:{expected}"]
+
+
+@pytest.mark.parametrize(
+    ("axis", "values"),
+    [
+        ("vlan: [none, 7, {id: 100, priority: 3}]", ("none", {"id": 7, "priority": 0}, {"id": 100, "priority": 3})),
+        ("protocol: [none, all]", ("none", "all")),
+        ("malformed: [0, 0.0001%, 1%, 0.25]", ("0%", "0.0001%", "1%", "25%")),
+    ],
+)  # fmt: skip
+def test_canonical_values_are_read_again_as_themselves(
+    axis: str, values: tuple[Value, ...]
+) -> None:
+    name = axis.partition(":")[0]
+    assert parse(f"name: m\naxes:\n  {axis}\n").axes[name] == values
+    again = json.dumps({"name": "m", "axes": {name: list(values)}})
+    assert parse(again).axes[name] == values
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,18 @@ def test_what_was_closed_takes_no_room() -> None:
     assert not {"b", "c"} & {cell for cell in "abc" if cell in residency}
 
 
+def test_a_rival_is_closed_whatever_room_there_is() -> None:
+    memory = {"a": 4, "b": 4, "c": 4}
+    residency = Residency(memory, 100, {"a": ["b"], "b": ["a"]})
+    for cell in ("b", "c"):
+        residency.opened(cell)
+    assert residency.to_evict("a", ["b", "c"]) == ["b"]
+    tight = Residency(memory, 8, {"a": ["b"], "b": ["a"]})
+    for cell in ("b", "c"):
+        tight.opened(cell)
+    assert tight.to_evict("a", ["b", "c"]) == ["b"]
+
+
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=60), st.integers(1, 6))
 def test_evicting_never_closes_more_cells_than_first_in_first_out_would(
     uses: list[str], room: int

@@ -11,7 +11,7 @@ from tests.vocabulary import DEFAULTS, WORDS
 
 def test_every_axis_has_one_role() -> None:
     assert with_role(Role.PLACE) == ("interface", "qdisc")
-    assert with_role(Role.WORKLOAD) == ("frame_size", "threads", "flows")
+    assert with_role(Role.WORKLOAD) == ("frame_size", "threads", "flows", "vlan", "malformed")
     assert with_role(Role.REPLICA) == ("replica",)
     assert {"method", "burst", "sndbuf"} < set(with_role(Role.MEANS))
     assert with_role(*Role) == tuple(AXES)

@@ -36,8 +36,8 @@ def test_what_no_method_reads_every_cell_has() -> None:
 def test_options_are_axes_beside_those_of_the_table() -> None:
     assert [*WORDS.axes] == [
         *("interface", "qdisc", "method", "frame_size", "threads", "affinity", "socket", "burst"),
-        *("fill", "ring", "ring_wait", "sndbuf", "msg_dontwait", "qdisc_bypass", "packet_loss"),
-        *("mmap_locked", "vnet_hdr", "flows", "replica"),
+        *("fill", "ring", "ring_wait", "sndbuf", "msg_dontwait", "protocol", "qdisc_bypass"),
+        *("packet_loss", "mmap_locked", "vnet_hdr", "flows", "vlan", "malformed", "replica"),
     ]
     assert [WORDS.axes[option.name] for option in RING_OPTIONS] == [*RING_OPTIONS]
 

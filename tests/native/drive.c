@@ -8,6 +8,7 @@
 #define MOST_TRIES 50
 
 static int failures;
+static int options_vary;	/* a value may be one that lo refuses */
 
 static void check(int ok, const char *what, const char *method, const char *detail)
 {
@@ -56,6 +57,8 @@ static void drive(const struct tx_config *config)
 	struct tx_cell *cell = tx_cell_open(config, &error);
 	unsigned int i, tries;
 
+	if (!cell && error.code == -EOPNOTSUPP && options_vary)	/* lo has no zero-copy mode */
+		return;
 	check(cell != NULL, "open", method, error.text);
 	if (!cell)
 		return;
@@ -107,6 +110,7 @@ static void drive_options(struct tx_config config, const struct ring_geometry *r
 	uint64_t value;
 	int i;
 
+	options_vary = 1;
 	for (i = 0; i < core_method_count(); i++) {
 		const struct method_info *info = choose(&config, i, ring);
 
@@ -120,6 +124,7 @@ static void drive_options(struct tx_config config, const struct ring_geometry *r
 			choose(&config, i, ring);
 		}
 	}
+	options_vary = 0;
 }
 
 int main(void)

@@ -174,6 +174,34 @@ def test_a_frame_of_several_flows_has_room_for_their_addresses(method: str) -> N
     assert problems(**axes | {"flows": 1}, frame_size=49) == []
 
 
+@pytest.mark.parametrize("flows", [1, 2])
+def test_a_tagged_frame_has_room_for_its_tag(flows: int) -> None:
+    least = 20 if flows == 1 else 54
+    axes: dict[str, Value] = {"method": "send", "vlan": {"id": 0, "priority": 0}, "flows": flows}
+    assert problems(**axes, frame_size=least) == []
+    ((axis, text),) = problems(**axes, frame_size=least - 1)
+    assert axis == "frame_size"
+    assert f"at least {least}, or exclude the pair" in text
+
+
+def test_a_part_of_a_ring_that_is_no_slot_is_refused_with_the_least_that_is_one() -> None:
+    axes: dict[str, Value] = {"method": "tx_ring", "ring": RING}
+    ((axis, text),) = problems(**axes, malformed="6%")
+    assert (axis, text) == (
+        "malformed",
+        "6% of a ring of 16 slots is none; at least 6.25%, or more slots",
+    )
+    assert problems(**axes, malformed="6.25%") == []
+
+
+def test_flows_of_a_prefilled_ring_are_held_against_the_slots_that_are_sent() -> None:
+    axes: dict[str, Value] = {"method": "tx_ring", "ring": RING, "fill": "prefilled", "burst": 2}
+    axes |= {"malformed": "25%", "flows": 13}
+    assert problems(**axes) == []
+    ((axis, text),) = problems(**axes, packet_loss=True)
+    assert (axis, "at most 12, or fill: copy" in text) == ("flows", True)
+
+
 def test_the_defaults_suit_every_engine() -> None:
     for name, method in core.methods().items():
         values = {
@@ -219,6 +247,11 @@ PREFILLED: dict[str, Value] = {"fill": "prefilled"}
         ({"method": "tx_ring", "socket": "shared"}, Numbering(Order.CONTINUES, 0, 2)),
         ({"method": "tx_ring", **PREFILLED}, Numbering(Order.PER_SLOT, 16, 2)),
         ({"method": "tx_ring", **PREFILLED, "socket": "shared"}, Numbering(Order.PER_SLOT, 16, 1)),
+        ({"method": "tx_ring", **PREFILLED, "malformed": "25%"}, Numbering(Order.PER_SLOT, 16, 2)),
+        (
+            {"method": "tx_ring", **PREFILLED, "malformed": "25%", "packet_loss": True},
+            Numbering(Order.PER_SLOT, 12, 2),
+        ),
     ],
 )
 def test_an_engine_says_how_it_numbers_its_frames(

@@ -6,6 +6,7 @@ Few machines' kernels have bonding: `make test-kernels` boots some that do.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import re
 import socket
@@ -13,21 +14,28 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.analysis import summary
+from bench.base.values import Value
 from bench.measure import local
+from bench.measure.accounting import account
+from bench.measure.counters import CounterReader, settle
+from bench.measure.frame_check import FrameCheck
+from bench.model.cells import Cell
 from bench.model.run import Run
 from bench.topology import Port, Topology, bond
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
 from tests.netns.conftest import bonds, why_no_bond
+from tests.netns.test_core import DEADLINE_NS, opened
 from tests.netns.test_run import assert_sound
 from tests.running import Bench, Quiet, measured
+from tests.vocabulary import WORDS
 
 pytestmark = [pytest.mark.netns, bonds]
 
@@ -212,6 +220,47 @@ def test_load_balancing_modes_keep_what_is_not_ip_on_the_active_slave(
 ) -> None:
     """bond_alb_xmit; where the flows are depends on the loads of the last 10 s."""
     assert parts(every_mode, name, 1) == [[1, 0]] * 2
+
+
+# A slave without a carrier
+
+CARRIERS: Mapping[str, list[str]] = {
+    "balance-rr": ["up", "down", "up"],
+    "active-backup": ["down", "up"],
+    "broadcast": ["up", "down", "up"],
+    "balance-xor": ["down", "up"],
+    "802.3ad": ["up", "down"],
+}
+"""Of each mode; those that are up carry equal parts."""
+
+
+@pytest.mark.usefixtures("bonding")
+@pytest.mark.parametrize("mode", CARRIERS)
+@pytest.mark.parametrize("qdisc", ["noqueue", "pfifo"])
+def test_a_slave_without_a_carrier_carries_nothing_and_nothing_is_lost(
+    mode: str, qdisc: str
+) -> None:
+    carrier = CARRIERS[mode]
+    interface = {"kind": "bond", "mode": mode, "slaves": len(carrier), "carrier": carrier}
+    axes: dict[str, Value] = {"method": "sendto", "fill": "copy"}
+    values = dict.fromkeys(WORDS.axes) | {"frame_size": 64, "threads": 1} | axes
+    with (
+        up(interface, qdisc) as topology,
+        opened(topology, **axes) as cell,
+        closing(FrameCheck(topology)) as checking,
+        CounterReader(topology) as reader,
+    ):
+        checking.check(Cell("cell", values), cell)
+        before = reader.read()
+        sent = sum(cell.burst(0, DEADLINE_NS) for _ in range(4))
+        judge = functools.partial(
+            account, delivery=topology.delivery, frame_size=64, completed=sent
+        )
+        accounting, _ = settle(reader, before, judge, late_s=1.0)
+    assert (accounting.problem, accounting.lost) == ("", 0)
+    carried = accounting.per_sink
+    assert [count > 0 for count in carried] == [word == "up" for word in carrier]
+    assert max(carried) - min(filter(None, carried)) <= 1
 
 
 # Failover

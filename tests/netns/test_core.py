@@ -71,7 +71,11 @@ def test_a_window_has_the_frames_that_a_shaper_lets_pass(
     value = shaped(rate, kind)
     few = {"sndbuf": {"bytes": 8192, "force": False}, "ring": SMALL_RING, "frame_size": 1514}
     with up("veth", value) as topology, opened(topology, **few, **axes) as cell:
-        held = shaper(dict.fromkeys(WORDS.axes) | few | {"interface": "veth", "qdisc": value})
+        held = shaper(
+            dict.fromkeys(WORDS.axes)
+            | few
+            | {"interface": "veth", "qdisc": value, "qdisc_bypass": False}
+        )
         assert held is not None
         plan = core.SlicePlan(
             window_ns=2_000_000,

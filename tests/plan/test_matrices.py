@@ -4,6 +4,7 @@ their ids, without which no history of a nightly job would go on."""
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bench.plan.plan import Plan
 from tests.running import ROOT
 
 MATRICES = sorted((ROOT / "matrices").glob("*.yaml"))
+RESULTS = sorted((ROOT / "results").rglob("*.jsonl"))
 PAGES = (4096, 16384, 65536)
 IDS = {
     "bond_scaling": (12, "c4ae9f3db19a2993"),
@@ -38,6 +40,14 @@ def test_ids_on_pages_of_4_kib_stay_what_they_are(path: Path) -> None:
     ids = [cell.id for cell in planned(path, 4096).cells]
     digest = hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
     assert (len(ids), digest) == IDS[path.stem]
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_a_committed_run_has_the_ids_that_its_matrix_has_today(path: Path) -> None:
+    header = json.loads(path.open().readline())
+    words = replace(vocabulary(), page_size=4096)
+    cells = plan.make_plan(load.parse(header["matrix"]["text"], "m.yaml", words), words).cells
+    assert {cell["id"] for cell in header["cells"]} == {cell.id for cell in cells}
 
 
 @pytest.mark.parametrize("page_size", PAGES)

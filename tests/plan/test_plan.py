@@ -352,6 +352,35 @@ def test_an_id_depends_on_effective_values_alone() -> None:
             "1025 frames in one sendmmsg call; at most 1024",
         ),
         (
+            {
+                "method": ("tx_ring",),
+                "ring": (RING,),
+                "burst": (8,),
+                "malformed": ("1%",),
+            },
+            "1% of a ring of 8 slots is none; at least 12.5%, or more slots",
+        ),
+        (
+            {
+                "method": ("tx_ring",),
+                "ring": (RING,),
+                "burst": (1,),
+                "malformed": ("25%",),
+                "packet_loss": (True,),
+            },
+            "a blocking call with packet_loss and nothing but a malformed slot waits for a frame "
+            "that never leaves; at least 2, or msg_dontwait: true",
+        ),
+        (
+            {"vlan": ({"id": 1, "priority": 0},), "frame_size": (19,)},
+            "frame of 19 bytes has no room for a VLAN tag; at least 20, or exclude the pair",
+        ),
+        (
+            {"interface": (VETH,), "qdisc": ({"kind": "mq"},)},
+            "qdisc mq on veth with one transmit queue; write queues: 2 or more in interface, or "
+            "exclude the pair",
+        ),
+        (
             {"qdisc": (NOQUEUE, {"kind": "pfifo", "limit": 50})},
             "qdisc pfifo limit=50 on lo, which has none; exclude the pair",
         ),
@@ -370,6 +399,27 @@ def test_what_cannot_work_is_refused_before_anything_is_set_up(
     axes: dict[str, tuple[Value, ...]], error: str
 ) -> None:
     assert f"m.yaml:3:3: {error}" in errors(matrix(**axes))
+
+
+def test_a_tag_is_no_part_of_the_mtu() -> None:
+    of_1500, tag = {**VETH, "mtu": 1500}, {"id": 1, "priority": 0}
+    m = matrix(interface=(of_1500,), frame_size=(1514, 1518), vlan=("none", tag))
+    assert errors(m) == [
+        "m.yaml:3:3: frame of 1518 bytes on an interface with MTU 1500; at most 1514 (1518 with a "
+        "tag: vlan), or exclude the pair"
+    ]
+    m = matrix(interface=(of_1500,), frame_size=(1519,), vlan=(tag,))
+    assert errors(m) == [
+        "m.yaml:3:3: frame of 1519 bytes on an interface with MTU 1500; at most 1518, "
+        "or exclude the pair"
+    ]
+    (spec,) = planned(matrix(interface=(VETH,), frame_size=(1518,), vlan=(tag,))).topologies
+    assert spec.mtu == 1500
+
+
+def test_mq_needs_queues() -> None:
+    several = {**VETH, "queues": 2}
+    assert len(planned(matrix(interface=(several,), qdisc=({"kind": "mq"},))).cells) == 1
 
 
 def test_more_threads_than_cpus_and_a_cpu_that_is_not_there() -> None:

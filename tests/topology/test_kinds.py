@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.base.errors import BenchError, UsageError
 from bench.base.values import value_text
 from bench.matrix.schema import documented
-from bench.topology import Delivery, Port, Topology, peer
+from bench.topology import Delivery, Port, Topology, bond, peer
 from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, up
 from bench.topology.qdisc import QDISCS
 
@@ -97,6 +97,45 @@ def test_tables_show_an_option_in_the_unit_in_which_it_is_written() -> None:
                         shown[kind, name, written] = value_text({"kind": kind, name: value})
     assert len(shown) == 8
     assert shown == {key: "{} {}={}".format(*key) for key in shown}
+
+
+@pytest.mark.parametrize(
+    ("written", "slaves", "canonical", "with_carrier"),
+    [
+        ("up", 2, "up", (0, 1)),
+        ("down", 1, "down", ()),
+        (["up", "up"], 2, "up", (0, 1)),
+        (["up", "down", "up"], 3, "up,down,up", (0, 2)),
+        ("down,up", 2, "down,up", (1,)),
+    ],
+)
+def test_each_slave_of_a_bond_has_its_carrier(
+    written: Any, slaves: int, canonical: str, with_carrier: tuple[int, ...]
+) -> None:
+    options = bond.BondOptions(slaves=slaves, carrier=written)
+    assert options.model_dump()["carrier"] == canonical
+    assert options.with_carrier == with_carrier
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (["up"] * 3, "carrier has 3 values for 2 slaves; write one for each"),
+        (["up", "off"], r"carrier: \['up', 'off'\] is not allowed; write up, down or a list"),
+        ([], "is not allowed"),
+        (True, "is not allowed"),
+    ],
+)
+def test_another_carrier_is_refused(written: Any, message: str) -> None:
+    value = {"kind": "bond", "slaves": 2, "carrier": written}
+    with pytest.raises(UsageError, match=message), up(value):
+        pass
+
+
+def test_a_bond_without_any_carrier_is_refused_at_once() -> None:
+    value = {"kind": "bond", "slaves": 2, "carrier": "down"}
+    with pytest.raises(BenchError, match="no slave has a carrier"), up(value):
+        pass
 
 
 @pytest.mark.parametrize("table", [INTERFACES, QDISC_KINDS])

@@ -19,7 +19,8 @@ from bench.analysis.verdicts import Comparison, Row, Verdict
 from bench.base.printable import printable
 from bench.campaign.judging import Judged
 from bench.campaign.nightly import Outcome
-from bench.render import comparison, nightly
+from bench.render import nightly
+from bench.render.changes import labelled_change, shift_texts
 from bench.render.export.names import names_of
 
 Result = Literal["passed", "failure", "error", "skipped"]
@@ -90,13 +91,13 @@ def of_comparison(matrix: str, result: Comparison) -> Suite:
 
 
 def _cases_of_shifts(result: Comparison) -> Iterator[Case]:
-    for name, verdict, changes, outlook in comparison.shift_texts(result):
+    for name, verdict, changes, outlook in shift_texts(result):
         text = "; ".join(filter(None, (changes, outlook)))
         yield Case(name, _OF_VERDICT.get(verdict, "passed"), verdict.value, text)
 
 
 def _case_of_row(name: str, row: Row) -> Case:
-    figures = [comparison.labelled_change(figure, of) for figure, of in row.changes.items()]
+    figures = [labelled_change(figure, of) for figure, of in row.changes.items()]
     text = ", ".join(figures) or "no figures to compare"
     text = "; ".join([text, *row.reasons])
     return Case(name, _OF_VERDICT.get(row.verdict, "passed"), row.verdict.value, text)

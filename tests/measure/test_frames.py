@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from bench.measure.frame_check import difference, expected_frame
+from bench.measure.frames import difference, expected_frame
 
 DST, SRC = bytes.fromhex("0262656e63ff"), bytes.fromhex("0262656e6300")
 
@@ -36,6 +36,25 @@ def test_a_frame_of_several_flows_is_sound_udp(size: int, number: int) -> None:
     assert int.from_bytes(frame[42:50], "little") == number
     assert len(frame) == size
     assert frame[0] & 3 == 2  # unicast, locally administered
+
+
+TAG = bytes.fromhex("81006064")  # priority 3, id 100
+
+
+@pytest.mark.parametrize("flows", [1, 7])
+@pytest.mark.parametrize("size", [20, 54, 58, 1518])
+def test_a_tag_lies_behind_the_addresses_and_all_else_is_four_bytes_later(
+    size: int, flows: int
+) -> None:
+    if flows > 1 and size < 54:
+        return
+    plain = expected_frame(size - 4, DST, SRC, thread=3, number=5, flows=flows)
+    tagged = expected_frame(size, DST, SRC, thread=3, number=5, flows=flows, tag=TAG)
+    payload = 50 if flows > 1 else 22
+    assert len(tagged) == size
+    assert tagged[:12] + tagged[16 : payload + 4] == plain[:payload]
+    assert tagged[12:16] == TAG
+    assert tagged[payload + 4 :] == bytes(i % 251 for i in range(payload + 4, size))
 
 
 def test_every_flow_has_addresses_and_a_port_of_its_own() -> None:
@@ -85,4 +104,13 @@ def test_what_differs_is_named_by_the_part_of_the_frame_that_it_is_in(flows: int
         frame[offset] ^= 0xFF
         said = difference(bytes(frame), meant, flows)
         assert said.startswith(f"{part}: byte {offset} is ")
+    tagged = expected_frame(68, DST, SRC, thread=0, number=2, flows=flows, tag=TAG)
+    for offset, part in [(11, "source MAC"), (12, "VLAN tag"), (15, "VLAN tag")]:
+        frame = bytearray(tagged)
+        frame[offset] ^= 0xFF
+        assert difference(bytes(frame), tagged, flows, len(TAG)).startswith(f"{part}: byte ")
+    for offset, part in PARTS[flows].items():
+        frame = bytearray(tagged)
+        frame[offset + 4 if offset >= 12 else offset] ^= 0xFF
+        assert difference(bytes(frame), tagged, flows, len(TAG)).startswith(f"{part}: byte ")
     assert difference(meant[:-1], meant, flows) == "63 bytes long, 64 meant"

@@ -1,0 +1,279 @@
+"""AF_XDP over lo, veth, ifb and a device: each frame checked and counted, and what it refuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.base.errors import CoreError
+from bench.base.values import Value
+from bench.engines import core
+from bench.measure.counters import CounterReader
+from bench.measure.prepare import vocabulary
+from bench.model.run import Run
+from bench.system.netns import private_netns
+from bench.topology import Topology, entered
+from bench.topology.kinds import up
+from bench.topology.link import Allowed, rtnl, set_up
+from tests.running import measured, needs_root
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+CPUS = sorted(os.sched_getaffinity(0))
+KINDS = ["lo", "veth", "ifb"]
+BURST = 8
+DEADLINE_NS = 10_000_000_000
+AF_XDP, SOL_XDP, XDP_TX_RING, XDP_MAX_TX_SKB_BUDGET = 44, 283, 3, 9
+
+
+def why_not() -> str:
+    with private_netns() as netns_fd, entered(netns_fd):
+        return core.probe("af_xdp")
+
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.usefixtures("untouched_host"),
+    pytest.mark.skipif("why_not()", reason="this kernel has no AF_XDP"),
+]
+needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="two threads need two CPUs")
+
+
+def may_set_a_budget() -> bool:
+    """Whether this kernel has XDP_MAX_TX_SKB_BUDGET (from Linux 6.17 on)."""
+    with (
+        private_netns() as netns_fd,
+        entered(netns_fd),
+        socket.socket(AF_XDP, socket.SOCK_RAW) as asking,
+    ):
+        asking.setsockopt(SOL_XDP, XDP_TX_RING, struct.pack("I", 64))
+        try:
+            asking.setsockopt(SOL_XDP, XDP_MAX_TX_SKB_BUDGET, struct.pack("I", 64))
+        except OSError as error:
+            if error.errno != errno.ENOPROTOOPT:
+                raise
+            return False
+    return True
+
+
+def assert_sound(run: Run, rounds: int = 2) -> None:
+    """Every cell was measured in every round, and what was delivered is what was completed."""
+    assert run.failures == {}
+    assert len(run.samples) == rounds * len(run.cells)
+    for sample in run.samples:
+        assert sample.problem == ""
+        assert sample.slice_completed > 0
+        assert sample.delivered + sample.lost == sample.slice_completed
+
+
+@contextmanager
+def opened(topology: Topology, **axes: Value) -> Iterator[core.OpenCell]:
+    """A cell with all options at their defaults but for ``axes``."""
+    rows = vocabulary().methods["af_xdp"].options
+    values: dict[str, Value | None] = {option.name: option.default for option in rows}
+    values |= {"method": "af_xdp", "frame_size": 64, "threads": 1, "burst": BURST, "flows": 1}
+    endpoint = core.Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
+    with entered(topology.tx.netns_fd):
+        cell = core.OpenCell(values | axes, endpoint, CPUS)
+    with cell:
+        yield cell
+
+
+def test_each_frame_is_the_one_that_was_meant(tmp_path: Path) -> None:
+    """Each is captured and compared, on an interface for each cell: a queue has one socket."""
+    axes = {
+        "interface": KINDS,
+        "method": ["af_xdp"],
+        "frame_size": [14, 64, 1514, PAGE],
+        "burst": [1, 48],
+        "fill": ["copy", "prefilled"],
+        "xdp_ring": [64],
+    }
+    run = measured(tmp_path, axes)
+    assert len(run.cells) == 3 * 4 * 2 * 2
+    assert_sound(run)
+    for cell in run.cells:
+        facts = run.facts[cell.id]
+        assert (facts["ring_frames"], facts["zero_copy"]) == (64, False)
+
+
+def test_flows_that_are_no_multiple_of_burst_and_ring(tmp_path: Path) -> None:
+    axes = {
+        "interface": ["lo", "veth"],
+        "method": ["af_xdp"],
+        "frame_size": [50],
+        "fill": ["copy", "prefilled"],
+        "flows": [7],
+        "burst": [3],
+        "xdp_ring": [16],
+    }
+    assert_sound(measured(tmp_path, axes))
+
+
+def test_a_call_takes_as_many_frames_as_its_budget() -> None:
+    sizes = {32: 3, 128: 1} if may_set_a_budget() else {32: 3}
+    for budget, calls in sizes.items():
+        plan = core.SlicePlan(window_ns=5_000_000, warmup_ns=0, drain_ns=DEADLINE_NS)
+        with up("ifb") as topology, opened(topology, burst=96, tx_budget=budget) as cell:
+            thread, threads = None, ()
+            while thread is None or not thread.completed:  # it may wait for its CPU all through
+                threads = cell.run_slice(plan).threads
+                (thread,) = threads
+        assert thread.calls * 96 == thread.completed * calls
+        assert thread.eagain == 0, "an exhausted budget is no refusal"
+
+
+def test_a_kernel_without_the_option_says_so() -> None:
+    if may_set_a_budget():
+        pytest.skip("this kernel has XDP_MAX_TX_SKB_BUDGET")
+    said = "XDP_MAX_TX_SKB_BUDGET, 64.*: this kernel has 32 only"
+    with up("lo") as topology, pytest.raises(CoreError, match=said), opened(topology, tx_budget=64):
+        pass
+
+
+@needs_two_cpus
+def test_threads_share_a_queue_or_have_one_each(tmp_path: Path) -> None:
+    axes = {
+        "interface": [{"kind": "veth", "queues": 2}, {"kind": "ifb", "queues": 2}],
+        "method": ["af_xdp"],
+        "threads": [2],
+        "fill": ["copy", "prefilled"],
+        "umem": ["one_queue", "shared", "own"],
+        "need_wakeup": [True, False],
+        "burst": [BURST],
+        "xdp_ring": [64],
+    }
+    run = measured(tmp_path, axes)
+    assert_sound(run)
+    for sample in run.samples:
+        assert len({thread.cpu for thread in sample.threads}) == 2
+
+
+@needs_two_cpus
+def test_threads_share_the_queue_of_lo(tmp_path: Path) -> None:
+    axes = {
+        "interface": ["lo"],
+        "method": ["af_xdp"],
+        "threads": [2],
+        "fill": ["copy", "prefilled"],
+        "burst": [BURST],
+    }
+    assert_sound(measured(tmp_path, axes))
+
+
+def test_a_queue_that_is_not_there_and_a_mode_that_the_driver_lacks_are_rows(
+    tmp_path: Path,
+) -> None:
+    axes = {"interface": ["veth"], "method": ["af_xdp"], "burst": [BURST], "xdp_queue": [0, 1]}
+    run = measured(tmp_path / "queue", axes)
+    reasons = {cell.values["xdp_queue"]: run.failures.get(cell.id, "") for cell in run.cells}
+    assert reasons[0] == ""
+    assert reasons[1].startswith("bind to queue 1 of interface ")
+    assert ", which may have fewer queues: " in reasons[1]
+    axes = {"interface": ["lo"], "method": ["af_xdp"], "xdp_mode": ["auto", "copy", "zero_copy"]}
+    run = measured(tmp_path / "mode", axes)
+    reasons = {cell.values["xdp_mode"]: run.failures.get(cell.id, "") for cell in run.cells}
+    assert (reasons["auto"], reasons["copy"]) == ("", "")
+    assert ", whose driver has no zero-copy mode: " in reasons["zero_copy"]
+
+
+def test_frames_go_around_the_qdisc() -> None:
+    """One that lets 195 frames a second pass is not asked."""
+    slow = {"kind": "tbf", "rate": "100kbit", "burst": 2000, "limit": 3000}
+    with up("veth", slow) as topology, opened(topology) as cell, CounterReader(topology) as reader:
+        before = reader.read()
+        assert sum(cell.burst(0, DEADLINE_NS) for _ in range(125)) == 1000
+        after = reader.read()
+    assert after.sinks[0].rx_packets - before.sinks[0].rx_packets == 1000
+    assert after.qdisc == before.qdisc
+
+
+def test_frames_that_the_device_drops_are_refused_and_not_completed() -> None:
+    """Over its MTU: the kernel completes them all the same."""
+    with (
+        up({"kind": "veth", "mtu": 1500}) as topology,
+        opened(topology, frame_size=1600) as cell,
+        CounterReader(topology) as reader,
+    ):
+        before = reader.read()
+        assert cell.burst(0, DEADLINE_NS) == 0
+        plan = core.SlicePlan(window_ns=1_000_000, warmup_ns=0, drain_ns=DEADLINE_NS)
+        measured = cell.run_slice(plan)
+        after = reader.read()
+    assert measured.slice_completed == 0
+    assert measured.slice_refused > 0
+    assert after.tx.tx_dropped - before.tx.tx_dropped == measured.slice_refused + BURST
+    assert after.sinks[0].rx_packets == before.sinks[0].rx_packets
+
+
+def test_a_queue_that_was_just_given_back_is_waited_for() -> None:
+    """The kernel has it for some 50 ms after a close."""
+    with up("lo") as topology:
+        for _ in range(3):
+            with opened(topology) as cell:
+                assert cell.burst(0, DEADLINE_NS) == BURST
+
+
+def test_a_queue_that_another_socket_has_is_named() -> None:
+    said = "bind to queue 0 of interface 1, which another AF_XDP socket has"
+    with (
+        up("lo") as topology,
+        opened(topology),
+        pytest.raises(CoreError, match=said),
+        opened(topology),
+    ):
+        pass
+
+
+def test_frames_and_rings_that_cannot_be_are_refused_with_their_axis() -> None:
+    check, base = vocabulary().check, {"method": "af_xdp", "threads": 1, "flows": 1, "burst": 1}
+
+    def refused(**axes: Value) -> list[tuple[str, str]]:
+        values: dict[str, Value | None] = {**base, "frame_size": 64, "fill": "prefilled", **axes}
+        return [(problem.axis, problem.text) for problem in check(values, 4096)]
+
+    assert refused(frame_size=4096) == []
+    assert refused(frame_size=4097) == [
+        (
+            "frame_size",
+            "frame of 4097 bytes does not fit a chunk of a umem: at most a page, 4096 bytes; "
+            "exclude the pair",
+        )
+    ]
+    assert refused(xdp_ring=1000) == [("xdp_ring", "xdp_ring of 1000 descriptors; a power of two")]
+    assert refused(xdp_ring=64, burst=65) == [
+        ("burst", "burst of 65 frames with an xdp_ring of 64 descriptors; at most 64")
+    ]
+    assert refused(xdp_ring=64, tx_budget=65) == [
+        ("tx_budget", "tx_budget of 65 descriptors with an xdp_ring of 64; at most that")
+    ]
+    assert refused(xdp_ring=16) == []
+    assert [axis for axis, _ in refused(xdp_ring=16, flows=17)] == ["flows"]
+    assert refused(xdp_ring=16, flows=17, fill="copy") == []
+
+
+@needs_root
+def test_a_device_is_there_once_so_its_cells_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_STATE", str(tmp_path))
+    with private_netns() as here, private_netns() as far, entered(here):
+        with rtnl(here) as ip:
+            ip.link("add", ifname="eth1", kind="veth", peer={"ifname": "far", "net_ns_fd": far})
+        for netns_fd, name in ((far, "far"), (here, "eth1")):
+            set_up(netns_fd, name)
+        axes = {
+            "interface": [{"kind": "device", "name": "eth1"}],
+            "method": ["send", "af_xdp"],
+            "frame_size": [64, 1514],
+            "burst": [BURST],
+        }
+        run = measured(tmp_path, axes, allowed=Allowed(("eth1",), in_use=True))
+    assert len(run.cells) == 4
+    assert_sound(run)
