@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bench.analysis import steady
-from bench.analysis.figures import FIGURES, usable_by_cell, within_round_ratios
+from bench.analysis.figures import FIGURES, failures_of, usable_by_cell, within_round_ratios
 from bench.analysis.summary import summarise
+from bench.model.problems import Code
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
 from bench.model.samples import Sample
@@ -34,7 +35,7 @@ def summary_of(run: Run) -> RunSummary:
         cells=run.cells,
         calibration=run.calibration,
         summaries=cell_summaries(run),
-        failures=run.failures,
+        failures=failures_of(run),
         end=run.end,
         warnings=run.warnings,
     )
@@ -69,7 +70,9 @@ def _levels(usable: Mapping[str, Sequence[Sample]], of: Callable[[Sample], float
 
 
 def _summary(row: CellResult, openings: tuple[OpeningFigures, ...]) -> CellSummary:
-    invalid = {"invalid": row.tally.invalid} if row.tally.invalid else {}
+    notes = {note.code: note.count for note in row.notes}
+    if row.tally.invalid and row.tally.invalid_code is not Code.OTHER:
+        notes[f"invalid:{row.tally.invalid_code}"] = row.tally.invalid
     return CellSummary(
         cell=row.cell.id,
         openings=openings,
@@ -77,7 +80,7 @@ def _summary(row: CellResult, openings: tuple[OpeningFigures, ...]) -> CellSumma
         ns_per_frame=_rounded(row.figures.ns_per_frame),
         ratio=_rounded(row.figures.ratio),
         ratio_ns=_rounded(row.figures.ratio_ns),
-        notes={note.code: note.count for note in row.notes} | invalid,
+        notes=notes,
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from bench.analysis.evidence import NO_EVIDENCE, is_noted
+from bench.analysis.evidence import NO_EVIDENCE, doubt, is_noted, told
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.panel import Figure
 from bench.analysis.shifts import Estimated
@@ -170,8 +170,9 @@ def row_of(
     changes = {figure: of.change for figure, of in found.items()}
     if not changes:
         verdict = _absence(cell.id, *sides.values())
-        few = _too_few(cell.id, sides) if verdict is Verdict.INCONCLUSIVE else ()
-        return Row(cell, verdict, {}, threshold, ratio, few)
+        lacks = verdict is not Verdict.INCONCLUSIVE
+        why = _failures(cell.id, sides) if lacks else _too_few(cell.id, sides)
+        return Row(cell, verdict, {}, threshold, ratio, why)
     reasons = doubts_of(cell.id, sides)
     verdicts = {Verdict.INCONCLUSIVE} if reasons else set()
     more = 0
@@ -222,14 +223,17 @@ def doubts_of(cell: str, sides: Sides) -> list[str]:
     """Why the pps of a cell is no evidence: what others did to it, and on which side."""
     found = []
     for code in NO_EVIDENCE:
-        where = [name for name, side in sides.items() if _has(side, cell, code)]
-        if where:
-            found.append(f"pps is no evidence: {code} in {' and '.join(where)}")
+        where: dict[str, list[str]] = {}
+        for name, side in sides.items():
+            for why in dict.fromkeys(_doubts(side, cell, code)):
+                where.setdefault(told(why), []).append(name)
+        found += [f"pps is no evidence: {why} in {' and '.join(of)}" for why, of in where.items()]
     return found
 
 
-def _has(side: Sequence[RunSummary], cell: str, code: str) -> bool:
-    return any(is_noted(run.summaries[cell], code) for run in side if cell in run.summaries)
+def _doubts(side: Sequence[RunSummary], cell: str, code: str) -> list[str]:
+    summaries = [run.summaries[cell] for run in side if cell in run.summaries]
+    return [doubt(each.notes, code) for each in summaries if is_noted(each, code)]
 
 
 def _absence(cell: str, a: Sequence[RunSummary], b: Sequence[RunSummary]) -> Verdict:
@@ -238,6 +242,17 @@ def _absence(cell: str, a: Sequence[RunSummary], b: Sequence[RunSummary]) -> Ver
     if in_a and in_b:
         return Verdict.INCONCLUSIVE
     return Verdict.NEW if in_b else Verdict.MISSING
+
+
+def _failures(cell: str, sides: Sides) -> tuple[str, ...]:
+    """Why a side lacks a cell that its runs tried."""
+    found = [
+        f"in {name} {run.failures[cell]}"
+        for name, side in sides.items()
+        for run in side
+        if cell in run.failures
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def _too_few(cell: str, sides: Sides) -> tuple[str, ...]:

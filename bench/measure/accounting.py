@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.model.problems import Code, Problem, joined
 from bench.system.netlink.stats import LinkStats, QdiscStats
@@ -79,6 +79,14 @@ class Accounting:
     def problem(self) -> str:
         """All problems as one text."""
         return joined(self.problems)
+
+    def at_most(self, most: int, completed: int) -> Accounting:
+        """The same, where a shaper lets ``most`` frames pass in a window: one that was held up
+        itself (the hypervisor had its CPU) may pass later what it owes."""
+        if completed <= most:
+            return self
+        too_many = Problem(Code.TOO_MANY, completed - most, completed=completed)
+        return replace(self, problems=(*self.problems, too_many))
 
     @classmethod
     def of_sender(cls, completed: int) -> Accounting:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.figures import failures_of
 from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.base.units import duration_text, show
 from bench.engines import build, checkout, core
@@ -111,7 +112,7 @@ def run(
                 writer.end(f"failed: {reason}", wall_s=round(time.monotonic() - started, 3))
             raise
         stored = reader.read(target.path)
-        writer.summaries(cell_summaries(stored), stored.failures)
+        writer.summaries(cell_summaries(stored), failures_of(stored))
         writer.end(
             end,
             wall_s=round(time.monotonic() - started, 3),

@@ -34,7 +34,6 @@ from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
 from bench.model.cells import Cell
 from bench.model.problems import Code, Problem
 from bench.model.samples import Sample
-from bench.model.shaper import Shaper
 from bench.system import privileges
 from bench.system.cpus import CpuTime, cpu_time, granted
 from bench.system.procfs import cpu_words, kept_open
@@ -157,7 +156,10 @@ class _Cells:
             accounting = Accounting.of_sender(measured.slice_completed)
             return _sample(request, cell, at_ns, measured, cpus_did, accounting)
         accounting, softirqs = self._account(cell, topology, before, measured)
-        accounting = _within(accounting, self._setup.shapers.get(cell.id), cell, measured)
+        if held := self._setup.shapers.get(cell.id):
+            completed = sum(thread.completed for thread in measured.threads)
+            most = int(held.most_frames(measured.wall_ns, cell.frame_size))
+            accounting = accounting.at_most(most, completed)
         return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
 
     def _slice_plan(self, cell: Cell) -> SlicePlan:
@@ -184,16 +186,6 @@ class _Cells:
         self._pending[topology] += measured.slice_submitted - accounting.delivered - accounting.lost
         self._pending[topology] = max(0, self._pending[topology])
         return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
-
-
-def _within(accounting: Accounting, held: Shaper | None, cell: Cell, measured: Slice) -> Accounting:
-    """A shaper that was held up itself (the hypervisor had its CPU) may pass later what it owes."""
-    completed = sum(thread.completed for thread in measured.threads)
-    if held is None or completed <= held.most_frames(measured.wall_ns, cell.frame_size):
-        return accounting
-    most = int(held.most_frames(measured.wall_ns, cell.frame_size))
-    too_many = Problem(Code.TOO_MANY, completed - most, completed=completed)
-    return replace(accounting, problems=(*accounting.problems, too_many))
 
 
 def _is_free(cell: Cell) -> bool:

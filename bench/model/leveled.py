@@ -14,7 +14,8 @@ class LeveledRun:
     """``ids`` are cells with figures, calibration cells among them. ``levels`` maps each figure to
     logarithms, one for each of ``ids``: NaN where too few rounds, or others, leave no evidence.
 
-    ``doubts`` maps cells whose pps is no evidence to the codes of their notes that say so.
+    ``doubts`` maps cells whose pps is no evidence to the codes of their notes that say so,
+    "invalid:CODE" with that of the commonest reason.
     ``rounds`` is the number of usable samples of all cells; ``failures`` and ``end`` as in Run.
     """
 

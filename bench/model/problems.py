@@ -74,19 +74,34 @@ class Problem:
         return self.told
 
 
+REASONS = {
+    Code.NOT_PINNED: "a thread was not on its CPU",
+    Code.NOT_DRAINED: "the kernel still owned frames at the deadline",
+    Code.QUEUED_BEFORE: "frames were in the qdisc before",
+    Code.STILL_QUEUED: "frames stayed in the qdisc",
+    Code.FOREIGN: "foreign frames",
+    Code.LATE: "frames of ours left late",
+    Code.TOO_MANY: "more frames than the shaper lets pass",
+    Code.UNEXPLAINED: "frames are missing",
+    Code.WRONG_LENGTH: "frames of a wrong length",
+}
+"""In a few words without numbers, for what tells of many samples; OTHER has none."""
+
+
 def joined(problems: Sequence[Problem]) -> str:
     """All of them as one text; empty where there is none."""
     return "; ".join(problem.text for problem in problems)
 
 
-def commonest(problems: Sequence[Problem]) -> str:
-    """The text of the commonest kind, at its worst: numbers differ from sample to sample."""
+def commonest(problems: Sequence[Problem]) -> tuple[Code, str]:
+    """The commonest kind, and its text at its worst: numbers differ from sample to sample."""
     if not problems:
-        return ""
+        return Code.OTHER, ""
     ((kind, times),) = Counter((p.code, p.told) for p in problems).most_common(1)
     alike = [problem for problem in problems if (problem.code, problem.told) == kind]
     worst = max(alike, key=lambda problem: problem.count)
-    return worst.text if len({*alike}) == 1 else f"{worst.text} (the worst of {times} samples)"
+    many = f" (the worst of {times} samples)" if len({*alike}) > 1 else ""
+    return worst.code, worst.text + many
 
 
 def _frames(count: int) -> str:

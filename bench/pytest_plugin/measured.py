@@ -180,8 +180,8 @@ class MeasuredCell:
         """Why its pps is no evidence: it says what others did to the sender."""
         tally = self.result.tally
         codes = [note.code for note in self.result.notes if note.code in NO_EVIDENCE]
-        if tally.invalid > MOST_INVALID * (tally.invalid + tally.rounds):
-            codes.append("invalid")
+        if "invalid" in codes and tally.invalid <= MOST_INVALID * (tally.invalid + tally.rounds):
+            codes.remove("invalid")
         return f"{self.name} is {' and '.join(codes)}" if codes else ""
 
     def _to_baseline(self, figure: str) -> Figure:

@@ -14,6 +14,7 @@ from typing import IO
 
 import msgspec
 
+from bench.analysis.figures import failures_of
 from bench.model.cells import Cell
 from bench.model.header import RunHeader
 from bench.model.run import Run
@@ -54,7 +55,7 @@ def read_summary(
         cells=run.cells,
         calibration=run.calibration,
         summaries=Table.of(summarise(run)),
-        failures=run.failures,
+        failures=failures_of(run),
         end=run.end,
         warnings=run.warnings,
     )

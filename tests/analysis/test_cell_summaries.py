@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import cell_summaries, summary_of
 from bench.analysis.summary import summarise
 from bench.model.problems import Code, Problem
 from bench.model.samples import Sample
@@ -44,7 +44,15 @@ def test_what_makes_figures_no_evidence_is_noted_with_its_count() -> None:
         *(a_sample("a", n, problems=invalid) for n in range(3, 5)),
     ]
     notes = cell_summaries(a_run(samples))["a"].notes
-    assert (notes["lossy"], notes["invalid"]) == (0, 2)
+    assert (notes["lossy"], notes["invalid"], notes["invalid:not_drained"]) == (0, 2, 2)
+
+
+def test_a_cell_without_a_usable_sample_has_its_reason_among_the_failures() -> None:
+    cells = [a_cell("a"), a_cell("b"), a_cell("c")]
+    too_many = Problem(Code.TOO_MANY, 3, completed=90)
+    samples = [a_sample("b", problems=(too_many,)), *rounds("a", 1e6)]
+    run = replace(a_run(samples, cells), failures={"c": "no memory"})
+    assert summary_of(run).failures == {"b": f"no valid sample: {too_many.text}", "c": "no memory"}
 
 
 def test_a_cell_without_a_usable_sample_has_no_summary() -> None:

@@ -243,3 +243,12 @@ def test_our_own_frames_that_leave_late_are_late_and_not_foreign() -> None:
         (Code.FOREIGN, 5),
     ]
     assert both.foreign == 5
+
+
+def test_a_window_with_more_frames_than_a_shaper_lets_pass_is_a_problem() -> None:
+    found = judged(change(135), completed=135)
+    assert found.at_most(90, completed=90) == found
+    (problem,) = found.at_most(90, completed=93).problems
+    assert (problem.code, problem.count, problem.completed) == (Code.TOO_MANY, 3, 93)
+    both = judged(change(140), completed=135).at_most(90, completed=93)
+    assert [each.code for each in both.problems] == [Code.FOREIGN, Code.TOO_MANY]
