@@ -34,6 +34,7 @@
 #define MAX_BURST SLOT_NR
 #define MAX_FRAME (SLOT_SIZE - DATA_OFFSET)
 #define CACHE_LINE 64
+#define HEADER 14
 
 static volatile sig_atomic_t stop;
 static int fd;
@@ -66,6 +67,17 @@ static uint64_t loop_sendto(void)
 	for (; !stop; sent++)
 		if (sendto(fd, frames, frame_size, 0, (struct sockaddr *)&address,
 			   sizeof(address)) < 0)
+			die("sendto");
+	return sent;
+}
+
+static uint64_t loop_dgram(void)
+{
+	uint64_t sent = 0;
+
+	for (; !stop; sent++)
+		if (sendto(fd, frames + HEADER, frame_size - HEADER, 0,
+			   (struct sockaddr *)&address, sizeof(address)) < 0)
 			die("sendto");
 	return sent;
 }
@@ -211,6 +223,15 @@ static void ring_open(void)
 	do_bind();
 }
 
+static void dgram_open(void)
+{
+	close(fd);
+	fd = socket(AF_PACKET, SOCK_DGRAM, 0);
+	if (fd < 0)
+		die("socket");
+	memcpy(&address.sll_protocol, frames + HEADER - 2, 2);
+}
+
 static unsigned char *xdp_map(const struct xdp_ring_offset *offset, size_t entries, uint64_t at)
 {
 	unsigned char *map = mmap(NULL, offset->desc + entries, PROT_READ | PROT_WRITE,
@@ -333,6 +354,7 @@ static const struct method {
 	{ "sendmsg", do_bind, loop_sendmsg },
 	{ "sendmmsg", do_bind, loop_sendmmsg },
 	{ "tx_ring", ring_open, loop_ring },
+	{ "dgram", dgram_open, loop_dgram },
 	{ "af_xdp", xdp_open, loop_xdp },
 	{ "io_uring", uring_open, loop_uring },
 };

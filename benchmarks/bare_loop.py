@@ -1,11 +1,11 @@
 """The core against a bare loop of the same system call, and how much of its time is its own.
 
-bare.c is what somebody would write who wants nothing but to send. It runs in the same namespace,
-on the same interface (of AF_XDP: on one made alike, as a queue has one socket) and CPU as the core,
-in slices of the same length with the same warm-up, one after the other in an order shuffled anew
-each round. Frames per second of core and bare loop are compared within the round, for every slice
-the interface's counters must have as many frames as were claimed, and everything is opened several
-times: memory is laid out anew each time.
+bare.c and bare_programs.c are what somebody would write who wants nothing but to send. They run in
+the same namespace, on the same interface (of AF_XDP: on one made alike, as a queue has one socket)
+and CPU as the core, in slices of the same length with the same warm-up, one after the other in an
+order shuffled anew each round. Frames per second of core and bare loop are compared within the
+round, for every slice the interface's counters must have as many frames as were claimed, and
+everything is opened several times: memory is laid out anew each time.
 
 User time is what getrusage() says, which on most kernels is sampled by the timer tick: it takes
 thousands of ticks to know a share to within half a percent, hence slices of their own, each many
@@ -22,7 +22,7 @@ import random
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ from common import (
 )
 
 from bench.analysis import intervals
+from bench.base.values import Value
 from bench.engines import core
 from bench.engines.core import OpenCell, SlicePlan
 from bench.measure.accounting import account, delta
@@ -48,7 +49,18 @@ from bench.measure.frames import expected_frame
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
-METHODS = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "af_xdp", "io_uring")
+PLAIN = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "dgram", "af_xdp", "io_uring")
+PROGRAMS = ("tc_clone", "xdp_live")
+"""Of these the bare loop is bare_programs.c."""
+METHODS = (*PLAIN, *PROGRAMS)
+INTERFACES: dict[str, Value] = {
+    "lo": "lo",
+    "ifb": "ifb",
+    "veth": "veth",
+    "veth-gro": {"kind": "veth", "gro": True},
+}
+TAKE_XDP = ("veth-gro",)
+"""What xdp_live sends by; the others take no XDP frames."""
 FRAME_SIZE = 64
 BURST = 64
 WARMUP_NS = 500_000
@@ -119,13 +131,24 @@ class Bare:
         return Measured(*map(int, answer.split()))
 
 
+@dataclass(frozen=True)
+class Programs:
+    """The compiled bare loops."""
+
+    calls: Path
+    bpf: Path
+
+    def of(self, method: str) -> Path:
+        return self.bpf if method in PROGRAMS else self.calls
+
+
 @contextmanager
-def bare_loop(program: Path, method: str, topology: Topology, cpu: int) -> Iterator[Bare]:
+def bare_loop(programs: Programs, method: str, topology: Topology, cpu: int) -> Iterator[Bare]:
     frame = expected_frame(FRAME_SIZE, topology.dst_mac, topology.src_mac, 0, 0)
     with (
         entered(topology.tx.netns_fd),
         subprocess.Popen(
-            [program, method, str(topology.tx.ifindex), str(BURST), frame.hex()],
+            [programs.of(method), method, str(topology.tx.ifindex), str(BURST), frame.hex()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -137,7 +160,7 @@ def bare_loop(program: Path, method: str, topology: Topology, cpu: int) -> Itera
 
 @contextmanager
 def senders(
-    program: Path, methods: tuple[str, ...], alike: tuple[Topology, Topology], cpu: int
+    programs: Programs, methods: Sequence[str], alike: tuple[Topology, Topology], cpu: int
 ) -> Iterator[dict[tuple[str, str], Sender]]:
     """The core and the bare loop of each method, opened side by side.
 
@@ -150,7 +173,7 @@ def senders(
         for method in methods:
             cell = open_cell(topology, cpu, method=method, frame_size=FRAME_SIZE, burst=BURST)
             found[method, "core"] = Core(topology, stack.enter_context(cell))
-            bare = bare_loop(program, method, apart if known[method].alone else topology, cpu)
+            bare = bare_loop(programs, method, apart if known[method].alone else topology, cpu)
             found[method, "bare"] = stack.enter_context(bare)
         yield found
 
@@ -169,9 +192,10 @@ def checked_slice(sender: Sender, window_ns: int, reader: CounterReader) -> Meas
 
 
 def measure(
-    interface: str,
+    interface: Value,
     args: argparse.Namespace,
-    program: Path,
+    methods: Sequence[str],
+    programs: Programs,
     cpu: int,
     window_ns: int,
     rounds: int,
@@ -183,7 +207,7 @@ def measure(
         alike = stack.enter_context(up(interface)), stack.enter_context(up(interface))
         readers = {id(on): stack.enter_context(CounterReader(on)) for on in alike}
         for _ in range(args.openings):
-            with senders(program, args.methods, alike, cpu) as opened:
+            with senders(programs, methods, alike, cpu) as opened:
                 for _ in range(math.ceil(rounds / args.openings)):
                     for key in shuffler.sample(list(opened), len(opened)):
                         sender = opened[key]
@@ -192,9 +216,15 @@ def measure(
     return samples
 
 
-def compare(interface: str, args: argparse.Namespace, program: Path, cpu: int) -> None:
-    samples = measure(interface, args, program, cpu, args.window_ms * 1_000_000, args.rounds)
-    pairs = [list(zip(samples[m, "core"], samples[m, "bare"], strict=True)) for m in args.methods]
+def possible(interface: str, methods: Sequence[str]) -> list[str]:
+    return [m for m in methods if m != "xdp_live" or interface in TAKE_XDP]
+
+
+def compare(interface: str, args: argparse.Namespace, programs: Programs, cpu: int) -> None:
+    methods = possible(interface, args.methods)
+    window_ns = args.window_ms * 1_000_000
+    samples = measure(INTERFACES[interface], args, methods, programs, cpu, window_ns, args.rounds)
+    pairs = [list(zip(samples[m, "core"], samples[m, "bare"], strict=True)) for m in methods]
     rates = [[bare.pps / 1e3 for _, bare in rounds] for rounds in pairs]
     ratios = intervals.estimates(
         [[core.pps / bare.pps for core, bare in rounds] for rounds in pairs]
@@ -213,17 +243,19 @@ def compare(interface: str, args: argparse.Namespace, program: Path, cpu: int) -
                 at_least(RATIO_GOAL, ratio),
                 interval(cpu),
             ]
-            for method, rate, ratio, cpu in zip(args.methods, rates, ratios, by_cpu, strict=True)
+            for method, rate, ratio, cpu in zip(methods, rates, ratios, by_cpu, strict=True)
         ],
     )
 
 
-def user_time(args: argparse.Namespace, program: Path, cpu: int) -> None:
+def user_time(args: argparse.Namespace, programs: Programs, cpu: int) -> None:
+    methods = possible("lo", args.methods)
     tick_s = time.clock_getres(CLOCK_MONOTONIC_COARSE)
     rounds = math.ceil(args.user_seconds * 1000 / args.user_window_ms)
-    samples = measure("lo", args, program, cpu, args.user_window_ms * 1_000_000, rounds)
+    window_ns = args.user_window_ms * 1_000_000
+    samples = measure("lo", args, methods, programs, cpu, window_ns, rounds)
     rows = []
-    for method in args.methods:
+    for method in methods:
         row: list[object] = [method]
         for who in ("core", "bare"):
             cpu_ns = sum(sample.cpu_ns for sample in samples[method, who])
@@ -240,7 +272,8 @@ def user_time(args: argparse.Namespace, program: Path, cpu: int) -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--interfaces", nargs="+", default=["lo", "ifb"], metavar="KIND")
+    interfaces = ["lo", "ifb", "veth-gro"]
+    parser.add_argument("--interfaces", nargs="+", default=interfaces, choices=INTERFACES)
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--rounds", type=int, default=400, help="of one slice of each sender")
     parser.add_argument("--window-ms", type=int, default=10, help="of such a slice")
@@ -257,11 +290,16 @@ def main() -> None:
     args = parse_args()
     heading("The core against a bare loop of the same system call")
     cpu = pin_beside_sender()
-    with compiled(Path(__file__).with_name("bare.c")) as program:
+    here = Path(__file__)
+    with (
+        compiled(here.with_name("bare.c")) as calls,
+        compiled(here.with_name("bare_programs.c")) as bpf,
+    ):
+        programs = Programs(calls, bpf)
         for interface in args.interfaces:
-            compare(interface, args, program, cpu)
-        if args.user_seconds:
-            user_time(args, program, cpu)
+            compare(interface, args, programs, cpu)
+        if args.user_seconds and possible("lo", args.methods):
+            user_time(args, programs, cpu)
 
 
 if __name__ == "__main__":

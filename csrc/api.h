@@ -2,8 +2,9 @@
  * The boundary of the core: plain declarations, read verbatim by cffi (no guards, no includes).
  *
  * Functions return 0, a count or -errno; where they take a struct core_error they also say there
- * which call failed. The core never prints, exits or touches signals. Times are nanoseconds,
- * sizes are bytes, a frame size runs from the destination MAC to the end of the payload.
+ * which call failed. The core never prints or exits, and touches no signal but the one that ends a
+ * stream (stream.c). Times are nanoseconds, sizes are bytes, a frame size runs from the destination
+ * MAC to the end of the payload.
  */
 
 #define CORE_MAX_THREADS 64
@@ -102,6 +103,9 @@ struct method_info {
 	bool alone;			/* two cells of it cannot be open on one interface */
 	const struct option_info *options;
 	unsigned int option_nr;		/* at most CORE_MAX_OPTIONS */
+	bool sends_xdp;			/* XDP frames, past the qdisc: only some drivers take them */
+	bool untold;			/* nobody is told when a frame has left a queue */
+	uint64_t call_ns;		/* about what a call waits beside its frames; 0: for nothing */
 };
 
 struct tx_config {

@@ -2,6 +2,8 @@
  * The life of a cell: checked, its sockets and threads opened, one burst of it, closed. The
  * measurement loop is slice.c's.
  */
+#include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -72,6 +74,23 @@ static int cell_threads(struct tx_cell *cell, struct core_error *error)
 	return err;
 }
 
+static int netns_own(struct core_error *error)
+{
+	const int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : error_set(error, errno, "open of a network namespace");
+}
+
+static int netns_enter(int netns, struct core_error *error)
+{
+	return setns(netns, CLONE_NEWNET) < 0 ? error_set(error, errno, "setns") : 0;
+}
+
+int cell_enter(const struct tx_cell *cell, struct core_error *error)
+{
+	return cell->netns >= 0 ? netns_enter(cell->netns, error) : 0;
+}
+
 struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *error)
 {
 	struct tx_cell *cell;
@@ -90,21 +109,21 @@ struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *
 	cell->config.method = cell->method->info.name;
 	if (!(cell->method->info.knobs & KNOB_SOCKET))
 		cell->config.socket_shared = 0;
-	if (cell_sockets(cell, error) || cell_threads(cell, error)) {
+	cell->netns = cell->method->in_netns ? netns_own(error) : -1;
+	if (error->code || cell_sockets(cell, error) || cell_threads(cell, error)) {
 		tx_cell_close(cell);
 		return NULL;
 	}
 	return cell;
 }
 
-int64_t tx_cell_burst(struct tx_cell *cell, unsigned int index, uint64_t deadline_ns,
-		      struct core_error *error)
+static int64_t cell_burst(struct tx_cell *cell, unsigned int index, uint64_t deadline_ns,
+			  struct core_error *error)
 {
 	struct tx_thread *thread;
 	uint64_t before;
 	bool left = false;
 
-	error->code = 0;
 	if (index >= cell->config.threads)
 		return error_set(error, EINVAL, "thread %u of %u", index, cell->config.threads);
 	thread = &cell->threads[index];
@@ -121,6 +140,31 @@ int64_t tx_cell_burst(struct tx_cell *cell, unsigned int index, uint64_t deadlin
 	if (left)
 		return error_set(error, ETIMEDOUT, "frames of a burst still queued");
 	return (int64_t)(thread->counts.completed - before);
+}
+
+int64_t tx_cell_burst(struct tx_cell *cell, unsigned int index, uint64_t deadline_ns,
+		      struct core_error *error)
+{
+	struct core_error way_back;
+	int64_t sent;
+	int home;
+
+	error->code = 0;
+	if (cell->netns < 0)
+		return cell_burst(cell, index, deadline_ns, error);
+	home = netns_own(error);
+	if (home < 0)
+		return home;
+	sent = cell_enter(cell, error);
+	if (!sent) {
+		sent = cell_burst(cell, index, deadline_ns, error);
+		if (netns_enter(home, &way_back)) {
+			*error = way_back;
+			sent = error->code;
+		}
+	}
+	close(home);
+	return sent;
 }
 
 /* Closes a half-open cell too. */
@@ -141,6 +185,8 @@ void tx_cell_close(struct tx_cell *cell)
 			close(cell->sockets[i].fd);
 	}
 	free(cell->sockets);
+	if (cell->netns >= 0)
+		close(cell->netns);
 	free(cell);
 }
 

@@ -67,6 +67,7 @@ struct tx_thread {
 
 struct tx_cell {
 	int stop __attribute__((aligned(CACHE_LINE)));
+	int netns;			/* of whoever opened it, where the method needs it; else -1 */
 	uint64_t charge;		/* bytes of sk_wmem_alloc per frame, as far as seen; 0: not yet */
 	struct tx_config config __attribute__((aligned(CACHE_LINE)));
 	const struct tx_method *method;
@@ -77,10 +78,11 @@ struct tx_cell {
 
 /*
  * A transmit method. Hooks return 0 or -errno. The required ones are burst, reap, and for a
- * method that sends through an interface also socket_open and numbering.
+ * method that sends through an interface also numbering, and socket_open or open.
  */
 struct tx_method {
 	struct method_info info;
+	bool in_netns;	/* calls act in the calling thread's namespace: it enters the cell's */
 	int (*probe)(struct core_error *error);
 	/*
 	 * Optional, and callable without opening anything. check: what the method refuses beside
@@ -116,6 +118,13 @@ struct tx_method {
 	 * do not show. They wait for the next burst. Nobody sends on the socket meanwhile.
 	 */
 	uint64_t (*left_behind)(const struct tx_socket *socket);
+	/*
+	 * Optional, for a call that is dear to begin and goes on until a signal ends it. In a slice
+	 * the thread then calls stream instead of burst. It returns when a signal came, which is no
+	 * failure. look brings the counts up to date meanwhile, in another thread.
+	 */
+	int (*stream)(struct tx_thread *thread);
+	void (*look)(struct tx_thread *thread);
 	void (*close)(struct tx_thread *thread);		/* may be half open */
 	void (*facts)(const struct tx_cell *cell, struct tx_facts *facts);
 };
@@ -138,11 +147,26 @@ void times_end(int file, struct thread_times *times);
 uint64_t times_cpu_ns(int thread);	/* by its id, of this process; of 0: 0 */
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 
+/* task.c: of another thread of this process, without its clocks */
+void task_times(pid_t tid, struct thread_times *times);
+int task_cpu(pid_t tid);		/* on which it runs, or ran last; -1: unknown */
+
 /* slice.c: send nothing, until the kernel owns no frame or the deadline. True: it owns some. */
 bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint64_t deadline_ns);
+void thread_settle(struct tx_cell *cell, struct tx_thread *thread);	/* what it has for itself */
+struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to);
+void nap_until(uint64_t when_ns);
+
+/* stream.c: a slice of a method with a stream */
+int stream_slice(struct tx_cell *cell, const struct tx_slice_plan *plan, struct tx_slice *slice,
+		 struct core_error *error);
+
+/* cell.c: the calling thread moves into the namespace of the cell, if its method needs that */
+int cell_enter(const struct tx_cell *cell, struct core_error *error);
 
 /* sock.c */
 int sock_open(struct tx_socket *socket, struct core_error *error);
+int sock_open_as(struct tx_socket *socket, int type, struct core_error *error);	/* SOCK_* */
 int sock_sndbuf(const struct tx_socket *socket, struct core_error *error);
 int sock_bind(const struct tx_socket *socket, struct core_error *error);
 int sock_open_bound(struct tx_socket *socket, struct core_error *error);

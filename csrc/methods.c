@@ -11,6 +11,9 @@ extern const struct tx_method send_method;
 extern const struct tx_method sendmsg_method;
 extern const struct tx_method sendmmsg_method;
 extern const struct tx_method tx_ring_method;
+extern const struct tx_method dgram_method;
+extern const struct tx_method tc_clone_method;
+extern const struct tx_method xdp_live_method;
 extern const struct tx_method af_xdp_method;
 extern const struct tx_method io_uring_method;
 #ifdef CORE_TEST_METHODS
@@ -30,6 +33,9 @@ static const struct tx_method *const methods[] = {
 	&sendmsg_method,
 	&sendmmsg_method,
 	&tx_ring_method,
+	&dgram_method,
+	&tc_clone_method,
+	&xdp_live_method,
 	&af_xdp_method,
 	&io_uring_method,
 #ifdef CORE_TEST_METHODS
@@ -91,7 +97,8 @@ int core_method_probe(int index, struct core_error *error)
 	method = methods[index];
 	if (!method->burst || !method->reap ||
 	    ((method->info.knobs & KNOB_INTERFACE) &&
-	     (!method->socket_open || !method->numbering)))
+	     ((!method->socket_open && !method->open) || !method->numbering)) ||
+	    (method->stream && !method->look))
 		return error_set(error, ENOSYS, "method %s lacks a required hook",
 				 method->info.name);
 	return method->probe ? method->probe(error) : 0;

@@ -12,7 +12,7 @@
 
 static const struct timespec drain_nap = { .tv_nsec = 20000 }, start_nap = { .tv_nsec = 50000 };
 
-static struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
+struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
 {
 	return (struct tx_counts) {
 		.requested = to->requested - from->requested,
@@ -58,8 +58,8 @@ static void thread_pin(struct tx_thread *thread)
 	CPU_FREE(set);
 }
 
-/* What a sending thread has for itself: a timer slack, a file table, clocks, a CPU. */
-static void thread_settle(struct slice_thread *self)
+/* What a sending thread has for itself: a timer slack, a file table, a namespace, a CPU. */
+void thread_settle(struct tx_cell *cell, struct tx_thread *thread)
 {
 	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);	/* naps of a drain: not 50 us too long */
 	/*
@@ -67,10 +67,10 @@ static void thread_settle(struct slice_thread *self)
 	 * one fdget() takes a reference with an atomic operation at each call (fs/file.c), some 3 %
 	 * of a send. Several senders share theirs and pay, as they would anywhere.
 	 */
-	if (self->run->cell->config.threads == 1)
+	if (cell->config.threads == 1)
 		unshare(CLONE_FILES);
-	self->times_file = times_open();
-	thread_pin(self->thread);
+	cell_enter(cell, &thread->error);
+	thread_pin(thread);
 }
 
 /* Nobody wakes a sender when its last frame has left, so it polls. */
@@ -134,7 +134,8 @@ static void *thread_main(void *argument)
 {
 	struct slice_thread *self = argument;
 
-	thread_settle(self);
+	thread_settle(self->run->cell, self->thread);
+	self->times_file = times_open();
 	window_warm_up(self);
 	window_open(self);
 	window_send(self);
@@ -155,7 +156,7 @@ static int thread_start(struct slice_thread *self, struct core_error *error)
 	return 0;
 }
 
-static void nap_until(uint64_t when_ns)
+void nap_until(uint64_t when_ns)
 {
 	const struct timespec when = {
 		.tv_sec = (time_t)(when_ns / NSEC_PER_SEC),
@@ -238,6 +239,8 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 	unsigned int i;
 	int err;
 
+	if (cell->method->stream)
+		return stream_slice(cell, plan, slice, error);
 	memset(slice, 0, sizeof(*slice));
 	error->code = 0;
 	slice->threads = cell->config.threads;

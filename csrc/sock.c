@@ -40,19 +40,20 @@ int sock_sndbuf(const struct tx_socket *socket, struct core_error *error)
  * Protocol 0: the socket receives nothing (packet_create() registers its hook only for another
  * one). With ETH_P_ALL it is handed what others send and what arrives, on lo its own frames.
  */
-static int sock_raw(unsigned int protocol, struct core_error *error)
+static int sock_packet(int type, unsigned int protocol, struct core_error *error)
 {
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons((uint16_t)protocol)), err = errno;
+	int fd = socket(AF_PACKET, type | SOCK_CLOEXEC, htons((uint16_t)protocol)), err = errno;
 
-	return fd >= 0 ? fd : error_set(error, err, "socket(AF_PACKET, SOCK_RAW)%s",
+	return fd >= 0 ? fd : error_set(error, err, "socket(AF_PACKET, %s)%s",
+					type == SOCK_RAW ? "SOCK_RAW" : "SOCK_DGRAM",
 					err == EPERM ? " needs CAP_NET_RAW" : "");
 }
 
-int sock_open(struct tx_socket *sock, struct core_error *error)
+int sock_open_as(struct tx_socket *sock, int type, struct core_error *error)
 {
 	int err;
 
-	sock->fd = sock_raw(sock->config->protocol, error);
+	sock->fd = sock_packet(type, sock->config->protocol, error);
 	if (sock->fd < 0)
 		return sock->fd;
 	if (setsockopt(sock->fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout)) < 0)
@@ -63,6 +64,11 @@ int sock_open(struct tx_socket *sock, struct core_error *error)
 			return error_set(error, err, "setsockopt(PACKET_QDISC_BYPASS)");
 	}
 	return sock_sndbuf(sock, error);
+}
+
+int sock_open(struct tx_socket *socket, struct core_error *error)
+{
+	return sock_open_as(socket, SOCK_RAW, error);
 }
 
 int sock_bind(const struct tx_socket *socket, struct core_error *error)
@@ -86,7 +92,7 @@ int sock_open_bound(struct tx_socket *socket, struct core_error *error)
 
 int sock_probe(struct core_error *error)
 {
-	int fd = sock_raw(0, error);
+	int fd = sock_packet(SOCK_RAW, 0, error);
 
 	if (fd < 0)
 		return fd;

@@ -49,7 +49,8 @@ def effects(
         return (), alone
     from bench.analysis.contrasts import Pairs  # numpy: not before a run has measured
 
-    of_pairs = Pairs(pairs, [each.axis for each in found for _ in each.pairs], usable)
+    axes = [each.axis for each in found for _ in each.pairs]
+    of_pairs, in_cost = (Pairs(pairs, axes, usable, figure) for figure in ("pps", "ns_per_frame"))
     z = quantile(run.header.measure.rounds.by_precision)
     tests = sum(len(each.pairs) - 1 for each in found)
     made, first = [], 0
@@ -58,19 +59,21 @@ def effects(
         first = numbers.stop
         of = {n: pair for n, pair in zip(numbers, each.pairs, strict=True) if of_pairs.counts[n]}
         if of:
-            made.append(_Splitter(each, of_pairs, z, tests).effect(of, each.among))
+            made.append(_Splitter(each, of_pairs, in_cost, z, tests).effect(of, each.among))
     return tuple(made), alone
 
 
 class _Splitter:
     """Makes an effect of pairs, by their numbers; ``tests`` is the sum of (k - 1) over all effects
-    of the run."""
+    of the run. ``in_cost`` has the same pairs in ns/frame."""
 
-    def __init__(self, of: Matched, pairs: Pairs, z: float, tests: int) -> None:
-        self._of, self._pairs, self._z, self._tests = of, pairs, z, tests
+    def __init__(self, of: Matched, pairs: Pairs, in_cost: Pairs, z: float, tests: int) -> None:
+        self._of, self._pairs, self._in_cost = of, pairs, in_cost
+        self._z, self._tests = z, tests
 
     def effect(self, pairs: Group, among: Mapping[str, Value]) -> Effect:
-        ratio = self._pairs.estimate(dict.fromkeys(pairs, 1 / len(pairs)), self._z)
+        mean = dict.fromkeys(pairs, 1 / len(pairs))
+        ratio = self._pairs.estimate(mean, self._z)
         splits = _splits(pairs)
         split, parts = "", []
         if splits and self._disagree(pairs, splits, abs(math.log(ratio.value))):
@@ -86,6 +89,7 @@ class _Splitter:
             among=among,
             pairs=tuple((a.id, b.id) for a, b in pairs.values()),
             ratio=ratio,
+            ratio_ns=self._in_cost.estimate(mean, self._z),
             split=split,
             parts=tuple(parts),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.model.problems import REASONS, Code
+from bench.model.results import CellResult
 from bench.model.summaries import CellSummary
 
 NO_EVIDENCE = ("starved", "stolen", "lossy", "invalid")
@@ -32,3 +33,10 @@ def told(doubt: str) -> str:
     code, _, reason = doubt.partition(":")
     known = REASONS.get(Code(reason)) if reason in [*Code] else None
     return f"{code} ({known})" if known else code
+
+
+def doubts_of_row(row: CellResult) -> list[str]:
+    """Of NO_EVIDENCE the notes that a row of one run has."""
+    found = [n.code for n in row.notes if n.code in NO_EVIDENCE and n.code != "invalid"]
+    invalid = row.tally.invalid > MOST_INVALID * (row.tally.invalid + row.tally.rounds)
+    return [*found, *(["invalid"] if invalid else [])]

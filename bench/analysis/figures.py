@@ -96,19 +96,6 @@ def why_unusable(sample: Measured) -> str:
     return ""
 
 
-def failures_of(run: Run) -> dict[str, str]:
-    """Why cells have no figures: those that failed, and those without a usable sample."""
-    found: dict[str, list[Sample]] = {}
-    for sample in run.samples:
-        found.setdefault(sample.cell, []).append(sample)
-    unusable = {
-        cell: f"no valid sample: {why_unusable(samples[-1])}"
-        for cell, samples in found.items()
-        if not any(map(is_usable, samples))
-    }
-    return unusable | dict(run.failures)
-
-
 def is_usable(sample: Measured) -> bool:
     return not why_unusable(sample)
 

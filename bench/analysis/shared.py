@@ -60,7 +60,7 @@ class Shared:
 
     def centres_of_rows(self, rows: Array) -> Array:
         """The same of many rows: (rows, sets); NaN where too few cells of a set are known."""
-        is_one = len(self.sets[0]) == len(self.sets[-1])  # a place that has all cells
+        is_one = len(self.sets) == 2 and len(self.sets[0]) == len(self.sets[1])  # a place of all
         found = []
         for at in self.sets[is_one:]:
             known = np.isfinite(rows[:, at]).sum(axis=1)

@@ -49,7 +49,7 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
             sndbuf_bytes=int(facts.get("sndbuf", 0)),
             slaves=_slave_shares(samples),
         )
-        rows.append(replace(row, notes=notes_of(row, samples, facts, precision)))
+        rows.append(replace(row, notes=notes_of(row, samples, facts, precision, len(rates.ratio))))
     return rows
 
 

@@ -67,6 +67,23 @@ def check(values: Mapping[str, Value | None], page_size: int) -> list[Problem]:
     return [Problem(text_of(problem.option), text_of(problem.text)) for problem in found]
 
 
+@functools.cache
+def _row(method: str) -> Any:
+    lib = library().lib
+    rows = [lib.core_method(i) for i in range(lib.core_method_count())]
+    return {text_of(row.name): row for row in rows}[method]
+
+
+def sends_xdp(method: str) -> bool:
+    """Whether devices get XDP frames of it, not skbs. Raises KeyError of a method there is not."""
+    return bool(_row(method).sends_xdp)
+
+
+def call_ns(method: str) -> int:
+    """About what a call of it waits beside its frames, in nanoseconds; a slice of it has one."""
+    return int(_row(method).call_ns)
+
+
 def memory_of(cell: Cell) -> Memory:
     core = library()
     raw = core.ffi.new("struct tx_memory *")

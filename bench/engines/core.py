@@ -68,6 +68,8 @@ def _method(row: Any) -> MethodInfo:
         knobs=frozenset([*read, *(option.name for option in options)]),
         max_burst=int(row.max_burst),
         options=options,
+        sends_xdp=bool(row.sends_xdp),
+        untold=bool(row.untold),
         alone=bool(row.alone),
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bench.engines.config import sends_xdp
+from bench.model.cells import Cell
 from bench.model.problems import Code, Problem, joined
 from bench.system.netlink.stats import LinkStats, QdiscStats
 from bench.system.procfs import Softirqs
@@ -116,6 +118,12 @@ def delta(before: Counters, after: Counters) -> Delta:
         queued_before=before.queued,
         queued_after=after.queued,
     )
+
+
+def delivery_of(cell: Cell, delivery: Delivery) -> Delivery:
+    """How frames of a cell are counted: an XDP frame whole also where an skb is without its header
+    (drivers/net/veth.c, ``veth_xdp_rcv``)."""
+    return replace(delivery, header_left_out=0) if sends_xdp(cell.method) else delivery
 
 
 def arrivals(change: Delta, delivery: Delivery) -> tuple[int, ...]:

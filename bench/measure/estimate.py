@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from bench.engines.config import memory_of
+from bench.engines.config import call_ns, memory_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import DEVICE
@@ -149,12 +149,14 @@ def _reopening_share(memory: int, machine: ProcFs) -> float:
 class _Sender:
     """Of each thread: a turn is what it sends between two looks at the clock, a call what it sends
     between two looks at the stop flag, ``checked`` the frames of the frame check, of which at least
-    ``together`` are sent before the receiver looks."""
+    ``together`` are sent before the receiver looks. ``call_ns`` is what a call waits that sends
+    through a whole slice."""
 
     threads: int
     turn: int
     call: int
     send_ns: float
+    call_ns: int
     overhead_ns: int
     checked: int
     is_captured: bool
@@ -172,7 +174,7 @@ class _Sender:
         leaving_ns = frames * self.send_ns
         if self.queue:
             leaving_ns = max(leaving_ns, (frames - self.queue.free) * self.queue.frame_ns)
-        checking_ns = turns * CHECKED_TURN_NS + leaving_ns
+        checking_ns = turns * (CHECKED_TURN_NS + self.call_ns) + leaving_ns
         if self.is_captured:
             captures = frames / max(self.turn, self.together)
             checking_ns += captures * CAPTURED_TURN_NS + frames * CAPTURED_NS
@@ -180,7 +182,12 @@ class _Sender:
 
     def slice_ns(self, window_ns: int) -> float:
         warmup_ns = self._phase_ns(WARMUP_NS, 2 * self.turn, self.turn, is_first=True)
-        return self.overhead_ns + warmup_ns + self._phase_ns(window_ns, self.call, self.call)
+        return (
+            self.overhead_ns
+            + self.call_ns
+            + warmup_ns
+            + self._phase_ns(window_ns, self.call, self.call)
+        )
 
     def _phase_ns(self, planned_ns: int, least: int, step: int, is_first: bool = False) -> float:
         """Sending for so long, and at least so many frames, until the last one has left.
@@ -206,6 +213,7 @@ def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
         turn=burst if values["burst"] else SINGLE_TURN,
         call=burst,
         send_ns=SEND_NS + SEND_BYTE_NS * cell.frame_size if interface else NULL_NS,
+        call_ns=call_ns(cell.method),
         overhead_ns=SLICE_NS
         + (COUNTED_NS if interface else 0)
         + (CROWDED_NS if 1 < cpus <= cell.threads else 0),

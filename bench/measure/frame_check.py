@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from bench.base.errors import BenchError
 from bench.engines.config import Numbering, numbering_of
 from bench.engines.core import Facts, OpenCell
-from bench.measure.accounting import account
+from bench.measure.accounting import account, delivery_of
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frames import FLOW_HEADERS, HEADER, NUMBER, TAG_AT, difference, expected_frame
 from bench.model.cells import Cell
@@ -376,6 +376,7 @@ def _uncaptured(opened: OpenCell, thread: int) -> tuple[int, list[bytes]]:
 
 
 def _check_counters(cell: Cell, opened: OpenCell, topology: Topology, facts: Facts) -> None:
+    delivery = delivery_of(cell, topology.delivery)
     with CounterReader(topology) as reader:
         before = reader.read()
         sent = sum(
@@ -384,9 +385,9 @@ def _check_counters(cell: Cell, opened: OpenCell, topology: Topology, facts: Fac
             for frames, _ in _bursts(cell, facts, functools.partial(_uncaptured, opened, thread))
         )
         judge = functools.partial(
-            account, delivery=topology.delivery, frame_size=cell.frame_size, completed=sent
+            account, delivery=delivery, frame_size=cell.frame_size, completed=sent
         )
-        accounting, _ = settle(reader, before, judge, topology.delivery.late_s)
+        accounting, _ = settle(reader, before, judge, delivery.late_s)
     # What others sent meanwhile does not make ours wrong.
-    if accounting.problem and not (topology.delivery.tolerates_foreign and accounting.foreign):
+    if accounting.problem and not (delivery.tolerates_foreign and accounting.foreign):
         raise BenchError(f"wrong frames: {accounting.problem}")

@@ -16,7 +16,7 @@ from bench.plan import plan, selection
 from bench.plan.plan import Plan
 from bench.plan.settings import with_settings
 from bench.plan.shares import in_numbers
-from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame, shaper
+from bench.topology.kinds import INTERFACES, QDISC_KINDS, is_shaped, largest_frame, shaper
 
 
 def vocabulary() -> Vocabulary:
@@ -30,6 +30,7 @@ def vocabulary() -> Vocabulary:
         largest_frame=largest_frame,
         shaper=shaper,
         ring_frames=lambda values: config.memory_of(Cell("", values)).ring_frames,
+        is_shaped=is_shaped,
         page_size=os.sysconf("SC_PAGE_SIZE"),
     )
 

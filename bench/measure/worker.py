@@ -27,7 +27,7 @@ from typing import Any
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
 from bench.engines import core
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
-from bench.measure.accounting import Accounting, Counters, account
+from bench.measure.accounting import Accounting, Counters, account, delivery_of
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
 from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
@@ -169,7 +169,7 @@ class _Cells:
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
     ) -> tuple[Accounting, tuple[int, int]]:
-        delivery = self._setup.topologies[topology].delivery
+        delivery = delivery_of(cell, self._setup.topologies[topology].delivery)
         judge = functools.partial(
             account,
             delivery=delivery,

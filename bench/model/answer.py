@@ -70,7 +70,8 @@ class Effect:
     ``ratio`` is the mean over the pairs (of logarithms of medians over rounds), ``n`` the rounds of
     the pair with the fewest. ``among`` is what the pairs have in common: method, interface, and
     the values by which parts differ. Pairs that disagree beyond chance are in ``parts``, by the
-    values of the axis ``split``: then the mean says little.
+    values of the axis ``split``: then the mean says little. ``ratio_ns`` is that of ns/frame over
+    the same pairs; whether they disagree is asked of pps alone.
     """
 
     axis: str
@@ -79,6 +80,7 @@ class Effect:
     among: Mapping[str, Value]
     pairs: tuple[tuple[str, str], ...]
     ratio: Estimate
+    ratio_ns: Estimate
     split: str = ""
     parts: tuple[Effect, ...] = ()
 

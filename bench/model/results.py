@@ -32,6 +32,11 @@ class Estimate:
         return (self.high - self.low) / 2 / abs(self.value)
 
 
+def mark_of(code: str, count: int) -> str:
+    """A note in short: ``starved``, ``3 disturbed``."""
+    return f"{count} {code}" if count else code
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """What a reader must know of a row: a word for it, its explanation, and how many samples.
@@ -46,7 +51,7 @@ class Note:
     @property
     def mark(self) -> str:
         """As a row shows it: rows with different counts share an explanation."""
-        return f"{self.count} {self.code}" if self.count else self.code
+        return mark_of(self.code, self.count)
 
     def __str__(self) -> str:
         return f"{self.mark}: {self.text}"

@@ -55,7 +55,8 @@ class RunSummary:
     """A stored run without its samples.
 
     ``summaries`` maps the ids of cells, calibration cells among them, to their figures; a cell
-    without a usable sample has none. ``failures`` says why; ``end`` as in Run.
+    without a usable sample has none, and ``failures`` has the reason, as of cells that failed.
+    ``end`` as in Run.
     """
 
     path: str

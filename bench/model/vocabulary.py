@@ -21,6 +21,8 @@ class MethodInfo:
     ``knobs`` names the axes it reads, its own options among them; ``max_burst`` is the most frames
     that one of its system calls takes (0: no limit of its own). ``path`` is its way through the
     kernel. Two cells of a method that wants to be ``alone`` cannot be open on one interface.
+    ``sends_xdp``: devices get XDP frames of it, not skbs, and qdiscs nothing. ``untold``: nobody is
+    told when a frame of it has left a queue.
     """
 
     name: str
@@ -29,6 +31,8 @@ class MethodInfo:
     knobs: frozenset[str]
     max_burst: int = 0
     options: tuple[Axis, ...] = ()
+    sends_xdp: bool = False
+    untold: bool = False
     alone: bool = False
 
 
@@ -83,6 +87,7 @@ class KindInfo:
     ``keeps_qdisc`` True for one that has its own where the matrix does not name the axis.
     ``is_borrowed`` is True for one that is not made but there already: its option ``name`` says
     which real interface, and nothing is sent on it that the command line does not allow.
+    ``refuses_xdp`` says of options why such an interface takes no XDP frames; "" if it may.
     ``needs_queues``: a qdisc that takes an interface with several transmit queues, which the
     interface's option ``queues`` has, or else one.
     """
@@ -93,6 +98,7 @@ class KindInfo:
     takes_qdisc: bool = True
     keeps_qdisc: bool = False
     is_borrowed: bool = False
+    refuses_xdp: Callable[[Mapping[str, Any]], str] = lambda _options: ""
     needs_queues: bool = False
 
 
@@ -130,6 +136,8 @@ class Vocabulary:
     """What holds back the frames of a cell of these values; None: nothing that is known."""
     ring_frames: Callable[[Mapping[str, Value | None]], int] = lambda _values: 0
     """Slots of each ring of such a cell; 0: it has none."""
+    is_shaped: Callable[[Value, int], bool] = lambda _qdisc, _frame_size: False
+    """Whether a qdisc holds frames of a size (bytes) back to a rate, and so has a queue of them."""
     page_size: int = 4096
     """Bytes of a page of the kernel: a ring's blocks are whole pages."""
     axes: Mapping[str, Axis] = field(init=False)

@@ -65,6 +65,7 @@ def _cell_problems(
     if isinstance(threads, int) and threads > cpus:
         yield "threads", f"{threads} threads on {cpus_text(cpus)}; at most {cpus}"
     yield from _mtu_problems(values)
+    yield from _xdp_problems(values, vocabulary)
     if values["qdisc"] is not None:
         yield from _qdisc_problems(values, values["qdisc"], vocabulary)
     for problem in vocabulary.check(values, vocabulary.page_size):
@@ -85,6 +86,17 @@ def _mtu_problems(values: Mapping[str, Value | None]) -> Iterator[tuple[str, str
         )
 
 
+def _xdp_problems(
+    values: Mapping[str, Value | None], vocabulary: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    """Frames that no driver takes are lost without a word."""
+    method, interface = vocabulary.methods[str(values["method"])], values["interface"]
+    if not method.sends_xdp or not isinstance(interface, dict):
+        return
+    if why := kind_of(interface, vocabulary).refuses_xdp(interface):
+        yield "interface", f"method {method.name} sends XDP frames: {why}, or exclude the pair"
+
+
 def _qdisc_problems(
     values: Mapping[str, Value | None], qdisc: Value, vocabulary: Vocabulary
 ) -> Iterator[tuple[str, str]]:
@@ -99,6 +111,13 @@ def _qdisc_problems(
             f"qdisc {value_text(qdisc)} on {kind.name} with one transmit queue; "
             f"{'write queues: 2 or more in interface, or ' if _may_have_queues(kind) else ''}"
             "exclude the pair",
+        )
+    method = vocabulary.methods[str(values["method"])]
+    if method.untold and vocabulary.is_shaped(qdisc, frame_size):
+        yield (
+            "qdisc",
+            f"method {method.name} is not told when a frame has left qdisc {value_text(qdisc)}, "
+            "which makes a queue; exclude the pair",
         )
     if longest is not None and longest < frame_size:
         yield (

@@ -147,7 +147,7 @@ def _most_behind(lead: Estimate | None) -> float:
 
 def _within(what: str, behind: Mapping[str, float]) -> str:
     most = max(behind.values(), default=1.0)
-    return f"{what} ({'too few rounds' if most == 1 else f'within {_percent(most)}'})"
+    return f"{what} ({'no interval' if most == 1 else f'within {_percent(most)}'})"
 
 
 def _percent(part: float) -> str:
@@ -168,7 +168,7 @@ def _several(behind: Mapping[str, float], group: Sequence[Cell]) -> str:
     if not behind:
         return ""
     most = max(behind.values())
-    why = "no interval from so few rounds" if most == 1 else f"slower by {_percent(most)} at most"
+    why = "no interval of the ratio" if most == 1 else f"slower by {_percent(most)} at most"
     return f"{cell_names.several(behind, group)}; {why}"
 
 

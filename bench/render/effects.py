@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bench.analysis.answer import answer_of
@@ -15,6 +16,7 @@ from bench.model.cells import Cell
 from bench.model.results import Estimate
 from bench.model.run import Run
 from bench.render.document import Column, Document, Fact, Json, Records, Table, text_column
+from bench.render.pictures.labels import named
 from bench.render.report import Report
 from bench.render.scale import Scale, plain
 
@@ -48,7 +50,7 @@ class Names:
     def where(self, effect: Effect) -> str:
         """The values by which pairs that disagree are apart."""
         return ", ".join(
-            f"{axis} {self.value(axis, value)}"
+            named(axis, value, distinct(cell.values.get(axis) for cell in self._cells))
             for axis, value in effect.among.items()
             if axis not in GROUPED_BY
         )
@@ -82,7 +84,7 @@ class Names:
 def document_of(run: Run, report: Report) -> Document:
     """A row for each effect, or for each part of one whose pairs disagree."""
     answer = answer_of(run, report.rows)
-    leaves = [leaf for effect in answer.effects for leaf in effect.leaves()]
+    leaves = _in_order([leaf for effect in answer.effects for leaf in effect.leaves()])
     names = Names([row.cell for row in report.rows])
     return Document(
         records=Records(
@@ -100,6 +102,11 @@ def document_of(run: Run, report: Report) -> Document:
                 "ratio",
                 "pps with a value over pps without it, in the same rounds, of cells that differ "
                 "in nothing else; the mean over the pairs",
+            ),
+            Fact(
+                "ns/frame",
+                "the same ratio of CPU time per frame: below 1 is cheaper; steadier than pps on a "
+                "shared machine, and not 1 / ratio where senders wait",
             ),
             Fact("negligible", f"the whole interval is within ±{NEGLIGIBLE * 100:g} %"),
         ),
@@ -121,22 +128,40 @@ def _notes(leaves: Sequence[Effect], answer: Answer) -> Iterator[str]:
         yield f"{axis}: no two cells differ in it alone, so what it is worth is not known"
 
 
+def _in_order(leaves: Sequence[Effect]) -> list[Effect]:
+    """Those of one contrast beside each other."""
+    keys = [key_of([leaf.axis, leaf.value, leaf.over]) for leaf in leaves]
+    axes = [leaf.axis for leaf in leaves]
+    order = sorted(range(len(leaves)), key=lambda n: (axes.index(axes[n]), keys.index(keys[n])))
+    return [leaves[n] for n in order]
+
+
 def _table(effects: Sequence[Effect], names: Names) -> Table:
     ratios = ratio_scale([e.ratio for e in effects])
+    costs = ratio_scale([e.ratio_ns for e in effects])
     by = [
-        text_column(
-            axis, [names.value(axis, e.among[axis]) if axis in e.among else "-" for e in effects]
+        replace(
+            text_column(
+                axis,
+                [names.value(axis, e.among[axis]) if axis in e.among else "-" for e in effects],
+            ),
+            stacked="inter-\nface" if axis == "interface" else "",
         )
         for axis in GROUPED_BY
     ]
     columns = (
-        text_column("effect", map(names.contrast, effects)),
+        replace(text_column("effect", map(names.contrast, effects)), heads=True),
         *by,
         text_column("differs by", map(names.where, effects)),
         Column("pairs", tuple(str(len(e.pairs)) for e in effects), dispensable=1),
         Column(ratios.label, ratios.texts(e.ratio.value for e in effects)),
         text_column("95 % interval", (_interval(e.ratio, ratios) for e in effects)),
-        text_column("worth", (e.worth.value for e in effects)),
+        Column("ns/frame", costs.texts(e.ratio_ns.value for e in effects), dispensable=4),
+        replace(
+            text_column("its interval", (_interval(e.ratio_ns, costs) for e in effects)),
+            dispensable=3,
+        ),
+        replace(text_column("worth", (e.worth.value for e in effects)), dispensable=2),
     )
     axes = [effect.axis for effect in effects]
     return Table(
@@ -171,6 +196,7 @@ def _interval(ratio: Estimate, scale: Scale) -> str:
 _FIELDS = (
     *("axis", "value", "over", "method", "interface", "where", "pairs", "cells", "over_cells"),
     *("ratio", "ratio_low", "ratio_high", "ratio_n", "worth"),
+    *("ratio_ns", "ratio_ns_low", "ratio_ns_high"),
 )
 
 
@@ -191,4 +217,7 @@ def json_of(effect: Effect) -> dict[str, Json]:
         "ratio_high": ratio.high,
         "ratio_n": ratio.n,
         "worth": effect.worth.value,
+        "ratio_ns": effect.ratio_ns.value,
+        "ratio_ns_low": effect.ratio_ns.low,
+        "ratio_ns_high": effect.ratio_ns.high,
     }

@@ -257,6 +257,7 @@ KIND = link.Kind(
         name="bond",
         help="a bond over veth pairs; the qdisc is that of each slave",
         options=BondOptions,
+        refuses_xdp=lambda _options: "a bond over veth pairs takes none; name another interface",
     ),
     create=create,
     module=("bonding", "max_bonds=0"),

@@ -1,4 +1,4 @@
-"""A driver's facts about its device, by ethtool(8)'s first ioctls.
+"""A driver's facts about its device, and a switch of it, by ethtool(8)'s first ioctls.
 
 Every kernel answers them, for every driver that has an answer; they need one socket and no
 privilege. (pyroute2's Ethtool names no driver, and fails on a link mode newer than itself.)
@@ -15,12 +15,14 @@ from typing import Any
 SIOCETHTOOL = 0x8946
 _GSET, _GDRVINFO, _GCOALESCE, _GRINGPARAM = 0x1, 0x3, 0xE, 0x10
 _GSTRINGS, _GSSET_INFO, _GFEATURES, _GCHANNELS = 0x1B, 0x37, 0x3A, 0x3C
+_SGRO = 0x2C
 _SS_FEATURES = 4
 _STRING = 32
 """ETH_GSTRING_LEN"""
 
 _IFREQ = struct.Struct("@16sP16x")
 _CMD = struct.Struct("=I")
+_VALUE = struct.Struct("=II")
 _DRVINFO = struct.Struct("=I32s32s32s32s32s12s5I")
 _LINK = struct.Struct("=IIIHBBBBBBIIHBBI8x")
 _RINGS = struct.Struct("=9I")
@@ -57,6 +59,12 @@ def read(ifname: str) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
+def switch_gro_on(ifname: str) -> None:
+    """Generic receive offload, of an interface in the calling thread's namespace; or OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        _Device(asking, ifname).tell(_VALUE.pack(_SGRO, 1))
+
+
 class _Device:
     def __init__(self, asking: socket.socket, ifname: str) -> None:
         self._asking = asking
@@ -64,12 +72,16 @@ class _Device:
 
     def ask(self, request: bytes) -> bytes:
         """The answer to a command, as long as its request; empty where there is none."""
-        buffer = ctypes.create_string_buffer(request, len(request))
-        ifreq = _IFREQ.pack(self._ifname, ctypes.addressof(buffer))
         try:
-            fcntl.ioctl(self._asking, SIOCETHTOOL, ifreq)
+            return self.tell(request)
         except OSError:
             return b""
+
+    def tell(self, request: bytes) -> bytes:
+        """The same. Raises OSError where there is none."""
+        buffer = ctypes.create_string_buffer(request, len(request))
+        ifreq = _IFREQ.pack(self._ifname, ctypes.addressof(buffer))
+        fcntl.ioctl(self._asking, SIOCETHTOOL, ifreq)
         return buffer.raw
 
 

@@ -48,6 +48,7 @@ KIND = link.Kind(
         name="ifb",
         help="a sink without a receive path: the cheapest device",
         options=IfbOptions,
+        refuses_xdp=lambda _options: "an ifb takes none; name another interface",
     ),
     create=create,
     module=("ifb", "numifbs=0"),

@@ -123,10 +123,19 @@ def shaper(values: Mapping[str, Value | None]) -> Shaper | None:
     ways = KINDS[kind_name].ways
     if ways is None and values["qdisc_bypass"] is not False:  # None: AF_XDP always goes around it
         return None
-    qdisc_name, qdisc_options = _validated("qdisc", QDISC_KINDS, qdisc_value)
-    found = QDISCS[qdisc_name].shaper(qdisc_options, int(str(frame_size)))
+    found = _shaper_of(qdisc_value, int(str(frame_size)))
     flows = int(str(values["flows"] or 1))
     return found.spread(ways(options, flows)) if found and ways else found
+
+
+def is_shaped(qdisc_value: Value, frame_size: int) -> bool:
+    """Whether a qdisc holds frames of a size (bytes) back to a rate. Raises UsageError."""
+    return _shaper_of(qdisc_value, frame_size) is not None
+
+
+def _shaper_of(qdisc_value: Value, frame_size: int) -> Shaper | None:
+    name, options = _validated("qdisc", QDISC_KINDS, qdisc_value)
+    return QDISCS[name].shaper(options, frame_size)
 
 
 def _validated(what: str, table: Mapping[str, KindInfo], value: Value) -> tuple[str, Options]:

@@ -51,6 +51,7 @@ KIND = link.Kind(
         help="loopback: no qdisc, no device; the sender runs the receive path as well",
         options=LoOptions,
         takes_qdisc=False,
+        refuses_xdp=lambda _options: "lo takes none; name another interface",
     ),
     create=create,
 )

@@ -21,7 +21,7 @@ from bench.base.units import parse_cpu_list
 from bench.system import privileges
 from bench.system.netns import entered
 from bench.system.procfs import ProcFs
-from bench.topology import Port
+from bench.topology import Port, ethtool
 from bench.topology.link import needs_config, refusals, rtnl
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -121,6 +121,19 @@ def _load_xdp(instructions: bytes) -> int:
             raise UsageError(f"XDP program: not allowed: {privileges.remedy('CAP_BPF')}")
         raise BenchError(f"XDP program: {os.strerror(code)}")
     return int(program)
+
+
+# NAPI
+
+
+def switch_gro_on(port: Port) -> None:
+    """Generic receive offload: with it a veth has NAPI, and takes XDP frames (drivers/net/veth.c,
+    ``veth_set_features``, from Linux 5.13 on). Raises BenchError if the kernel refuses it."""
+    with entered(port.netns_fd):
+        try:
+            ethtool.switch_gro_on(port.ifname)
+        except OSError as error:
+            raise BenchError(f"GRO of {port.ifname}: {error.strerror}") from error
 
 
 # A reader

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from bench.base.units import parse_cpu_list
 from bench.model.vocabulary import KindInfo
@@ -36,6 +36,8 @@ class VethOptions(link.EthernetOptions):
     """What the peer does with a frame: the stack drops it, an XDP program does, or all are read."""
     rps: Annotated[str, AfterValidator(_rps)] = "none"
     """Receive packet steering of the peer: none, all CPUs, or a list of them ("0,2-3")."""
+    gro: bool = Field(default=False, strict=True)
+    """The peer has GRO, and so NAPI: the link takes XDP frames. Other frames go as without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
         link.add_egress_filters(tx, options.filters)
         if options.rps != "none":
             peer.steer(rx, options.rps)
+        if options.gro:
+            peer.switch_gro_on(rx)
         by_xdp = options.peer == "xdp_drop"
         if by_xdp:
             peer.drop_by_xdp(rx)
@@ -78,6 +82,13 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
             delivery=Delivery(header_left_out=link.ETHERNET_HEADER if by_xdp else 0),
             may_reorder=options.rps != "none",
         )
+
+
+def _refuses_xdp(options: Mapping[str, Any]) -> str:
+    """``veth_xdp_xmit`` gives a frame to the NAPI of the peer, which has one for GRO or XDP."""
+    if options["gro"] or options["peer"] == "xdp_drop":
+        return ""
+    return "a veth takes them if its peer has NAPI; write gro: true or peer: xdp_drop"
 
 
 def add_pair(
@@ -117,6 +128,7 @@ KIND = link.Kind(
         name="veth",
         help="virtual Ethernet pair, the peer in a second namespace",
         options=VethOptions,
+        refuses_xdp=_refuses_xdp,
     ),
     create=create,
 )

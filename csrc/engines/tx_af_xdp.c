@@ -14,7 +14,7 @@
  * What a call answers in copy mode:
  *   0       it took all descriptors
  *   EAGAIN  it took as many as its budget allows, or none: the send buffer or the driver is full.
- *           The kernels before 6.16 do not tell the consumer then, so the number of calls that a
+ *           Older kernels (6.1, 6.12) do not tell the consumer then, so the number of calls that a
  *           budget takes is counted: EAGAIN at the last of them is a refusal.
  *   EBUSY   the last frame that it took was dropped, and is completed: no carrier, over the MTU
  */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -106,6 +107,25 @@ def test_each_axis_is_worth_what_it_is_worth() -> None:
     assert found["burst 64/1 send"].worth is Worth.SLOWER
     assert found["fill prefilled/copy send"].worth is Worth.NEGLIGIBLE
     assert not any(effect.parts for effect in found.values())
+
+
+def test_a_cost_is_told_where_pps_is_the_same() -> None:
+    """As where a shaper decides how fast frames leave."""
+    run, chance = (
+        a_race(product({"method": ["send"], "fill": ["copy", "prefilled"]})),
+        random.Random(1),
+    )
+    cheaper = []
+    for sample in run.samples:
+        cost = (800 if "prefilled" in sample.cell else 1000) * chance.gauss(1, 0.005)
+        (thread,) = sample.threads
+        threads = (replace(thread, cpu_ns=round(thread.completed * cost)),)
+        cheaper.append(replace(sample, threads=threads))
+    (effect,) = effects_of(replace(run, samples=tuple(cheaper)))
+    assert holds(effect, 1.0)
+    assert effect.ratio_ns.low is not None
+    assert effect.ratio_ns.high is not None
+    assert effect.ratio_ns.low <= 0.8 <= effect.ratio_ns.high <= 0.81
 
 
 def test_pairs_that_disagree_are_split_by_what_tells_them_apart() -> None:

@@ -136,6 +136,17 @@ def test_five_nights_tell_five_percent_of_all_cells() -> None:
     assert told >= 15  # nine of ten in the long run
 
 
+def test_a_shift_below_the_minimum_effect_is_no_regression_however_far_its_interval_goes() -> None:
+    told = []
+    for seed in range(20):
+        generator = random.Random(seed)
+        b = [a_run_summary(generator, all_by=1.02) for _ in range(4)]
+        result = compare(runs(5, generator), b, [], {}, default=0.03)
+        told.append(shift(result))
+        assert all(of.verdict is not Verdict.REGRESSED for of in told if of.change.value < 0.03)
+    assert any(of.change.low > 0 and of.change.high >= 0.03 > of.change.value for of in told)
+
+
 def test_a_shift_that_the_calibration_had_too_night_after_night_is_the_machines() -> None:
     """It is taken off as far as the history shows that cells follow the calibration."""
     generator = random.Random(5)
@@ -192,7 +203,7 @@ def test_a_cell_that_is_missing_is_told_with_its_failure() -> None:
     b = replace(b, summaries=kept, failures={SOME[0]: "no valid sample: 3 foreign frames"})
     row = rows(compare(runs(1, generator), [b], [], {}))[SOME[0]]
     assert row.verdict is Verdict.MISSING
-    assert row.reasons == ("in B no valid sample: 3 foreign frames",)
+    assert row.reasons == ("failed in B: no valid sample: 3 foreign frames",)
 
 
 @pytest.mark.parametrize("all_by", [1.0, 1.4])

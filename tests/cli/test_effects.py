@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import cli
+from bench.render import FORMATS, effects, report
+from bench.render.answer import answered
+from bench.render.screen import Screen
+from bench.store import reader
 
 (RUN,) = (Path(__file__).parents[2] / "results/vm/mmap_vs_sendto").glob("*.jsonl")
 
@@ -24,6 +29,22 @@ def test_show_begins_with_the_answer(capsys: pytest.CaptureFixture[str]) -> None
     places = [out.index(text) for text in ("\nFastest", "\nWorth of an axis", "\n  run ", "\n---")]
     assert places == sorted(places)
     assert "no effect                 msg_dontwait yes over no (within" in out
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_answer_and_effects_fit_the_terminal(width: int) -> None:
+    run = reader.read(RUN)
+    made = report.make_report(run)
+    for document in (answered(run, made, every=False), effects.document_of(run, made)):
+        lines = FORMATS["terminal"](document.shortened(), Screen(width)).splitlines()
+        assert max(map(len, lines)) <= width
+
+
+def test_the_answer_of_a_long_table_is_short() -> None:
+    run = reader.read(RUN)
+    document = answered(run, report.make_report(run)).shortened()
+    lead = replace(document, name="", description="", facts=(), blocks=(), footnotes=(), notes=())
+    assert len(FORMATS["terminal"](lead, Screen(80)).splitlines()) <= 40
 
 
 def test_the_answer_is_about_the_cells_that_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

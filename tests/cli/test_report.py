@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import xml.dom.minidom
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.cli import main
-from bench.render.pictures import KINDS
+from bench.render.pictures import KINDS, convert
+from bench.store import kept
+from tests.builders import a_header
 from tests.drawn_runs import cells_of, run_of, usual_cells, write
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +76,48 @@ def test_a_run_without_figures_is_a_page_that_says_so(tmp_path: Path) -> None:
     text = page.read_text()
     assert "no such device" in text
     assert ">Not drawn</h2>" in text
+
+
+def test_a_report_of_two_sides_begins_with_what_changed(tmp_path: Path) -> None:
+    """The ratio of a cell of B is to the same cell of A."""
+    of_a = cells_of(method=["sendto", "tx_ring"])
+    of_b = [replace(cell, id=f"{cell.id}b") for cell in of_a]
+    run = run_of([*of_a, *of_b], {}, rounds=80, openings=8)
+    twins = {cell.id: cell.id.removesuffix("b") for cell in of_b}
+    sides = [{"name": "A"}, {"name": "B"}]
+    path = write(tmp_path / "ab.jsonl", replace(run, header=a_header(baselines=twins)), sides=sides)
+    page = tmp_path / "r.html"
+    assert main(["report", str(path), "-o", str(page)]) == 0
+    first, *others = re.findall(r"<h2[^>]*>([^<]*)</h2>", page.read_text())
+    assert first == "What changed"
+    assert "Table" in others
+    plain = write(tmp_path / "a.jsonl", run_of(of_a))
+    assert main(["report", str(path), str(plain), "-o", str(page)]) == 0
+    assert "is a run of two sides, compared in itself" in page.read_text()
+
+
+def test_a_report_of_one_cell_says_that_it_has_no_rival(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", run_of(cells_of()))
+    page = tmp_path / "r.html"
+    assert main(["report", str(path), "-o", str(page)]) == 0
+    text = page.read_text()
+    assert "without a rival" in text
+    for heading in ("Answer", "Table", "Not drawn"):
+        assert f">{heading}</h2>" in text
+
+
+def test_the_code_of_a_page_is_kept(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged or an older one is made again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    code = convert.vega()
+    (file,) = tmp_path.rglob("*.vega")
+    assert convert.vega() == code
+    file.write_bytes(file.read_bytes()[:-1])
+    assert convert.vega() == code
+    kept.write(file, ("0.1", "older"))
+    assert convert.vega() == code
 
 
 def test_a_report_takes_the_place_of_an_older_one_and_of_no_run(

@@ -80,13 +80,22 @@ static void drive(const struct tx_config *config)
 	tx_cell_close(cell);
 }
 
+/* What works on purpose, and here: a container's root may lack CAP_BPF. */
+static int is_driven(int method)
+{
+	struct core_error error;
+
+	return strncmp(core_method(method)->name, "test_", 5) &&
+	       !core_method_probe(method, &error);
+}
+
 static void drive_all(struct tx_config config, const struct ring_geometry *ring)
 {
 	int i;
 
 	for (i = 0; i < core_method_count(); i++) {
 		choose(&config, i, ring);
-		if (strncmp(config.method, "test_", 5))
+		if (is_driven(i))
 			drive(&config);
 	}
 }
@@ -114,7 +123,7 @@ static void drive_options(struct tx_config config, const struct ring_geometry *r
 	for (i = 0; i < core_method_count(); i++) {
 		const struct method_info *info = choose(&config, i, ring);
 
-		if (!strncmp(config.method, "test_", 5))
+		if (!is_driven(i))
 			continue;
 		for (option = 0; option < info->option_nr; option++) {
 			for (value = 0; value < values_of(&info->options[option]); value++) {

@@ -137,7 +137,7 @@ def test_where_all_lose_frames_the_fastest_is_said_to_lose_some() -> None:
 FEW = """\
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
   here  tx_ring: 2.909 Mpps, 1.472 (no interval from 8 rounds) times its baseline; not told apart
-        (too few rounds): sendto
+        (no interval): sendto
 
 To be wary of:
   imprecise  1 of 2 cells: no interval would hold from fewer than 20 rounds
@@ -267,25 +267,26 @@ Worth of an axis (ratios of pps, all else equal; all of them: bench show --effec
 
 
 EFFECTS = """\
-effect                       method    interface  differs by      ratio  95 % interval   worth
----------------------------------------------------------------------------------------------------
-method sendmmsg over sendto  -         lo                         1.200  [1.199, 1.201]  faster
-method tx_ring over sendto   -         lo                         1.499  [1.498, 1.500]  faster
+                                       inter-
+effect                       method    face    differs by  ratio  95 % interval   ns/frame
+------------------------------------------------------------------------------------------
+method sendmmsg over sendto  -         lo                  1.200  [1.199, 1.201]     1.000
+method tx_ring over sendto   -         lo                  1.499  [1.498, 1.500]     1.000
 
-burst 64 over 1              sendto    lo         fill copy       1.852  [1.847, 1.856]  faster
-burst 64 over 1              sendto    lo         fill prefilled  1.669  [1.666, 1.671]  faster
-burst 64 over 1              sendmmsg  lo         fill copy       1.853  [1.850, 1.855]  faster
-burst 64 over 1              sendmmsg  lo         fill prefilled  1.667  [1.665, 1.670]  faster
-burst 64 over 1              tx_ring   lo         fill copy       1.853  [1.851, 1.855]  faster
-burst 64 over 1              tx_ring   lo         fill prefilled  1.668  [1.665, 1.671]  faster
+burst 64 over 1              sendto    lo      copy        1.852  [1.847, 1.856]     1.000
+burst 64 over 1              sendto    lo      prefilled   1.669  [1.666, 1.671]     1.000
+burst 64 over 1              sendmmsg  lo      copy        1.853  [1.850, 1.855]     1.000
+burst 64 over 1              sendmmsg  lo      prefilled   1.667  [1.665, 1.670]     1.000
+burst 64 over 1              tx_ring   lo      copy        1.853  [1.851, 1.855]     1.000
+burst 64 over 1              tx_ring   lo      prefilled   1.668  [1.665, 1.671]     1.000
 
-fill prefilled over copy     sendto    lo         burst 1         1.111  [1.109, 1.113]  faster
-fill prefilled over copy     sendto    lo         burst 64        1.001  [0.999, 1.002]  negligible
-fill prefilled over copy     sendmmsg  lo         burst 1         1.112  [1.110, 1.114]  faster
-fill prefilled over copy     sendmmsg  lo         burst 64        1.001  [1.000, 1.003]  negligible
-fill prefilled over copy     tx_ring   lo         burst 1         1.112  [1.111, 1.114]  faster
-fill prefilled over copy     tx_ring   lo         burst 64        1.000  [0.999, 1.001]  negligible
-not shown at this width: pairs
+fill prefilled over copy     sendto    lo      burst 1     1.111  [1.109, 1.113]     1.000
+fill prefilled over copy     sendto    lo      burst 64    1.001  [0.999, 1.002]     1.000
+fill prefilled over copy     sendmmsg  lo      burst 1     1.112  [1.110, 1.114]     1.000
+fill prefilled over copy     sendmmsg  lo      burst 64    1.001  [1.000, 1.003]     1.000
+fill prefilled over copy     tx_ring   lo      burst 1     1.112  [1.111, 1.114]     1.000
+fill prefilled over copy     tx_ring   lo      burst 64    1.000  [0.999, 1.001]     1.000
+not shown at this width: pairs, worth, its interval
 
 differs by: pairs of an effect disagree beyond chance, so each row has those with one value of the
 axis that tells them apart best
@@ -296,6 +297,7 @@ def test_effects_are_a_table_of_their_own() -> None:
     axes = {**AXES, "interface": [LO]}
     run = a_race(product(axes), fill_matters_one_by_one, noise=0.004, likeness=0.0)
     assert effects_text(run) == EFFECTS
+    assert "worth" in effects_text(run, 160)
 
 
 def fill_matters_one_by_one(cell: Cell) -> float:
@@ -320,9 +322,10 @@ def test_json_has_the_answer_typed() -> None:
     found = json.loads(FORMATS["json"](document, Screen()))["answer"]
     (contest,) = found["contests"]
     (rival,) = contest.pop("rivals")
+    workload = contest.pop("workload")
+    assert (workload["frame_size"], workload["threads"]) == (64, 1)
     assert contest == {
         "place": {},
-        "workload": {"frame_size": 64, "threads": 1, "flows": 1},
         "leader": "tx_ring",
         "is_decided": True,
         "lossy": [],

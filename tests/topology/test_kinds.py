@@ -160,7 +160,7 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
             {"kind": "veth", "x": 1},
             "noqueue",
             "interface veth: option x is unknown; "
-            "known: mtu, queues, filters, txqueuelen, peer, rps",
+            "known: mtu, queues, filters, txqueuelen, peer, rps, gro",
         ),
         (
             "veth",

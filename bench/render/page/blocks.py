@@ -28,15 +28,18 @@ def block(each: Table | Listing, name: str) -> Markup:
     return table(each, name) if isinstance(each, Table) else listing(each)
 
 
-def listing(each: Listing) -> Markup:
+def listing(each: Listing, folded: str = "") -> Markup:
+    """Details are ``folded`` behind this text, where there is one."""
     heading = tag("p", each.heading) if each.heading else NOTHING
-    items = tag("ul", *map(_item, each.items)) if each.items else NOTHING
+    items = tag("ul", *(_item(item, folded) for item in each.items)) if each.items else NOTHING
     return joined([heading, items])
 
 
-def _item(item: Item) -> Markup:
+def _item(item: Item, folded: str) -> Markup:
     names = tag("strong", " ".join(item.names)) if item.names else NOTHING
     details = [tag("div", tag("em", f"{label}:"), " ", text) for label, text in item.details]
+    if details and folded:
+        details = [tag("details", tag("summary", folded), *details)]
     content = joined([names, Markup(": ") if names else NOTHING, item.text, *details])
     return tag("li", content, class_=item.severity or "plain")
 

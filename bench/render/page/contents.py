@@ -67,7 +67,7 @@ def _lead(document: Document, header: RunHeader) -> Markup:
 def _pictures(subject: Subject) -> tuple[list[Section], tuple[Item, ...]]:
     """A section for each kind that can be drawn, and why the others cannot."""
     sections, missing = [], []
-    for name in KINDS:
+    for name in sorted(KINDS, key=lambda name: name != "comparison"):  # of two sides it is first
         if name == "comparison" and not subject.run.header.sides:
             continue  # it has a part of its own
         of = kind(name)
@@ -80,7 +80,12 @@ def _pictures(subject: Subject) -> tuple[list[Section], tuple[Item, ...]]:
 
 def _answer(document: Document) -> Iterator[Section]:
     if document.lead:
-        found = [blocks.block(each, "Answer") for each in document.lead]
+        found = [
+            blocks.listing(each, folded="which cells")
+            if isinstance(each, Listing)
+            else blocks.block(each, "Answer")
+            for each in document.lead
+        ]
         yield Section("Answer", joined(found))
 
 

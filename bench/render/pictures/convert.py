@@ -10,11 +10,13 @@ import json
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 from bench.base.errors import BenchError
 from bench.render.pictures import theme
 from bench.render.pictures.picture import Picture, Spec, shown
+from bench.store import kept
 
 HOW = "pip install 'bench[report]'"
 
@@ -35,9 +37,17 @@ def library() -> ModuleType:
 def vega() -> str:
     """JavaScript that puts ``vegaEmbed`` into a page: some 900 kB.
 
-    Of Vega and Vega-Lite by themselves, which would be 630 kB, version 1.9 makes null.
+    Of Vega and Vega-Lite by themselves, which would be 630 kB, version 1.9 makes null. The library
+    takes as long for it as a page of a hundred cells does, so it is kept.
     """
-    return str(library().javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    found = library()
+    path = kept.path_for(Path(found.__file__ or "").parent, "vega")
+    known = kept.read(path, tuple[str, str])
+    if known and known[0] == found.__version__:
+        return known[1]
+    code = str(found.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    kept.write(path, (found.__version__, code))
+    return code
 
 
 def standing_alone(picture: Picture, width: int, scheme: theme.Scheme, below: str) -> Spec:

@@ -1,0 +1,58 @@
+/*
+ * What another thread of this process has had of its CPU, by /proc: it cannot say so itself while it
+ * is in a system call. Its CPU clock can be read as any other (times_cpu_ns).
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core.h"
+
+static void task_read(pid_t tid, const char *file, char *text, size_t size)
+{
+	ssize_t length = 0;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", (int)tid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		length = read(fd, text, size - 1);
+		close(fd);
+	}
+	text[length > 0 ? length : 0] = '\0';
+}
+
+static uint64_t number_after(const char *text, const char *label)
+{
+	const char *at = strstr(text, label);
+
+	return at ? strtoull(at + strlen(label), NULL, 10) : 0;
+}
+
+/* schedstat has nanoseconds running and runnable (sched-stats.rst). What is unknown is 0. */
+void task_times(pid_t tid, struct thread_times *times)
+{
+	char text[4096];
+
+	*times = (struct thread_times) { 0 };
+	task_read(tid, "schedstat", text, sizeof(text));
+	times->run_delay_ns = number_after(text, " ");
+	task_read(tid, "status", text, sizeof(text));
+	times->voluntary = number_after(text, "\nvoluntary_ctxt_switches:");
+	times->involuntary = number_after(text, "\nnonvoluntary_ctxt_switches:");
+}
+
+/* Field 39 of proc_pid_stat(5). Field 2 is a name in brackets, which may have any character. */
+int task_cpu(pid_t tid)
+{
+	char text[1024];
+	const char *at;
+	int field;
+
+	task_read(tid, "stat", text, sizeof(text));
+	at = strrchr(text, ')');
+	for (field = 2; at && field < 39; field++)
+		at = strchr(at + 1, ' ');
+	return at ? atoi(at) : -1;
+}

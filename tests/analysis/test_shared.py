@@ -1,0 +1,36 @@
+"""What cells share, where no place has enough of them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from bench.analysis.series import EVERYTHING, taken_apart
+from tests.builders import a_cell
+
+
+@pytest.mark.parametrize(
+    ("places", "scopes"),
+    [
+        ((3, 3), (EVERYTHING,)),
+        ((6,), ("p0", EVERYTHING)),
+        ((5, 2), ("p0", EVERYTHING)),
+        ((2, 2), ()),
+    ],
+)
+def test_nights_have_a_shift_of_all_where_no_place_has_its_own(
+    places: tuple[int, ...], scopes: tuple[str, ...]
+) -> None:
+    cells = [
+        a_cell(f"p{place}c{n}", interface={"kind": f"p{place}"})
+        for place, number in enumerate(places)
+        for n in range(number)
+    ]
+    noise = np.random.default_rng(1).normal(0, 0.001, (12, len(cells)))
+    noise[6:] += 0.05
+    found = taken_apart(noise, 12, cells)
+    assert [scope and json.loads(scope)["kind"] for scope in found.scopes] == [*scopes]
+    for shift in found.shifts:
+        assert np.median(shift[6:]) - np.median(shift[:6]) == pytest.approx(0.05, abs=0.002)
