@@ -11,6 +11,7 @@ from dataclasses import replace
 from bench.analysis import steady
 from bench.analysis.figures import FIGURES, usable_by_cell, within_round_ratios
 from bench.analysis.summary import summarise
+from bench.model.problems import Code
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
 from bench.model.samples import Sample
@@ -73,7 +74,9 @@ def _levels(usable: Mapping[str, Sequence[Sample]], of: Callable[[Sample], float
 
 
 def _summary(row: CellResult, openings: tuple[OpeningFigures, ...]) -> CellSummary:
-    invalid = {"invalid": row.tally.invalid} if row.tally.invalid else {}
+    notes = {note.code: note.count for note in row.notes}
+    if row.tally.invalid and row.tally.invalid_code is not Code.OTHER:
+        notes[f"invalid:{row.tally.invalid_code}"] = row.tally.invalid
     return CellSummary(
         cell=row.cell.id,
         openings=openings,
@@ -81,7 +84,7 @@ def _summary(row: CellResult, openings: tuple[OpeningFigures, ...]) -> CellSumma
         ns_per_frame=_rounded(row.figures.ns_per_frame),
         ratio=_rounded(row.figures.ratio),
         ratio_ns=_rounded(row.figures.ratio_ns),
-        notes={note.code: note.count for note in row.notes} | invalid,
+        notes=notes,
     )
 
 

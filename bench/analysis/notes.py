@@ -31,6 +31,9 @@ def notes_of(
     held to. ``ratios`` is how many the run has.
     """
     notes = []
+    if row.tally.invalid:
+        why = row.tally.invalid_reason or "samples that contradict the kernel's counters"
+        notes.append(Note("invalid", why, row.tally.invalid if row.is_measured else 0))
     figure = None if row.is_baseline else row.figures.ratio or row.figures.pps
     if figure and figure.half_width is None:
         fewest = least_rounds(ratios) if row.figures.ratio else MIN_LEVEL_ROUNDS

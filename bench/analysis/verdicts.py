@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from bench.analysis.evidence import NO_EVIDENCE, is_noted
+from bench.analysis.evidence import NO_EVIDENCE, doubt, is_noted, told
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.panel import Figure
 from bench.analysis.shifts import Estimated
@@ -252,14 +252,17 @@ def doubts_of(cell: str, sides: Sides) -> list[str]:
     """Why the pps of a cell is no evidence: what others did to it, and on which side."""
     found = []
     for code in NO_EVIDENCE:
-        where = [name for name, side in sides.items() if _has(side, cell, code)]
-        if where:
-            found.append(f"pps is no evidence: {code} in {' and '.join(where)}")
+        where: dict[str, list[str]] = {}
+        for name, side in sides.items():
+            for why in dict.fromkeys(_doubts(side, cell, code)):
+                where.setdefault(told(why), []).append(name)
+        found += [f"pps is no evidence: {why} in {' and '.join(of)}" for why, of in where.items()]
     return found
 
 
-def _has(side: Sequence[RunSummary], cell: str, code: str) -> bool:
-    return any(is_noted(run.summaries[cell], code) for run in side if cell in run.summaries)
+def _doubts(side: Sequence[RunSummary], cell: str, code: str) -> list[str]:
+    summaries = [run.summaries[cell] for run in side if cell in run.summaries]
+    return [doubt(each.notes, code) for each in summaries if is_noted(each, code)]
 
 
 def _absence(cell: str, a: Sequence[RunSummary], b: Sequence[RunSummary]) -> Verdict:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.analysis.cell_summaries import summary_of
-from bench.analysis.evidence import NO_EVIDENCE, is_noted
+from bench.analysis.evidence import NO_EVIDENCE, doubt, is_noted
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.openings import MIN_OPENING_ROUNDS
 from bench.analysis.panel import Array, Figure
@@ -73,7 +73,9 @@ def _doubts(table: Table) -> dict[str, tuple[str, ...]]:
     noted = set().union(*table.notes.values())
     codes = [code for code in NO_EVIDENCE if code in noted]
     found = {
-        cell: tuple(code for code in codes if code in notes and is_noted(table[cell], code))
+        cell: tuple(
+            doubt(notes, code) for code in codes if code in notes and is_noted(table[cell], code)
+        )
         for cell, notes in table.notes.items()
         if codes
     }

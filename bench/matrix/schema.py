@@ -31,6 +31,7 @@ from pydantic import (
     create_model,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
 from bench.base.units import (
@@ -304,12 +305,19 @@ def _absent(description: str | None = None) -> Any:
 
 
 def _kind(kinds: Mapping[str, KindInfo], *, partial: bool) -> Any:
-    """A name, or a mapping of ``kind`` and its options; canonical is the mapping."""
+    """A name, or a mapping of ``kind`` and its options; canonical is the mapping.
+
+    An option that the canonical value does not have is another way to write one that it has
+    (latency of a tbf): a partial value with it has to be whole.
+    """
     known = create_model("Kind", kind=(_one_of(kinds), ...))
-    models = {
-        name: _strict(name, info.options, partial=partial, kind=(_one_of([name]), ...))
-        for name, info in kinds.items()
-    }
+    models, whole_models = (
+        {
+            name: _strict(name, info.options, partial=some, kind=(_one_of([name]), ...))
+            for name, info in kinds.items()
+        }
+        for some in (partial, False)
+    )
 
     examples = {name: {"kind": name} | _examples(info.options) for name, info in kinds.items()}
 
@@ -317,12 +325,18 @@ def _kind(kinds: Mapping[str, KindInfo], *, partial: bool) -> Any:
         written = value if isinstance(value, dict) else {"kind": value}
         kind = known.model_validate(written).model_dump()["kind"]
         info.context.examples[id(written)] = examples[kind]
-        model = models[kind].model_validate(written, context=info.context)
-        return {"kind": kind} | model.model_dump(mode="json", exclude_unset=partial)
+        some = partial and not any(of.exclude for of in _given(kinds[kind].options, written))
+        model = (models if some else whole_models)[kind]
+        found = model.model_validate(written, context=info.context)
+        return {"kind": kind} | found.model_dump(mode="json", exclude_unset=some)
 
     bare = [name for name, info in kinds.items() if partial or not _required(info.options)]
     written = _any_of(_one_of(bare), *models.values())
     return Annotated[Any, PlainValidator(canonical, json_schema_input_type=written)]
+
+
+def _given(options: type[BaseModel], written: Mapping[str, Any]) -> list[FieldInfo]:
+    return [info for name, info in options.model_fields.items() if name in written]
 
 
 _QUANTITIES = {parse_bytes: SIZE, parse_rate: RATE, parse_duration: DURATION}

@@ -16,7 +16,8 @@ class LeveledRun:
     logarithms, one for each of ``ids``: NaN where too few rounds, or others, leave no evidence.
 
     ``notes`` are those of the summaries of cells that have any; ``doubts`` maps cells whose pps is
-    no evidence to the codes of the notes that say so.
+    no evidence to the codes of the notes that say so, "invalid:CODE" with that of the commonest
+    reason.
     ``rounds`` is the number of usable samples of all cells; ``failures`` and ``end`` as in Run.
     """
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.model.cells import Cell
+from bench.model.problems import Code
 
 LARGEST_INTEGER = 2**63 - 1
 """That a run file has: one of any length may be too large for a float."""
@@ -60,7 +61,8 @@ class Note:
 class Tally:
     """How many samples of a cell its figures are made of (``rounds``), and how many are left out.
 
-    ``invalid`` ones cannot be used; ``invalid_reason`` is the commonest reason. ``disturbed`` ones
+    ``invalid`` ones cannot be used; ``invalid_reason`` is the commonest reason, of
+    the kind ``invalid_code``. ``disturbed`` ones
     were left out for what others did to the sender. ``moved`` ones are among the ``rounds``: in
     them a thread ended its window on another CPU than it began on.
     """
@@ -68,6 +70,7 @@ class Tally:
     rounds: int = 0
     invalid: int = 0
     invalid_reason: str = ""
+    invalid_code: Code = Code.OTHER
     disturbed: int = 0
     moved: int = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from bench.analysis.evidence import told
 from bench.analysis.levels import MIN_NIGHTS
 from bench.analysis.nightly import Finding
 from bench.base import ids
@@ -134,7 +135,7 @@ def _taken_off(of: Judged) -> str:
 def _meaning(of: Judged) -> str:
     if not of.doubts:
         return MEANINGS[of.decision.finding]
-    why = " and ".join(of.doubts)
+    why = " and ".join(map(told, of.doubts))
     return f"measured again, but {why} there: that is no evidence; another session must agree"
 
 

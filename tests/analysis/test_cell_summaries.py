@@ -44,7 +44,7 @@ def test_what_makes_figures_no_evidence_is_noted_with_its_count() -> None:
         *(a_sample("a", n, problems=invalid) for n in range(3, 5)),
     ]
     notes = summary_of(a_run(samples)).summaries["a"].notes
-    assert (notes["lossy"], notes["invalid"]) == (0, 2)
+    assert (notes["lossy"], notes["invalid"], notes["invalid:not_drained"]) == (0, 2, 2)
 
 
 def test_a_cell_without_a_usable_sample_has_a_reason_and_no_summary() -> None:

@@ -187,6 +187,25 @@ def test_many_invalid_samples_make_a_pps_no_evidence(count: int, is_evidence: bo
     assert (row.verdict is Verdict.UNCHANGED) is is_evidence
 
 
+def test_why_samples_are_invalid_is_told_with_the_verdict() -> None:
+    generator = random.Random(6)
+    notes = {"invalid": 40, "invalid:too_many": 40}
+    b = a_run_summary(generator, notes={SOME[0]: notes})
+    (reason,) = rows(compare(runs(1, generator), [b], [], {}))[SOME[0]].reasons
+    told = "invalid (more frames than the shaper lets pass) in B"
+    assert reason == f"pps is no evidence: {told}"
+
+
+def test_a_cell_that_is_missing_is_told_with_its_failure() -> None:
+    generator = random.Random(6)
+    b = a_run_summary(generator)
+    kept = {cell: of for cell, of in b.summaries.items() if cell != SOME[0]}
+    b = replace(b, summaries=kept, failures={SOME[0]: "no valid sample: 3 foreign frames"})
+    row = rows(compare(runs(1, generator), [b], [], {}))[SOME[0]]
+    assert row.verdict is Verdict.MISSING
+    assert row.reasons == ("failed in B: no valid sample: 3 foreign frames",)
+
+
 @pytest.mark.parametrize("all_by", [1.0, 1.4])
 def test_a_few_cells_of_single_runs_carry_no_verdict(all_by: float) -> None:
     """Nothing shows how far they stray: an assumption carries no verdict, whatever the figures."""
