@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HELP = "list transmit methods and their knobs, and which this kernel offers"
 EXAMPLES = (
     "bench methods",
-    "bench methods --format json",
+    "bench methods tx_ring",
 )
 
 
@@ -91,7 +91,7 @@ def document_of(
     ]
     return Document(
         records=Records("methods", {name: (name,) for name in fields}, tuple(rows)),
-        blocks=(_offered(methods, lacking), _knobs(methods, knobs), _helps(methods)),
+        blocks=(_offered(methods, lacking), _helps(methods), _knobs(methods, knobs)),
         notes=(hint,) if hint else (),
         data={"knobs": {knob.name: knob.help for knob in knobs}},
     )
@@ -109,23 +109,31 @@ def _offered(methods: Mapping[str, MethodInfo], lacking: Mapping[str, str]) -> T
     )
 
 
-def _knobs(methods: Mapping[str, MethodInfo], knobs: Sequence[Axis]) -> Table:
-    """Which method reads which."""
-    marks = (
-        text_column(name, ("x" if knob.name in method.knobs else "" for knob in knobs))
-        for name, method in methods.items()
+def _knobs(methods: Mapping[str, MethodInfo], knobs: Sequence[Axis]) -> Listing:
+    """A table with a column for each method would be wider than any terminal."""
+    return Listing(
+        "knobs: the axes that a method reads",
+        tuple(
+            Item((knob.name,), knob.help, (("read by", _readers(knob.name, methods)),))
+            for knob in knobs
+        ),
     )
-    return Table(
-        (
-            text_column("knob", (knob.name for knob in knobs)),
-            *marks,
-            text_column("meaning", (knob.help for knob in knobs)),
-        )
-    )
+
+
+def _readers(knob: str, methods: Mapping[str, MethodInfo]) -> str:
+    """Who reads it; or who does not, if that is shorter to say."""
+    readers = [name for name, method in methods.items() if knob in method.knobs]
+    others = [name for name in methods if name not in readers]
+    if not others:
+        return "every method"
+    if len(others) < len(readers):
+        return f"every method but {', '.join(others)}"
+    return ", ".join(readers)
 
 
 def _helps(methods: Mapping[str, MethodInfo]) -> Listing:
-    return Listing(items=tuple(Item((name,), _help(method)) for name, method in methods.items()))
+    items = tuple(Item((name,), _help(method)) for name, method in methods.items())
+    return Listing("methods", items)
 
 
 def _help(method: MethodInfo) -> str:

@@ -143,7 +143,7 @@ _ROWS = (
         "interface",
         Kind("interfaces"),
         {"kind": "lo"},
-        "what the frames go out by, in a network namespace of its own",
+        "the interface that sends, in a network namespace of its own",
         Role.PLACE,
     ),
     Axis(
@@ -202,7 +202,7 @@ _ROWS = (
         "protocol",
         Choice(("none", "all")),
         "none",
-        "that sockets are opened with: none, or ETH_P_ALL: they receive, too",
+        "protocol of the sending sockets: none, or all (ETH_P_ALL: they receive, too)",
     ),
     Axis("qdisc_bypass", Flag(), False, "PACKET_QDISC_BYPASS: straight to the driver"),
     Axis(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -23,7 +24,17 @@ from bench.model.vocabulary import Limits, axes_of
 from bench.render.method import allowed_text
 from tests.running import complaints, inside
 
-METHODS = ("null", "sendto", "sendmmsg", "tx_ring")
+METHODS = (
+    "null",
+    "sendto",
+    "sendmmsg",
+    "tx_ring",
+    "dgram",
+    "tc_clone",
+    "xdp_live",
+    "af_xdp",
+    "io_uring",
+)
 
 
 @pytest.mark.usefixtures("built_core")
@@ -48,6 +59,14 @@ def test_a_method_is_shown_with_every_axis_that_it_reads(
     text = inside(capsys, "methods", name).out
     for axis in known.values():
         assert axis.name in text or axis.name in ("method", "replica")  # read, or said not to be
+
+
+@pytest.mark.usefixtures("built_core")
+def test_the_list_says_of_each_knob_who_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
+    text = inside(capsys, "methods").out
+    assert re.search(r"^  frame_size .*\n +read by: every method$", text, re.MULTILINE)
+    assert re.search(r"^  sndbuf .*\n +read by: every method but null, syscall", text, re.MULTILINE)
+    assert re.search(r"^  sqpoll .*\n +read by: io_uring$", text, re.MULTILINE)
 
 
 @pytest.mark.usefixtures("built_core")
