@@ -19,7 +19,7 @@ ROW = CellResult(a_cell("a"), figures=Figures(pps=Estimate(100.0, 99.5, 100.5, 4
 
 def told(row: CellResult = ROW, precision: float = 0.01, **of_sample: Any) -> dict[str, str]:
     samples = [a_sample("a", at, **of_sample) for at in range(20)]
-    return {note.code: note.text for note in notes_of(row, samples, {}, precision)}
+    return {note.code: note.text for note in notes_of(row, samples, {}, precision, 1)}
 
 
 def percent(text: str) -> float:
@@ -89,6 +89,8 @@ def test_what_happened_in_samples_is_told() -> None:
     assert [*told(lost=1)] == ["lossy"]
     assert [*told(foreign=1)] == ["shared"]
     assert told(carrier_lost="s1")["failover"].startswith("s1 lost its carrier")
-    counted = notes_of(replace(ROW, tally=Tally(disturbed=3, moved=2)), [], {}, 0.01)
+    counted = notes_of(replace(ROW, tally=Tally(disturbed=3, moved=2)), [], {}, 0.01, 1)
     assert {note.code: note.count for note in counted} == {"disturbed": 3, "moved": 2}
-    assert [note.code for note in notes_of(ROW, [], {"mmap_unlocked": True}, 0.01)] == ["unlocked"]
+    assert [note.code for note in notes_of(ROW, [], {"mmap_unlocked": True}, 0.01, 1)] == [
+        "unlocked"
+    ]
