@@ -15,8 +15,8 @@ from bench.model.run import Run
 from bench.render import FORMATS, answer, effects, report
 from bench.render.document import Document
 from bench.render.screen import Screen
-from tests.analysis.test_effects import a_race, product
 from tests.builders import a_cell, a_run
+from tests.raced_runs import a_race, product
 
 LO, IFB = {"kind": "lo"}, {"kind": "ifb", "mtu": 0}
 
