@@ -1,5 +1,6 @@
 # Two commands on a fresh machine: `make bench` and `make test`. Each sets up .venv first.
 # `make fuzz` feeds matrices and run files to what reads them, SECONDS=60 each.
+# `make mutants` puts COUNT faults into the pure code, SEED says which; tests should notice each.
 # `make sanitize` runs every method with a core built with ASan, UBSan and TSan.
 # `make test-kernels` runs what depends on the kernel on Debian's: KERNELS="6.1 6.12 newest".
 # `make lint-nightly` checks docs/nightly/ with systemd, check-jsonschema and actionlint.
@@ -13,8 +14,11 @@ FRESH := bookworm trixie unstable
 MATRIX := matrices/mmap_vs_sendto.yaml
 
 SECONDS := 60
+COUNT := 200
+SEED := 1
+FILES :=
 
-.PHONY: bench test test-newest test-fresh sanitize test-kernels fuzz lock lint lint-nightly pictures clean
+.PHONY: bench test test-newest test-fresh sanitize test-kernels fuzz mutants lock lint lint-nightly pictures clean
 
 bench: $(VENV)/ready
 	$(BIN) -m bench run $(MATRIX)
@@ -41,6 +45,14 @@ fuzz: $(VENV)/ready
 	$(BIN) -m tests.fuzz matrix $(SECONDS)
 	$(BIN) -m tests.fuzz run $(SECONDS)
 
+mutants: $(VENV)/ready .mutants/packages
+	PYTHONPATH=.mutants/packages $(BIN) -m tools.mutants --count $(COUNT) --seed $(SEED) $(FILES)
+
+# Beside .venv: it needs a score of packages that nothing else does.
+.mutants/packages:
+	$(BIN) -m pip install --quiet --disable-pip-version-check --target $@ \
+		cosmic-ray==8.7.0 coverage==7.17.5
+
 lint: $(VENV)/ready
 	PYTHON=$(BIN) tools/compile_core.sh
 	$(BIN) -m ruff check .
@@ -61,5 +73,5 @@ lock:
 	tools/setup.sh
 
 clean:
-	rm -rf .venv .venv-newest .fuzz .lint build *.egg-info bench/_core*.so
+	rm -rf .venv .venv-newest .fuzz .lint .mutants build *.egg-info bench/_core*.so
 	rm -rf .pytest_cache .mypy_cache .ruff_cache

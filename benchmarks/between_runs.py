@@ -29,8 +29,7 @@ from pathlib import Path
 
 from common import heading
 
-from bench.analysis import summary
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis import cell_summaries, summary
 from bench.analysis.compared import compare
 from bench.analysis.verdicts import Comparison, Verdict
 from bench.model.results import CellResult
@@ -98,7 +97,7 @@ def rows(path: Path) -> list[CellResult]:
 
 
 def summary_of(path: Path) -> RunSummary:
-    return read_summary(path, cell_summaries)
+    return read_summary(path, cell_summaries.summary_of)
 
 
 def verdict_line(what: str, met: bool) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from common import heading, met, table
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
 from bench.model.summaries import CellSummary, RunSummary
 from bench.store.folders import new_run_path, run_files
 from bench.store.run_summaries import read_summary
@@ -94,7 +94,7 @@ def main() -> None:
             if pair == 1:
                 (path,) = plain.glob("*/*/*.jsonl")
                 folder = nights / path.parent.relative_to(plain)
-                with_history(read_summary(path, cell_summaries), folder, options.nights)
+                with_history(read_summary(path, summary_of), folder, options.nights)
             night_s, said = bench("nightly", options.matrix, nights, cache)
             again = len(run_files(folder / "confirm"))
             if not again:

@@ -174,13 +174,16 @@ struct tx_counts {
 struct tx_slice_plan {
 	uint64_t warmup_ns;
 	uint64_t window_ns;
-	uint64_t drain_ns;		/* the longest wait for the last frames */
+	uint64_t drain_ns;		/* the longest wait for frames that the kernel owns */
+	/* A shaper on the way, token buckets of all ways together. 0: none. */
+	uint64_t shaper_rate;		/* bytes per second */
+	uint64_t shaper_burst;		/* bytes */
 };
 
 struct tx_thread_sample {
-	struct tx_counts window;	/* counted between the edges */
+	struct tx_counts window;	/* of what the thread sent between the edges */
 	struct tx_counts slice;		/* warm-up and drain included */
-	uint64_t open_ns;		/* CLOCK_MONOTONIC at the edges of the window */
+	uint64_t open_ns;		/* CLOCK_MONOTONIC when it began to send, and when it stopped */
 	uint64_t close_ns;
 	uint64_t cpu_ns;		/* CLOCK_THREAD_CPUTIME_ID */
 	uint64_t user_ns;		/* getrusage(RUSAGE_THREAD): sampled by ticks on most kernels */
@@ -195,7 +198,7 @@ struct tx_thread_sample {
 };
 
 struct tx_slice {
-	uint64_t wall_ns;		/* first opening edge to last closing edge */
+	uint64_t wall_ns;		/* opening to closing edge, at which as much is under way */
 	unsigned int threads;
 	struct tx_thread_sample thread[CORE_MAX_THREADS];
 };

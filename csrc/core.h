@@ -61,7 +61,6 @@ struct tx_thread {
 	size_t stride;
 	void *state;			/* the method's */
 	int helper;			/* id of a kernel's thread that sends for it; 0: none */
-	struct thread_times drain_polling;	/* used by a drain that polled a queue */
 	bool idle;			/* the engine's wait said that the kernel owns no frame */
 	struct core_error error;	/* the first failure of a burst */
 };
@@ -69,6 +68,7 @@ struct tx_thread {
 struct tx_cell {
 	int stop __attribute__((aligned(CACHE_LINE)));
 	int netns;			/* of whoever opened it, where the method needs it; else -1 */
+	uint64_t charge;		/* bytes of sk_wmem_alloc per frame, as far as seen; 0: not yet */
 	struct tx_config config __attribute__((aligned(CACHE_LINE)));
 	const struct tx_method *method;
 	struct tx_socket *sockets;
@@ -109,6 +109,16 @@ struct tx_method {
 	 */
 	bool (*wait)(struct tx_thread *thread);
 	/*
+	 * Optional: let calls under way come to their end, before the deadline, as a blocking call
+	 * would. Then counts.submitted is whole.
+	 */
+	void (*settle)(struct tx_thread *thread);
+	/*
+	 * Optional: frames handed over that the kernel has not begun with, or that its send buffers
+	 * do not show. They wait for the next burst. Nobody sends on the socket meanwhile.
+	 */
+	uint64_t (*left_behind)(const struct tx_socket *socket);
+	/*
 	 * Optional, for a call that is dear to begin and goes on until a signal ends it. In a slice
 	 * the thread then calls stream instead of burst. It returns when a signal came, which is no
 	 * failure. look brings the counts up to date meanwhile, in another thread.
@@ -129,9 +139,11 @@ int thread_fail(struct tx_thread *thread, int code, const char *call);
 void problem_add(struct core_problems *problems, const char *option, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* times.c */
-void times_begin(struct thread_times *times);
-void times_end(struct thread_times *times);
+/* times.c. The file is the calling thread's own (/proc/thread-self/schedstat); -1: it has none. */
+int times_open(void);
+uint64_t run_delay_ns(int file);
+void times_begin(int file, struct thread_times *times);
+void times_end(int file, struct thread_times *times);
 uint64_t times_cpu_ns(int thread);	/* by its id, of this process; of 0: 0 */
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 

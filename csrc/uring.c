@@ -21,6 +21,7 @@
 #define REGISTER_FILES 2
 #define SUBMISSIONS_AT 0x10000000ul
 #define POLLER_IDLE_MS 1
+#define START_NS (10 * NSEC_PER_SEC)
 #define WAIT_NS 100000000		/* as a packet socket's SO_SNDTIMEO */
 
 struct offsets {
@@ -154,8 +155,11 @@ int uring_wake(const struct uring *uring)
 	return enter(uring, 0, 0, ENTER_SQ_WAKEUP, NULL, 0);
 }
 
-/* /proc/self/fdinfo has it: "SqThread:\t123". */
-int uring_poller(const struct uring *uring)
+/*
+ * /proc/self/fdinfo has it: "SqThread:\t123". Until the thread has run for the first time some
+ * kernels have the id of the caller there (io_sq_offload_create: task_pid), others -1.
+ */
+static int poller_told(const struct uring *uring)
 {
 	char line[128];
 	int thread = 0;
@@ -169,7 +173,21 @@ int uring_poller(const struct uring *uring)
 		if (sscanf(line, "SqThread: %d", &thread) == 1)
 			break;
 	fclose(file);
-	return thread > 0 ? thread : 0;
+	return thread > 0 && thread != syscall(SYS_gettid) ? thread : 0;
+}
+
+int uring_poller(const struct uring *uring, struct core_error *error)
+{
+	const uint64_t deadline_ns = clock_ns(CLOCK_MONOTONIC) + START_NS;
+	const struct timespec nap = { .tv_nsec = 100000 };
+	int thread;
+
+	while (!(thread = poller_told(uring))) {
+		if (clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
+			return error_set(error, ETIMEDOUT, "start of io_uring's SQPOLL thread");
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	}
+	return thread;
 }
 
 void uring_close(struct uring *uring)

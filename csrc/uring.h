@@ -55,7 +55,7 @@ int uring_register_file(const struct uring *uring, int fd, struct core_error *er
 int uring_enter(const struct uring *uring);
 int uring_wait(const struct uring *uring);
 int uring_wake(const struct uring *uring);
-int uring_poller(const struct uring *uring);	/* the thread's id; 0: none */
+int uring_poller(const struct uring *uring, struct core_error *error);	/* the thread's id */
 void uring_close(struct uring *uring);
 
 #endif

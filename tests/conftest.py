@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bench.base import signals
 from bench.engines import build
@@ -18,6 +19,11 @@ def pytest_configure() -> None:
     """Tests run beside each other, and beside runs: in a folder without CPUs nothing is locked."""
     os.environ.setdefault(cpu_lock.VARIABLE, "/nonexistent")
     _heed_signals()
+    # How long a property takes says how busy the machine is.
+    settings.register_profile(
+        "bench", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("bench")
 
 
 def _heed_signals() -> None:

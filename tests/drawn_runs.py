@@ -75,7 +75,8 @@ def _sample(cell: Cell, round_: int, opening: int, rate: float, generator: rando
     wall = round(WINDOW_NS * generator.gauss(1, 0.005))
     completed = round(rate * WINDOW_NS / 1e9 / cell.threads)
     delay = WINDOW_NS // 10 if generator.random() < 0.02 else 0
-    thread = a_thread(wall_ns=wall, cpu_ns=wall, completed=completed, run_delay_ns=delay)
+    cpu = wall - delay
+    thread = a_thread(wall_ns=wall, cpu_ns=cpu, completed=completed, run_delay_ns=delay)
     threads = (thread,) * cell.threads
     return a_sample(cell.id, round_, wall_ns=wall, threads=threads, opening=opening)
 

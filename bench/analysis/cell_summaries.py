@@ -11,6 +11,7 @@ from dataclasses import replace
 from bench.analysis import steady
 from bench.analysis.figures import FIGURES, usable_by_cell, within_round_ratios
 from bench.analysis.summary import summarise
+from bench.model.problems import Code
 from bench.model.results import CellResult, Estimate
 from bench.model.run import Run
 from bench.model.samples import Sample
@@ -20,30 +21,34 @@ DIGITS = 7
 """Significant digits of every figure: whoever reads it back from a file has what was computed."""
 
 
-def cell_summaries(run: Run) -> dict[str, CellSummary]:
-    """The summary of each cell that has a usable sample, calibration cells last."""
-    machine = replace(run, cells=run.calibration, samples=run.calibration_samples)
-    return {**_summaries(run), **_summaries(machine)}
-
-
 def summary_of(run: Run) -> RunSummary:
-    """A run without its samples."""
+    """A run without its samples; calibration cells are the last that have summaries."""
+    machine = replace(run, cells=run.calibration, samples=run.calibration_samples)
+    rows = [(of, summarise(of, run.header.measure.precision)) for of in (run, machine)]
     return RunSummary(
         path=run.path,
         header=run.header,
         cells=run.cells,
         calibration=run.calibration,
-        summaries=cell_summaries(run),
-        failures=run.failures,
+        summaries={id_: of for some in rows for id_, of in _summaries(*some).items()},
+        failures={**_unusable([row for _, some in rows for row in some]), **run.failures},
         end=run.end,
         warnings=run.warnings,
     )
 
 
-def _summaries(run: Run) -> dict[str, CellSummary]:
+def _unusable(rows: Sequence[CellResult]) -> dict[str, str]:
+    """Why cells that were measured have no usable sample."""
+    return {
+        row.cell.id: f"no usable sample: {row.tally.invalid_reason}"
+        for row in rows
+        if row.tally.invalid and not row.is_measured
+    }
+
+
+def _summaries(run: Run, rows: Sequence[CellResult]) -> dict[str, CellSummary]:
     usable = usable_by_cell(run)
     levels = {figure: _levels(usable, of) for figure, of in FIGURES.items()}
-    rows = summarise(run, run.header.measure.precision)
     return {
         row.cell.id: _summary(row, _openings(row.cell.id, usable, levels, run.baselines))
         for row in rows
@@ -69,7 +74,9 @@ def _levels(usable: Mapping[str, Sequence[Sample]], of: Callable[[Sample], float
 
 
 def _summary(row: CellResult, openings: tuple[OpeningFigures, ...]) -> CellSummary:
-    invalid = {"invalid": row.tally.invalid} if row.tally.invalid else {}
+    notes = {note.code: note.count for note in row.notes}
+    if row.tally.invalid and row.tally.invalid_code is not Code.OTHER:
+        notes[f"invalid:{row.tally.invalid_code}"] = row.tally.invalid
     return CellSummary(
         cell=row.cell.id,
         openings=openings,
@@ -77,7 +84,7 @@ def _summary(row: CellResult, openings: tuple[OpeningFigures, ...]) -> CellSumma
         ns_per_frame=_rounded(row.figures.ns_per_frame),
         ratio=_rounded(row.figures.ratio),
         ratio_ns=_rounded(row.figures.ratio_ns),
-        notes={note.code: note.count for note in row.notes} | invalid,
+        notes=notes,
     )
 
 

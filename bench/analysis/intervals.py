@@ -138,13 +138,28 @@ def inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
         return [None] * len(series)
     sides = _without_common_trend([_sides(values) for values in long])
     worth = independent(sides)
-    slow = max(MIN_COSINES, math.ceil(ENOUGH_FREEDOM / worth))
+    slow = _slow(worth)
     powers = [_powers(side) for side in sides]
     freedom = worth * statistics.mean(min(slow, len(each)) for each in powers)
     if freedom < MIN_FREEDOM:
         return [None] * len(series)
     found = iter(_shared(powers, slow, freedom))
     return [next(found) if len(values) >= MIN_ROUNDS else None for values in series]
+
+
+@functools.cache
+def least_rounds(ratios: int) -> int:
+    """Fewer give no interval to so many ratios, even where these are independent."""
+    return next(
+        n
+        for n in itertools.count(MIN_ROUNDS)
+        if ratios * min(_slow(ratios), _cosines_of(n)) >= MIN_FREEDOM
+    )
+
+
+def _slow(worth: float) -> int:
+    """How many of the slowest cosines are enough, of series that are worth so many."""
+    return max(MIN_COSINES, math.ceil(ENOUGH_FREEDOM / worth))
 
 
 def level_inflations(series: Sequence[Sequence[float]]) -> list[Inflation | None]:
@@ -224,8 +239,12 @@ def cosines(n: int) -> tuple[tuple[float, ...], ...]:
     scale = math.sqrt(2 / n)
     return tuple(
         tuple(scale * math.cos(math.pi * k * (i + 0.5) / n) for i in range(n))
-        for k in range(1, 1 + round(0.45 * n ** (2 / 3)))
+        for k in range(1, 1 + _cosines_of(n))
     )
+
+
+def _cosines_of(n: int) -> int:
+    return round(0.45 * math.pow(n, 2 / 3))
 
 
 def _product(a: Sequence[float], b: Sequence[float]) -> float:

@@ -58,10 +58,20 @@ class Levels:
     def error(self, count: Integers) -> Floats:
         """The standard error of the mean of ``count`` nights less the level."""
         alike = 1 + self.correlation * (count > 1)
-        slow = (1 + self.correlation) / (1 - self.correlation)
         nights = np.maximum(1, self.nights)
-        error: Floats = self.sigma * np.sqrt(alike / count + slow / nights)
+        error: Floats = self.sigma * np.sqrt(alike / count + self._slow / nights)
         return error
+
+    def error_of_many(self, count: int) -> Floats:
+        """The same where as many follow each other as the likeness of nights reaches."""
+        nights = np.maximum(1, self.nights)
+        error: Floats = self.sigma * np.sqrt(self._slow * (1 / count + 1 / nights))
+        return error
+
+    @property
+    def _slow(self) -> float:
+        """What likeness does to the variance of a mean of many nights."""
+        return (1 + self.correlation) / (1 - self.correlation)
 
 
 def total(values: Floats) -> Floats:

@@ -10,6 +10,11 @@ level, and because neighbouring nights may be alike.
 A regression lasts until a night is nearer to the level than to the nights since: noise hides it in
 some nights, and one of these must neither end it nor let it into the level.
 
+Where nights are noisy, a change may be in no two of them by itself, and become the level unseen. So
+the last LATELY nights are tested together, too: their mean must differ from the level before them
+with a share of all of a decision's chance, and so must the night among them that is nearest to it,
+as all the others are at least as far: a single bad night is no change.
+
 p-values are Student's; levels.py has the level and its noise.
 """
 
@@ -27,6 +32,9 @@ from bench.analysis.noise import Booleans, Floats, Integers
 MIN_EFFECT = 0.03
 CHANCE = 0.05
 """Of a single false alarm in all decisions."""
+
+LATELY = (3, 5, 8)
+"""Numbers of last nights, tonight among them, that are compared with the level before them."""
 
 CONFIRMS = 0.01
 """The p-value at which a second measurement in the same session confirms."""
@@ -69,7 +77,8 @@ class Decision:
     """``change`` is relative to the level (-0.04: 4 % lower), with its 95 % interval; ``p`` is
     that of tonight's run alone, two-sided. ``stands_out`` says that the night is not of the level:
     it is pending tomorrow, as are
-    pending nights before one that was not measured."""
+    pending nights before one that was not measured. ``lately`` is how many nights before tonight
+    are found to be of the change, too, though none was pending."""
 
     finding: Finding
     change: float
@@ -78,6 +87,7 @@ class Decision:
     p: float
     nights: int
     stands_out: bool
+    lately: int = 0
 
 
 def decide(
@@ -132,7 +142,45 @@ def decide(
                 stands_out=bool(stands_out[i]),
             )
         )
+    for number in LATELY:
+        for i, decision in _lately(nights, number, better, whole / len(LATELY), effect).items():
+            if found[i].finding in (Finding.STEADY, Finding.UNCONFIRMED):
+                found[i] = decision
     return found
+
+
+def _lately(
+    nights: Nights, number: int, better: int, chance: float, effect: float | Floats
+) -> dict[int, Decision]:
+    """Of series without pending nights: those whose last ``number`` nights are a regression."""
+    length = nights.history.shape[1]
+    if length < number:
+        return {}
+    levels = Levels.of(nights.history, nights.began, np.full(len(nights.tonight), number - 1))
+    last = np.column_stack([nights.history[:, length - number + 1 :], nights.tonight])
+    away = last - levels.mean[:, None]
+    change, error = away.mean(axis=1), levels.error_of_many(number)
+    p = _p(np.abs(change) / error, levels.freedom)
+    least = np.where(change > 0, np.log1p(effect), -np.log1p(-np.asarray(effect)))
+    nearest = np.abs(away).min(axis=1) / levels.error(np.ones(len(away), np.int64))
+    together = (_p(nearest, levels.freedom) / 2) ** number
+    is_one = (np.sign(away) == -better).all(axis=1) & (np.abs(change) >= least)
+    is_one &= (p <= chance) & (together <= chance)
+    is_one &= (nights.pending == 0) & (nights.began <= length - number + 1)
+    reach = _quantile(levels.freedom) * error
+    return {
+        i: Decision(
+            finding=Finding.REGRESSED,
+            change=math.expm1(change[i]),
+            low=math.expm1(change[i] - reach[i]),
+            high=math.expm1(change[i] + reach[i]),
+            p=float(p[i]),
+            nights=int(levels.nights[i]),
+            stands_out=True,
+            lately=number - 1,
+        )
+        for i in np.flatnonzero(is_one).tolist()
+    }
 
 
 def _finding(

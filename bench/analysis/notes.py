@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.analysis.figures import DISTURBED, MIN_SHARE
-from bench.analysis.intervals import MIN_LEVEL_ROUNDS, MIN_ROUNDS
+from bench.analysis.intervals import MIN_LEVEL_ROUNDS, least_rounds
 from bench.base.units import size_text
 from bench.model.results import CellResult, Note
 from bench.model.samples import Sample
@@ -18,18 +18,25 @@ they may be chance."""
 
 
 def notes_of(
-    row: CellResult, samples: Sequence[Sample], facts: Mapping[str, Any], precision: float
+    row: CellResult,
+    samples: Sequence[Sample],
+    facts: Mapping[str, Any],
+    precision: float,
+    ratios: int,
 ) -> tuple[Note, ...]:
     """What a reader must know of a row; alike texts share a footnote.
 
     ``samples`` are those that its figures are made of, ``facts`` what was really set up for it.
     ``precision`` is asked of its ratio, or else of its pps; not of a baseline, which others are
-    held to.
+    held to. ``ratios`` is how many the run has.
     """
     notes = []
+    if row.tally.invalid:
+        why = row.tally.invalid_reason or "samples that contradict the kernel's counters"
+        notes.append(Note("invalid", why, row.tally.invalid if row.is_measured else 0))
     figure = None if row.is_baseline else row.figures.ratio or row.figures.pps
     if figure and figure.half_width is None:
-        fewest = MIN_ROUNDS if row.figures.ratio else MIN_LEVEL_ROUNDS
+        fewest = least_rounds(ratios) if row.figures.ratio else MIN_LEVEL_ROUNDS
         why = (
             f"no interval would hold from fewer than {fewest} rounds"
             if figure.n < fewest

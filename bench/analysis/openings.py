@@ -56,6 +56,21 @@ def estimates(
     ]
 
 
+def why_no_interval(rounds: int, openings: int, ratios: int) -> str:
+    """Why so many rounds of a run give no interval to that many ratios, or to pps where there is
+    none; "" where they may."""
+    if openings >= MIN_OPENINGS and rounds // openings >= MIN_OPENING_ROUNDS:
+        return ""
+    least = intervals.least_rounds(ratios) if ratios else intervals.MIN_LEVEL_ROUNDS
+    if rounds >= least:
+        return ""
+    what = f"{ratios} ratio{'s' * (ratios > 1)}" if ratios else "pps without a baseline"
+    return (
+        f"no interval: {what} would need {least} rounds, not {rounds}, or {MIN_OPENINGS} openings "
+        f"with {MIN_OPENING_ROUNDS} rounds each"
+    )
+
+
 def pooled(
     series: Sequence[ByOpening], z: float = intervals.Z95, *, levels: bool = False
 ) -> list[Estimate | None]:

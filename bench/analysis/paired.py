@@ -56,7 +56,7 @@ def compare(run: RunSummary, rate: float = verdicts.FALSE_DISCOVERY_RATE) -> Com
         if own and not any(cell.id in side.failures for side in (a, b)):
             row = verdicts.row_of(cell, own, told, threshold, None, {"A": [a], "B": [b]}, number)
         else:
-            row = _without_changes(cell, threshold, a, b)
+            row = _without_changes(cell, threshold, {"A": [a], "B": [b]})
         rows.append(row)
     shifts = [
         _judged(figure, found[figure, _ALL], (figure, _ALL) in flagged, threshold)
@@ -130,15 +130,14 @@ def _judged(figure: Figure, found: Found, is_told: bool, threshold: float) -> Sh
     return Shift(_ALL, figure, found.change, verdict, assumed=False)
 
 
-def _without_changes(cell: Cell, threshold: float, a: RunSummary, b: RunSummary) -> Row:
+def _without_changes(cell: Cell, threshold: float, sides: verdicts.Sides) -> Row:
     """Why there is nothing to compare."""
-    reasons = []
-    for name, side in (("A", a), ("B", b)):
-        if cell.id in side.failures:
-            reasons.append(f"failed on side {name}: {side.failures[cell.id]}")
-        elif cell.id not in side.summaries:
-            reasons.append(f"no valid sample on side {name}")
+    notes, reasons = verdicts.notes_of(cell.id, sides), verdicts.failures_of(cell.id, sides)
+    without = [
+        n for n, (side,) in sides.items() if cell.id not in {**side.summaries, **side.failures}
+    ]
+    reasons += tuple(f"no usable sample in {name}" for name in without)
     if reasons:
-        return Row(cell, Verdict.MISSING, {}, threshold, reasons=tuple(reasons))
+        return Row(cell, Verdict.MISSING, {}, threshold, reasons=reasons, notes=notes)
     few = f"it takes {MIN_OPENINGS} openings with {MIN_OPENING_ROUNDS} valid rounds each"
-    return Row(cell, Verdict.INCONCLUSIVE, {}, threshold, reasons=(few,))
+    return Row(cell, Verdict.INCONCLUSIVE, {}, threshold, reasons=(few,), notes=notes)

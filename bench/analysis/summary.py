@@ -49,7 +49,7 @@ def summarise(run: Run, precision: float) -> list[CellResult]:
             sndbuf_bytes=int(facts.get("sndbuf", 0)),
             slaves=_slave_shares(samples),
         )
-        rows.append(replace(row, notes=notes_of(row, samples, facts, precision)))
+        rows.append(replace(row, notes=notes_of(row, samples, facts, precision, len(rates.ratio))))
     return rows
 
 
@@ -59,10 +59,12 @@ def _tally(every: Sequence[Sample], valid: Sequence[Sample]) -> Tally:
         for sample in every
         if (why := why_unusable(sample))
     ]
+    code, reason = commonest([*chain(*invalid)])
     return Tally(
         rounds=len(valid),
         invalid=len(invalid),
-        invalid_reason=commonest([*chain(*invalid)]),
+        invalid_reason=reason,
+        invalid_code=code,
         disturbed=len(every) - len(invalid) - len(valid),
         moved=sum(1 for sample in valid if sample.total("moved")),
     )

@@ -9,16 +9,18 @@ the whole interval is smaller than the minimum effect.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from bench.analysis.evidence import NO_EVIDENCE, is_noted
+from bench.analysis.evidence import NO_EVIDENCE, doubt, is_noted, told
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.panel import Figure
 from bench.analysis.shifts import Estimated
 from bench.base.values import key_of
 from bench.model.cells import Cell
+from bench.model.results import mark_of
 from bench.model.summaries import RunSummary
 
 FIGURES: Mapping[Figure, int] = {"pps": 1, "ns_per_frame": -1}
@@ -78,8 +80,9 @@ class Row:
 
     It has none where a side lacks it or has too few rounds, and none of pps where that is no
     evidence. ``ratio`` is the change of the ratio
-    to the baseline; no verdict rests on it, as it may be the baseline's. ``reasons`` says why an
-    inconclusive one is that; ``more_openings`` of each run would settle it, if that is all.
+    to the baseline; no verdict rests on it, as it may be the baseline's. ``reasons`` says why it is
+    inconclusive, or has no figures; ``more_openings`` of each run would settle it, if that is all.
+    ``notes`` are those of the cell in the runs of each side, in short, by the side's name.
     """
 
     cell: Cell
@@ -89,6 +92,7 @@ class Row:
     ratio: Change | None = None
     reasons: tuple[str, ...] = ()
     more_openings: int = 0
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -167,11 +171,37 @@ def row_of(
     sides: Sides,
     openings: int,
 ) -> Row:
+    row = _row_of(cell, found, flagged, threshold, ratio, sides, openings)
+    return replace(row, notes=notes_of(cell.id, sides))
+
+
+def notes_of(cell: str, sides: Sides) -> dict[str, tuple[str, ...]]:
+    """The notes of a cell on each side that has any; counts are sums over its runs."""
+    found = {}
+    for name, side in sides.items():
+        counts: Counter[str] = Counter()
+        for run in side:
+            if cell in run.summaries:
+                counts.update(run.summaries[cell].notes)
+        if counts:
+            found[name] = tuple(mark_of(code, count) for code, count in counts.items())
+    return found
+
+
+def _row_of(
+    cell: Cell,
+    found: Mapping[Figure, Found],
+    flagged: Collection[Figure],
+    threshold: float,
+    ratio: Change | None,
+    sides: Sides,
+    openings: int,
+) -> Row:
     changes = {figure: of.change for figure, of in found.items()}
     if not changes:
         verdict = _absence(cell.id, *sides.values())
         few = _too_few(cell.id, sides) if verdict is Verdict.INCONCLUSIVE else ()
-        return Row(cell, verdict, {}, threshold, ratio, few)
+        return Row(cell, verdict, {}, threshold, ratio, (*few, *failures_of(cell.id, sides)))
     reasons = doubts_of(cell.id, sides)
     verdicts = {Verdict.INCONCLUSIVE} if reasons else set()
     more = 0
@@ -222,14 +252,17 @@ def doubts_of(cell: str, sides: Sides) -> list[str]:
     """Why the pps of a cell is no evidence: what others did to it, and on which side."""
     found = []
     for code in NO_EVIDENCE:
-        where = [name for name, side in sides.items() if _has(side, cell, code)]
-        if where:
-            found.append(f"pps is no evidence: {code} in {' and '.join(where)}")
+        where: dict[str, list[str]] = {}
+        for name, side in sides.items():
+            for why in dict.fromkeys(_doubts(side, cell, code)):
+                where.setdefault(told(why), []).append(name)
+        found += [f"pps is no evidence: {why} in {' and '.join(of)}" for why, of in where.items()]
     return found
 
 
-def _has(side: Sequence[RunSummary], cell: str, code: str) -> bool:
-    return any(is_noted(run.summaries[cell], code) for run in side if cell in run.summaries)
+def _doubts(side: Sequence[RunSummary], cell: str, code: str) -> list[str]:
+    summaries = [run.summaries[cell] for run in side if cell in run.summaries]
+    return [doubt(each.notes, code) for each in summaries if is_noted(each, code)]
 
 
 def _absence(cell: str, a: Sequence[RunSummary], b: Sequence[RunSummary]) -> Verdict:
@@ -238,6 +271,17 @@ def _absence(cell: str, a: Sequence[RunSummary], b: Sequence[RunSummary]) -> Ver
     if in_a and in_b:
         return Verdict.INCONCLUSIVE
     return Verdict.NEW if in_b else Verdict.MISSING
+
+
+def failures_of(cell: str, sides: Sides) -> tuple[str, ...]:
+    """Why a cell failed, or has no usable sample, and on which side."""
+    found = {
+        f"failed in {name}: {run.failures[cell]}": None
+        for name, side in sides.items()
+        for run in side
+        if cell in run.failures
+    }
+    return tuple(found)
 
 
 def _too_few(cell: str, sides: Sides) -> tuple[str, ...]:

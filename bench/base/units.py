@@ -27,22 +27,22 @@ class Quantity:
         # Bounded, so that no text makes a huge integer.
         return rf"([0-9]{{1,18}}(?:\.[0-9]{{1,18}})?) ?({'|'.join(self.units)})"
 
-    @property
-    def form(self) -> str:
+    def form(self, example: str = "") -> str:
         plain = f"a whole number of {self.counted}, or " if self.plain else ""
-        return f'{plain}a number with {", ".join(self.units)} ("{self.example}")'
+        return f'{plain}a number with {", ".join(self.units)} ("{example or self.example}")'
 
-    def parse(self, value: object) -> int:
+    def parse(self, value: object, example: str = "") -> int:
+        """ValueError for anything else, with the form and an example."""
         # A bool is an int to Python, but no number to whoever wrote "true".
         if self.plain and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
         match = re.fullmatch(self.pattern, value) if isinstance(value, str) else None
         if match is None:
-            raise ValueError(f"{show(value)} is not {self.name}; write {self.form}")
+            raise ValueError(f"{show(value)} is not {self.name}; write {self.form(example)}")
         amount = Fraction(match[1]) * self.units[match[2]]
         if amount.denominator != 1:
             raise ValueError(
-                f"{show(value)} is not a whole number of {self.counted}; write {self.form}"
+                f"{show(value)} is not a whole number of {self.counted}; write {self.form(example)}"
             )
         return amount.numerator
 
@@ -91,9 +91,9 @@ TIME = Quantity(
 )
 
 
-def parse_bytes(value: object) -> int:
+def parse_bytes(value: object, example: str = "") -> int:
     """Bytes of ``9000``, ``"9000B"`` or ``"64KiB"``; ValueError for anything else."""
-    return SIZE.parse(value)
+    return SIZE.parse(value, example)
 
 
 def parse_rate(value: object) -> int:
@@ -207,8 +207,13 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
 
 def show(value: object) -> str:
     """A value as a message shows it: much as YAML writes it, on one line of 60 characters."""
-    text = _flow(value)
+    text = whole(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def whole(value: object) -> str:
+    """The same uncut: what is to be written."""
+    return _flow(value)
 
 
 def _flow(value: object) -> str:

@@ -36,8 +36,11 @@ def _written(quantity: Quantity, low: int = 0, high: int | None = None) -> Any:
 def bytes_between(low: int, high: int) -> BeforeValidator:
     """What makes an int of a model bytes from low to high, written as in parse_bytes."""
 
+    examples = (SIZE.example, "64B", f"{high}B")
+    example = next(text for text in examples if low <= parse_bytes(text) <= high)
+
     def parse(value: object) -> int:
-        size = parse_bytes(value)
+        size = parse_bytes(value, example)
         if not low <= size <= high:
             raise ValueError(f"{show(value)} is out of range; write {low} to {high} bytes")
         return size

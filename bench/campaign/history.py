@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.analysis import environments
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
 from bench.base.errors import UsageError
 from bench.campaign.sources import beside
 from bench.model.summaries import RunSummary
@@ -24,7 +24,7 @@ def history(sides: Sequence[RunSummary]) -> list[RunSummary]:
         if len(found) == MOST_HISTORY:
             break
         try:
-            run = read_summary(path, cell_summaries)
+            run = read_summary(path, summary_of)
         except UsageError:
             continue
         if run.header.identity in taken or run.header.sides:

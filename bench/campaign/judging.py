@@ -185,7 +185,9 @@ def judge(
                 Nights(
                     history=values[:, :number],
                     began=np.array([_index(times[:number], of) for of in levels]),
-                    pending=np.array([len(p) + e for p, e in zip(pending, extra, strict=True)]),
+                    pending=np.array(
+                        [_since(times[:number], p) + e for p, e in zip(pending, extra, strict=True)]
+                    ),
                     tonight=values[:, number],
                     again=_mean(values[:, number + 1 :]),
                 ),
@@ -196,7 +198,8 @@ def judge(
             for key, cell, of, level, was, part in zip(
                 keys, owners.values(), decided, levels, pending, taken.tolist(), strict=True
             ):
-                since = was[-1].since if was else started
+                first_of = times[number - of.lately] if of.lately else started
+                since = was[-1].since if was else first_of
                 is_suspect = of.finding is Finding.SUSPECT
                 doubts = _doubts(again, cells, key[0], cell) if is_suspect else ()
                 judged = Judged(key[0], cell, figure, of, since, level, part, doubts)
@@ -275,6 +278,12 @@ def _places(cells: Sequence[Cell]) -> dict[str, str]:
 def _index(times: Sequence[datetime], level: datetime | None) -> int:
     """Of the first night of a level."""
     return sum(time < level for time in times) if level else 0
+
+
+def _since(times: Sequence[datetime], pending: Sequence[Change]) -> int:
+    """How many of the last nights are pending: those since the change that the first of them told,
+    which may be older than it."""
+    return sum(time >= pending[-1].since for time in times) if pending else 0
 
 
 def _mean(values: Floats) -> Floats:

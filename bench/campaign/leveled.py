@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.analysis.cell_summaries import cell_summaries
-from bench.analysis.evidence import NO_EVIDENCE, is_noted
+from bench.analysis.cell_summaries import summary_of
+from bench.analysis.evidence import NO_EVIDENCE, doubt, is_noted
 from bench.analysis.intervals import MIN_ROUNDS
 from bench.analysis.openings import MIN_OPENING_ROUNDS
 from bench.analysis.panel import Array, Figure
@@ -31,6 +31,7 @@ def leveled(run: RunSummary) -> LeveledRun:
         calibration=run.calibration,
         ids=table.cells,
         levels=_levels(table, doubts),
+        notes=table.notes,
         doubts=doubts,
         rounds=sum(int(sum(of["rounds"])) for of in table.openings.values()),
         failures=run.failures,
@@ -41,7 +42,7 @@ def leveled(run: RunSummary) -> LeveledRun:
 
 def read_leveled(path: Path) -> LeveledRun:
     """Of a run file. Raises UsageError."""
-    return leveled(read_summary(path, cell_summaries, only_levels=True))
+    return leveled(read_summary(path, summary_of, only_levels=True))
 
 
 def _levels(table: Table, doubts: Mapping[str, object]) -> dict[str, memoryview[float]]:
@@ -72,7 +73,9 @@ def _doubts(table: Table) -> dict[str, tuple[str, ...]]:
     noted = set().union(*table.notes.values())
     codes = [code for code in NO_EVIDENCE if code in noted]
     found = {
-        cell: tuple(code for code in codes if code in notes and is_noted(table[cell], code))
+        cell: tuple(
+            doubt(notes, code) for code in codes if code in notes and is_noted(table[cell], code)
+        )
         for cell, notes in table.notes.items()
         if codes
     }

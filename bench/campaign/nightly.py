@@ -33,7 +33,8 @@ if TYPE_CHECKING:  # at run time they load scipy: not before this process gave u
 class Outcome:
     """What became of a task. ``run`` is its file where there is one; ``judged`` has every series.
 
-    ``missing`` maps cells without figures to their reasons. ``marks`` are changes of the
+    ``missing`` maps cells without figures to their reasons, ``notes`` cells that have any to those
+    of tonight's run, in short. ``marks`` are changes of the
     environment and of the matrix, ``remarks`` all else that must be said. ``plain`` is how many of
     the nights that it was compared with are runs of ``bench run``.
     """
@@ -43,6 +44,7 @@ class Outcome:
     run: Path | None = None
     judged: tuple[Judged, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     plain: int = 0
@@ -181,6 +183,7 @@ def _compared(task: Task, means: Means, begun: Told, run: Run, remarks: Sequence
         run=path,
         judged=tuple(judged),
         missing=_missing(tonight),
+        notes={cell.id: of for cell in tonight.cells if (of := tonight.marks(cell.id))},
         marks=marks.of(history.nights, before, tonight),
         remarks=tuple(said),
         plain=before.plain,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
 from bench.base.errors import UsageError
 from bench.base.stderr import say
 from bench.model.summaries import RunSummary
@@ -47,7 +47,7 @@ def sources(text: str) -> list[Source]:
 def read(found: Iterable[Source]) -> list[RunSummary]:
     """Each run once. Says what is wrong with a file that can be read. Raises UsageError, also for a
     run of two sides."""
-    runs = [read_summary(path, cell_summaries, content) for path, content in found]
+    runs = [read_summary(path, summary_of, content) for path, content in found]
     for run in runs:
         if run.header.sides:
             raise UsageError(

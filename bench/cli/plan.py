@@ -55,7 +55,17 @@ def document_of(matrix: Matrix, planned: Plan, told: Estimate, cells: bool = Fal
         description=matrix.description,
         facts=_facts(matrix, planned, told),
         blocks=(_table(planned),) if cells else (),
+        notes=_notes(matrix, planned),
     )
+
+
+def _notes(matrix: Matrix, planned: Plan) -> tuple[str, ...]:
+    from bench.analysis.openings import why_no_interval
+
+    measure = matrix.measure
+    ratios = sum(1 for cell, base in planned.baselines.items() if cell != base)
+    why = why_no_interval(measure.rounds.max, measure.openings, ratios)
+    return (why,) if why else ()
 
 
 def _facts(matrix: Matrix, planned: Plan, told: Estimate) -> tuple[Fact, ...]:

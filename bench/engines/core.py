@@ -106,11 +106,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class SlicePlan:
-    """Nanoseconds of warm-up and window, and the longest wait for the last frames."""
+    """Nanoseconds of warm-up and window, and the longest wait for the last frames.
+
+    ``shaper_rate`` (bytes per second) and ``shaper_burst`` (bytes) are of the token buckets on the
+    way, all together; 0: there are none.
+    """
 
     window_ns: int
     warmup_ns: int
     drain_ns: int
+    shaper_rate: int = 0
+    shaper_burst: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,7 @@ class Slice:
     wall_ns: int
     threads: tuple[ThreadSample, ...]
     slice_completed: int
+    slice_submitted: int
     slice_refused: int
     """Frames that the sender knows were dropped: ENOBUFS, also where a short count hides it."""
     undrained: bool
@@ -176,9 +183,8 @@ class OpenCell:
 
     def run_slice(self, plan: SlicePlan) -> Slice:
         """Run one slice. Raises CoreError when a send fails."""
-        self._plan.warmup_ns = plan.warmup_ns
-        self._plan.window_ns = plan.window_ns
-        self._plan.drain_ns = plan.drain_ns
+        for name in _known("struct tx_slice_plan"):
+            setattr(self._plan, name, getattr(plan, name))
         if self._lib.tx_cell_slice(self._cell, self._plan, self._slice, self._error) < 0:
             fail(self._error)
         raw = self._slice
@@ -187,6 +193,7 @@ class OpenCell:
             wall_ns=raw.wall_ns,
             threads=tuple(_thread_sample(thread) for thread in threads),
             slice_completed=sum(thread.slice.completed for thread in threads),
+            slice_submitted=sum(thread.slice.submitted for thread in threads),
             slice_refused=sum(thread.slice.refused for thread in threads),
             undrained=any(thread.undrained for thread in threads),
         )
@@ -224,7 +231,13 @@ def _thread_sample(raw: Any) -> ThreadSample:
 
 
 @functools.cache
+def _known(struct: str) -> tuple[str, ...]:
+    """The fields of a struct of the core."""
+    return tuple(name for name, _ in library().ffi.typeof(struct).fields)
+
+
+@functools.cache
 def _alike(struct: str) -> tuple[str, ...]:
     """The fields of a struct of the core that a ThreadSample has under the same name."""
     ours = {field.name for field in dataclasses.fields(ThreadSample)}
-    return tuple(name for name, _ in library().ffi.typeof(struct).fields if name in ours)
+    return tuple(name for name in _known(struct) if name in ours)

@@ -13,20 +13,36 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-def choice(value: object, allowed: Sequence[str], taken: Container[str] = ()) -> str:
-    """The allowed names, and of those that are not ``taken`` the one that may have been meant."""
+def choice(value: object, allowed: Sequence[str]) -> str:
+    """The allowed names, and the one that may have been meant."""
     if not allowed:
         return "leave it out"
     if value is None and "null" in allowed:
-        return f"write {_either(allowed)} (the name null needs quotes)"
-    free = [name for name in allowed if name not in taken]
-    near = get_close_matches(value, free, n=1) if isinstance(value, str) else []
-    return f"write {_either(allowed)}" + (f" (did you mean {near[0]}?)" if near else "")
+        return f"write {_listed(allowed, 'or')} (the name null needs quotes)"
+    return f"write {_listed(allowed, 'or')}{_meant(value, allowed)}"
 
 
-def _either(names: Sequence[str]) -> str:
+def keys(key: object, known: Sequence[str], taken: Container[str]) -> str:
+    """The keys of a mapping, and of those that are not ``taken`` the one that may have been
+    meant."""
+    if not known:
+        return "leave it out"
+    are = "the only one is" if len(known) == 1 else "there are"
+    return f"{are} {_listed(known, 'and')}{_meant(key, [n for n in known if n not in taken])}"
+
+
+ALIKE = 0.7
+"""Of difflib: burts is meant as burst (0.8), malformed is not meant as mmap_locked (0.6)."""
+
+
+def _meant(value: object, names: Sequence[str]) -> str:
+    near = get_close_matches(value, names, n=1, cutoff=ALIKE) if isinstance(value, str) else []
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _listed(names: Sequence[str], last_by: str) -> str:
     *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last
+    return f"{', '.join(most)} {last_by} {last}" if most else last
 
 
 _WANTED = {

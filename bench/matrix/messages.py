@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from bench.base.units import show
+from bench.base.units import show, whole
 from bench.matrix import yamltree
-from bench.matrix.complaints import choice, complaint
+from bench.matrix.complaints import complaint, keys
 from bench.matrix.schema import Context
 from bench.matrix.yamltree import Problem, Tree
 
@@ -50,13 +50,15 @@ def _unknown_key(path: yamltree.Path, tree: Tree, context: Context) -> str:
     mapping = tree.value(path[:-1])
     known = context.known.get(id(mapping), ())
     what = "axis" if known == context.axes else "key"
-    return f"unknown {what} {show(path[-1])}; {choice(path[-1], known, taken=mapping)}"
+    return f"unknown {what} {show(path[-1])}; {keys(path[-1], known, mapping)}"
 
 
 def _missing(key: object, mapping: Any, context: Context) -> str:
-    # The writer of a bare kind has to learn the form with options; an unknown one is no part of it.
-    known = context.known.get(id(mapping), ())
-    rest = {name: value for name, value in mapping.items() if name in known and name != "kind"}
-    example = {"kind": mapping["kind"], key: "...", **rest} if "kind" in mapping else {}
-    write = f"write {show(example)}" if example else "it has to be given"
+    example = context.examples.get(id(mapping), {})
+    if not isinstance(key, str) or key not in example:
+        write = "it has to be given"
+    elif mapping.keys() == {"kind"}:  # who wrote it bare has to learn the form with options
+        write = f"write {whole(dict(example))}"
+    else:
+        write = f"write {key}: {example[key]}"
     return f"{show(key)} is missing; {write}"

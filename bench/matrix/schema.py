@@ -31,9 +31,21 @@ from pydantic import (
     create_model,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from bench.base.units import MOST_CPUS, duration_text, parse_bytes, share_text, show
+from bench.base.units import (
+    DURATION,
+    MOST_CPUS,
+    RATE,
+    SIZE,
+    duration_text,
+    parse_bytes,
+    parse_duration,
+    parse_rate,
+    share_text,
+    show,
+)
 from bench.base.values import Value, covers, key_of
 from bench.base.written import DurationNs, Share, bytes_between, part_up_to
 from bench.model.axes import (
@@ -79,13 +91,14 @@ class Context:
     one that it names as soon as they are right; what is held against them is validated later.
     ``lengths`` has the number of values of the axes that the file names, ``axes`` the names of all
     that there are. ``known`` is filled on the way, too: the keys that a mapping may have, by its
-    id().
+    id(), and in ``examples`` a right one for each with a ``kind``.
     """
 
     taken: dict[str, Sequence[Value]] = field(default_factory=dict)
     lengths: Mapping[str, int] = field(default_factory=dict)
     axes: tuple[str, ...] = ()
     known: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    examples: dict[int, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,22 +305,53 @@ def _absent(description: str | None = None) -> Any:
 
 
 def _kind(kinds: Mapping[str, KindInfo], *, partial: bool) -> Any:
-    """A name, or a mapping of ``kind`` and its options; canonical is the mapping."""
+    """A name, or a mapping of ``kind`` and its options; canonical is the mapping.
+
+    An option that the canonical value does not have is another way to write one that it has
+    (latency of a tbf): a partial value with it has to be whole.
+    """
     known = create_model("Kind", kind=(_one_of(kinds), ...))
-    models = {
-        name: _strict(name, info.options, partial=partial, kind=(_one_of([name]), ...))
-        for name, info in kinds.items()
-    }
+    models, whole_models = (
+        {
+            name: _strict(name, info.options, partial=some, kind=(_one_of([name]), ...))
+            for name, info in kinds.items()
+        }
+        for some in (partial, False)
+    )
+
+    examples = {name: {"kind": name} | _examples(info.options) for name, info in kinds.items()}
 
     def canonical(value: object, info: ValidationInfo[Context]) -> Value:
         written = value if isinstance(value, dict) else {"kind": value}
         kind = known.model_validate(written).model_dump()["kind"]
-        model = models[kind].model_validate(written, context=info.context)
-        return {"kind": kind} | model.model_dump(mode="json", exclude_unset=partial)
+        info.context.examples[id(written)] = examples[kind]
+        some = partial and not any(of.exclude for of in _given(kinds[kind].options, written))
+        model = (models if some else whole_models)[kind]
+        found = model.model_validate(written, context=info.context)
+        return {"kind": kind} | found.model_dump(mode="json", exclude_unset=some)
 
     bare = [name for name, info in kinds.items() if partial or not _required(info.options)]
     written = _any_of(_one_of(bare), *models.values())
     return Annotated[Any, PlainValidator(canonical, json_schema_input_type=written)]
+
+
+def _given(options: type[BaseModel], written: Mapping[str, Any]) -> list[FieldInfo]:
+    return [info for name, info in options.model_fields.items() if name in written]
+
+
+_QUANTITIES = {parse_bytes: SIZE, parse_rate: RATE, parse_duration: DURATION}
+
+
+def _examples(options: type[BaseModel]) -> dict[str, str]:
+    """A value of each option that has to be given, as users write it."""
+    found: dict[str, str] = {}
+    for name in _required(options):
+        info = options.model_fields[name]
+        parsers = (getattr(each, "func", None) for each in info.metadata)
+        quantities = (_QUANTITIES[parse].example for parse in parsers if parse in _QUANTITIES)
+        if example := next((str(of) for of in (*(info.examples or ()), *quantities)), ""):
+            found[name] = example
+    return found
 
 
 def _required(options: type[BaseModel]) -> list[str]:
@@ -348,7 +392,7 @@ def _ring(page_size: int, *, partial: bool) -> Any:
     slots = _strict("ring_of_slots", _RingOfSlots, partial=False)
 
     def canonical(value: object, info: ValidationInfo[Context]) -> Value:
-        _refuse_frame_nr(value)
+        _refuse_frame_nr(value, page_size)
         is_in_blocks = isinstance(value, dict) and {"block_size", "block_nr"} & value.keys()
         if is_in_blocks or (partial and not (isinstance(value, dict) and "slots" in value)):
             ring = blocks.model_validate(value, context=info.context)
@@ -357,9 +401,11 @@ def _ring(page_size: int, *, partial: bool) -> Any:
         made = ring_of_slots(**ring.model_dump(), page_size=page_size)
         if made["block_size"] > _INT_MAX:
             frame_size = min(made["frame_size"], _INT_MAX - page_size) // page_size * page_size
+            most = page_size << 7  # blocks of the kernel's table, each of which has one slot then
+            fewer = f", slots: {most}" if ring.model_dump()["slots"] > most else ""
             raise ValueError(
                 f"slots of {made['frame_size']} bytes fill blocks of {made['block_size']} bytes, "
-                f"and no smaller ones; at most {_INT_MAX}: write frame_size: {frame_size}"
+                f"and no smaller ones; at most {_INT_MAX}: write frame_size: {frame_size}{fewer}"
             )
         if partial and "version" not in ring.model_fields_set:
             del made["version"]
@@ -368,14 +414,15 @@ def _ring(page_size: int, *, partial: bool) -> Any:
     return Annotated[Any, PlainValidator(canonical, json_schema_input_type=_any_of(slots, blocks))]
 
 
-def _refuse_frame_nr(ring: object) -> None:
+def _refuse_frame_nr(ring: object, page_size: int) -> None:
     """What struct tpacket_req has, too, follows from the rest: the kernel takes no other number."""
     for key in ("frame_nr", "tp_frame_nr"):
         if isinstance(ring, dict) and key in ring:
             write = "leave it out"
             with suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
                 in_block = parse_bytes(ring["block_size"]) // parse_bytes(ring["frame_size"])
-                if "block_nr" not in ring and (blocks := ring[key] // in_block) > 0:
+                blocks = ring[key] // in_block
+                if "block_nr" not in ring and 0 < blocks <= page_size << 7:  # the kernel's table
                     write = f"write block_nr: {blocks} in its place"
             raise _located(
                 {(key,): f"follows from block_size / frame_size slots in each block; {write}"}

@@ -82,6 +82,14 @@ class Accounting:
         """All problems as one text."""
         return joined(self.problems)
 
+    def at_most(self, most: int, completed: int) -> Accounting:
+        """The same, where a shaper lets ``most`` frames pass in a window: one that was held up
+        itself (the hypervisor had its CPU) may pass later what it owes."""
+        if completed <= most:
+            return self
+        too_many = Problem(Code.TOO_MANY, completed - most, completed=completed)
+        return replace(self, problems=(*self.problems, too_many))
+
     @classmethod
     def of_sender(cls, completed: int) -> Accounting:
         """Without an interface there is nobody but the sender to count."""
@@ -143,22 +151,27 @@ def account(
     frame_size: int,
     completed: int,
     refused: int = 0,
+    pending: int = 0,
     carrier_lost: str = "",
 ) -> Accounting:
     """Set the frames that the sender counted against those that the kernel counted.
 
     ``completed`` frames were given back by the kernel as sent; ``refused`` is how often the
     sender was told that a frame was dropped (ENOBUFS): those are among the drops, and not
-    missing. Further drops explain completed frames that were not delivered. Frames of
-    ``frame_size`` bytes are checked through the byte counters. ``carrier_lost`` names ports that
-    lost their carrier meanwhile: what is sent to one ends in its noop qdisc, which on most kernels
-    counts nothing (net/sched/sch_generic.c, ``noop_enqueue``).
+    missing. ``pending`` frames were handed over, in this slice or before, and not known to have
+    left at its end: if they arrive, they are late, and not foreign. Further drops explain completed
+    frames that were not delivered. Frames of ``frame_size`` bytes are checked through the byte
+    counters. ``carrier_lost`` names ports that lost their carrier meanwhile: what is sent to one
+    ends in its noop qdisc, which on most kernels counts nothing (net/sched/sch_generic.c,
+    ``noop_enqueue``).
     """
     arrived = delivered(change, delivery)
     drops = change.qdisc.drops + change.tx.tx_dropped
     if delivery.hidden_backlog:
         drops += change.softnet_drops
-    foreign = max(0, arrived - completed)
+    unasked = max(0, arrived - completed)
+    late = min(unasked, pending)
+    foreign = unasked - late
     still_queued = change.queued_after
     missing = max(0, completed - arrived - still_queued)
     lost = missing if carrier_lost else min(missing, max(0, drops - refused))
@@ -167,9 +180,10 @@ def account(
     counted = [
         Problem(Code.QUEUED_BEFORE, change.queued_before),
         Problem(Code.STILL_QUEUED, still_queued),
+        Problem(Code.LATE, late),
         Problem(Code.FOREIGN, 0 if few_foreign else foreign),
         Problem(Code.UNEXPLAINED, unexplained, delivered=arrived, completed=completed),
-        Problem(Code.WRONG_LENGTH) if foreign else _wrong_length(change, delivery, frame_size),
+        Problem(Code.WRONG_LENGTH) if unasked else _wrong_length(change, delivery, frame_size),
     ]
     return Accounting(
         delivered=arrived,

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from bench.base.values import Value
-from bench.engines.config import call_ns, memory_of, sends_xdp
+from bench.engines.config import call_ns, memory_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import DEVICE
 from bench.plan.calibration import CALIBRATION
 from bench.plan.plan import Plan
+from bench.plan.queue import Queue, queue_of
 from bench.plan.schedule import DRAIN_NS, WARMUP_NS
 from bench.system.host import MEMORY_SHARE
 from bench.system.procfs import ProcFs
@@ -97,18 +97,6 @@ SINGLE_TURN = 16
 """FRAMES_PER_TURN: methods of one frame a call send so many between two looks at the clock."""
 
 
-WMEM = 212_992
-"""net.core.wmem_default and wmem_max where they cannot be read."""
-
-
-PAGE = 4096
-
-
-SKB, SKB_SHARED, SKB_HEAD = 256, 352, 512
-"""What the kernel charges for a frame beside its data: struct sk_buff; struct skb_shared_info and
-room before the frame, allocated together with it; those alone where it lies in pages."""
-
-
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Nanoseconds with the least and with the most rounds, and bytes of rings and buffers.
@@ -158,31 +146,6 @@ def _reopening_share(memory: int, machine: ProcFs) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Queue:
-    """Behind a shaper: a frame leaves every ``frame_ns``, but for the first ``free`` ones after a
-    pause. Of all threads.
-
-    ``room`` frames are queued when time is up, and what blocks meanwhile adds ``blocked`` more on
-    average. ``awaited`` are those of a call that returns when all of them have left, or 0.
-    """
-
-    frame_ns: float
-    free: float
-    room: float
-    blocked: float
-    awaited: int
-
-    def left_ns(self, planned_ns: int, offered: float, least: int, free: float) -> float:
-        """When the last frame has left, after sending for so long."""
-        if self.awaited:
-            calls = ceil((planned_ns / self.frame_ns + free) / self.awaited)
-            taken = float(calls * self.awaited)
-        else:
-            taken = planned_ns / self.frame_ns + free + self.room + self.blocked
-        return (max(least, min(offered, taken)) - free) * self.frame_ns
-
-
-@dataclass(frozen=True, slots=True)
 class _Sender:
     """Of each thread: a turn is what it sends between two looks at the clock, a call what it sends
     between two looks at the stop flag, ``checked`` the frames of the frame check, of which at least
@@ -199,7 +162,7 @@ class _Sender:
     is_captured: bool
     together: int
     memory: int
-    queue: _Queue | None
+    queue: Queue | None
 
     def open_ns(self) -> float:
         return OPEN_NS + self.memory * MAPPED_NS
@@ -243,7 +206,7 @@ class _Sender:
 def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
     values, interface, memory = cell.values, cell.values["interface"], memory_of(cell)
     burst, flows = int(values["burst"] or 1), int(values["flows"] or 1)  # type: ignore[arg-type]
-    slots = memory.ring_frames
+    slots, held = memory.ring_frames, shaper(values)
     is_captured = interface is not None and _mapping(interface)["kind"] not in UNCAPTURED
     return _Sender(
         threads=cell.threads,
@@ -258,65 +221,9 @@ def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
         is_captured=is_captured,
         together=min(slots, SENT_TOGETHER),
         memory=memory.bytes,
-        queue=_queue(cell, slots, flows, machine),
+        queue=queue_of(values, held, slots, machine) if held else None,
     )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _queue(cell: Cell, slots: int, flows: int, machine: ProcFs) -> _Queue | None:
-    values = cell.values
-    bypassed = values["qdisc_bypass"] or sends_xdp(cell.method)
-    qdisc = None if bypassed else values["qdisc"]
-    shaped = shaper(qdisc, cell.frame_size) if qdisc else None
-    if shaped is None:
-        return None
-    ways, sockets = _ways(_mapping(values["interface"]), flows), _sockets(cell)
-    waits, burst = not values["msg_dontwait"], int(values["burst"] or 1)  # type: ignore[arg-type]
-    sndbuf = _sndbuf(values["sndbuf"], machine) / _charge(cell.frame_size, slots > 0) * sockets
-    limit = shaped.room * ways
-    # Who waits is woken when half of the send buffer is free (``sock_writeable``).
-    room = min(0.75 * sndbuf if waits else sndbuf, limit)
-    in_call = (burst if waits else slots) * cell.threads
-    if slots:  # refused frames stay in it and are sent again
-        room = slots * sockets
-    return _Queue(
-        frame_ns=cell.frame_size * 8e9 / (shaped.rate * ways),
-        free=shaped.burst * ways / cell.frame_size,
-        room=room,
-        blocked=burst * cell.threads / 2 if waits and room < limit else 0,
-        awaited=in_call if slots and min(in_call, sndbuf) <= limit else 0,
-    )
-
-
-def _sockets(cell: Cell) -> int:
-    return 1 if cell.values["socket"] == "shared" else cell.threads
-
-
-def _ways(interface: Mapping[str, Any], flows: int) -> int:
-    """Slaves of a bond, each with a shaper of its own, that share the frames of a cell."""
-    slaves, mode = int(interface.get("slaves", 1)), interface.get("mode")
-    if mode in ("active-backup", "broadcast"):
-        return 1
-    return slaves if mode == "balance-rr" else min(slaves, flows)
-
-
-def _sndbuf(sndbuf: Value | None, machine: ProcFs) -> int:
-    """Bytes that a socket may have under way: SO_SNDBUF doubles what it is given."""
-    asked = _mapping(sndbuf)
-    name = "wmem_max" if asked else "wmem_default"
-    known = machine.number(f"proc/sys/net/core/{name}") or WMEM
-    if not asked:
-        return known
-    return 2 * int(asked["bytes"] if asked["force"] else min(asked["bytes"], known))
-
-
-def _charge(frame_size: int, in_ring: bool) -> int:
-    """Bytes of the send buffer that a frame takes: its skb's truesize."""
-    if in_ring:
-        return SKB + SKB_HEAD + frame_size
-    if frame_size < PAGE:
-        return SKB + (1 << (frame_size + SKB_SHARED - 1).bit_length())
-    return SKB + SKB_HEAD + ceil(frame_size / PAGE) * PAGE

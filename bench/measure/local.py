@@ -19,7 +19,7 @@ from bench.model.cells import Cell
 from bench.model.samples import Sample
 from bench.system import host, sysctls
 from bench.topology import Topology, entered
-from bench.topology.kinds import is_borrowed, up
+from bench.topology.kinds import is_borrowed, shaper, up
 
 
 class LocalOpening:
@@ -60,6 +60,7 @@ class LocalOpening:
             cpus=self._setting.cpus,
             core_hash=self._setting.core_hash,
             checkout=self._setting.checkout,
+            shapers={i: held for i, cell in self._cells.items() if (held := shaper(cell.values))},
         )
         self._supervisor = Supervisor(setup, self._residency.clear)
         self._resources.callback(self._supervisor.close)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bench.engines.core import SlicePlan
 from bench.model.cells import Cell
+from bench.model.shaper import Shaper
 from bench.topology import Topology
 
 # What is asked and answered
@@ -24,6 +26,8 @@ class Setup:
     cpus: tuple[int, ...]
     core_hash: str
     checkout: str = ""
+    shapers: Mapping[str, Shaper] = field(default_factory=dict)
+    """What holds back the frames of a cell, by its id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from bench.engines import config, core
 from bench.matrix import load
+from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
 from bench.plan import plan, selection
 from bench.plan.plan import Plan
 from bench.plan.settings import with_settings
 from bench.plan.shares import in_numbers
-from bench.topology.kinds import INTERFACES, QDISC_KINDS, largest_frame, shaper
+from bench.topology.kinds import INTERFACES, QDISC_KINDS, is_shaped, largest_frame, shaper
 
 
 def vocabulary() -> Vocabulary:
@@ -27,7 +28,9 @@ def vocabulary() -> Vocabulary:
         limits=core.limits(),
         check=config.check,
         largest_frame=largest_frame,
-        is_shaped=lambda qdisc, frame_size: shaper(qdisc, frame_size) is not None,
+        shaper=shaper,
+        ring_frames=lambda values: config.memory_of(Cell("", values)).ring_frames,
+        is_shaped=is_shaped,
         page_size=os.sysconf("SC_PAGE_SIZE"),
     )
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
 from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.base.units import duration_text, show
 from bench.engines import build, checkout, core
@@ -111,7 +111,8 @@ def run(
                 writer.end(f"failed: {reason}", wall_s=round(time.monotonic() - started, 3))
             raise
         stored = reader.read(target.path)
-        writer.summaries(cell_summaries(stored), stored.failures)
+        made = summary_of(stored)
+        writer.summaries(made.summaries, made.failures)
         writer.end(
             end,
             wall_s=round(time.monotonic() - started, 3),

@@ -73,6 +73,8 @@ class Session:
                 with closing(make_opening(setting, cells)) as opening:
                     self._open(opening, cells)
                     self._rounds(opening, [cell.id for cell in cells])
+                    if share.opening + 1 == share.openings:
+                        self._make_up(opening, [cell.id for cell in cells])
 
     def _to_open(self) -> list[Cell]:
         """Cells that the present opening is to measure; none where it is not needed."""
@@ -134,7 +136,7 @@ class Session:
 
     def _rounds(self, opening: Opening, wanted: list[str]) -> None:
         self._stage("measuring")
-        seed, first, least = self._matrix.measure.seed, self._round, self._least
+        first, least = self._round, self._least
         for round_ in range(first, self._share.most):
             is_due = (round_ - least) % PRECISION_CHECK_ROUNDS == 0
             if round_ >= least and round_ > first and is_due:
@@ -144,14 +146,29 @@ class Session:
                 break
             to_come = self._slices_to_come(len(cells))
             self._progress.rounds(to_come, round_ + 1, self._matrix.measure.rounds)
-            order, following = (
-                schedule.round_order(cells, seed, number, self._plan.twins)
-                for number in (round_, round_ + 1)
-            )
-            for position, cell in enumerate(order):
-                if cell not in self._failures:
-                    self._slice(opening, cell, round_, [*order[position + 1 :], *following])
-            self._round = round_ + 1
+            self._round_of(opening, cells, round_)
+
+    def _make_up(self, opening: Opening, opened: Sequence[str]) -> None:
+        """Measure cells further that have fewer usable samples than rounds were asked for."""
+        plan, rounds = self._plan, self._matrix.measure.rounds
+        for round_ in range(self._round, self._round + stop.spare(rounds)):
+            samples = {cell.id: self._samples[cell.id] for cell in plan.cells}
+            short = stop.short(samples, plan.baselines, self._failures, rounds) & set(opened)
+            if not short:
+                break
+            cells = [cell for cell in self._along_with(short) if cell not in self._failures]
+            self._progress.rounds(len(cells), round_ + 1, Rounds(round_ + 1, round_ + 1))
+            self._round_of(opening, cells, round_)
+
+    def _round_of(self, opening: Opening, cells: Sequence[str], round_: int) -> None:
+        order, following = (
+            schedule.round_order(cells, self._matrix.measure.seed, number, self._plan.twins)
+            for number in (round_, round_ + 1)
+        )
+        for position, cell in enumerate(order):
+            if cell not in self._failures:
+                self._slice(opening, cell, round_, [*order[position + 1 :], *following])
+        self._round = round_ + 1
 
     def _slices_to_come(self, cells: int) -> int:
         """At the least: of these cells in this opening, and of all that are left in later ones."""
@@ -179,10 +196,13 @@ class Session:
         measure = replace(measure, precision=measure.precision * self._share.looseness)
         samples = {cell.id: self._samples[cell.id] for cell in plan.cells}
         wanted = stop.wanted(samples, plan.baselines, self._failures, measure)
-        wanted &= set(cells)
-        wanted |= {plan.baselines[cell] for cell in wanted if cell in plan.baselines}
-        wanted |= _CALIBRATING
-        return [cell for cell in self._cells if cell in wanted]
+        return self._along_with(wanted & set(cells))
+
+    def _along_with(self, wanted: set[str]) -> list[str]:
+        """These cells, their baselines, and the calibration."""
+        baselines = {self._plan.baselines.get(cell, cell) for cell in wanted}
+        every = wanted | baselines | _CALIBRATING
+        return [cell for cell in self._cells if cell in every]
 
 
 _CALIBRATING = frozenset(cell.id for cell in calibration.CALIBRATION)

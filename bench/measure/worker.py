@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
@@ -25,7 +26,7 @@ from typing import Any
 
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
 from bench.engines import core
-from bench.engines.core import Endpoint, OpenCell, Slice
+from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
 from bench.measure.accounting import Accounting, Counters, account, delivery_of
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
@@ -60,6 +61,7 @@ class _Cells:
         self._stat = stack.enter_context(kept_open("/proc/stat"))
         self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
         self._checks = [FrameCheck(topology) for topology in setup.topologies]
+        self._pending = [0] * len(self._readers)  # frames handed over that have not arrived
         self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
 
     def open_cell(self, request: Open) -> dict[str, Any]:
@@ -148,13 +150,21 @@ class _Cells:
             self._readers[topology].carrier_lost()  # what happened before is not this slice's
         cpus_before = cpu_time(self._stat().decode(), cpus)
         before = None if topology is None else self._readers[topology].read()
-        measured = opened.run_slice(self._setup.slice_plan)
+        measured = opened.run_slice(self._slice_plan(cell))
         cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
         if topology is None or before is None:
             accounting = Accounting.of_sender(measured.slice_completed)
             return _sample(request, cell, at_ns, measured, cpus_did, accounting)
         accounting, softirqs = self._account(cell, topology, before, measured)
+        if held := self._setup.shapers.get(cell.id):
+            completed = sum(thread.completed for thread in measured.threads)
+            most = int(held.most_frames(measured.wall_ns, cell.frame_size))
+            accounting = accounting.at_most(most, completed)
         return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
+
+    def _slice_plan(self, cell: Cell) -> SlicePlan:
+        held, plan = self._setup.shapers.get(cell.id), self._setup.slice_plan
+        return replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst) if held else plan
 
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
@@ -166,12 +176,15 @@ class _Cells:
             frame_size=cell.frame_size,
             completed=measured.slice_completed,
             refused=measured.slice_refused,
+            pending=self._pending[topology] + measured.slice_submitted - measured.slice_completed,
         )
         accounting, change = settle(self._readers[topology], before, judge, delivery.late_s)
         is_short = bool(accounting.problem or accounting.lost)
         carrier_lost = self._readers[topology].carrier_lost() if is_short else ""
         if carrier_lost:
             accounting = judge(change, carrier_lost=carrier_lost)
+        self._pending[topology] += measured.slice_submitted - accounting.delivered - accounting.lost
+        self._pending[topology] = max(0, self._pending[topology])
         return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
 
 

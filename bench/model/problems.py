@@ -18,6 +18,8 @@ class Code(StrEnum):
     FOREIGN = "foreign"
     UNEXPLAINED = "unexplained"
     WRONG_LENGTH = "wrong_length"
+    LATE = "late"
+    TOO_MANY = "too_many"
     OTHER = "other"
     """A text alone: of a run that had no codes, or of a later version."""
 
@@ -27,6 +29,8 @@ class Problem:
     """One thing that was wrong with a sample.
 
     ``count`` is in frames. UNEXPLAINED: ``delivered`` of ``completed`` frames arrived.
+    LATE: ``count`` frames were ours, and left after the wait for them was over. TOO_MANY: of
+    ``completed`` frames of a window ``count`` are more than its time lets pass.
     WRONG_LENGTH: ``count`` frames had ``bytes`` in all, and ``meant`` bytes each were sent.
     ``told`` is the text of OTHER.
     """
@@ -52,6 +56,15 @@ class Problem:
                 return f"{_frames(self.count)} still in the qdisc"
             case Code.FOREIGN:
                 return f"{self.count} foreign frame{'' if self.count == 1 else 's'}"
+            case Code.LATE:
+                return (
+                    f"{_frames(self.count)} of ours left late, when the wait for the queue was over"
+                )
+            case Code.TOO_MANY:
+                return (
+                    f"{_frames(self.count)} of {self.completed} more than the shaper lets pass in "
+                    "the window: it was held up before, and caught up"
+                )
             case Code.UNEXPLAINED:
                 arrived = f"delivered {self.delivered} of {self.completed} completed"
                 return f"{arrived}, {self.count} unexplained"
@@ -61,19 +74,34 @@ class Problem:
         return self.told
 
 
+REASONS = {
+    Code.NOT_PINNED: "a thread was not on its CPU",
+    Code.NOT_DRAINED: "the kernel still owned frames at the deadline",
+    Code.QUEUED_BEFORE: "frames were in the qdisc before",
+    Code.STILL_QUEUED: "frames stayed in the qdisc",
+    Code.FOREIGN: "foreign frames",
+    Code.LATE: "frames of ours left late",
+    Code.TOO_MANY: "more frames than the shaper lets pass",
+    Code.UNEXPLAINED: "frames are missing",
+    Code.WRONG_LENGTH: "frames of a wrong length",
+}
+"""In a few words without numbers, for what tells of many samples; OTHER has none."""
+
+
 def joined(problems: Sequence[Problem]) -> str:
     """All of them as one text; empty where there is none."""
     return "; ".join(problem.text for problem in problems)
 
 
-def commonest(problems: Sequence[Problem]) -> str:
-    """The text of the commonest kind, at its worst: numbers differ from sample to sample."""
+def commonest(problems: Sequence[Problem]) -> tuple[Code, str]:
+    """The commonest kind, and its text at its worst: numbers differ from sample to sample."""
     if not problems:
-        return ""
+        return Code.OTHER, ""
     ((kind, times),) = Counter((p.code, p.told) for p in problems).most_common(1)
     alike = [problem for problem in problems if (problem.code, problem.told) == kind]
     worst = max(alike, key=lambda problem: problem.count)
-    return worst.text if len({*alike}) == 1 else f"{worst.text} (the worst of {times} samples)"
+    many = f" (the worst of {times} samples)" if len({*alike}) > 1 else ""
+    return worst.code, worst.text + many
 
 
 def _frames(count: int) -> str:

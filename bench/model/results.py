@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.model.cells import Cell
+from bench.model.problems import Code
 
 LARGEST_INTEGER = 2**63 - 1
 """That a run file has: one of any length may be too large for a float."""
@@ -31,6 +32,11 @@ class Estimate:
         return (self.high - self.low) / 2 / abs(self.value)
 
 
+def mark_of(code: str, count: int) -> str:
+    """A note in short: ``starved``, ``3 disturbed``."""
+    return f"{count} {code}" if count else code
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """What a reader must know of a row: a word for it, its explanation, and how many samples.
@@ -45,7 +51,7 @@ class Note:
     @property
     def mark(self) -> str:
         """As a row shows it: rows with different counts share an explanation."""
-        return f"{self.count} {self.code}" if self.count else self.code
+        return mark_of(self.code, self.count)
 
     def __str__(self) -> str:
         return f"{self.mark}: {self.text}"
@@ -55,7 +61,8 @@ class Note:
 class Tally:
     """How many samples of a cell its figures are made of (``rounds``), and how many are left out.
 
-    ``invalid`` ones cannot be used; ``invalid_reason`` is the commonest reason. ``disturbed`` ones
+    ``invalid`` ones cannot be used; ``invalid_reason`` is the commonest reason, of
+    the kind ``invalid_code``. ``disturbed`` ones
     were left out for what others did to the sender. ``moved`` ones are among the ``rounds``: in
     them a thread ended its window on another CPU than it began on.
     """
@@ -63,6 +70,7 @@ class Tally:
     rounds: int = 0
     invalid: int = 0
     invalid_reason: str = ""
+    invalid_code: Code = Code.OTHER
     disturbed: int = 0
     moved: int = 0
 

@@ -45,9 +45,9 @@ class Sample:
 
     ``lost`` frames were completed and not delivered, which the drops explain.
 
-    ``wall_ns`` is the window, from the first thread's opening edge to the last one's closing
-    edge. ``slice_completed`` and ``delivered`` count the whole slice, warm-up and drain
-    included: they are what must agree. The kernel's counters are deltas over the slice: of
+    ``wall_ns`` is the window, from its opening to its closing edge. ``slice_completed`` and
+    ``delivered`` count the whole slice, warm-up and drain included: they are what must agree. The
+    kernel's counters are deltas over the slice: of
     ``cpus_ns``, the time of the cell's CPUs, the hypervisor had ``steal_ns``, softirqs
     ``softirq_ns`` (both in ticks of 10 ms); ``interrupts`` are those of the whole machine.
     ``problems`` is empty for a valid sample, else why the sample must not be used.

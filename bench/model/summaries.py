@@ -32,8 +32,8 @@ class CellSummary:
     """One cell in one run.
 
     ``openings`` are in order; one without a usable sample is not among them. ``notes`` maps the
-    codes of the row's notes (starved, stolen, lossy ...) to their counts, and "invalid" to the
-    number of invalid samples.
+    codes of the row's notes (starved, stolen, lossy ...) to their counts;
+    "invalid:CODE" is there beside "invalid" where the commonest reason has a Code.
     """
 
     cell: str
@@ -55,7 +55,8 @@ class RunSummary:
     """A stored run without its samples.
 
     ``summaries`` maps the ids of cells, calibration cells among them, to their figures; a cell
-    without a usable sample has none. ``failures`` and ``end`` as in Run.
+    without a usable sample has none, and ``failures`` has the reason, as of cells that failed.
+    ``end`` as in Run.
     """
 
     path: str

@@ -9,6 +9,7 @@ from typing import Any
 from bench.base.errors import BenchError
 from bench.base.values import Value
 from bench.model.axes import AXES, Axis, Bound, in_order
+from bench.model.shaper import Shaper
 
 # What there is to choose from
 
@@ -131,6 +132,10 @@ class Vocabulary:
     """What a cell's engine refuses: of values and the kernel's page size in bytes."""
     largest_frame: Callable[[Value], int | None] = lambda _qdisc: None
     """The longest frame in bytes that a qdisc ever lets pass; None where it has no limit."""
+    shaper: Callable[[Mapping[str, Value | None]], Shaper | None] = lambda _values: None
+    """What holds back the frames of a cell of these values; None: nothing that is known."""
+    ring_frames: Callable[[Mapping[str, Value | None]], int] = lambda _values: 0
+    """Slots of each ring of such a cell; 0: it has none."""
     is_shaped: Callable[[Value, int], bool] = lambda _qdisc, _frame_size: False
     """Whether a qdisc holds frames of a size (bytes) back to a rate, and so has a queue of them."""
     page_size: int = 4096

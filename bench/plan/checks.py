@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from math import ceil
 
 from bench.base.values import Value, value_text
 from bench.model.cells import ETHERNET_HEADER, VLAN_TAG, Cell, header_of
 from bench.model.matrix import Mark, Matrix
 from bench.model.vocabulary import KindInfo, Vocabulary
+from bench.plan.queue import Queue, queue_of
+from bench.plan.schedule import DRAIN_NS
 from bench.plan.space import Combination, Space, kind_of
 from bench.system.cpus import Choice
+from bench.system.procfs import ProcFs
+
+LEAST_SNDBUF = 4608
+"""SOCK_MIN_SNDBUF: the kernel gives no socket less (include/net/sock.h)."""
 
 
 def cpus_text(count: int) -> str:
@@ -23,12 +30,17 @@ def problems_of(
     made: Mapping[Combination, Cell],
     chosen: Choice,
     unfit: Collection[str],
+    machine: ProcFs,
 ) -> list[str]:
     """What cannot work in any cell, one line per axis value, in the order of the file."""
     found: dict[str, Mark] = {}
+    window_ns = space.matrix.measure.window_ns
     for signature, combination in cells.items():
         cell = made[signature]
-        for axis, problem in _cell_problems(cell.values, space.vocabulary, len(chosen.cpus)):
+        found_here = [*_cell_problems(cell.values, space.vocabulary, len(chosen.cpus))]
+        if not found_here:  # what cannot be at all need not leave
+            found_here = [*_drain_problems(cell.values, space.vocabulary, machine, window_ns)]
+        for axis, problem in found_here:
             if axis == "threads" and cell.id in unfit:
                 continue
             index = combination[space.position[axis]]
@@ -129,3 +141,32 @@ def _has_queues(
 
 def _may_have_queues(kind: KindInfo) -> bool:
     return "queues" in kind.options.model_fields
+
+
+def _drain_problems(
+    values: Mapping[str, Value | None], vocabulary: Vocabulary, machine: ProcFs, window_ns: int
+) -> Iterator[tuple[str, str]]:
+    """Frames that outlast the wait of a slice would be among those of the next."""
+    held = vocabulary.shaper(values)
+    if held is None:
+        return
+    slots = vocabulary.ring_frames(values)
+    queue = queue_of(values, held, slots, machine)
+    frames = queue.most_frames(window_ns)
+    left_ns = frames * queue.frame_ns
+    if left_ns > DRAIN_NS:
+        yield (
+            "qdisc",
+            f"some {frames:.0f} frames of {values['frame_size']} bytes queue before "
+            f"{value_text(values['qdisc'])} and take {left_ns / 1e9:.1f} s to leave; a slice waits "
+            f"{DRAIN_NS / 1e9:g} s for them: {_shorter(queue, left_ns, held.rate // held.ways)}",
+        )
+
+
+def _shorter(queue: Queue, left_ns: float, rate: int) -> str:
+    """What to change, with values that pass."""
+    raised = f"raise its rate to {ceil(rate * left_ns / DRAIN_NS / 1000)}kbit"
+    kib = int(DRAIN_NS / queue.frame_ns) * queue.charge // 2 // 1024
+    if queue.in_ring or 2 * kib * 1024 < LEAST_SNDBUF:
+        return raised
+    return f"lower sndbuf to {kib}KiB, or {raised}"

@@ -58,10 +58,14 @@ def _shifted(row: Row, shifts: Sequence[Shift]) -> list[str]:
 def _changed(row: Row, strict: bool) -> list[str]:
     """What the cell lost beyond the others. A cell that was not selected is missing by intent."""
     if row.verdict is Verdict.REGRESSED:
-        return [f"regressed beyond what all cells changed: {_text(row.changes)}"]
+        return [f"regressed beyond what all cells changed: {_text(row.changes)}", *_notes(row)]
     if row.verdict is Verdict.INCONCLUSIVE and strict:
-        return [f"inconclusive (--bench-strict): {'; '.join(row.reasons)}"]
+        return [f"inconclusive (--bench-strict): {'; '.join(row.reasons)}", *_notes(row)]
     return []
+
+
+def _notes(row: Row) -> list[str]:
+    return [f"notes in {side}: {', '.join(of)}" for side, of in row.notes.items()]
 
 
 def _text(changes: Mapping[Figure, Change]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from bench.analysis.estimates import estimates_of
-from bench.analysis.evidence import MOST_INVALID, NO_EVIDENCE
+from bench.analysis.evidence import doubts_of_row
 from bench.analysis.figures import pps, usable_by_cell
 from bench.analysis.intervals import quantile
 from bench.base.errors import UsageError
@@ -60,7 +60,8 @@ class Figure:
 
     The test is inconclusive (skipped, or failed under ``--bench-strict``) where the interval has
     the number in it, where there is no interval, and where ``doubt`` says why the figure is no
-    evidence. Each bound of the interval is wrong at most once in forty times.
+    evidence. ``notes`` are those of the cells. Each bound of the interval is wrong at most once in
+    forty times.
     """
 
     of: str
@@ -70,6 +71,7 @@ class Figure:
     rounds: int
     doubt: str = ""
     is_strict: bool = False
+    notes: str = ""
 
     def __ge__(self, bound: float) -> bool:
         __tracebackhide__ = True
@@ -99,7 +101,8 @@ class Figure:
 
     def __repr__(self) -> str:
         interval = "no interval" if self.low is None else f"[{self.low:.4g}, {self.high:.4g}]"
-        return f"<{self.of} {self.value:.4g} {interval} from {self.rounds} rounds>"
+        notes = f"; {self.notes}" if self.notes else ""
+        return f"<{self.of} {self.value:.4g} {interval} from {self.rounds} rounds{notes}>"
 
     def _interval(self, claim: str) -> tuple[float, float]:
         __tracebackhide__ = True
@@ -147,7 +150,7 @@ class MeasuredCell:
 
     @property
     def ns_per_frame(self) -> Figure:
-        return self._figure("ns/frame", self.result.figures.ns_per_frame, [])
+        return self._figure("ns/frame", self.result.figures.ns_per_frame, [self], rate=False)
 
     @property
     def ratio(self) -> Figure:
@@ -160,9 +163,8 @@ class MeasuredCell:
     def over(self, other: MeasuredCell, figure: str = "pps") -> Figure:
         """The ratio of this cell's pps (or ns_per_frame) to another's, taken within rounds."""
         estimate = self._matrix.ratio(self.result.cell.id, other.result.cell.id, figure)
-        doubtful = [self, other] if figure == "pps" else []
         of = f"{LABELS[figure]} of {self.name} over {other.name}"
-        return self._figure(of, estimate, doubtful)
+        return self._figure(of, estimate, [self, other], rate=figure == "pps")
 
     @property
     def seconds_per_frame(self) -> list[float]:
@@ -178,11 +180,14 @@ class MeasuredCell:
     @property
     def doubt(self) -> str:
         """Why its pps is no evidence: it says what others did to the sender."""
-        tally = self.result.tally
-        codes = [note.code for note in self.result.notes if note.code in NO_EVIDENCE]
-        if tally.invalid > MOST_INVALID * (tally.invalid + tally.rounds):
-            codes.append("invalid")
+        codes = doubts_of_row(self.result)
         return f"{self.name} is {' and '.join(codes)}" if codes else ""
+
+    @property
+    def notes(self) -> str:
+        """Its row's, in short."""
+        marks = ", ".join(note.mark for note in self.result.notes)
+        return f"{self.name}: {marks}" if marks else ""
 
     def _to_baseline(self, figure: str) -> Figure:
         __tracebackhide__ = True
@@ -192,12 +197,13 @@ class MeasuredCell:
         return self.over(self._matrix.cell(base), figure)
 
     def _figure(
-        self, of: str, estimate: Estimate | None, doubtful: Sequence[MeasuredCell]
+        self, of: str, estimate: Estimate | None, cells: Sequence[MeasuredCell], rate: bool = True
     ) -> Figure:
+        """Of these cells; ``rate`` says whether it is one of pps."""
         __tracebackhide__ = True
         if estimate is None:
             pytest.fail(f"there is no {of}: no round has valid samples of it")
-        doubt = "; ".join(filter(None, (cell.doubt for cell in doubtful)))
+        doubt = "; ".join(filter(None, (cell.doubt for cell in cells))) if rate else ""
         return Figure(
             of,
             estimate.value,
@@ -206,6 +212,7 @@ class MeasuredCell:
             estimate.n,
             f"pps is no evidence: {doubt}" if doubt else "",
             self._matrix.is_strict,
+            "; ".join(filter(None, (cell.notes for cell in cells))),
         )
 
 

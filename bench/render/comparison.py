@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bench.analysis.verdicts import (
@@ -24,7 +24,7 @@ from bench.render.changes import (
     shift_items,
 )
 from bench.render.comparison_data import data_of, provenance_of, records_of, summary
-from bench.render.document import Column, Document, Fact, Listing, Table
+from bench.render.document import Column, Document, Fact, Listing, Table, text_column
 from bench.render.scale import NONE
 from bench.render.table import axis_columns
 from bench.store.folders import run_name
@@ -40,7 +40,7 @@ def document_of(compared: Compared, chosen: Collection[str] | None = None) -> Do
     result, cells = compared.result, [row.cell for row in compared.result.rows]
     shown = [row for row in result.rows if chosen is None or row.verdict.value in chosen]
     return Document(
-        records=records_of(result, provenance_of(compared)),
+        records=records_of(result, provenance_of(compared), ("A", compared.name)),
         name=title([compared]),
         facts=(
             side_fact("A", compared.a),
@@ -126,7 +126,16 @@ def table_of(rows: Sequence[Row], among: Sequence[Cell]) -> Table:
     if any(ratios):
         change, interval = change_columns(LABELS["ratio"], ratios, dispensable=1)
         columns += [replace(change, dispensable=2), interval]
+    columns += notes_columns([row.notes for row in rows])
     return Table(tuple(columns))
+
+
+def notes_columns(notes: Sequence[Mapping[str, Sequence[str]]]) -> list[Column]:
+    """``A: starved; B: 2 disturbed``; no column where no row has any."""
+    if not any(notes):
+        return []
+    texts = ["; ".join(f"{side}: {', '.join(of)}" for side, of in row.items()) for row in notes]
+    return [text_column("notes", texts)]
 
 
 def change_columns(
@@ -152,12 +161,13 @@ def change_columns(
 
 
 def reasons_of(rows: Sequence[Row]) -> list[str]:
-    """Why cells are inconclusive, how many for that reason, and what would settle it."""
+    """Why cells are inconclusive or missing, how many for that reason, and what would settle it."""
     found = []
-    for reason, number in Counter(reason for row in rows for reason in row.reasons).most_common():
+    counts = Counter((row.verdict, reason) for row in rows for reason in row.reasons)
+    for (verdict, reason), number in counts.most_common():
         more = max(row.more_openings for row in rows if reason in row.reasons)
         would = f"; {_openings(more)} of each run would tell" if reason == TOO_WIDE else ""
-        found.append(f"{number} inconclusive cell{'s' * (number > 1)}: {reason}{would}")
+        found.append(f"{number} {verdict.value} cell{'s' * (number > 1)}: {reason}{would}")
     return found
 
 

@@ -89,7 +89,10 @@ def _change_fields(change: Change) -> dict[str, float]:
     return {"change": change.value, "low": change.low, "high": change.high, "p": change.p}
 
 
-def records_of(result: Comparison, provenance: Mapping[str, Json]) -> Records:
+def records_of(
+    result: Comparison, provenance: Mapping[str, Json], sides: Sequence[str] = ("A", "B")
+) -> Records:
+    """A row for each cell; ``sides`` are the names of both."""
     fields = axis_fields([row.cell for row in result.rows])
     parts = ("change", "low", "high", "p")
     changes = {
@@ -106,6 +109,7 @@ def records_of(result: Comparison, provenance: Mapping[str, Json]) -> Records:
             "min_effect": ("min_effect",),
             **changes,
             "reasons": ("reasons",),
+            **{f"notes_{name.lower()}": ("notes", name) for name in sides},
         },
         rows=tuple(
             {
@@ -120,6 +124,7 @@ def records_of(result: Comparison, provenance: Mapping[str, Json]) -> Records:
                 },
                 "reasons": list(row.reasons),
                 "more_openings": row.more_openings,
+                "notes": {name: [*row.notes.get(name, ())] for name in sides},
             }
             for row in result.rows
         ),

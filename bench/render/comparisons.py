@@ -79,12 +79,19 @@ def _table(cells: Sequence[Cell], rows: Rows, among: Sequence[Cell]) -> Table:
         for figure in FIGURES:
             changes = [row.changes.get(figure) if row else None for row in found]
             columns += change_columns(f"{LABELS[figure]} of {name}", changes, dispensable=1)
+    columns += comparison.notes_columns([_notes(cell.id, rows) for cell in cells])
     return Table(tuple(columns))
+
+
+def _notes(cell: str, rows: Rows) -> dict[str, Sequence[str]]:
+    """Of all sides; those of A are the same beside each other one."""
+    found = [of[cell].notes for of in rows.values() if cell in of]
+    return {side: marks for notes in found for side, marks in notes.items()}
 
 
 def _records(sides: Sequence[Compared]) -> Records:
     """A row for each cell of each side, which it names."""
-    found = [records_of(of.result, provenance_of(of)) for of in sides]
+    found = [records_of(of.result, provenance_of(of), ("A", of.name)) for of in sides]
     return Records(
         name=found[0].name,
         fields={"side": ("side",)} | {key: at for of in found for key, at in of.fields.items()},

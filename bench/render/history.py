@@ -134,8 +134,16 @@ def _table(shown: Shown) -> Table:
                 dispensable=2,
             ),
             text_column("last change", [_brief(shown, cell.id) for cell in cells]),
+            *_notes(shown),
         )
     )
+
+
+def _notes(shown: Shown) -> list[Column]:
+    """Those of the last night."""
+    last = shown.made.nights[-1].run
+    marks = [", ".join(last.marks(cell.id)) for cell in shown.made.cells]
+    return [text_column("last night", marks)] if any(marks) else []
 
 
 def _brief(shown: Shown, series: str) -> str:

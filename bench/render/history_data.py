@@ -91,7 +91,7 @@ SIDES = tuple(
 def records_of(shown: Shown) -> Records:
     """A row per series and figure; a flat table has its last change only."""
     named = axis_fields(shown.made.cells)
-    flat = ("series", "figure", "level", "noise", "nights", "since")
+    flat = ("series", "figure", "level", "noise", "nights", "since", "notes")
     last = {f"change_{name}": ("last", name) for name in (*CHANGE, *SIDES)}
     return Records(
         name="series",
@@ -119,6 +119,7 @@ def _record(shown: Shown, line: Line, named: Mapping[str, tuple[str, ...]]) -> d
         "noise": line.noise,
         "nights": line.nights,
         "since": time_of(shown, line.since),
+        "notes": [*shown.made.nights[-1].run.marks(line.series)],
         "last": changes[-1] if changes else None,
         "changes": changes,
         "values": _values(line.values[shown.first :], line.cell is None),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from bench.analysis.evidence import told
 from bench.analysis.levels import MIN_NIGHTS
 from bench.analysis.nightly import Finding
 from bench.base import ids
@@ -67,9 +69,17 @@ def _listing(outcome: Outcome) -> Listing:
             for cell, reason in outcome.missing.items()
         ),
         *(Item(("mark",), mark, severity="warn") for mark in outcome.marks),
+        *((Item(("note",), noted, severity="warn"),) if (noted := _noted(outcome)) else ()),
         *(Item(("note",), remark, severity="warn") for remark in outcome.remarks),
     ]
     return Listing(_heading(outcome), tuple(items))
+
+
+def _noted(outcome: Outcome) -> str:
+    """How many cells have each note tonight."""
+    codes = Counter(mark.split()[-1] for marks in outcome.notes.values() for mark in marks)
+    told = (f"{code} {number}" for code, number in codes.most_common())
+    return f"cells with notes: {', '.join(told)}" if codes else ""
 
 
 def _heading(outcome: Outcome) -> str:
@@ -100,6 +110,8 @@ def _item(outcome: Outcome, of: Judged) -> Item:
     beyond = " beyond its interface" if of.cell and outcome.has_shifts else ""
     text = f"{finding.value}: {change_text(of)}{beyond} {against}{since}{_taken_off(of)}"
     text += f"; {_meaning(of)}"
+    if notes := outcome.notes.get(of.series):
+        text += f"; notes: {', '.join(notes)}"
     if finding in (Finding.REGRESSED, Finding.SUSPECTED):
         text += f"; if it is known: bench ack {ids.shown(of.series)} --why TEXT"
     severity = "bad" if finding is Finding.REGRESSED else "warn"
@@ -123,7 +135,7 @@ def _taken_off(of: Judged) -> str:
 def _meaning(of: Judged) -> str:
     if not of.doubts:
         return MEANINGS[of.decision.finding]
-    why = " and ".join(of.doubts)
+    why = " and ".join(map(told, of.doubts))
     return f"measured again, but {why} there: that is no evidence; another session must agree"
 
 
@@ -169,7 +181,7 @@ def _records(outcomes: Sequence[Outcome]) -> Records:
     """A row for each series and figure: what was found, and by how much it differs."""
     parts = ("finding", "change", "low", "high", "p", "nights")
     named = axis_fields([of.cell for o in outcomes for of in o.judged if of.cell])
-    flat = ("matrix", "run", "series", "figure", *parts, "explained", "doubts", "since")
+    flat = ("matrix", "run", "series", "figure", *parts, "explained", "doubts", "since", "notes")
     return Records(
         name="cells",
         fields={**{name: (name,) for name in flat}, **named},
@@ -194,5 +206,6 @@ def _record(outcome: Outcome, of: Judged, named: dict[str, tuple[str, ...]]) -> 
         "explained": of.explained,
         "doubts": " ".join(of.doubts) or None,
         "since": of.since.isoformat() if found.stands_out else None,
+        "notes": list(outcome.notes.get(of.series, ())),
         "axes": axis_values(of.cell, named) if of.cell else {},
     }

@@ -173,7 +173,9 @@ def _remarks(row: CellResult) -> list[_Remark]:
         reason = reason or "samples that contradict the kernel's counters"
         remarks.append(_Remark(code, f"invalid: {_one_line(reason)}"))
     return remarks + [
-        _Remark(note.mark, _one_line(f"{note.code}: {note.text}")) for note in row.notes
+        _Remark(note.mark, _one_line(f"{note.code}: {note.text}"))
+        for note in row.notes
+        if note.code != "invalid"
     ]
 
 

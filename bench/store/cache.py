@@ -37,6 +37,7 @@ class _Run(msgspec.Struct, array_like=True):
     thresholds: int
     ids: int
     levels: dict[str, memoryview]
+    notes: dict[str, dict[str, int]]
     doubts: dict[str, tuple[str, ...]]
     rounds: int
     failures: dict[str, str]
@@ -86,6 +87,7 @@ class Cache:
             thresholds=self._number_of(run.header.thresholds),
             ids=self._number_of(run.ids),
             levels={figure: of.cast("B") for figure, of in run.levels.items()},
+            notes={cell: dict(of) for cell, of in run.notes.items()},
             doubts=dict(run.doubts),
             rounds=run.rounds,
             failures=dict(run.failures),
@@ -113,6 +115,7 @@ class Cache:
             calibration=self._text(run.calibration, tuple[Cell, ...]),
             ids=ids,
             levels={figure: _numbers(of, len(ids)) for figure, of in run.levels.items()},
+            notes=run.notes,
             doubts=run.doubts,
             rounds=run.rounds,
             failures=run.failures,

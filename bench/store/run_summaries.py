@@ -17,14 +17,14 @@ import msgspec
 from bench.model.cells import Cell
 from bench.model.header import RunHeader
 from bench.model.run import Run
-from bench.model.summaries import CellSummary, RunSummary
+from bench.model.summaries import RunSummary
 from bench.store import reader
 from bench.store.content import opened
 from bench.store.lines import FORMAT, CellRow, RunValues, decoded
 from bench.store.summaries import LEVELS, LevelsLine, Line, Table
 
-Summarise = Callable[[Run], Mapping[str, CellSummary]]
-"""What makes the summaries of a run that has none: ``analysis.cell_summaries``."""
+Summarise = Callable[[Run], RunSummary]
+"""What makes the summary of a run that has none: ``analysis.cell_summaries``."""
 
 NEAR_END = 2**18
 """Bytes of the end that are read first: enough for 500 cells of five openings."""
@@ -47,17 +47,8 @@ def read_summary(
         found := _from_ends(path, first, *last, _levels_line if only_levels else _line)
     ):
         return found
-    run = reader.read(path, content)
-    return RunSummary(
-        path=run.path,
-        header=run.header,
-        cells=run.cells,
-        calibration=run.calibration,
-        summaries=Table.of(summarise(run)),
-        failures=run.failures,
-        end=run.end,
-        warnings=run.warnings,
-    )
+    made = summarise(reader.read(path, content))
+    return replace(made, summaries=Table.of(made.summaries))
 
 
 def _last_lines(file: IO[bytes]) -> tuple[bytes, bytes] | None:

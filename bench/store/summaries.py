@@ -65,7 +65,7 @@ samples."""
 
 
 class Line(msgspec.Struct):
-    """A line of type summaries; ``failures`` are those of the run, so that its end is enough."""
+    """A line of type summaries; ``failures`` are those of a RunSummary."""
 
     cells: list[str]
     pps: _EstimateColumns

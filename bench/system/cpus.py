@@ -260,8 +260,9 @@ def kept_off(senders: Sequence[int]) -> Iterator[None]:
     try:
         yield
     finally:
-        # A thread that was started meanwhile has the mask of its parent.
-        _place(dict.fromkeys(_threads(), before[os.getpid()]) | before)
+        # A thread that was started meanwhile has the mask of its parent. One that has ended may
+        # have left its id to another process.
+        _place({tid: before.get(tid, before[os.getpid()]) for tid in _threads()})
 
 
 def _threads() -> list[int]:

@@ -245,6 +245,13 @@ def _is_ready(ip: IPRoute, slave: Port, options: BondOptions, has_carrier: bool)
     return options.mode != "802.3ad" or data.get_attr("IFLA_BOND_SLAVE_STATE") == _ACTIVE
 
 
+def ways(options: BondOptions, flows: int) -> int:
+    """Slaves that share the frames of so many flows, at the most."""
+    if options.mode in ("active-backup", "broadcast"):
+        return 1
+    return options.slaves if options.mode == "balance-rr" else min(options.slaves, flows)
+
+
 KIND = link.Kind(
     info=KindInfo(
         name="bond",
@@ -254,4 +261,5 @@ KIND = link.Kind(
     ),
     create=create,
     module=("bonding", "max_bonds=0"),
+    ways=ways,
 )

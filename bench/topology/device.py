@@ -76,7 +76,9 @@ class DeviceOptions(link.Options):
     """Which device, and which station it sends to."""
 
     name: Annotated[
-        str, AfterValidator(_device_name), Field(json_schema_extra={"maxLength": _IFNAMSIZ - 1})
+        str,
+        AfterValidator(_device_name),
+        Field(examples=["eth1"], json_schema_extra={"maxLength": _IFNAMSIZ - 1}),
     ]
     """Its name, as ip link shows it; bench run needs --allow-device with the same name."""
     dst: Annotated[str, AfterValidator(_mac)] = Field(default=link.RX_MAC.hex(":"))

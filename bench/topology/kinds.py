@@ -16,11 +16,11 @@ from pydantic import ValidationError
 from bench.base.errors import UsageError
 from bench.base.values import Value
 from bench.matrix.complaints import complaint
+from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
 from bench.topology import NO_QDISC, Delivery, Topology, bond, device, ifb, link, lo, qdisc, veth
 from bench.topology.link import Allowed, Kind, Options
 from bench.topology.qdisc import QDISCS
-from bench.topology.tc import Shaper
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND, bond.KIND, device.KIND)}
@@ -110,12 +110,31 @@ def largest_frame(qdisc_value: Value | None) -> int | None:
     return QDISCS[name].largest_frame(options)
 
 
-def shaper(qdisc_value: Value | None, frame_size: int) -> Shaper | None:
-    """The shaper that frames of a size (bytes) meet in a qdisc; None: it delays none.
+def shaper(values: Mapping[str, Value | None]) -> Shaper | None:
+    """What holds back the frames of a cell of these values; None: nothing that is known.
 
-    Raises UsageError as ``up`` does.
+    The slaves of a bond have a qdisc each, and PACKET_QDISC_BYPASS passes by none of these. Raises
+    UsageError as ``up`` does.
     """
-    name, options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
+    interface, qdisc_value, frame_size = (values[a] for a in ("interface", "qdisc", "frame_size"))
+    if interface is None or qdisc_value is None:
+        return None
+    kind_name, options = _validated("interface", INTERFACES, interface)
+    ways = KINDS[kind_name].ways
+    if ways is None and values["qdisc_bypass"] is not False:  # None: AF_XDP always goes around it
+        return None
+    found = _shaper_of(qdisc_value, int(str(frame_size)))
+    flows = int(str(values["flows"] or 1))
+    return found.spread(ways(options, flows)) if found and ways else found
+
+
+def is_shaped(qdisc_value: Value, frame_size: int) -> bool:
+    """Whether a qdisc holds frames of a size (bytes) back to a rate. Raises UsageError."""
+    return _shaper_of(qdisc_value, frame_size) is not None
+
+
+def _shaper_of(qdisc_value: Value, frame_size: int) -> Shaper | None:
+    name, options = _validated("qdisc", QDISC_KINDS, qdisc_value)
     return QDISCS[name].shaper(options, frame_size)
 
 

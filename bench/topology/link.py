@@ -103,13 +103,15 @@ class Kind:
     ``create`` takes the validated options and the least MTU in bytes; the interface is gone
     when its context ends, also if it fails midway. ``borrow`` surrounds it for an interface that
     is found, not made: it takes the kind of qdisc that will be set, too (None: none).
-    ``module`` has the arguments of load_module().
+    ``module`` has the arguments of load_module(). ``ways`` takes the options and a number of flows:
+    over how many ports, each with a qdisc of its own, frames are spread (None: there is but one).
     """
 
     info: KindInfo
     create: Callable[[Any, int], AbstractContextManager[Link]]
     borrow: Callable[[Any, int, str | None, Allowed], AbstractContextManager[None]] = _ours
     module: tuple[str, str] | None = None
+    ways: Callable[[Any, int], int] | None = None
 
 
 class Options(BaseModel):

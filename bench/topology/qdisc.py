@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from bench.base.errors import BenchError
-from bench.base.written import BitRate
+from bench.base.units import parse_bytes, parse_duration, parse_rate
+from bench.base.written import BitRate, DurationNs
+from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
 from bench.topology import Port, schedulers, tc
 from bench.topology.link import (
@@ -23,11 +25,12 @@ from bench.topology.link import (
     refusals,
     rtnl,
 )
-from bench.topology.tc import ByteLimit, Frames, Qdisc, Shaper, between
+from bench.topology.tc import ByteLimit, Frames, Qdisc, between
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
+MOST_LATENCY_NS = 3600 * 10**9
 _ROUNDING = 0.01
 
 
@@ -159,11 +162,37 @@ def _read_pfifo_fast(ip: IPRoute, ifindex: int, _options: PfifoFastOptions) -> d
 # tbf
 
 
+def _limit_or_latency(schema: dict[str, Any]) -> None:
+    if "limit" in schema.get("required", ()):
+        schema["required"] = [name for name in schema["required"] if name != "limit"]
+        schema["oneOf"] = [{"required": ["limit"]}, {"required": ["latency"]}]
+
+
 class TbfOptions(Bucket):
+    model_config = ConfigDict(json_schema_extra=_limit_or_latency)
+
     burst: ByteLimit
     """Size of the bucket in bytes; no frame longer than this ever passes."""
     limit: ByteLimit
     """Most bytes that wait for tokens."""
+    latency: Annotated[DurationNs, between(1, MOST_LATENCY_NS)] | None = Field(None, exclude=True)
+    """Instead of limit, as tc(8) has it: how long a frame may wait for tokens."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit_of_latency(cls, given: Any) -> Any:
+        """The bytes that leave in so long, and the bucket's. Raises ValueError."""
+        if not isinstance(given, dict) or given.get("latency") is None:
+            return given
+        if "limit" in given:
+            raise ValueError("latency and limit are two ways to say one thing; write one of them")
+        if not {"rate", "burst"} <= given.keys():
+            whole = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", **given}
+            text = ", ".join(f"{name}: {value}" for name, value in whole.items())
+            raise ValueError(f"latency needs rate and burst; write {{{text}}}")
+        latency_ns, rate = parse_duration(given["latency"]), parse_rate(given["rate"])
+        passing = rate * latency_ns // (8 * 10**9)
+        return given | {"limit": passing + parse_bytes(given["burst"])}
 
 
 def _install_tbf(ip: IPRoute, ifindex: int, options: TbfOptions) -> None:

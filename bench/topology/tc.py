@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field
 
 from bench.base.errors import BenchError
 from bench.base.written import Bytes
+from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
 
 if TYPE_CHECKING:
@@ -44,16 +45,6 @@ def between(low: int, high: int) -> AfterValidator:
 
 Frames = Annotated[int, Field(strict=True, ge=1, le=U32_MAX)]
 ByteLimit = Annotated[Bytes, between(1, U32_MAX)]
-
-
-@dataclass(frozen=True, slots=True)
-class Shaper:
-    """``burst`` bytes leave at once, the rest at ``rate`` bits per second; at most ``room`` frames
-    wait."""
-
-    rate: int
-    burst: int
-    room: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@
  * What a call answers in copy mode:
  *   0       it took all descriptors
  *   EAGAIN  it took as many as its budget allows, or none: the send buffer or the driver is full.
- *           The kernels before 6.16 do not tell the consumer then, so the number of calls that a
+ *           Older kernels (6.1, 6.12) do not tell the consumer then, so the number of calls that a
  *           budget takes is counted: EAGAIN at the last of them is a refusal.
  *   EBUSY   the last frame that it took was dropped, and is completed: no carrier, over the MTU
  */
@@ -523,6 +523,15 @@ static bool af_xdp_reap(struct tx_thread *thread)
 	return owned > 0;
 }
 
+/* In copy mode the rest has skbs, which the send buffer shows. */
+static uint64_t af_xdp_left_behind(const struct tx_socket *socket)
+{
+	struct af_xdp *xdp = socket->state;
+
+	af_xdp_collect(xdp);
+	return xdp->zero_copy ? af_xdp_owned(xdp) : af_xdp_pending(xdp);
+}
+
 static void af_xdp_facts(const struct tx_cell *cell, struct tx_facts *facts)
 {
 	facts->zero_copy = ((const struct af_xdp *)cell->sockets[0].state)->zero_copy;
@@ -558,5 +567,6 @@ const struct tx_method af_xdp_method = {
 	.open = af_xdp_open,
 	.burst = af_xdp_burst,
 	.reap = af_xdp_reap,
+	.left_behind = af_xdp_left_behind,
 	.facts = af_xdp_facts,
 };

@@ -173,9 +173,10 @@ static int io_uring_open(struct tx_thread *thread, struct core_error *error)
 		err = uring_register_file(&sender->uring, thread->socket->fd, error);
 	if (!err)
 		io_uring_prepare(thread, sender);
-	if (!err && sender->polled)
-		thread->helper = uring_poller(&sender->uring);
-	return err;
+	if (err || !sender->polled)
+		return err;
+	thread->helper = uring_poller(&sender->uring, error);
+	return thread->helper < 0 ? thread->helper : 0;
 }
 
 static void io_uring_close(struct tx_thread *thread)
@@ -296,6 +297,20 @@ static int io_uring_burst(struct tx_thread *thread)
 	return err ? err : io_uring_collect(thread, sender);
 }
 
+/* The thread has been told to stop by now, so io_uring_wait_half() would not wait for a poller. */
+static void io_uring_settle(struct tx_thread *thread)
+{
+	struct uring_sender *sender = thread->state;
+
+	while (sender->left[0] + sender->left[1] && !thread->error.code &&
+	       clock_ns(CLOCK_MONOTONIC) < thread->deadline_ns) {
+		if (!sender->polled)
+			io_uring_wait_half(thread, sender);
+		else
+			io_uring_collect(thread, sender);
+	}
+}
+
 static bool io_uring_reap(struct tx_thread *thread)
 {
 	struct uring_sender *sender = thread->state;
@@ -335,5 +350,6 @@ const struct tx_method io_uring_method = {
 	.open = io_uring_open,
 	.burst = io_uring_burst,
 	.reap = io_uring_reap,
+	.settle = io_uring_settle,
 	.close = io_uring_close,
 };

@@ -604,6 +604,21 @@ static bool tx_ring_wait(struct tx_thread *thread)
 	return false;
 }
 
+/* The newest slots, as the kernel takes them in order: what met a full sndbuf or a full qdisc. */
+static uint64_t tx_ring_left_behind(const struct tx_socket *socket)
+{
+	const struct tx_ring *tx = socket->state;
+	unsigned int slot = __atomic_load_n(&tx->head, __ATOMIC_ACQUIRE);
+	uint64_t left;
+
+	for (left = 0; left < tx->ring.slot_nr; left++) {
+		slot = (slot ? slot : tx->ring.slot_nr) - 1;
+		if (slot_status(tx, tx->ring.slots[slot]) != TP_STATUS_SEND_REQUEST)
+			break;
+	}
+	return left;
+}
+
 /* What a shared ring has left is counted once, by the first thread. */
 static bool tx_ring_reap(struct tx_thread *thread)
 {
@@ -663,5 +678,6 @@ const struct tx_method tx_ring_method = {
 	.burst = tx_ring_burst,
 	.reap = tx_ring_reap,
 	.wait = tx_ring_wait,
+	.left_behind = tx_ring_left_behind,
 	.facts = tx_ring_facts,
 };

@@ -19,8 +19,8 @@
 
 #include "../bpf.h"
 
-/* Of a page: room for headers and for skb_shared_info, and what the kernel keeps of the frame. */
-#define PAGE_TAKEN 696
+/* Of a page: XDP_PACKET_HEADROOM, skb_shared_info, and struct xdp_page_head, longest in Linux 6.1. */
+#define PAGE_TAKEN (256 + 320 + 152)
 
 /* So many have room in a veth's queue (VETH_RING_SIZE) whatever is left of the batch before. */
 #define MOST_QUEUED 64

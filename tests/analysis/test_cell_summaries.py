@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
 from bench.analysis.summary import summarise
 from bench.model.problems import Code, Problem
 from bench.model.samples import Sample
@@ -23,7 +23,7 @@ def rounds(cell: str, *pps: float) -> list[Sample]:
 def test_a_summary_has_the_figures_of_the_row() -> None:
     samples = [*rounds("a", *[1e6] * 30), *rounds("b", *[2e6, 2.2e6, 2.4e6] * 10)]
     run = a_run(samples, baselines=BASELINES)
-    found = cell_summaries(run)
+    found = summary_of(run).summaries
     for row in summarise(run, 0.01):
         of = found[row.cell.id]
         assert (of.pps, of.ns_per_frame) == (row.figures.pps, row.figures.ns_per_frame)
@@ -34,7 +34,7 @@ def test_a_summary_has_the_figures_of_the_row() -> None:
 
 def test_a_figure_has_seven_digits() -> None:
     samples = [replace(s, wall_ns=9_999_991) for s in rounds("a", 1e6)]
-    assert cell_summaries(a_run(samples))["a"].openings[0].pps == 1000001.0
+    assert summary_of(a_run(samples)).summaries["a"].openings[0].pps == 1000001.0
 
 
 def test_what_makes_figures_no_evidence_is_noted_with_its_count() -> None:
@@ -43,14 +43,17 @@ def test_what_makes_figures_no_evidence_is_noted_with_its_count() -> None:
         *(a_sample("a", n, lost=1) for n in range(3)),
         *(a_sample("a", n, problems=invalid) for n in range(3, 5)),
     ]
-    notes = cell_summaries(a_run(samples))["a"].notes
-    assert (notes["lossy"], notes["invalid"]) == (0, 2)
+    notes = summary_of(a_run(samples)).summaries["a"].notes
+    assert (notes["lossy"], notes["invalid"], notes["invalid:not_drained"]) == (0, 2, 2)
 
 
-def test_a_cell_without_a_usable_sample_has_no_summary() -> None:
-    cells = [a_cell("a"), a_cell("b")]
-    samples = [a_sample("b", problems=(Problem(Code.NOT_DRAINED),)), *rounds("a", 1e6)]
-    assert [*cell_summaries(a_run(samples, cells))] == ["a"]
+def test_a_cell_without_a_usable_sample_has_a_reason_and_no_summary() -> None:
+    cells = [a_cell("a"), a_cell("b"), a_cell("c")]
+    problem = Problem(Code.NOT_DRAINED)
+    samples = [a_sample("b", problems=(problem,)), *rounds("a", 1e6)]
+    found = summary_of(a_run(samples, cells, failures={"c": "gone"}))
+    assert [*found.summaries] == ["a"]
+    assert found.failures == {"b": f"no usable sample: {problem.text}", "c": "gone"}
 
 
 def test_calibration_cells_have_summaries_and_no_ratio() -> None:
@@ -60,7 +63,7 @@ def test_calibration_cells_have_summaries_and_no_ratio() -> None:
         calibration=(a_cell("syscall"),),
         calibration_samples=tuple(calibration),
     )
-    found = cell_summaries(run)
+    found = summary_of(run).summaries
     assert [*found] == ["a", "syscall"]
     (opening,) = found["syscall"].openings
     assert opening.pps == pytest.approx(3**0.5 * 1e6)  # the median of logarithms

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from bench.analysis import changes as of_changes
 from bench.analysis import steps
 from bench.analysis.changes import MIN_NIGHTS, ChangePoint, courses
 from bench.analysis.noise import Floats
@@ -131,3 +133,11 @@ def test_the_table_of_errors_has_those_of_least_squares(before: int, since: int)
     expected = steps.error(steps.weights(before, since)[-1], correlations)
     at = np.rint(correlations / steps.GRID).astype(int)
     np.testing.assert_allclose(steps.errors()[at, before, since], expected)
+
+
+@pytest.mark.parametrize(("nights", "near"), [(20, 0.08), (30, 0.01), (60, 0.001), (365, 1e-6)])
+def test_the_threshold_is_students(nights: int, near: float) -> None:
+    for chance in (0.01, 0.003, 0.001):
+        freedom = nights**2 / of_changes.FREEDOM
+        expected = stats.t.isf(chance / 2 / nights, freedom)
+        assert of_changes._threshold(nights, chance) == pytest.approx(expected, rel=near)

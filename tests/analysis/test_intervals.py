@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import random
 import statistics
 
 import pytest
+from scipy import stats
 
 from bench.analysis import intervals
 from bench.analysis.intervals import Inflation
@@ -174,3 +177,41 @@ def test_an_interval_is_not_wider_than_it_must_be_on_independent_samples() -> No
         widths.append(estimate.half_width * 100)
     exact = 1.96 * 1.2533 / 400**0.5
     assert statistics.mean(widths) < 1.2 * exact
+
+
+@pytest.mark.parametrize("freedom", [intervals.MIN_FREEDOM, 20, 50, 1000])
+def test_students_quantile_is_students(freedom: float) -> None:
+    for z, near in ((1.0, 1e-6), (1.96, 2e-4), (2.6, 1e-3), (-1.96, 2e-4)):
+        expected = stats.t.ppf(stats.norm.cdf(z), freedom)
+        assert intervals.student(z, freedom) == pytest.approx(expected, rel=near)
+
+
+@pytest.mark.parametrize("n", [20, 50, 100, 400])
+def test_cosines_are_slow_beside_the_rounds_and_tell_apart(n: int) -> None:
+    found = intervals.cosines(n)
+    assert 3 <= len(found) <= n / 5 + 2
+    for i, a in enumerate(found):
+        for j, b in enumerate(found):
+            assert math.fsum(map(operator.mul, a, b)) == pytest.approx(float(i == j), abs=1e-9)
+
+
+def test_the_trend_of_the_others_is_taken_off_each() -> None:
+    """Two drift, by twice as much in one; each loses what the other says."""
+    steady = [1.0, -1.0, -1.0, 1.0] * 5
+    drifting = [value + 0.1 * at for at, value in enumerate(steady)]
+    found = intervals._without_common_trend([steady, drifting])
+    apart = [(len(steady) - 1) / 2 - at for at in range(len(steady))]
+    assert found[0] == pytest.approx([v + 0.1 * at for v, at in zip(steady, apart, strict=True)])
+    assert found[1] == pytest.approx(drifting)
+
+
+@pytest.mark.parametrize("ratios", [1, 2, 3, 4, 30])
+def test_the_least_rounds_of_so_many_ratios_give_intervals_and_fewer_do_not(ratios: int) -> None:
+    chance = random.Random(1)
+    least = intervals.least_rounds(ratios)
+    series = [[chance.gauss(1, 0.01) for _ in range(least)] for _ in range(ratios)]
+    few = [values[1:] for values in series]
+    assert all(of is None or of.low is None for of in intervals.estimates(few))
+    # Chance may make these few look alike.
+    many = [values + [chance.gauss(1, 0.01) for _ in range(20)] for values in series]
+    assert any(of is not None and of.low is not None for of in intervals.estimates(many))

@@ -166,6 +166,24 @@ def test_a_single_series_with_few_nights_needs_more_than_many_series_do() -> Non
     assert decision.finding is not Finding.REGRESSED
 
 
+def test_a_change_that_no_night_shows_by_itself_is_told_of_some_nights_together() -> None:
+    rng = np.random.default_rng(4)
+    values = np.log(100) + 0.05 * rng.standard_normal((SERIES, 40))
+    values[:, 25:] -= 0.15
+    pending, told = np.zeros(SERIES, np.int64), np.zeros((SERIES, 40), bool)
+    for at in range(10, 40):
+        tonight = values[:, at]
+        nights = Nights(values[:, :at], np.zeros(SERIES, np.int64), pending, tonight, tonight)
+        found = decide(nights, 1, DECISIONS)
+        told[:, at] = [decision.finding is Finding.REGRESSED for decision in found]
+        lately = np.array([decision.lately for decision in found])
+        stands_out = [decision.stands_out for decision in found]
+        pending = np.where(stands_out, np.maximum(pending, lately) + 1, 0)
+        assert all(of.high < 0 for of in found if of.finding is Finding.REGRESSED)
+    assert not told[:, :25].any()
+    assert told[:, 25:].any(axis=1).mean() > 0.9
+
+
 def alarms(chance: float, heavy: bool) -> int:
     """Of 200 series over 60 nights without a change, whatever its size."""
     rng = np.random.default_rng(7)

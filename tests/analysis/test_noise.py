@@ -22,3 +22,38 @@ def test_a_step_is_not_taken_for_noise(last: int) -> None:
     values = quiet(300, 60)
     values[:, -last:] += 0.10
     assert np.median(noise(values, np.full(300, 60)).sigma) == pytest.approx(SIGMA, rel=0.1)
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.1 * SIGMA])
+@pytest.mark.parametrize("nights", [30, 45, 60, 61, 100])
+def test_a_line_hides_neither_noise_nor_likeness(nights: int, drift: float) -> None:
+    """Nor does it add any; whether it goes up or not, and however many stretches there are."""
+    for correlation in (0.0, 0.3):
+        values = quiet(400, nights, correlation=correlation) + drift * np.arange(nights)
+        found = noise(values, np.full(400, nights))
+        assert np.mean(found.sigma) == pytest.approx(SIGMA, rel=0.04)
+        assert np.mean(found.correlation) == pytest.approx(correlation, abs=0.08)
+
+
+def test_a_series_has_the_noise_that_it_has_beside_longer_ones() -> None:
+    values = quiet(40, 200)
+    nights = np.repeat([70, 200], 20)
+    together = noise(np.where(np.arange(200) < nights[:, None], values, np.nan), nights)
+    alone = noise(values[:20, :70], nights[:20])
+    np.testing.assert_allclose(together.sigma[:20], alone.sigma)
+
+
+def test_neighbours_of_a_bad_night_are_no_neighbours() -> None:
+    """What is left out for one is no pair with the others."""
+    values = quiet(400, 60, correlation=0.5)
+    values[:, ::7] += 1.0
+    found = noise(values, np.full(400, 60))
+    assert np.mean(found.correlation) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(found.sigma) == pytest.approx(SIGMA, rel=0.12)
+
+
+@pytest.mark.parametrize("nights", [12, 13, 30, 60, 61, 150])
+def test_a_line_without_noise_has_none(nights: int) -> None:
+    line = np.outer([1.0, -2.0], np.arange(nights))
+    found = noise(line, np.full(2, nights))
+    np.testing.assert_allclose(found.sigma, 0, atol=1e-9 * nights)

@@ -96,7 +96,7 @@ def test_a_cell_that_failed_on_a_side_is_missing_with_the_reason() -> None:
     run = replace(a_run(1), failures={"c2b": "the worker died"})
     row = paired.compare(run).rows[0]
     assert (row.cell.id, row.verdict) == ("c2", Verdict.MISSING)
-    assert row.reasons == ("failed on side B: the worker died",)
+    assert row.reasons == ("failed in B: the worker died",)
 
 
 def test_the_pps_of_a_cell_that_was_starved_on_one_side_is_no_evidence() -> None:

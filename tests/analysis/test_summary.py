@@ -69,7 +69,7 @@ def test_a_row_without_an_interval_says_how_many_rounds_it_takes() -> None:
     few = [a_sample(name, r, 1e6 + r) for r in range(19) for name in ("base", "other")]
     _, other = summary.summarise(run(few, {"base": "base", "other": "base"}), 0.01)
     assert [*map(str, other.notes)] == [
-        "imprecise: no interval would hold from fewer than 20 rounds"
+        "imprecise: no interval would hold from fewer than 97 rounds"
     ]
     alone, _ = summary.summarise(run(few, {}), 0.01)
     assert [*map(str, alone.notes)] == [

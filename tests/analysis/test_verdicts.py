@@ -136,6 +136,17 @@ def test_five_nights_tell_five_percent_of_all_cells() -> None:
     assert told >= 15  # nine of ten in the long run
 
 
+def test_a_shift_below_the_minimum_effect_is_no_regression_however_far_its_interval_goes() -> None:
+    told = []
+    for seed in range(20):
+        generator = random.Random(seed)
+        b = [a_run_summary(generator, all_by=1.02) for _ in range(4)]
+        result = compare(runs(5, generator), b, [], {}, default=0.03)
+        told.append(shift(result))
+        assert all(of.verdict is not Verdict.REGRESSED for of in told if of.change.value < 0.03)
+    assert any(of.change.low > 0 and of.change.high >= 0.03 > of.change.value for of in told)
+
+
 def test_a_shift_that_the_calibration_had_too_night_after_night_is_the_machines() -> None:
     """It is taken off as far as the history shows that cells follow the calibration."""
     generator = random.Random(5)
@@ -174,6 +185,25 @@ def test_many_invalid_samples_make_a_pps_no_evidence(count: int, is_evidence: bo
     b = a_run_summary(generator, notes={SOME[0]: {"invalid": count}})
     row = rows(compare(runs(1, generator), [b], [], {}))[SOME[0]]
     assert (row.verdict is Verdict.UNCHANGED) is is_evidence
+
+
+def test_why_samples_are_invalid_is_told_with_the_verdict() -> None:
+    generator = random.Random(6)
+    notes = {"invalid": 40, "invalid:too_many": 40}
+    b = a_run_summary(generator, notes={SOME[0]: notes})
+    (reason,) = rows(compare(runs(1, generator), [b], [], {}))[SOME[0]].reasons
+    told = "invalid (more frames than the shaper lets pass) in B"
+    assert reason == f"pps is no evidence: {told}"
+
+
+def test_a_cell_that_is_missing_is_told_with_its_failure() -> None:
+    generator = random.Random(6)
+    b = a_run_summary(generator)
+    kept = {cell: of for cell, of in b.summaries.items() if cell != SOME[0]}
+    b = replace(b, summaries=kept, failures={SOME[0]: "no valid sample: 3 foreign frames"})
+    row = rows(compare(runs(1, generator), [b], [], {}))[SOME[0]]
+    assert row.verdict is Verdict.MISSING
+    assert row.reasons == ("failed in B: no valid sample: 3 foreign frames",)
 
 
 @pytest.mark.parametrize("all_by", [1.0, 1.4])

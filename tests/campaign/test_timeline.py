@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
 from bench.analysis.panel import Figure, panel_of
 from bench.campaign.acknowledgements import Acknowledgement
 from bench.campaign.changed import Changes, Found
@@ -151,7 +151,7 @@ def test_a_night_without_evidence_of_pps_has_its_time_per_frame(tmp_path: Path) 
 @pytest.mark.parametrize("figure", ["pps", "ns_per_frame"])
 def test_levels_are_what_a_panel_has(tmp_path: Path, figure: Figure) -> None:
     paths = [write_night(tmp_path, night, cells=CELLS[night:]) for night in range(4)]
-    runs = [read_summary(path, cell_summaries) for path in paths]
+    runs = [read_summary(path, summary_of) for path in paths]
     ids = [cell.id for cell in CELLS]
     expected = panel_of([[run] for run in runs], ids, figure).runs
     np.testing.assert_allclose(levels_of(map(leveled, runs), ids, figure), expected)

@@ -39,7 +39,7 @@ class Bond(BaseModel):
 
 
 class Device(BaseModel):
-    name: Annotated[str, Field(min_length=1, max_length=15, pattern="^[^/]+$")]
+    name: Annotated[str, Field(min_length=1, max_length=15, pattern="^[^/]+$", examples=["eth1"])]
 
 
 class Pfifo(BaseModel):
@@ -275,9 +275,9 @@ INT_MAX = 2**31 - 1
         ("interface: 5", f"14: interface kind: 5 is unknown; {INTERFACES}"),
         ("interface: [[lo]]", f"15: interface kind: ['lo'] is unknown; {INTERFACES}"),
         ("interface: {mode: 1}", "14: interface: 'kind' is missing; it has to be given"),
-        ("interface: device", "14: interface: 'name' is missing; write {kind: 'device', name: '...'}"),
-        ("interface: {kind: lo, mode: x}", "25: interface: unknown key 'mode'; write kind"),
-        ("interface: {kind: bond, slave: 3}", "27: interface: unknown key 'slave'; write mode, slaves or kind (did you mean slaves?)"),
+        ("interface: device", "14: interface: 'name' is missing; write {kind: 'device', name: 'eth1'}"),
+        ("interface: {kind: lo, mode: x}", "25: interface: unknown key 'mode'; the only one is kind"),
+        ("interface: {kind: bond, slave: 3}", "27: interface: unknown key 'slave'; there are mode, slaves and kind (did you mean slaves?)"),
         ("interface: {kind: bond, slaves: 0}", "35: interface slaves: 0 is too small; write 1 or more"),
         ("interface: {kind: bond, slaves: 9}", "35: interface slaves: 9 is too large; write 8 or less"),
         ("interface: {kind: bond, slaves: '2'}", "35: interface slaves: '2' is text; write a whole number"),
@@ -296,9 +296,9 @@ INT_MAX = 2**31 - 1
         ("method: on", "11: on may be read as a boolean; write true or false, or quote it for text"),
         ("frame_size: [64, 13]", "20: frame_size: 13 is out of range; write 14 to 65535 bytes"),
         ("frame_size: 64KiB", "15: frame_size: '64KiB' is out of range; write 14 to 65535 bytes"),
-        ("frame_size: '64'", f"15: frame_size: '64' is not a size; {SIZE}"),
-        ("frame_size: 64.0", f"15: frame_size: 64.0 is not a size; {SIZE}"),
-        ("frame_size: true", f"15: frame_size: true is not a size; {SIZE}"),
+        ("frame_size: '64'", f"15: frame_size: '64' is not a size; {SIZE.replace('64KiB', '64B')}"),
+        ("frame_size: 64.0", f"15: frame_size: 64.0 is not a size; {SIZE.replace('64KiB', '64B')}"),
+        ("frame_size: true", f"15: frame_size: true is not a size; {SIZE.replace('64KiB', '64B')}"),
         ("frame_size: [2000, 2kB]", "22: frame_size: '2kB' repeats 2000; write each value once"),
         ("frame_size: 1e3", "15: 1e3 may be read as text; write 1000"),
         ("threads: 65", "12: threads: 65 is not allowed; write a whole number from 1 to 64, 1% to 99% of the CPUs, or all"),
@@ -314,13 +314,13 @@ INT_MAX = 2**31 - 1
         ("ring: {block_size: 4096, block_nr: 1}", "9: ring: 'frame_size' is missing; it has to be given"),
         ("ring: {slots: 4}", "9: ring: 'frame_size' is missing; it has to be given"),
         ("ring: {slots: 0, frame_size: 2048}", f"17: ring slots: 0 is not allowed; write a whole number from 1 to {INT_MAX}"),
-        ("ring: {slots: 4, block_size: 4096, block_nr: 2, frame_size: 2048}", "10: ring: unknown key 'slots'; write version, block_size, block_nr or frame_size"),
+        ("ring: {slots: 4, block_size: 4096, block_nr: 2, frame_size: 2048}", "10: ring: unknown key 'slots'; there are version, block_size, block_nr and frame_size"),
         ("ring: {slots: 1, frame_size: 1000001}", f"9: ring: slots of 1000001 bytes fill blocks of {1000001 * 4096} bytes, and no smaller ones; at most {INT_MAX}: write frame_size: 999424"),
         ("ring: 5", "9: ring: 5 is a number; write a mapping"),
         ("ring: {version: 4, block_size: 1, block_nr: 1, frame_size: 1}", "19: ring version: 4 is not allowed; write a whole number from 1 to 3"),
         ("ring: {version: true, block_size: 1, block_nr: 1, frame_size: 1}", "19: ring version: true is not allowed; write a whole number from 1 to 3"),
         ("ring: {block_size: 0, block_nr: 1, frame_size: 1}", f"22: ring block_size: 0 is out of range; write 1 to {INT_MAX} bytes"),
-        ("ring: {block_size: 1, block_nr: 1, frame_size: 1, frame: 1}", "53: ring: unknown key 'frame'; write version, block_size, block_nr or frame_size"),
+        ("ring: {block_size: 1, block_nr: 1, frame_size: 1, frame: 1}", "53: ring: unknown key 'frame'; there are version, block_size, block_nr and frame_size"),
         ("ring: {block_size: 64KiB, frame_size: 2KiB, frame_nr: 512}", "57: ring frame_nr: follows from block_size / frame_size slots in each block; write block_nr: 16 in its place"),
         ("ring: {block_size: 64KiB, block_nr: 16, frame_size: 2KiB, frame_nr: 512}", "71: ring frame_nr: follows from block_size / frame_size slots in each block; leave it out"),
         ("ring: {block_size: 1, frame_size: 0, frame_nr: x}", "50: ring frame_nr: follows from block_size / frame_size slots in each block; leave it out"),
@@ -344,7 +344,7 @@ INT_MAX = 2**31 - 1
         ("msg_dontwait: 0", "17: msg_dontwait: 0 is a number; write true or false"),
         ("qdisc_bypass: [true, off]", "24: off may be read as a boolean; write true or false, or quote it for text"),
         ("packet_loss: {}", "16: packet_loss: {} is a mapping; write true or false"),
-        ("framesize: 64", f"3: axes: unknown axis 'framesize'; write {', '.join([*WORDS.axes][:-1])} or replica (did you mean frame_size?)"),
+        ("framesize: 64", f"3: axes: unknown axis 'framesize'; there are {', '.join([*WORDS.axes][:-1])} and replica (did you mean frame_size?)"),
     ],
 )  # fmt: skip
 def test_axis(axis: str, expected: str) -> None:
@@ -405,8 +405,8 @@ def test_canonical_values_are_read_again_as_themselves(
         (
             f"{HEAD}descripton: x",
             [
-                "3:1: unknown key 'descripton'; write name, description, axes, zip, exclude, "
-                "include, measure, baseline or thresholds (did you mean description?)"
+                "3:1: unknown key 'descripton'; there are name, description, axes, zip, exclude, "
+                "include, measure, baseline and thresholds (did you mean description?)"
             ],
         ),
         (f"{HEAD}description: [x]", ["3:14: description: ['x'] is a list; write text"]),
@@ -440,7 +440,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("exclude: [{ring: {version: 3}}]", ["3:18: ring: {version: 3} matches nothing; the axis has {version: 2, block_size: 4096, block_nr: 256, frame_size:..."]),
         ("exclude: [{ring: {version: 0}}]", ["3:28: ring version: 0 is not allowed; write a whole number from 1 to 3"]),
         ("exclude: [{interface: {slaves: 2}}]", ["3:23: interface: 'kind' is missing; it has to be given"]),
-        ("exclude: [{thread: 1}]", [f"3:12: exclude: unknown axis 'thread'; write {', '.join([*WORDS.axes][:-1])} or replica (did you mean threads?)"]),
+        ("exclude: [{thread: 1}]", [f"3:12: exclude: unknown axis 'thread'; there are {', '.join([*WORDS.axes][:-1])} and replica (did you mean threads?)"]),
         ("include: [{}]", ["3:11: include: nothing is named; name at least one axis"]),
         ("include: [{threads: [1, 2]}]", ["3:21: threads: [1, 2] is not allowed; write a whole number from 1 to 64, 1% to 99% of the CPUs, or all"]),
         ("include: [{ring: {version: 3}}]", [f"3:18: ring: '{key}' is missing; it has to be given" for key in ("frame_size", "slots")]),
@@ -451,7 +451,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("measure: {window: 99us}", ["3:19: window: 99000 ns is out of range; write 100us to 10s"]),
         ("measure: {rounds: 0}", ["3:19: rounds: 0 is not allowed; write a whole number from 1 to 100000 or {min: 40, max: 400}"]),
         ("measure: {rounds: {min: 5, max: 4}}", ["3:19: rounds: min 5 is above max 4; write min <= max"]),
-        ("measure: {rounds: {min: 0, mx: 4}}", ["3:25: rounds min: 0 is not allowed; write a whole number from 1 to 100000", "3:28: rounds: unknown key 'mx'; write min or max (did you mean max?)"]),
+        ("measure: {rounds: {min: 0, mx: 4}}", ["3:25: rounds min: 0 is not allowed; write a whole number from 1 to 100000", "3:28: rounds: unknown key 'mx'; there are min and max (did you mean max?)"]),
         ("measure: {openings: 0}", ["3:21: openings: 0 is not allowed; write a whole number from 1 to 1000"]),
         ("measure: {openings: 3, rounds: 2}", ["3:10: measure: openings 3 is above rounds min 2, and each takes a round; write openings: 1 to 2, or more rounds"]),
         ("measure: {openings: 41}", ["3:10: measure: openings 41 is above rounds min 40, and each takes a round; write openings: 1 to 40, or more rounds"]),
@@ -463,7 +463,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("measure: {cpus: [1, x]}", ["3:21: cpus: 'x' is not allowed; write a whole number from 0 to 8191"]),
         ("measure: {cpus: [1, 1]}", ["3:21: cpus: 1 repeats 1; write each value once"]),
         ("measure: {cpus: []}", ["3:17: cpus: [] has too few values; the least is 1"]),
-        ("measure: {windows: 10ms}", ["3:11: measure: unknown key 'windows'; write window, rounds, openings, precision, seed or cpus (did you mean window?)"]),
+        ("measure: {windows: 10ms}", ["3:11: measure: unknown key 'windows'; there are window, rounds, openings, precision, seed and cpus (did you mean window?)"]),
     ],
 )  # fmt: skip
 def test_sections(text: str, expected: list[str]) -> None:
@@ -500,8 +500,8 @@ measure: {window: 010}
         "5:7: name: 'M' is not allowed; write at most 64 of a-z, 0-9, _, . and -, "
         "and a letter or a digit first",
         "6:39: zip: burst is not in axes; give it values there",
-        "8:1: unknown key 'extra'; write name, description, axes, zip, exclude, include, measure, "
-        "baseline or thresholds",
+        "8:1: unknown key 'extra'; there are name, description, axes, zip, exclude, include, measure, "
+        "baseline and thresholds",
         "9:19: 010 has a leading zero, which may mean octal; write 10, or 8 if octal is meant",
     ]
 

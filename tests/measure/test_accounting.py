@@ -18,6 +18,7 @@ from bench.measure.accounting import (
     delta,
 )
 from bench.measure.counters import CounterReader, settle
+from bench.model.problems import Code
 from bench.system.netlink.stats import LinkStats, QdiscStats
 from bench.system.procfs import Softirqs
 from bench.topology import Delivery
@@ -230,3 +231,24 @@ def test_nobody_waits_for_frames_of_others_to_become_fewer() -> None:
 def test_what_stays_missing_is_a_problem_at_last() -> None:
     soon = replace(DEVICE, late_s=0.01)
     assert settled(LateReader(0, 90), soon).problem.startswith("delivered 90 of 100 completed")
+
+
+def test_our_own_frames_that_leave_late_are_late_and_not_foreign() -> None:
+    assert judged(change(135), completed=100, pending=35).problem == (
+        "35 frames of ours left late, when the wait for the queue was over"
+    )
+    both = judged(change(140), completed=100, pending=35)
+    assert [(problem.code, problem.count) for problem in both.problems] == [
+        (Code.LATE, 35),
+        (Code.FOREIGN, 5),
+    ]
+    assert both.foreign == 5
+
+
+def test_a_window_with_more_frames_than_a_shaper_lets_pass_is_a_problem() -> None:
+    found = judged(change(135), completed=135)
+    assert found.at_most(90, completed=90) == found
+    (problem,) = found.at_most(90, completed=93).problems
+    assert (problem.code, problem.count, problem.completed) == (Code.TOO_MANY, 3, 93)
+    both = judged(change(140), completed=135).at_most(90, completed=93)
+    assert [each.code for each in both.problems] == [Code.FOREIGN, Code.TOO_MANY]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.analysis.cell_summaries import cell_summaries
+from bench.analysis.cell_summaries import summary_of
+from bench.analysis.figures import usable_by_cell
 from bench.base.errors import BenchError, UsageError
 from bench.matrix import load
 from bench.measure import runner, stop
@@ -19,8 +21,10 @@ from bench.measure.prepare import vocabulary
 from bench.measure.session import PRECISION_CHECK_ROUNDS
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix, Measure, Rounds
+from bench.model.problems import Code, Problem
 from bench.model.run import Run
 from bench.model.samples import Sample
+from bench.model.summaries import RunSummary
 from bench.plan import calibration, plan, schedule
 from bench.store import reader
 from bench.store.run_summaries import read_summary
@@ -133,21 +137,25 @@ def test_an_opening_is_made_of_descriptions(path: Path) -> None:
 # The end
 
 
+def unasked(_run: Run) -> RunSummary:
+    raise AssertionError("the file has summaries")
+
+
 def test_a_run_ends_with_the_summaries_of_its_cells(path: Path) -> None:
     done = run(path, FakeOpening())
     *_, summaries, end = map(json.loads, path.read_text().splitlines())
     assert (summaries["type"], end["type"]) == ("summaries", "end")
-    found = read_summary(path, lambda _run: {})
+    found = read_summary(path, unasked)
     assert [*found.summaries] == [cell.id for cell in (*done.cells, *done.calibration)]
-    assert found.summaries == cell_summaries(reader.read(path))
+    assert found.summaries == summary_of(reader.read(path)).summaries
     assert {of.rounds for of in found.summaries.values()} == {4}
 
 
 def test_a_resumed_run_has_the_summaries_of_all_its_samples(path: Path) -> None:
     interrupted = run(path, FakeOpening(raising_in_round(2, KeyboardInterrupt())))
-    assert read_summary(path, lambda _run: {}).end == interrupted.end == "interrupted"
+    assert read_summary(path, unasked).end == interrupted.end == "interrupted"
     run(path, FakeOpening(), resume=True)
-    found = read_summary(path, lambda _run: {})
+    found = read_summary(path, unasked)
     assert {of.rounds for of in found.summaries.values()} == {4}
 
 
@@ -455,3 +463,35 @@ def test_a_resumed_run_goes_on_after_its_last_round_without_what_failed(path: Pa
     assert "sendto" not in {cell.method for cell in fake.cells.values()}
     assert rounds_of(done, "send") == [0, 1, 2, 3]
     assert min(n for n, _, _ in fake.slices) == 2
+
+
+# Samples that are left out
+
+
+def left_out(rounds: set[int], *problems: Problem) -> Callable[[Cell, int], Sample]:
+    """Those of sendto in these rounds: the sender waited for its CPU, or what is given."""
+
+    def sample(cell: Cell, round_: int) -> Sample:
+        made = steady(cell, round_)
+        if cell.method != "sendto" or round_ not in rounds:
+            return made
+        threads = tuple(replace(of, cpu_ns=of.cpu_ns // 2) for of in made.threads)
+        return replace(made, threads=threads, problems=problems)
+
+    return sample
+
+
+@pytest.mark.parametrize("openings", [1, 3])
+def test_a_run_makes_up_for_a_sample_that_was_left_out(path: Path, openings: int) -> None:
+    """Of the cell, with its baseline and the calibration, in rounds at its end."""
+    done = run(path, FakeOpening(left_out({7, 20})), 20, openings=openings)
+    assert rounds_of(done, "sendto") == rounds_of(done, "send") == [*range(22)]
+    assert rounds_of(done, "sendmmsg") == [*range(20)]
+    of_cell = [s for s in usable_by_cell(done).values() if s[0].cell == done.cells[1].id]
+    assert [len(samples) for samples in of_cell] == [20]
+
+
+def test_it_makes_up_for_few_only(path: Path) -> None:
+    """A machine that spoils one sample in ten does not hold up a run for ever."""
+    done = run(path, FakeOpening(left_out({7, *range(20, 100)}, Problem(Code.NOT_DRAINED))), 20)
+    assert len(rounds_of(done, "sendto")) == 20 + stop.spare(Rounds(20, 20))

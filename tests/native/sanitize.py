@@ -47,7 +47,7 @@ def test_a_run_of_every_method_is_clean_under(
     by_xdp = [name for name, method in core.methods().items() if method.sends_xdp]
     others = [name for name in core.methods() if name not in by_xdp]
     exclude = [
-        {"method": by_xdp, "interface": AXES["interface"]},
+        {"method": by_xdp, "interface": ["lo", {"kind": "veth", "gro": False}, "ifb"]},
         {"method": others, "interface": TAKES_XDP},
     ]
     axes = AXES | {"interface": [*AXES["interface"], TAKES_XDP], "method": [*core.methods()]}

@@ -1,5 +1,5 @@
-"""The core under sanitizers: its whole life over lo, of every method and with many knobs; what it
-claims of costs, counted; and the CPUs that it asks for."""
+"""The core under sanitizers: its whole life over lo, of every method and with many knobs; the bytes
+that a fill writes; its windows behind a simulated shaper; and the CPUs that it asks for."""
 
 from __future__ import annotations
 
@@ -27,10 +27,15 @@ def test_every_method_is_clean_under(sanitizers: str) -> None:
     assert_clean(sanitized.program(HERE / "drive.c", sanitizers))
 
 
-@pytest.mark.netns
-def test_a_fill_writes_each_byte_or_none_and_looking_at_a_queue_is_no_cost_of_sending() -> None:
-    wrapped = "-Wl,--wrap=ioctl,--wrap=times_begin,--wrap=times_end"
-    assert_clean(sanitized.program(HERE / "counts.c", "address,undefined", wrapped))
+def test_a_fill_writes_each_byte_or_none() -> None:
+    assert_clean(sanitized.program(HERE / "fills.c", "address,undefined"))
+
+
+def test_no_window_has_more_frames_than_a_shaper_lets_pass_nor_looks_among_its_costs() -> None:
+    asked = ["syscall", "ioctl", "socket", "setsockopt", "bind", "close", "clock_gettime"]
+    asked += ["clock_nanosleep", "getrusage", "pread", "pthread_join"]
+    wrapped = ",".join(f"--wrap={name}" for name in asked)
+    assert_clean(sanitized.program(HERE / "shaper.c", "address,undefined", f"-Wl,{wrapped}", "-lm"))
 
 
 def test_the_kernel_is_asked_for_the_cpu_that_a_thread_is_pinned_to_whatever_its_number() -> None:

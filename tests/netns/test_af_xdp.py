@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -22,13 +22,12 @@ from bench.system.netns import private_netns
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 from bench.topology.link import Allowed, rtnl, set_up
+from tests.netns.driving import CPUS, DEADLINE_NS, PLAN, check, opened
 from tests.running import measured, needs_root
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-CPUS = sorted(os.sched_getaffinity(0))
 KINDS = ["lo", "veth", "ifb"]
 BURST = 8
-DEADLINE_NS = 10_000_000_000
 AF_XDP, SOL_XDP, XDP_TX_RING, XDP_MAX_TX_SKB_BUDGET = 44, 283, 3, 9
 
 
@@ -42,6 +41,7 @@ pytestmark = [
     pytest.mark.usefixtures("untouched_host"),
     pytest.mark.skipif("why_not()", reason="this kernel has no AF_XDP"),
 ]
+anykernel = pytest.mark.anykernel
 needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="two threads need two CPUs")
 
 
@@ -62,69 +62,58 @@ def may_set_a_budget() -> bool:
     return True
 
 
+def xdp(topology: Topology, **axes: Value) -> AbstractContextManager[core.OpenCell]:
+    return opened(topology, method="af_xdp", **{"burst": BURST, **axes})
+
+
 def assert_sound(run: Run, rounds: int = 2) -> None:
     """Every cell was measured in every round, and what was delivered is what was completed."""
     assert run.failures == {}
     assert len(run.samples) == rounds * len(run.cells)
     for sample in run.samples:
         assert sample.problem == ""
-        assert sample.slice_completed > 0
-        assert sample.delivered + sample.lost == sample.slice_completed
+        assert sample.delivered + sample.lost == sample.slice_completed > 0
 
 
-@contextmanager
-def opened(topology: Topology, **axes: Value) -> Iterator[core.OpenCell]:
-    """A cell with all options at their defaults but for ``axes``."""
-    rows = vocabulary().methods["af_xdp"].options
-    values: dict[str, Value | None] = {option.name: option.default for option in rows}
-    values |= {"method": "af_xdp", "frame_size": 64, "threads": 1, "burst": BURST, "flows": 1}
-    endpoint = core.Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
-    with entered(topology.tx.netns_fd):
-        cell = core.OpenCell(values | axes, endpoint, CPUS)
-    with cell:
-        yield cell
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fill", ["copy", "prefilled"])
+def test_each_frame_is_the_one_that_was_meant(kind: str, fill: str) -> None:
+    for frame_size, burst in itertools.product([14, 64, 1514, PAGE], [1, 48]):
+        check(kind, method="af_xdp", frame_size=frame_size, burst=burst, fill=fill, xdp_ring=64)
 
 
-def test_each_frame_is_the_one_that_was_meant(tmp_path: Path) -> None:
-    """Each is captured and compared, on an interface for each cell: a queue has one socket."""
+@pytest.mark.parametrize("fill", ["copy", "prefilled"])
+def test_flows_that_are_no_multiple_of_burst_and_ring_and_tags(fill: str) -> None:
+    for vlan in ("none", {"id": 7, "priority": 0, "tpid": 0x8100}):
+        axes = {"vlan": vlan, "frame_size": 54, "flows": 7, "burst": 3, "xdp_ring": 16}
+        check("veth", method="af_xdp", fill=fill, **axes)
+
+
+@anykernel
+def test_each_cell_has_an_interface_of_its_own_as_a_queue_has_one_socket(tmp_path: Path) -> None:
     axes = {
         "interface": KINDS,
-        "method": ["af_xdp"],
-        "frame_size": [14, 64, 1514, PAGE],
-        "burst": [1, 48],
-        "fill": ["copy", "prefilled"],
+        "method": ["send", "af_xdp"],
+        "frame_size": [64, 1514],
+        "burst": [BURST],
         "xdp_ring": [64],
     }
     run = measured(tmp_path, axes)
-    assert len(run.cells) == 3 * 4 * 2 * 2
+    assert len(run.cells) == 3 * 2 * 2
     assert_sound(run)
     for cell in run.cells:
-        facts = run.facts[cell.id]
-        assert (facts["ring_frames"], facts["zero_copy"]) == (64, False)
-
-
-def test_flows_that_are_no_multiple_of_burst_and_ring(tmp_path: Path) -> None:
-    axes = {
-        "interface": ["lo", "veth"],
-        "method": ["af_xdp"],
-        "frame_size": [50],
-        "fill": ["copy", "prefilled"],
-        "flows": [7],
-        "burst": [3],
-        "xdp_ring": [16],
-    }
-    assert_sound(measured(tmp_path, axes))
+        if cell.method == "af_xdp":
+            facts = run.facts[cell.id]
+            assert (facts["ring_frames"], facts["zero_copy"]) == (64, False)
 
 
 def test_a_call_takes_as_many_frames_as_its_budget() -> None:
     sizes = {32: 3, 128: 1} if may_set_a_budget() else {32: 3}
     for budget, calls in sizes.items():
-        plan = core.SlicePlan(window_ns=5_000_000, warmup_ns=0, drain_ns=DEADLINE_NS)
-        with up("ifb") as topology, opened(topology, burst=96, tx_budget=budget) as cell:
-            thread, threads = None, ()
-            while thread is None or not thread.completed:  # it may wait for its CPU all through
-                threads = cell.run_slice(plan).threads
-                (thread,) = threads
+        with up("ifb") as topology, xdp(topology, burst=96, tx_budget=budget) as cell:
+            (thread,) = cell.run_slice(PLAN).threads
+            while not thread.completed:  # it may wait for its CPU all through a window
+                (thread,) = cell.run_slice(PLAN).threads
         assert thread.calls * 96 == thread.completed * calls
         assert thread.eagain == 0, "an exhausted budget is no refusal"
 
@@ -133,60 +122,46 @@ def test_a_kernel_without_the_option_says_so() -> None:
     if may_set_a_budget():
         pytest.skip("this kernel has XDP_MAX_TX_SKB_BUDGET")
     said = "XDP_MAX_TX_SKB_BUDGET, 64.*: this kernel has 32 only"
-    with up("lo") as topology, pytest.raises(CoreError, match=said), opened(topology, tx_budget=64):
+    with up("lo") as topology, pytest.raises(CoreError, match=said), xdp(topology, tx_budget=64):
         pass
 
 
 @needs_two_cpus
-def test_threads_share_a_queue_or_have_one_each(tmp_path: Path) -> None:
-    axes = {
-        "interface": [{"kind": "veth", "queues": 2}, {"kind": "ifb", "queues": 2}],
-        "method": ["af_xdp"],
-        "threads": [2],
-        "fill": ["copy", "prefilled"],
-        "umem": ["one_queue", "shared", "own"],
-        "need_wakeup": [True, False],
-        "burst": [BURST],
-        "xdp_ring": [64],
-    }
-    run = measured(tmp_path, axes)
-    assert_sound(run)
-    for sample in run.samples:
-        assert len({thread.cpu for thread in sample.threads}) == 2
+@pytest.mark.parametrize("umem", ["one_queue", "shared", "own"])
+@pytest.mark.parametrize("fill", ["copy", "prefilled"])
+def test_threads_share_a_queue_or_have_one_each(umem: str, fill: str) -> None:
+    for kind, wakeup in (("veth", True), ("ifb", False)):
+        axes = {"threads": 2, "umem": umem, "need_wakeup": wakeup, "burst": BURST, "xdp_ring": 64}
+        check({"kind": kind, "queues": 2}, method="af_xdp", fill=fill, **axes)
 
 
 @needs_two_cpus
-def test_threads_share_the_queue_of_lo(tmp_path: Path) -> None:
-    axes = {
-        "interface": ["lo"],
-        "method": ["af_xdp"],
-        "threads": [2],
-        "fill": ["copy", "prefilled"],
-        "burst": [BURST],
-    }
-    assert_sound(measured(tmp_path, axes))
+def test_threads_share_the_queue_of_lo() -> None:
+    for fill in ("copy", "prefilled"):
+        check("lo", method="af_xdp", threads=2, fill=fill, burst=BURST)
 
 
-def test_a_queue_that_is_not_there_and_a_mode_that_the_driver_lacks_are_rows(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ({"xdp_queue": 1}, "bind to queue 1 of interface 1, which may have fewer queues: "),
+        (
+            {"xdp_mode": "zero_copy"},
+            "bind to queue 0 of interface 1, whose driver has no zero-copy mode: ",
+        ),
+    ],
+)
+def test_a_queue_that_is_not_there_and_a_mode_that_the_driver_lacks(
+    axes: dict[str, Value], said: str
 ) -> None:
-    axes = {"interface": ["veth"], "method": ["af_xdp"], "burst": [BURST], "xdp_queue": [0, 1]}
-    run = measured(tmp_path / "queue", axes)
-    reasons = {cell.values["xdp_queue"]: run.failures.get(cell.id, "") for cell in run.cells}
-    assert reasons[0] == ""
-    assert reasons[1].startswith("bind to queue 1 of interface ")
-    assert ", which may have fewer queues: " in reasons[1]
-    axes = {"interface": ["lo"], "method": ["af_xdp"], "xdp_mode": ["auto", "copy", "zero_copy"]}
-    run = measured(tmp_path / "mode", axes)
-    reasons = {cell.values["xdp_mode"]: run.failures.get(cell.id, "") for cell in run.cells}
-    assert (reasons["auto"], reasons["copy"]) == ("", "")
-    assert ", whose driver has no zero-copy mode: " in reasons["zero_copy"]
+    with up("lo") as topology, pytest.raises(CoreError, match=said), xdp(topology, **axes):
+        pass
 
 
 def test_frames_go_around_the_qdisc() -> None:
     """One that lets 195 frames a second pass is not asked."""
     slow = {"kind": "tbf", "rate": "100kbit", "burst": 2000, "limit": 3000}
-    with up("veth", slow) as topology, opened(topology) as cell, CounterReader(topology) as reader:
+    with up("veth", slow) as topology, xdp(topology) as cell, CounterReader(topology) as reader:
         before = reader.read()
         assert sum(cell.burst(0, DEADLINE_NS) for _ in range(125)) == 1000
         after = reader.read()
@@ -198,17 +173,16 @@ def test_frames_that_the_device_drops_are_refused_and_not_completed() -> None:
     """Over its MTU: the kernel completes them all the same."""
     with (
         up({"kind": "veth", "mtu": 1500}) as topology,
-        opened(topology, frame_size=1600) as cell,
+        xdp(topology, frame_size=1600) as cell,
         CounterReader(topology) as reader,
     ):
         before = reader.read()
         assert cell.burst(0, DEADLINE_NS) == 0
-        plan = core.SlicePlan(window_ns=1_000_000, warmup_ns=0, drain_ns=DEADLINE_NS)
-        measured = cell.run_slice(plan)
+        sent = cell.run_slice(PLAN)
         after = reader.read()
-    assert measured.slice_completed == 0
-    assert measured.slice_refused > 0
-    assert after.tx.tx_dropped - before.tx.tx_dropped == measured.slice_refused + BURST
+    assert sent.slice_completed == 0
+    assert sent.slice_refused > 0
+    assert after.tx.tx_dropped - before.tx.tx_dropped == sent.slice_refused + BURST
     assert after.sinks[0].rx_packets == before.sinks[0].rx_packets
 
 
@@ -216,7 +190,7 @@ def test_a_queue_that_was_just_given_back_is_waited_for() -> None:
     """The kernel has it for some 50 ms after a close."""
     with up("lo") as topology:
         for _ in range(3):
-            with opened(topology) as cell:
+            with xdp(topology) as cell:
                 assert cell.burst(0, DEADLINE_NS) == BURST
 
 
@@ -224,9 +198,9 @@ def test_a_queue_that_another_socket_has_is_named() -> None:
     said = "bind to queue 0 of interface 1, which another AF_XDP socket has"
     with (
         up("lo") as topology,
-        opened(topology),
+        xdp(topology),
         pytest.raises(CoreError, match=said),
-        opened(topology),
+        xdp(topology),
     ):
         pass
 
@@ -258,6 +232,7 @@ def test_frames_and_rings_that_cannot_be_are_refused_with_their_axis() -> None:
     assert refused(xdp_ring=16, flows=17, fill="copy") == []
 
 
+@anykernel
 @needs_root
 def test_a_device_is_there_once_so_its_cells_take_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -499,7 +499,7 @@ def test_an_mtu_that_the_device_cannot_have_is_a_line(host: Host) -> None:
             DEVICE | {"dst": "2:0:0:0:0:1"},
             "interface dst: '2:0:0:0:0:1' is no MAC address; write one such as 02:62:65:6e:63:ff",
         ),
-        ("device", "interface: 'name' is missing; write {kind: 'device', name: '...'}"),
+        ("device", "interface: 'name' is missing; write {kind: 'device', name: 'eth1'}"),
     ],
 )
 def test_a_bad_value_has_its_place(

@@ -76,7 +76,7 @@ def test_live_frames_over_a_veth(tmp_path: Path) -> None:
     axes = {
         "interface": [GRO, DROPPING],
         "method": ["xdp_live"],
-        "frame_size": [14, 18, 3400],
+        "frame_size": [14, 18, 3368],
         "threads": THREADS,
         "burst": [3],
         "fill": ["copy", "prefilled"],

@@ -20,6 +20,7 @@ MATRICES = sorted((ROOT / "matrices").glob("*.yaml"))
 RESULTS = sorted((ROOT / "results").rglob("*.jsonl"))
 PAGES = (4096, 16384, 65536)
 IDS = {
+    "batches": (20, "b22ed2ca107897f7"),
     "bond_scaling": (12, "c4ae9f3db19a2993"),
     "full_queue": (24, "256a2f368d03b391"),
     "mmap_vs_sendto": (116, "b193fa3cbcb10e82"),

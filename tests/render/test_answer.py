@@ -140,7 +140,7 @@ Fastest (ratios of pps in the same rounds, with 95 % intervals):
         (no interval): sendto
 
 To be wary of:
-  imprecise  1 of 2 cells: no interval would hold from fewer than 20 rounds
+  imprecise  1 of 2 cells: no interval would hold from fewer than 97 rounds
 """
 
 

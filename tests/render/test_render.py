@@ -257,8 +257,9 @@ veth       sendmmsg     64  0.441   5.34  2267.6  1.021  [1.017, 1.025]     64.0
 veth       tx_ring      64      -      -       -      -  -                     -      -      -  invalid (3)
 veth       tx_ring       1      -      -       -      -  -                     -      -      -  failed (4)
 
-(1) fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads
-    and flows, in the same rounds (95 % intervals of the ratios are above 1); lossy cells compete among themselves
+(1) fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads,
+    flows, vlan and malformed, in the same rounds (95 % intervals of the ratios are above 1); lossy cells compete among
+    themselves
 (2) imprecise: the interval is wider than 1 % after 400 rounds
 (3) invalid: the interface counted fewer frames than completed
 (4) failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
@@ -664,7 +665,7 @@ Is a PACKET_MMAP TX ring faster than sendto()?
 | veth        | tx_ring  |      64 |      - |      - |          - |       - | -               |             - |           - |       - | invalid (3)                               |
 | veth        | tx_ring  |       1 |      - |      - |          - |       - | -               |             - |           - |       - | failed (4)                                |
 
-1. fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads and flows, in the same rounds (95 % intervals of the ratios are above 1); lossy cells compete among themselves
+1. fastest: its pps is above that of each other cell on the same interface and qdisc with the same frame_size, threads, flows, vlan and malformed, in the same rounds (95 % intervals of the ratios are above 1); lossy cells compete among themselves
 2. imprecise: the interval is wider than 1 % after 400 rounds
 3. invalid: the interface counted fewer frames than completed
 4. failed: setsockopt(PACKET_TX_RING): Cannot allocate memory; lower ring.block_nr
@@ -694,9 +695,9 @@ def test_csv() -> None:
 
 
 CSV = """\
-run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,sndbuf,msg_dontwait,qdisc_bypass,flows,replica,failure,is_baseline,is_fastest,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,steal_share,softirq_share,interrupts,involuntary_switches,foreign_frames,completed_frames,drops,eagain,enobufs,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,slave_shares,notes
-20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,default,,,,1,,true,false,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,,,0,0,0,400000,0,0,0,0,0,0,0,,
-20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,default,,,,1,,false,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,,,0,0,0,400000,0,0,950,0,0,0,0,,
+run,cell,interface,qdisc,method,frame_size,threads,affinity,socket,burst,fill,ring,sndbuf,msg_dontwait,protocol,qdisc_bypass,flows,vlan,malformed,replica,failure,is_baseline,is_fastest,rounds,invalid_rounds,invalid_reason,moved_rounds,pps,pps_low,pps_high,pps_n,gbps,gbps_low,gbps_high,gbps_n,ns_per_frame,ns_per_frame_low,ns_per_frame_high,ns_per_frame_n,ratio,ratio_low,ratio_high,ratio_n,ratio_ns,ratio_ns_low,ratio_ns_high,ratio_ns_n,frames_per_call,cpu_share,user_share,steal_share,softirq_share,interrupts,involuntary_switches,foreign_frames,completed_frames,drops,eagain,enobufs,malformed_frames,full_waits,short_counts,wmem_high_bytes,sndbuf_bytes,slave_shares,notes
+20261122-171503-5f1c,id-of-sendto,lo,,sendto,64,1,,,,copy,,default,,,,,,,1,,true,false,4,0,,0,900000.0,,,4,0.4608,,,4,1111.111111111111,,,4,,,,,,,,,1.0,0.994,,,,0,0,0,400000,0,0,0,0,0,0,0,0,,
+20261122-171503-5f1c,id-of-tx_ring,lo,,tx_ring,64,1,,,64,copy,v2 256x4096/2048,default,,,,,,,1,,false,false,4,0,,0,1100000.0,,,4,0.5632,,,4,909.0909090909091,,,4,1.2222,,,4,0.8181966944853543,,,4,64.0,0.994,,,,0,0,0,400000,0,0,950,0,0,0,0,0,,
 """
 
 
@@ -771,8 +772,11 @@ JSON_CELL = """\
         },
         "sndbuf": "default",
         "msg_dontwait": null,
+        "protocol": null,
         "qdisc_bypass": null,
         "flows": null,
+        "vlan": null,
+        "malformed": null,
         "replica": 1
       },
       "failure": null,
@@ -814,6 +818,7 @@ JSON_CELL = """\
       "drops": 0,
       "eagain": 0,
       "enobufs": 950,
+      "malformed_frames": 0,
       "full_waits": 0,
       "short_counts": 0,
       "wmem_high_bytes": 0,

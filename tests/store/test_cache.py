@@ -152,3 +152,18 @@ def test_a_run_without_summaries_is_summarised_once(path: Path, home: Path) -> N
     of.save([killed.name])
     assert alike(found(killed), run)
     assert home.is_dir()
+
+
+@pytest.mark.parametrize("name", ["analysis/a.py", "campaign/a.py", "model/a.py", "store/a.py"])
+def test_what_other_sources_kept_is_not_there(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "__file__", str(tmp_path / "bench/store/kept.py"))
+    sources = kept.sources.__wrapped__
+    for folder in ("analysis", "campaign", "model", "store", "render"):
+        (tmp_path / "bench" / folder).mkdir(parents=True)
+    before = sources()
+    (tmp_path / "bench/render/a.py").write_text("1")
+    assert sources() == before
+    (tmp_path / "bench" / name).write_text("1")
+    assert sources() != before

@@ -21,6 +21,7 @@ from bench.model.results import LARGEST_INTEGER
 from bench.model.run import Run
 from bench.model.samples import Sample, ThreadSample
 from bench.store import coding, reader
+from bench.store.columns import Shape, columns_of, rows_of
 from bench.store.packed import pack
 from bench.store.writer import RunWriter
 from tests.builders import a_cell, a_header, a_sample
@@ -96,6 +97,21 @@ values = st.recursive(
 @given(st.lists(st.dictionaries(st.sampled_from(["cell", "threads", "", "new"]), values)))
 def test_any_fields_come_back_of_later_versions_too(rows: list[dict[str, Any]]) -> None:
     assert coding.decoded(coding.encoded(rows), len(rows)) == rows
+
+
+def test_a_column_that_says_nothing_of_absent_fields_has_them_all() -> None:
+    """So it is written: what is at its default is left out."""
+    shape = msgspec.convert({"name": "lost"}, Shape)
+    assert rows_of(2, [(shape, [0, 3])]) == [{"lost": 0}, {"lost": 3}]
+    sparse = msgspec.convert({"name": "lost", "is_sparse": True}, Shape)
+    assert rows_of(2, [(sparse, [0, 3])]) == [{}, {"lost": 3}]
+
+
+def test_lists_of_numbers_and_of_objects_come_back_beside_each_other() -> None:
+    rows = [{"sinks": [1, 2], "threads": [{"cpu": 1}, {"cpu": 2}]}, {"sinks": [], "threads": []}]
+    made = columns_of(rows, ["threads"], ["cpu"])
+    assert [shape.name for shape, _ in made][:2] == ["threads", "cpu"]
+    assert rows_of(2, made) == rows
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.analysis.cell_summaries import summary_of
 from bench.base.errors import UsageError
 from bench.model.results import LARGEST_INTEGER, Estimate
 from bench.model.run import Run
-from bench.model.summaries import CellSummary, OpeningFigures
+from bench.model.summaries import CellSummary, OpeningFigures, RunSummary
 from bench.store import reader, run_summaries
 from bench.store.run_summaries import read_summary
 from bench.store.summaries import Table
@@ -51,14 +52,15 @@ HEADER: dict[str, Any] = {
 }
 
 
-def unasked(_run: Run) -> Mapping[str, CellSummary]:
+def unasked(_run: Run) -> RunSummary:
     raise AssertionError("the file has summaries")
 
 
-def of_samples(run: Run) -> Mapping[str, CellSummary]:
+def of_samples(run: Run) -> RunSummary:
     """Says only from how many samples it was made."""
     rounds = len(run.samples)
-    return {"a": CellSummary("a", (OpeningFigures(0, rounds, 1.0, 1.0),))}
+    summaries = {"a": CellSummary("a", (OpeningFigures(0, rounds, 1.0, 1.0),))}
+    return replace(summary_of(run), summaries=summaries)
 
 
 def rounds(path: Path) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -359,3 +361,20 @@ def test_all_threads_keep_off_the_senders_cpus_as_far_as_they_can(senders: list[
     finally:
         ended.set()
         thread.join()
+
+
+def test_a_thread_that_ended_may_have_left_its_id_to_another_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        mask = os.sched_getaffinity(other.pid)
+        ended = {other.pid: {min(mask)}}
+        masks = cpus._masks
+        monkeypatch.setattr(cpus, "_masks", lambda: masks() | ended)
+        placed = []
+        monkeypatch.setattr(cpus, "_place", lambda of: placed.append(dict(of)))
+        with cpus.kept_off([max(mask)]):
+            pass
+        assert other.pid not in placed[-1]
+        assert os.getpid() in placed[-1]
+        other.communicate(b"\n")

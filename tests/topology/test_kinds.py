@@ -16,9 +16,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.base.errors import BenchError, UsageError
 from bench.base.values import value_text
 from bench.matrix.schema import documented
+from bench.model.shaper import Shaper
 from bench.topology import Delivery, Port, Topology, bond, peer
-from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, up
+from bench.topology.kinds import INTERFACES, KINDS, QDISC_KINDS, largest_frame, shaper, up
 from bench.topology.qdisc import QDISCS
+from tests.vocabulary import WORDS
 
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
 KNOWN = "noqueue, pfifo, bfifo, pfifo_fast, tbf, htb, fq_codel, fq, prio, netem, mq"
@@ -278,3 +280,55 @@ def test_a_reader_that_never_gets_ready_is_an_error_and_is_ended(
     ):
         pytest.fail("it was taken for ready")
     assert [process.returncode for process in started] == [-signal.SIGKILL]
+
+
+def test_a_latency_is_the_limit_that_tc_makes_of_it() -> None:
+    """iproute2's tc/q_tbf.c: what leaves in so long, and the bucket."""
+    options = {"rate": "1gbit", "burst": "32KiB"}
+    model = QDISC_KINDS["tbf"].options(**options, latency="50ms")
+    assert model.model_dump() == {"rate": 10**9, "burst": 32768, "limit": 6_250_000 + 32768}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"latency": "50ms", "limit": 9}, "two ways to say one thing; write one of them"),
+        ({"latency": "50ms", "burst": "1KiB"}, "latency needs rate and burst; write"),
+        ({"latency": 50}, "50 is not a duration"),
+    ],
+)
+def test_a_latency_that_makes_no_limit_is_refused(given: dict[str, Any], message: str) -> None:
+    whole = given if "burst" in given else {"rate": "1gbit", "burst": "32KiB"} | given
+    with pytest.raises(ValueError, match=message):
+        QDISC_KINDS["tbf"].options(**whole)
+
+
+TBF: dict[str, Any] = {"kind": "tbf", "rate": 10**6, "burst": 2000, "limit": 100_000}
+
+
+@pytest.mark.parametrize(
+    ("mode", "slaves", "flows", "ways"),
+    [
+        ("active-backup", 3, 8, 1),
+        ("broadcast", 3, 8, 1),
+        ("balance-rr", 3, 1, 3),
+        ("balance-xor", 3, 2, 2),
+        ("balance-xor", 3, 8, 3),
+    ],
+)
+def test_a_bond_has_the_shapers_of_the_slaves_that_its_frames_may_take(
+    mode: str, slaves: int, flows: int, ways: int
+) -> None:
+    bond = {"kind": "bond", "mode": mode, "slaves": slaves}
+    values = dict.fromkeys(WORDS.axes) | {"frame_size": 64, "flows": flows, "qdisc": TBF}
+    for bypass in (False, True, None):  # a slave is given its frames as anybody gives them
+        found = shaper(values | {"interface": bond, "qdisc_bypass": bypass})
+        assert found == Shaper(10**6, 2000, 100_000 // 64).spread(ways)
+
+
+def test_who_goes_around_the_qdisc_meets_no_shaper() -> None:
+    values = dict.fromkeys(WORDS.axes) | {"frame_size": 64, "interface": "veth", "qdisc": TBF}
+    assert shaper(values | {"qdisc_bypass": False}) == Shaper(10**6, 2000, 100_000 // 64)
+    assert shaper(values | {"qdisc_bypass": True}) is None
+    assert shaper(values | {"qdisc_bypass": None}) is None, "AF_XDP does not read it"
+    assert shaper(values | {"qdisc_bypass": False, "qdisc": "noqueue"}) is None

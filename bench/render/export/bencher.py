@@ -1,10 +1,14 @@
-"""Bencher Metric Format: each cell's figures with the ends of their intervals."""
+"""Bencher Metric Format: each cell's figures with the ends of their intervals.
+
+It has no place for a note: what a note says is no evidence is left out.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
+from bench.analysis.evidence import doubts_of_row
 from bench.model.results import Estimate, Figures
 
 if TYPE_CHECKING:
@@ -13,15 +17,19 @@ if TYPE_CHECKING:
 
 def make(measured: Measured) -> bytes:
     """One JSON object: cell, measure, values. Measures are slugs of Bencher's."""
-    cells = {cell.name: _measures(cell.result.figures) for cell in measured.with_figures}
+    cells = {
+        cell.name: _measures(cell.result.figures, not doubts_of_row(cell.result))
+        for cell in measured.with_figures
+    }
     return (json.dumps(cells, indent=2) + "\n").encode()
 
 
-def _measures(figures: Figures) -> dict[str, dict[str, float]]:
+def _measures(figures: Figures, rates: bool) -> dict[str, dict[str, float]]:
+    """``rates`` says whether pps is evidence."""
     estimates = {
-        "pps": figures.pps,
+        "pps": figures.pps if rates else None,
         "ns-per-frame": figures.ns_per_frame,
-        "ratio": figures.ratio,
+        "ratio": figures.ratio if rates else None,
     }
     return {name: _metric(estimate) for name, estimate in estimates.items() if estimate}
 

@@ -44,3 +44,5 @@ def _lines(measured: Measured, cell: MeasuredCell) -> Iterator[str]:
         interval = f" [{ratio.low:.3f}, {ratio.high:.3f}]" if ratio.low is not None else ""
         yield f"ratio to the baseline {ratio.value:.3f}{interval}"
     yield from map(str, result.notes)
+    if result.tally.invalid:
+        yield f"{result.tally.invalid} invalid: {result.tally.invalid_reason}"

@@ -36,6 +36,9 @@ def _comments(measured: Measured) -> Iterator[str]:
     host = header.host
     yield f"bench: matrix {measured.matrix}, run {measured.name}, started {header.started}"
     yield f"kernel {host.kernel} {host.kernel_version}, CPU {host.cpu}, core {header.core.hash}"
+    for cell in measured.cells:
+        if marks := cell.marks:
+            yield f"{cell.name}: {', '.join(marks)}"
 
 
 def _lines(cell: MeasuredCell) -> Iterator[str]:

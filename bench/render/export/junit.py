@@ -99,7 +99,8 @@ def _cases_of_shifts(result: Comparison) -> Iterator[Case]:
 def _case_of_row(name: str, row: Row) -> Case:
     figures = [labelled_change(figure, of) for figure, of in row.changes.items()]
     text = ", ".join(figures) or "no figures to compare"
-    text = "; ".join([text, *row.reasons])
+    notes = (f"{side}: {', '.join(of)}" for side, of in row.notes.items())
+    text = "; ".join([text, *row.reasons, *notes])
     return Case(name, _OF_VERDICT.get(row.verdict, "passed"), row.verdict.value, text)
 
 
@@ -131,14 +132,17 @@ def _cases_of_night(outcome: Outcome) -> Iterator[Case]:
         if of.series not in outcome.missing:
             series.setdefault(of.series, []).append(of)
     for name, both in series.items():
-        yield _case_of_series(names.get(name, nightly.shift_text(name)), both)
+        notes = outcome.notes.get(name, ())
+        yield _case_of_series(names.get(name, nightly.shift_text(name)), both, notes)
 
 
-def _case_of_series(name: str, of: Sequence[Judged]) -> Case:
+def _case_of_series(name: str, of: Sequence[Judged], notes: Sequence[str]) -> Case:
     """The worse of both figures decides."""
     worst = min((each.decision.finding for each in of), key=[*Finding].index)
     told = [nightly.change_text(e) for e in of if e.decision.finding is not Finding.UNKNOWN]
     text = ", ".join(told) or "too few nights to compare with"
     if worst in nightly.MEANINGS:
         text += f"; {nightly.MEANINGS[worst]}"
+    if notes:
+        text += f"; notes: {', '.join(notes)}"
     return Case(name, _OF_FINDING.get(worst, "passed"), worst.value, text)

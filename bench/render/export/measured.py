@@ -9,7 +9,7 @@ from bench.analysis.figures import usable_by_cell
 from bench.analysis.summary import summarise
 from bench.base import ids
 from bench.base.values import Value, value_text
-from bench.model.results import CellResult
+from bench.model.results import CellResult, mark_of
 from bench.model.run import Run
 from bench.model.samples import Sample
 from bench.render.export.names import names_of
@@ -33,6 +33,18 @@ class MeasuredCell:
     @property
     def shown_id(self) -> str:
         return ids.shown(self.id)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many samples each note is of, 0 for one of the row as a whole; invalid ones, too."""
+        notes = {note.code: note.count for note in self.result.notes}
+        invalid = self.result.tally.invalid
+        return notes | ({"invalid": invalid} if invalid else {})
+
+    @property
+    def marks(self) -> list[str]:
+        """The notes in short."""
+        return [mark_of(code, count) for code, count in self.counts.items()]
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,13 @@ def _of_cells(measured: Measured) -> Iterator[Family]:
     for name, (count, help_) in _COUNTS.items():
         counted = tuple((labels[cell.id], count(cell.result)) for cell in measured.cells)
         yield Family(name, "gauge", help_, counted)
+    notes = (
+        ({**labels[cell.id], "note": code}, float(count or 1))
+        for cell in measured.cells
+        for code, count in cell.counts.items()
+    )
+    help_ = "Samples that a note of the cell is of (starved, disturbed ...); 1 for one of the cell."
+    yield Family("bench_cell_notes", "gauge", help_, tuple(notes))
 
 
 def _labels(measured: Measured) -> dict[str, Labels]:
@@ -145,7 +152,7 @@ def _labels_of(measured: Measured, cell: MeasuredCell, axes: Mapping[str, str]) 
 
 def _axis_labels(axes: Sequence[str]) -> dict[str, str]:
     """The label of each axis: a run file of another version may have an axis of any name."""
-    taken = {"matrix", "cell", "side"}
+    taken = {"matrix", "cell", "side", "note"}
     found = {}
     for axis in axes:
         label = re.sub(r"[^a-zA-Z0-9_]", "_", axis)

@@ -93,10 +93,11 @@ def _types(arrow: Any) -> dict[str, Any]:
 
 
 def _about(measured: Measured) -> dict[str, Any]:
-    """The header of the run, for whoever has the file alone."""
+    """The header of the run and the notes of its cells, for whoever has the file alone."""
     header = asdict(measured.run.header)
     started = measured.run.header.started
-    return header | {"started": started.isoformat() if started else None}
+    notes = {cell.shown_id: cell.marks for cell in measured.cells if cell.marks}
+    return header | {"started": started.isoformat() if started else None, "notes": notes}
 
 
 # Columns

@@ -97,7 +97,7 @@ def judged(cell: Cell, finding: Finding, figure: Any = "pps") -> Judged:
 
 def an_outcome(cells: list[Cell], *of: Judged, **more: Any) -> Any:
     task = SimpleNamespace(matrix=SimpleNamespace(name="m"), plan=SimpleNamespace(cells=cells))
-    some = {"told": Told("r.jsonl", NOW), "missing": {}, "is_interrupted": False}
+    some = {"told": Told("r.jsonl", NOW), "missing": {}, "notes": {}, "is_interrupted": False}
     return SimpleNamespace(**{"task": task, "judged": of} | some | more)
 
 

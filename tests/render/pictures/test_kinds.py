@@ -148,6 +148,35 @@ def test_few_rounds_have_a_hollow_mark() -> None:
     assert not any(row["sure"] for row in rows(picture))
 
 
+def test_ratios_far_apart_have_a_logarithmic_axis_with_its_labels_on_it() -> None:
+    cells = cells_of(method=["sendto", "tx_ring", "af_xdp"])
+    rates = {"sendto": 1e5, "tx_ring": 2e5, "af_xdp": 3e6}
+    (picture, _) = pictures(
+        "ratio", subject_of(run_of(cells, rate=lambda cell: rates[cell.method]))
+    )
+    (line,) = picture.draw(900)["vconcat"]
+    x = line["hconcat"][0]["layer"][-1]["encoding"]["x"]
+    low, high = x["scale"]["domain"]
+    assert x["scale"]["type"] == "log"
+    assert low < 1 < 30 < high
+    labels = x["axis"]["values"]
+    assert labels == sorted(labels)
+    assert low <= labels[0] <= 1 < 20 <= labels[-1] <= high
+
+
+@pytest.mark.parametrize(("width", "letters", "beside"), [(1040, 8, True), (350, 60, False)])
+def test_long_names_stand_above_their_rows_and_short_ones_beside(
+    width: int, letters: int, beside: bool
+) -> None:
+    names = [f"m{n}".ljust(letters, "x") for n in range(3)]
+    subject = subject_of(run_of(cells_of(method=names), baseline={"method": names[0]}))
+    (picture, _) = pictures("ratio", subject)
+    (line,) = picture.draw(width)["vconcat"]
+    panel = line["hconcat"][0]
+    assert panel["width"] >= width / 2
+    assert panel["layer"][-1]["encoding"]["y"]["axis"]["labels"] == beside
+
+
 # Against an axis
 
 
@@ -184,6 +213,58 @@ def test_one_figure_is_chosen(usual: Subject) -> None:
     assert picture.title.startswith("Gb/s") or picture.title.startswith("Mb/s")
 
 
+@pytest.mark.parametrize(
+    ("sizes", "is_logarithmic"), [([64, 1514], True), ([1000, 1100, 1200], False)]
+)
+def test_sizes_far_apart_have_a_logarithmic_axis_that_holds_them_all(
+    sizes: list[int], is_logarithmic: bool
+) -> None:
+    cells = cells_of(method=["sendto", "tx_ring"], frame_size=sizes)
+    (picture,) = pictures("axis", subject_of(run_of(cells)))
+    x = picture.draw(900)["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["x"]
+    low, high = x["scale"]["domain"]
+    assert low < sizes[0] < sizes[-1] < high
+    assert (x["scale"].get("type") == "log") == is_logarithmic
+    assert x["axis"]["values"] == sizes
+
+
+def test_a_count_that_may_be_none_has_no_logarithm() -> None:
+    cells = cells_of(method=["sendto", "tx_ring"], flows=[0, 1, 64])
+    (picture,) = pictures("axis", subject_of(run_of(cells)), x="flows")
+    scale = picture.draw(900)["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["x"]["scale"]
+    assert scale.get("type") != "log"
+    assert scale["domain"][0] < 0
+    assert scale["domain"][1] - 64 == pytest.approx(-scale["domain"][0])
+
+
+def test_values_that_are_no_numbers_stand_side_by_side() -> None:
+    cells = cells_of(method=["sendto", "tx_ring"], fill=["copy", "prefilled"])
+    (picture,) = pictures("axis", subject_of(run_of(cells)), x="fill")
+    x = picture.draw(900)["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]["x"]
+    assert (x["type"], x["scale"]["domain"]) == ("ordinal", ["copy", "prefilled"])
+    assert {row["x"] for row in rows(picture)} == {"copy", "prefilled"}
+
+
+def test_the_best_line_alone_has_intervals() -> None:
+    cells = cells_of(method=["sendto"], frame_size=[64, 512], burst=[1, 8])
+    cells += [a_cell(f"d{n}", **c.values) for n, c in enumerate(cells_of(method=["tx_ring"]))]
+    (picture,) = pictures("axis", subject_of(run_of(cells, rounds=40)), x="frame_size")
+    for row in rows(picture):
+        bounds = (row["low"], row["high"])
+        assert row["best"] or bounds == (None, None)
+        if row["best"] and row["low"] is not None:
+            assert row["low"] <= row["y"] <= row["high"]
+
+
+def test_only_the_first_panel_of_a_line_has_labels(usual: Subject) -> None:
+    (picture,) = pictures("axis", usual)
+    for line in picture.draw(1040)["vconcat"]:
+        for number, panel in enumerate(line["hconcat"]):
+            axis = panel["layer"][0]["encoding"]["y"]["axis"]
+            assert axis.get("labels", True) == (number == 0)
+            assert (axis["title"] is None) == (number > 0)
+
+
 # Threads
 
 
@@ -209,6 +290,15 @@ def test_a_shared_socket_is_measured_against_one_thread_too() -> None:
 def test_one_number_of_threads_does_not_scale(usual: Subject) -> None:
     with pytest.raises(NotDrawn, match="same number of threads"):
         pictures("threads", usual)
+
+
+def test_the_axis_of_threads_has_all_counts(threaded: Subject) -> None:
+    (picture,) = pictures("threads", threaded)
+    (line,) = picture.draw(900)["vconcat"]
+    found = json.dumps(line["hconcat"][0])
+    low, high = json.loads(found.split('"domain": ')[1].split("]")[0] + "]")[:2]
+    assert 0 < low < 1
+    assert 4 < high < 5
 
 
 # Heat
@@ -242,6 +332,29 @@ def test_axes_of_a_heat_map_differ_and_vary(
 ) -> None:
     with pytest.raises(NotDrawn, match=why):
         pictures("heat", usual, **choice)
+
+
+@pytest.mark.parametrize("end", ["x", "y"])
+def test_one_axis_of_a_heat_map_is_chosen_and_the_others_follow(end: str, usual: Subject) -> None:
+    made = pictures("heat", usual, **{end: "frame_size"})
+    other = {"x": "y", "y": "x"}[end]
+    titles = [(p.draw(900)["vconcat"][0]["hconcat"][0]["layer"][0]["encoding"]) for p in made]
+    assert [of[end]["axis"]["title"] for of in titles] == ["frame_size"] * 2
+    assert {of[other]["axis"]["title"] for of in titles} == {"interface", "method"}
+
+
+@pytest.mark.parametrize(("number", "is_drawn"), [(15, True), (40, False)])
+def test_a_heat_map_of_hundreds_of_fields_is_drawn_and_one_of_thousands_refused(
+    number: int, is_drawn: bool
+) -> None:
+    cells = cells_of(frame_size=[64 + n for n in range(number)], burst=[*range(1, number + 1)])
+    subject = subject_of(run_of(cells, rounds=1))
+    if is_drawn:
+        (picture,) = pictures("heat", subject)
+        assert len(rows(picture)) == number**2
+    else:
+        with pytest.raises(NotDrawn, match="too many to read"):
+            pictures("heat", subject)
 
 
 # Time

@@ -1,0 +1,152 @@
+"""Whoever writes what a message proposes gets rid of it, and of no other error.
+
+The files have one fault each. A proposal is what a message has after ``write``: a mapping, a key
+with its value, numbers from and to, names, or an example in parentheses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.base.errors import UsageError
+from bench.matrix import load
+from bench.measure.prepare import vocabulary
+from bench.plan.plan import make_plan
+
+WORDS = vocabulary()
+
+RIGHT: dict[str, Any] = {
+    "interface": "veth",
+    "qdisc": {"kind": "tbf", "rate": "1gbit", "burst": "64KiB", "limit": "1MiB"},
+    "method": "tx_ring",
+    "frame_size": 64,
+    "burst": 16,
+    "threads": 1,
+    "fill": "copy",
+    "ring": {"version": 2, "block_size": 4096, "block_nr": 64, "frame_size": 2048},
+    "sndbuf": {"bytes": "1MiB", "force": True},
+    "flows": 1,
+    "msg_dontwait": False,
+}
+MEASURE = {"window": "10ms", "rounds": {"min": 40, "max": 80}, "precision": "1%", "seed": 1}
+
+
+def errors(axes: dict[str, Any], measure: dict[str, Any]) -> list[str]:
+    """The messages of a file, without their places."""
+    text = yaml.safe_dump({"name": "m", "axes": axes, "measure": measure})
+    try:
+        make_plan(load.parse(text, "m", WORDS), WORDS)
+    except UsageError as error:
+        return [re.sub(r"^m:\d+:\d+: ", "", line) for line in str(error).split("\n")]
+    return []
+
+
+def proposed(message: str, wrong: Any) -> Iterator[Any]:
+    """Each value that a message proposes in place of a wrong one; a set of keys goes into it."""
+    write = message.rpartition("write ")[2] if "write " in message else ""
+    if mapping := re.search(r"^\{.*\}$|(?<=or )\{.*\}", write):
+        yield yaml.safe_load(mapping[0])
+    if bounds := re.search(r"(\d+) to (\d+)( bytes)?(,|$)", write):
+        yield from map(int, bounds.groups()[:2])
+    rest = {}
+    if isinstance(wrong, dict):
+        rest = {
+            key: value for key, value in wrong.items() if not message.startswith(f"ring {key}:")
+        }
+    if pairs := re.findall(r"(\w+): ([\w]+)(?=,|$| )", write.partition("{")[0]):
+        yield {**rest, **dict(map(read, pairs))}
+    if "leave it out" in message:
+        yield rest
+    yield from map(yaml.safe_load, re.findall(r"\(\"?([\w%]+)\"?\)", write))
+    if "is unknown" in message:
+        names = write.partition(" (")[0]
+        for name in re.split(", | or ", names):
+            at = message.split(":")[0].split()[-1]
+            yield {**wrong, at: name} if isinstance(wrong, dict) else name
+    if write == "true or false":
+        yield from (True, False)
+
+
+def read(pair: tuple[str, str]) -> tuple[str, Any]:
+    return pair[0], yaml.safe_load(pair[1])
+
+
+WRONG: list[tuple[str, Any]] = [
+    ("interface", "vet"),
+    ("interface", "device"),
+    ("interface", {"kind": "bond", "mode": "round"}),
+    ("qdisc", "tbf"),
+    ("qdisc", "htb"),
+    ("qdisc", {"kind": "tbf"}),
+    ("qdisc", {"kind": "tbf", "rate": "1gbit", "burst": "64KiB"}),
+    ("qdisc", {"kind": "tbf", "burst": "64KiB", "limit": "64KiB"}),
+    ("qdisc", {"kind": "htb", "limit": 5}),
+    ("method", "sendtoo"),
+    ("frame_size", 13),
+    ("frame_size", "64K"),
+    ("burst", 0),
+    ("threads", 0),
+    ("fill", "none"),
+    ("flows", 0),
+    ("msg_dontwait", "maybe"),
+    ("sndbuf", "much"),
+    ("sndbuf", 0),
+    ("ring", {"block_size": 65536, "frame_nr": 512, "frame_size": 2048}),
+    ("ring", {"block_size": 65536, "block_nr": 4, "frame_nr": 128, "frame_size": 2048}),
+    ("ring", {"slots": 2**31 - 1, "frame_size": 2**31 - 1}),
+]
+
+
+@pytest.mark.parametrize(("axis", "wrong"), WRONG)
+def test_what_a_message_proposes_passes(axis: str, wrong: Any) -> None:
+    holds(axis, wrong)
+
+
+def holds(axis: str, wrong: Any) -> None:
+    right = {key: value for key, value in RIGHT.items() if (axis, key) != ("interface", "qdisc")}
+    messages = errors(right | {axis: wrong}, MEASURE)
+    values = [*proposed(messages[0], wrong)]
+    assert values, messages
+    for value in values:
+        left = errors(right | {axis: value}, MEASURE)
+        # Another axis may let less of a range pass, or fewer methods, and says so itself.
+        if isinstance(value, int) or axis == "method":
+            left = [text for text in left if text == messages[0]]
+        if axis == "interface" and value == "device":  # it has to have a name, which is proposed
+            left = [text for text in left if "write {kind: 'device', name: 'eth1'}" not in text]
+        assert {*left} <= {*messages[1:]}, (messages, value)
+
+
+sizes = st.integers(1, 3 * 4096) | st.integers(1, 2**31 - 1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    block_size=sizes,
+    frame_nr=st.integers(1, 2**40),
+    frame_size=sizes,
+)
+def test_of_any_ring_the_number_of_its_frames_is_put_right(
+    block_size: int, frame_nr: int, frame_size: int
+) -> None:
+    """Whatever is then still wrong with it is none of what was proposed."""
+    ring = {"block_size": block_size, "frame_nr": frame_nr, "frame_size": frame_size}
+    (message,) = errors(RIGHT | {"ring": ring}, MEASURE)
+    assert message.startswith("ring frame_nr: ")
+    if found := re.search(r"write block_nr: (\d+)", message):
+        mended = {"block_size": block_size, "frame_size": frame_size, "block_nr": int(found[1])}
+        left = errors(RIGHT | {"ring": mended}, MEASURE)
+        assert not any("kernel's table" in text for text in left), left
+
+
+def test_a_proposal_is_never_cut() -> None:
+    for axis, wrong in WRONG:
+        for message in errors(RIGHT | {axis: wrong}, MEASURE):
+            assert "..." not in message.rpartition("write ")[2], message

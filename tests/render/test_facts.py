@@ -1,0 +1,44 @@
+"""The facts above a table."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.model.header import DeviceFacts
+from bench.render import facts
+from tests.builders import a_cell, a_run, a_sample
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        (DeviceFacts(tx_queues=1), "1 tx queue"),
+        (DeviceFacts(tx_queues=8), "8 tx queues"),
+        (DeviceFacts(tx_queues=8, channels={"tx": 1, "combined": 2}), "3 tx queues"),
+        (DeviceFacts(tx_queues=0), None),
+        (DeviceFacts(speed_mbit=1000, duplex="full"), "1000 Mb/s full duplex"),
+        (DeviceFacts(speed_mbit=None), "speed unknown"),
+        (DeviceFacts(rings={"tx": 256}), "ring of 256"),
+        (DeviceFacts(in_use=True), "in use by others"),
+    ],
+)
+def test_a_device_is_what_figures_depend_on(device: DeviceFacts, said: str | None) -> None:
+    parts = facts._device_text(device).split("; ")
+    if said is None:
+        assert not any("queue" in part for part in parts)
+    else:
+        assert said in parts
+
+
+def rounds_of(**samples: int) -> str:
+    run = a_run(
+        [a_sample(cell, at) for cell, number in samples.items() for at in range(number)],
+        [a_cell(cell) for cell in (*samples, "never")],
+    )
+    return " ".join(fact.text for fact in facts.of(run) if "rounds" in fact.text)
+
+
+def test_the_rounds_are_those_that_cells_have() -> None:
+    """A cell without any is told elsewhere."""
+    assert "5 rounds" in rounds_of(a=5, b=5)
+    assert "3 to 5 rounds" in rounds_of(a=3, b=5)
