@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from bench.analysis.figures import is_usable, pps
@@ -36,11 +38,12 @@ def calibration_speed(run: Run, cell: Cell) -> Speed | None:
 
 
 SMOOTHED_ROUNDS = 5
-"""The machine's speed in a round is the median over so many around it: one slice is noisy."""
+"""The machine's speed in a round is the median over so many around it that measured it: one slice
+is noisy."""
 
 
 def speed_by_round(run: Run) -> dict[int, float]:
-    """How fast the machine was in each round, 1 being its median over the run.
+    """How fast the machine was in each round that measured it, 1 being its median over the run.
 
     The geometric mean over the calibration cells; empty without them.
     """
@@ -63,7 +66,22 @@ def speed_by_round(run: Run) -> dict[int, float]:
 def normalised(run: Run) -> Run:
     """The run as if the machine had been as fast in each round as it was in the median one."""
     speeds = speed_by_round(run)
-    return replace(run, samples=tuple(_at_speed(s, speeds.get(s.round, 1.0)) for s in run.samples))
+    rounds = sorted(speeds)
+    return replace(
+        run, samples=tuple(_at_speed(s, _speed_in(s.round, rounds, speeds)) for s in run.samples)
+    )
+
+
+def _speed_in(round_: int, rounds: Sequence[int], speeds: Mapping[int, float]) -> float:
+    """On the line between the rounds before and after it that measured the machine."""
+    if not rounds:
+        return 1.0
+    after = bisect_left(rounds, round_)
+    nearest = [rounds[max(0, after - 1)], rounds[min(after, len(rounds) - 1)]]
+    (before, then), (slow, fast) = nearest, [speeds[number] for number in nearest]
+    if before == then:
+        return slow
+    return slow + (fast - slow) * (round_ - before) / (then - before)
 
 
 _TIMES = tuple(field.name for field in fields(ThreadSample) if field.name.endswith("_ns"))

@@ -17,7 +17,7 @@ from bench.engines.config import call_ns, memory_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import DEVICE
-from bench.plan.calibration import CALIBRATION
+from bench.plan import calibration
 from bench.plan.plan import Plan
 from bench.plan.queue import Queue, queue_of
 from bench.plan.schedule import DRAIN_NS, WARMUP_NS
@@ -113,7 +113,7 @@ class Estimate:
 
 def estimate(planned: Plan, matrix: Matrix, machine: ProcFs) -> Estimate:
     """What a run of a plan will take on a machine that has nothing else to do."""
-    cells = (*planned.runnable, *CALIBRATION)
+    cells = (*planned.runnable, *calibration.CALIBRATION)
     senders = [_sender(cell, len(planned.cpus), machine) for cell in cells]
     window_ns, rounds = matrix.measure.window_ns, matrix.measure.rounds
     openings = matrix.measure.openings
@@ -124,7 +124,10 @@ def estimate(planned: Plan, matrix: Matrix, machine: ProcFs) -> Estimate:
     opening_ns = openings * sum(sender.open_ns() + sender.check_ns() for sender in senders)
     again_ns = WORKER_NS + len(planned.topologies) * TOPOLOGY_NS + len(senders) * CLOSE_NS
     opening_ns += (openings - 1) * again_ns
-    round_ns = sum(sender.slice_ns(window_ns) + SAMPLE_NS for sender in senders)
+    slices_ns = [sender.slice_ns(window_ns) + SAMPLE_NS for sender in senders]
+    interval = calibration.interval(len(planned.runnable), rounds.min, openings)
+    calibrating_ns = sum(slices_ns[len(planned.runnable) :])
+    round_ns = sum(slices_ns) - calibrating_ns * (1 - 1 / interval)
     round_ns += _reopening_share(memory, machine) * sum(sender.open_ns() for sender in senders)
 
     def until(count: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -53,6 +54,10 @@ class Session:
             self._samples.setdefault(sample.cell, []).append(sample)
         self._facts = dict(earlier.facts) if earlier else {}
         self._failures: dict[str, str] = dict(earlier.failures) if earlier else {}
+        measure = matrix.measure
+        self._interval = calibration.interval(
+            len(planned.runnable), measure.rounds.min, measure.openings
+        )
         self.windows_s = 0.0
 
     def run(self, setting: Setting, make_opening: MakeOpening) -> None:
@@ -146,7 +151,7 @@ class Session:
                 break
             to_come = self._slices_to_come(len(cells))
             self._progress.rounds(to_come, round_ + 1, self._matrix.measure.rounds)
-            self._round_of(opening, cells, round_)
+            self._round_of(opening, cells, round_, first)
 
     def _make_up(self, opening: Opening, opened: Sequence[str]) -> None:
         """Measure cells further that have fewer usable samples than rounds were asked for."""
@@ -158,11 +163,17 @@ class Session:
                 break
             cells = [cell for cell in self._along_with(short) if cell not in self._failures]
             self._progress.rounds(len(cells), round_ + 1, Rounds(round_ + 1, round_ + 1))
-            self._round_of(opening, cells, round_)
+            self._round_of(opening, cells, round_, self._round)
 
-    def _round_of(self, opening: Opening, cells: Sequence[str], round_: int) -> None:
+    def _round_of(self, opening: Opening, cells: Sequence[str], round_: int, first: int) -> None:
+        """A round of an opening that began with round ``first``."""
         order, following = (
-            schedule.round_order(cells, self._matrix.measure.seed, number, self._plan.twins)
+            schedule.round_order(
+                self._due(cells, number - first),
+                self._matrix.measure.seed,
+                number,
+                self._plan.twins,
+            )
             for number in (round_, round_ + 1)
         )
         for position, cell in enumerate(order):
@@ -170,11 +181,20 @@ class Session:
                 self._slice(opening, cell, round_, [*order[position + 1 :], *following])
         self._round = round_ + 1
 
+    def _due(self, cells: Sequence[str], number: int) -> list[str]:
+        """Of these cells those of an opening's round of this number, 0 being the first."""
+        calibrates = number % self._interval == 0
+        return [cell for cell in cells if calibrates or cell not in _CALIBRATING]
+
     def _slices_to_come(self, cells: int) -> int:
-        """At the least: of these cells in this opening, and of all that are left in later ones."""
+        """At the least: of these cells in this opening, and of all that are left in later ones.
+
+        The calibration is among them with its share of the rounds.
+        """
         here = max(self._least - self._round, 1)
         left = len(self._cells) - len(self._failures)
-        return cells * here + left * self._share.later
+        seldom = len(_CALIBRATING) * (1 - 1 / self._interval)
+        return math.ceil((cells - seldom) * here + (left - seldom) * self._share.later)
 
     def _slice(self, opening: Opening, cell: str, round_: int, upcoming: Sequence[str]) -> None:
         signals.check()

@@ -295,6 +295,23 @@ def test_a_machine_that_became_half_as_fast_drifted_by_half() -> None:
     assert speed.drift == pytest.approx(-0.5, abs=0.001)
 
 
+def test_between_its_measurements_the_machines_speed_is_on_a_line() -> None:
+    """It becomes twice as fast; every tenth round measures that."""
+    speed = [1 + at / 100 for at in range(101)]
+    measured = run(
+        [a_sample("a", r, 1e6 * speed[r]) for r in range(101)],
+        {},
+        calibration=(cell("syscall"),),
+        calibration_samples=tuple(
+            a_sample("syscall", r, 1e6 * speed[r]) for r in range(0, 101, 10)
+        ),
+    )
+    (row,) = summary.summarise(calibration.normalised(measured), 0.01)
+    inner = [figures.pps(s) for s in calibration.normalised(measured).samples[20:80]]
+    assert max(inner) / min(inner) < 1.02
+    assert row.figures.pps is not None
+
+
 def test_normalising_changes_no_share_and_no_sample_is_disturbed_by_it() -> None:
     """In half of the rounds the machine was twice as slow, and so all took twice as long."""
 

@@ -291,7 +291,22 @@ def test_only_imprecise_cells_their_baselines_and_the_calibration_go_on(path: Pa
     assert rounds_of(done, "sendto") == rounds_of(done, "send") == list(range(most))
     assert rounds_of(done, "sendmmsg") == list(range(minimum))
     calibrating = [n for n, cell, _ in fake.slices if cell in CALIBRATION]
-    assert len(calibrating) == 2 * most
+    interval = calibration.interval(3, minimum, 1)
+    assert calibrating == [n for n in range(0, most, interval) for _ in CALIBRATION]
+
+
+@pytest.mark.parametrize("openings", [1, 3])
+def test_the_calibration_has_its_share_of_the_slices_in_every_opening(
+    path: Path, openings: int
+) -> None:
+    done = run(path, fake := FakeOpening(), rounds=400, openings=openings)
+    calibrating = [cell in CALIBRATION for _, cell, _ in fake.slices]
+    assert sum(calibrating) == pytest.approx(calibration.MOST * len(calibrating), rel=0.2)
+    for opening in range(openings):
+        rounds = {s.round for s in done.calibration_samples if s.opening == opening}
+        assert min(s.round for s in done.samples if s.opening == opening) in rounds
+        assert len(rounds) >= calibration.FEWEST_IN_OPENING
+    assert all(len(rounds_of(done, method)) == 400 for method in ("send", "sendto"))
 
 
 def test_a_run_ends_when_every_cell_is_precise(path: Path) -> None:
