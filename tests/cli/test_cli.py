@@ -339,7 +339,8 @@ def test_a_run_that_is_going_on_is_not_resumed(
     process.send_signal(signal.SIGCONT)
     assert line.endswith(": this run is still going on; wait for it, or start a new one")
     assert ended(process).code == 0
-    assert len(bench.stored().samples) == 3 * ROUNDS
+    # It may have made up for samples that were left out.
+    assert sum(sample.round < ROUNDS for sample in bench.stored().samples) == 3 * ROUNDS
 
 
 # Threads and CPUs
@@ -904,11 +905,11 @@ def screen(text: str) -> list[str]:
 @pytest.mark.parametrize("no_color", ["", "1"])
 def test_a_terminal_gets_a_bar_that_is_wiped_off(bench: Bench, no_color: str) -> None:
     bench.environment["NO_COLOR"] = no_color
-    terminal = Terminal(bench, rounds=200)
+    terminal = Terminal(bench, rounds=1000)
     terminal.read()
     terminal.close()
     assert terminal.process.wait() == 0
-    bar = r"measuring: +\d+% \|.*\| \d+/\d+ ETA [\d:]+, null: [\d.]+ Mpps"
+    bar = r"measuring: +\d+% \|.*\| \d+/\d+ ETA [\d:]+, null: [\d.]+ [MG]pps"
     assert re.search(bar, terminal.text)
     left = screen(terminal.text)
     assert not [line for line in left if "ETA" in line or "measuring" in line]
@@ -919,7 +920,7 @@ def test_a_terminal_gets_a_bar_that_is_wiped_off(bench: Bench, no_color: str) ->
 
 def test_an_interrupt_on_a_terminal_wipes_the_bar_too(bench: Bench) -> None:
     terminal = Terminal(bench, rounds=2000)
-    terminal.read(until="Mpps")
+    terminal.read(until="pps")
     terminal.process.send_signal(signal.SIGINT)
     terminal.read()
     terminal.close()
@@ -929,7 +930,7 @@ def test_an_interrupt_on_a_terminal_wipes_the_bar_too(bench: Bench) -> None:
 
 def test_a_terminal_that_goes_away_costs_no_result(bench: Bench) -> None:
     terminal = Terminal(bench, rounds=2000)
-    terminal.read(until="Mpps")
+    terminal.read(until="pps")
     terminal.close()  # as when its window is closed: then SIGHUP comes
     terminal.process.send_signal(signal.SIGHUP)
     terminal.process.wait()

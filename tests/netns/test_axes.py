@@ -26,6 +26,10 @@ TAG = {"id": 100, "priority": 3}
 RING = {"version": 2, "slots": 16, "frame_size": 2048}
 
 
+TAGGING = [method for method in METHODS if method != "dgram"]
+"""dgram's header is the kernel's, which writes no tag."""
+
+
 def offered(*names: str) -> list[str]:
     """Of methods that some kernels lack."""
     return [name for name in names if not core.probe(name)]
@@ -35,7 +39,7 @@ def offered(*names: str) -> list[str]:
 
 
 def test_tagged_frames_of_every_method_arrive_as_they_are_meant(tmp_path: Path) -> None:
-    methods = [*METHODS, *offered("af_xdp", "io_uring")]
+    methods = [*TAGGING, *offered("af_xdp", "io_uring")]
     axes: dict[str, Any] = {
         "interface": ["lo", "veth", "ifb"],
         "method": methods,
@@ -51,7 +55,7 @@ def test_tagged_frames_of_every_method_arrive_as_they_are_meant(tmp_path: Path) 
     assert_sound(run, rounds=1)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TAGGING)
 def test_an_mtu_of_1500_lets_1518_bytes_pass_with_a_tag_alone(method: str) -> None:
     ring = {"version": 2, "block_size": 4096, "block_nr": 4, "frame_size": 2048}
     axes: dict[str, Any] = {"method": method, "burst": 1, "ring": ring, "frame_size": 1518}

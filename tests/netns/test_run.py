@@ -402,7 +402,8 @@ def test_a_worker_that_is_killed_costs_one_cell(bench: Bench) -> None:
     assert reason in outcome.out  # a note, where it was in a calibration cell
     for cell in run.cells:
         if cell.id != failed:
-            assert [s.round for s in run.samples if s.cell == cell.id] == list(range(30))
+            rounds = [s.round for s in run.samples if s.cell == cell.id]
+            assert rounds[:30] == list(range(30))  # then what makes up for samples left out
 
 
 # Privileges and disks
@@ -655,7 +656,8 @@ def test_a_run_that_has_intervals_of_openings_goes_on(bench: Bench) -> None:
     assert bench("run", matrix).code == 0
     (path,) = bench.files()
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[: -len(lines) // 8]))
+    last = next(n for n, line in enumerate(lines) if '"opening":3' in line)
+    path.write_text("".join(lines[: last + 8]))  # two of its rounds
     resumed = bench("run", matrix, "--resume")
     assert (resumed.code, bench.stored().end) == (0, "done"), resumed.err
     assert max(sample.opening for sample in bench.stored().samples) == 4

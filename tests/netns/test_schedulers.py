@@ -37,7 +37,8 @@ def why_no(kind: str) -> str:
         return str(error)
 
 
-def needs(kind: str) -> None:
+def needs_qdisc(kind: str) -> None:
+    """Skip a test with the reason where this kernel lacks a qdisc."""
     if reason := why_no(kind):
         pytest.skip(reason)
 
@@ -74,9 +75,9 @@ def needs(kind: str) -> None:
     ],
 )
 def test_the_qdisc_in_effect_is_read_back(value: Any, effective: dict[str, Any]) -> None:
-    needs(value["kind"])
+    needs_qdisc(value["kind"])
     if value.get("each", "") in NEW:
-        needs(value["each"])
+        needs_qdisc(value["each"])
     with up(QUEUES, value) as topology:
         assert topology.qdisc.items() >= ({"kind": value["kind"]} | effective).items()
 
@@ -130,7 +131,7 @@ def test_flows_over_the_queues_of_mq_all_arrive(tmp_path: Path) -> None:
 
 
 def test_frames_that_netem_loses_are_lost_and_explained(tmp_path: Path) -> None:
-    needs("netem")
+    needs_qdisc("netem")
     run = runs(tmp_path, {"kind": "netem", "loss": "30%"}, threads=[1])
     assert_sound(run, rounds=2)
     for cell in run.cells:
@@ -142,14 +143,14 @@ def test_frames_that_netem_loses_are_lost_and_explained(tmp_path: Path) -> None:
 
 def test_a_queue_that_netem_delays_is_waited_for(tmp_path: Path) -> None:
     """A frame counts as sent when it enters netem: its counters are late by the delay."""
-    needs("netem")
+    needs_qdisc("netem")
     qdisc = {"kind": "netem", "delay": "30ms", "limit": 1_000_000}
     assert_sound(runs(tmp_path, qdisc, method=["sendto"]), rounds=2)
 
 
 def test_fq_codel_drops_and_its_sender_never_learns() -> None:
     """Behind a shaper, as a device's queue would be: on a veth alone nothing ever waits."""
-    needs("fq_codel")
+    needs_qdisc("fq_codel")
     with (
         up("veth", {"kind": "htb", "rate": "100kbit", "burst": 1600}) as topology,
         opened(topology, method="sendto", sndbuf={"bytes": 1 << 20, "force": True}) as cell,
