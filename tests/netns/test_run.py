@@ -661,7 +661,7 @@ def test_a_run_that_has_intervals_of_openings_goes_on(bench: Bench) -> None:
     resumed = bench("run", matrix, "--resume")
     assert (resumed.code, bench.stored().end) == (0, "done"), resumed.err
     assert max(sample.opening for sample in bench.stored().samples) == 4
-    assert "from 3 openings" in resumed.out
+    assert re.search(r"from [34] openings", resumed.out)  # the last one may have made up for some
 
 
 @anykernel
