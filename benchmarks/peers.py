@@ -1,8 +1,9 @@
 """hyperfine, pyperf, a careful loop and bench on the same question, with the same time for each.
 
 The question is how much slower one veth is than another: the same one (A against A), and one whose
-egress hook has u32 filters, as many as cost 2 % (the truth is measured apart, for longer, with the
-bare loop of bare_loop.py). One thread sends frames of 64 bytes with send().
+egress hook has u32 filters, as many as cost 2 % beside the hook (the truth, hook included, is
+measured apart, for longer, with the bare loop of bare_loop.py). One thread sends frames of 64 bytes
+with send().
 
 The peers measure a program (sends.c) that sends so many frames and ends. hyperfine runs all of A
 and then all of B; its rule is Welch's test of its own scripts. pyperf starts processes that run A
@@ -306,8 +307,8 @@ def row(of: Instrument, tries: int, truth: Estimate) -> list[str]:
 
 
 HEADERS = (
-    *("", "for an answer", "resolution (sd)", "A against A: differs", "2 % slower: found"),
-    *("median of it (truth)", "has", "lacks"),
+    *("", "for an answer", "resolution (sd)", "A against A: differs", "B slower: found"),
+    *("B: median told (truth)", "has", "lacks"),
 )
 
 
