@@ -37,7 +37,7 @@ class WorkerProcess:
 
     def __init__(self, setup: Setup) -> None:
         ours, theirs = socket.socketpair()
-        fds = {fd for topology in setup.topologies for fd in topology.netns_fds}
+        fds = {fd for topology in setup.topologies for fd in topology.fds}
         with ours, theirs:
             try:
                 self._process = subprocess.Popen(
