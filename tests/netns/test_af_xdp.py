@@ -23,7 +23,7 @@ from bench.topology import Topology, entered
 from bench.topology.kinds import up
 from bench.topology.link import Allowed, rtnl, set_up
 from tests.netns.driving import CPUS, DEADLINE_NS, PLAN, check, opened
-from tests.running import measured, needs_root
+from tests.running import assert_rounds, measured, needs_root
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 KINDS = ["lo", "veth", "ifb"]
@@ -69,7 +69,7 @@ def xdp(topology: Topology, **axes: Value) -> AbstractContextManager[core.OpenCe
 def assert_sound(run: Run, rounds: int = 2) -> None:
     """Every cell was measured in every round, and what was delivered is what was completed."""
     assert run.failures == {}
-    assert len(run.samples) == rounds * len(run.cells)
+    assert_rounds(run, rounds)
     for sample in run.samples:
         assert sample.problem == ""
         assert sample.delivered + sample.lost == sample.slice_completed > 0

@@ -34,6 +34,7 @@ from tests.running import (
     NO_USER_NAMESPACES,
     UNPRIVILEGED,
     Bench,
+    assert_rounds,
     complaints,
     ended,
     inside,
@@ -60,8 +61,7 @@ def assert_sound(run: Run, rounds: int) -> None:
     """Every cell was measured in every round, and what was delivered is what was completed."""
     assert run.failures == {}
     assert run.end == "done"
-    measured = sorted((sample.cell, sample.round) for sample in run.samples)
-    assert measured == sorted((cell.id, n) for cell in run.cells for n in range(rounds))
+    assert_rounds(run, rounds)
     for sample in run.samples:
         assert sample.problem == ""
         assert sample.slice_completed > 0
@@ -461,7 +461,7 @@ def test_where_user_namespaces_are_forbidden_the_rest_is_measured(bench: Bench) 
     assert outcome.code == 4
     run = bench.stored()
     assert [cell.method for cell in run.cells if cell.id in run.failures] == ["send"]
-    assert len(run.samples) == 2
+    assert_rounds(run, rounds=2)
     assert "user.max_user_namespaces is 0" in outcome.out
     doctor = bench("doctor", matrix, prefix=forbidden)
     assert doctor.code == 0
@@ -764,7 +764,7 @@ def test_an_interface_that_cannot_be_made_fails_its_cells_alone(
         assert reason in outcome.out
         run = bench.stored()
         assert list(run.failures.values()) == [reason]
-        assert len(run.samples) == 2
+        assert_rounds(run, rounds=2)
         alone = inside(capsys, *arguments, "--filter", "qdisc=pfifo")
         assert (alone.code, reason in " ".join(alone.out.split())) == (4, True)
     assert len(bench.files()) == 2
