@@ -1,8 +1,7 @@
 """The child process that opens cells inside their topologies and runs slices.
 
 A crash in the core ends this process and no other. The runner asks for one thing at a time over a
-socket pair and gets one answer (pickled by multiprocessing.connection: both ends are ours), so
-that it always knows in which cell a worker died.
+socket pair and gets one answer, so that it always knows in which cell a worker died.
 """
 
 from __future__ import annotations
@@ -13,27 +12,42 @@ import functools
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
-from multiprocessing.connection import Connection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TypeVar
 
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
 from bench.engines import core
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
 from bench.measure.accounting import Accounting, Counters, account, delivery_of
+from bench.measure.channel import Channel, NoMessage
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
-from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
+from bench.measure.messages import (
+    VERSION,
+    Answer,
+    Close,
+    Done,
+    Failure,
+    Hello,
+    Open,
+    Opened,
+    Request,
+    RunSlice,
+    Setup,
+    Sliced,
+)
 from bench.model.cells import Cell
 from bench.model.problems import Code, Problem
 from bench.model.samples import Sample
+from bench.model.shaper import Shaper
 from bench.system import privileges
 from bench.system.cpus import CpuTime, cpu_time, granted
 from bench.system.procfs import cpu_words, kept_open
@@ -45,15 +59,27 @@ PR_SET_PDEATHSIG = 1
 CLOSED_AT_A_TIME = 32
 
 
+T = TypeVar("T")
+
+
 # The child
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A cell that is open; without an interface it has no topology (an index)."""
+
+    cell: Cell
+    topology: int | None
+    shaper: Shaper | None
+    slice_plan: SlicePlan
+    opened: OpenCell
 
 
 class _Cells:
     """The open cells of this process and the counters of their topologies."""
 
     def __init__(self, setup: Setup, stack: ExitStack) -> None:
-        if core.info().hash != setup.core_hash:
-            raise BenchError("the core's sources changed since the run began: start a new one")
         self._setup = setup
         self._aside = os.sched_getaffinity(0)
         # 10 us where there are twenty interrupts; /proc/interrupts, which would tell the CPU of
@@ -62,18 +88,21 @@ class _Cells:
         self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
         self._checks = [FrameCheck(topology) for topology in setup.topologies]
         self._pending = [0] * len(self._readers)  # frames handed over that have not arrived
-        self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
+        self._open: dict[str, _Open] = {}
 
-    def open_cell(self, request: Open) -> dict[str, Any]:
-        cell = request.cell
+    def open_cell(self, request: Open) -> Opened:
+        cell, held = request.cell, request.shaper
         cpus = self._cpus_of(cell)
         with self._holding(cpus):
             if request.topology is None:
                 opened = OpenCell(cell.values, None, cpus)
             else:
                 opened = self._open_in(request.topology, request, cpus)
-        self._open[cell.id] = (cell, request.topology, opened)
-        return dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)}
+        plan = self._setup.slice_plan
+        if held:
+            plan = replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst)
+        self._open[cell.id] = _Open(cell, request.topology, held, plan, opened)
+        return Opened(dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)})
 
     def _open_in(self, place: int, request: Open, cpus: Sequence[int]) -> OpenCell:
         topology = self._setup.topologies[place]
@@ -92,12 +121,12 @@ class _Cells:
         return self._setup.cpus if _is_free(cell) else self._setup.cpus[: cell.threads]
 
     def close_cell(self, cell: str) -> None:
-        self._open.pop(cell)[2].close()
+        self._open.pop(cell).opened.close()
 
     def close_all(self) -> None:
         """Many at a time: each packet socket's close waits for an RCU grace period of its own
         (net/packet/af_packet.c, ``packet_release``), some 15 ms; at a process' end, too."""
-        left = [opened for _, _, opened in self._open.values()]
+        left = [of.opened for of in self._open.values()]
         self._open.clear()
 
         def close_some() -> None:
@@ -132,7 +161,7 @@ class _Cells:
             )
 
     def run_slice(self, request: RunSlice) -> Sample:
-        cpus = self._cpus_of(self._open[request.cell][0])
+        cpus = self._cpus_of(self._open[request.cell].cell)
         with self._holding(cpus):
             sample = self._sliced(request)
         if Problem(Code.NOT_PINNED) in sample.problems:
@@ -140,7 +169,8 @@ class _Cells:
         return sample
 
     def _sliced(self, request: RunSlice) -> Sample:
-        cell, topology, opened = self._open[request.cell]
+        of = self._open[request.cell]
+        cell, topology = of.cell, of.topology
         for check in self._checks:
             check.close()
         # Threads that are not pinned run where the one may that starts them: this one.
@@ -150,21 +180,17 @@ class _Cells:
             self._readers[topology].carrier_lost()  # what happened before is not this slice's
         cpus_before = cpu_time(self._stat().decode(), cpus)
         before = None if topology is None else self._readers[topology].read()
-        measured = opened.run_slice(self._slice_plan(cell))
+        measured = of.opened.run_slice(of.slice_plan)
         cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
         if topology is None or before is None:
             accounting = Accounting.of_sender(measured.slice_completed)
             return _sample(request, cell, at_ns, measured, cpus_did, accounting)
         accounting, softirqs = self._account(cell, topology, before, measured)
-        if held := self._setup.shapers.get(cell.id):
+        if of.shaper:
             completed = sum(thread.completed for thread in measured.threads)
-            most = int(held.most_frames(measured.wall_ns, cell.frame_size))
+            most = int(of.shaper.most_frames(measured.wall_ns, cell.frame_size))
             accounting = accounting.at_most(most, completed)
         return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
-
-    def _slice_plan(self, cell: Cell) -> SlicePlan:
-        held, plan = self._setup.shapers.get(cell.id), self._setup.slice_plan
-        return replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst) if held else plan
 
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
@@ -233,19 +259,19 @@ def _sample(
     )
 
 
-def _answer(cells: _Cells, request: object) -> object:
+def _answer(cells: _Cells, request: Request) -> Answer:
     match request:
         case Open():
             return cells.open_cell(request)
         case Close():
             cells.close_cell(request.cell)
-            return None
+            return Done()
         case RunSlice():
-            return cells.run_slice(request)
-    raise TypeError(f"not a request: {request!r}")
+            return Sliced(cells.run_slice(request))
+    raise TypeError(f"not now: {type(request).__name__}")
 
 
-def _attempt(act: Callable[[], object]) -> object:
+def _attempt(act: Callable[[], T]) -> T | Failure:
     """What it returns, or the Failure that it ends in.
 
     One that nobody foresaw (a bug, a limit of the machine) must not end this process either:
@@ -266,12 +292,25 @@ def _attempt(act: Callable[[], object]) -> object:
         )
 
 
-def serve(connection: Connection) -> None:
+def _started(channel: Channel[Request], stack: ExitStack) -> _Cells:
+    """Raises BenchError where who asks and this process do not fit together."""
+    hello = channel.receive()
+    if not isinstance(hello, Hello) or hello.version != VERSION:
+        raise BenchError(f"it speaks version {VERSION} of the messages, and was told {hello}")
+    if core.info().hash != hello.core_hash:
+        raise BenchError("the core's sources changed since the run began: start a new one")
+    channel.send(Done())
+    setup = channel.receive()
+    if not isinstance(setup, Setup):
+        raise BenchError(f"it was told {type(setup).__name__} instead of Setup")
+    return _Cells(setup, stack)
+
+
+def serve(channel: Channel[Request]) -> None:
     """Answer requests, until EOFError or ConnectionError tells that the other end is gone."""
-    setup = connection.recv()
     with ExitStack() as stack:
-        cells = _attempt(lambda: _Cells(setup, stack))
-        connection.send(cells if isinstance(cells, Failure) else None)
+        cells = _attempt(lambda: _started(channel, stack))
+        channel.send(cells if isinstance(cells, Failure) else Done())
         if not isinstance(cells, _Cells):
             return
         stack.callback(cells.close_all)
@@ -280,8 +319,8 @@ def serve(connection: Connection) -> None:
         gc.freeze()
         gc.disable()  # no collection in the middle of a round; what is made here is freed at once
         while True:
-            request = connection.recv()
-            connection.send(_attempt(functools.partial(_answer, cells, request)))
+            request = channel.receive()
+            channel.send(_attempt(functools.partial(_answer, cells, request)))
 
 
 def main() -> None:
@@ -294,5 +333,5 @@ def main() -> None:
     parent, fd = int(sys.argv[1]), int(sys.argv[2])
     if os.getppid() != parent:
         return
-    with suppress(EOFError, ConnectionError):
-        serve(Connection(fd))
+    with socket.socket(fileno=fd) as stream, suppress(EOFError, ConnectionError, NoMessage):
+        serve(Channel(stream, Request))

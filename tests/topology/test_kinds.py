@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from msgspec import msgpack
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.base.errors import BenchError, UsageError
@@ -256,7 +256,7 @@ def test_a_topology_can_be_sent_to_another_process() -> None:
         dst_mac=bytes(6),
         delivery=Delivery(),
     )
-    assert pickle.loads(pickle.dumps(topology)) == topology
+    assert msgpack.decode(msgpack.encode(topology), type=Topology) == topology
     assert topology.netns_fds == topology.fds == (7, 9)
     assert replace(topology, mirror=5).fds == (7, 9, 5)
 
