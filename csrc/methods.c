@@ -16,6 +16,7 @@ extern const struct tx_method tc_clone_method;
 extern const struct tx_method xdp_live_method;
 extern const struct tx_method af_xdp_method;
 extern const struct tx_method io_uring_method;
+extern const struct tx_method pktgen_method;
 #ifdef CORE_TEST_METHODS
 extern const struct tx_method test_slow_method;
 extern const struct tx_method test_crash_method;
@@ -38,6 +39,7 @@ static const struct tx_method *const methods[] = {
 	&xdp_live_method,
 	&af_xdp_method,
 	&io_uring_method,
+	&pktgen_method,
 #ifdef CORE_TEST_METHODS
 	&test_slow_method,
 	&test_crash_method,

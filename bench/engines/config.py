@@ -99,17 +99,26 @@ class Order(enum.Enum):
     PER_SLOT = "NUMBERING_PER_SLOT"
 
 
+class Form(enum.Enum):
+    """What an engine's frames are; csrc/api.h says it of each."""
+
+    OURS = "FORM_OURS"
+    PKTGEN = "FORM_PKTGEN"
+
+
 @dataclass(frozen=True, slots=True)
 class Numbering:
     """Which number a frame has.
 
     Numbers repeat after ``period`` frames (0: never). ``streams`` is how many source addresses
-    there are, each with numbers of its own: one of all threads, or one of each.
+    there are, each with numbers of its own: one of all threads, or one of each. ``form``: what a
+    frame is beside its number.
     """
 
     order: Order
     period: int
     streams: int
+    form: Form = Form.OURS
 
     def number(self, position: int, k: int) -> int:
         """Of frame k of a burst that begins at a position of the stream."""
@@ -127,4 +136,5 @@ def numbering_of(cell: Cell) -> Numbering:
     raw = core.ffi.new("struct tx_numbering *")
     core.lib.core_numbering(config_of(cell.values), raw)
     (order,) = (order for order in Order if getattr(core.lib, order.value) == raw.kind)
-    return Numbering(order, raw.period, raw.streams)
+    (form,) = (form for form in Form if getattr(core.lib, form.value) == raw.form)
+    return Numbering(order, raw.period, raw.streams, form)

@@ -19,11 +19,21 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from bench.base.errors import BenchError
-from bench.engines.config import Numbering, numbering_of
+from bench.engines.config import Form, Numbering, numbering_of
 from bench.engines.core import Facts, OpenCell
 from bench.measure.accounting import account, delivery_of
 from bench.measure.counters import CounterReader, settle
-from bench.measure.frames import FLOW_HEADERS, HEADER, NUMBER, TAG_AT, difference, expected_frame
+from bench.measure.frames import (
+    FLOW_HEADERS,
+    HEADER,
+    NUMBER,
+    PKTGEN_NUMBER,
+    TAG_AT,
+    difference,
+    expected_frame,
+    pktgen_frame,
+    without_own,
+)
 from bench.model.cells import Cell
 from bench.topology import Port, Topology, entered, tap_reader
 
@@ -94,10 +104,12 @@ class FrameCheck:
         if not self._topology.rx and self._topology.mirror is None:
             _check_counters(cell, opened, self._topology, facts)
             return
+        numbering, position = numbering_of(cell), 0
+        if numbering.form is Form.PKTGEN:
+            self.close()  # with what it has sent as it was opened
         if not self._receivers:
             self._receivers = _captures(self._topology)
         room = min(_make_room(receiver, cell) for receiver in self._receivers)
-        numbering, position = numbering_of(cell), 0
         try:
             for thread in range(cell.threads):
                 if not numbering.goes_on:
@@ -330,14 +342,19 @@ class _Check:
         if self.topology.may_reorder:
             frames.sort(key=self._number_in)
             meant.sort(key=self._number_in)
-        for k, (frame, wanted) in enumerate(zip(frames, meant, strict=True)):
-            if self.topology.rewrites_source:
-                wanted = wanted[:6] + frame[6:12] + wanted[12:]
+        for k, pair in enumerate(zip(frames, meant, strict=True)):
+            frame, wanted = map(self.told, pair)
             if frame != wanted:
                 raise BenchError(
                     f"wrong frames: frame {position + k // copies}: "
                     f"{difference(frame, wanted, _flows(self.cell), len(_tag(self.cell)))}"
                 )
+
+    def told(self, frame: bytes) -> bytes:
+        """Without a source that the link may have written, and what the sender alone knows."""
+        if self.topology.rewrites_source:
+            frame = frame[:6] + bytes(6) + frame[12:]
+        return without_own(frame) if self.numbering.form is Form.PKTGEN else frame
 
     def meant(self, sent: int, position: int) -> list[bytes]:
         """The frames of a burst of so many, as often as each arrives."""
@@ -346,17 +363,22 @@ class _Check:
 
     def _meant(self, position: int, k: int) -> bytes:
         """Frame k of a burst that begins at a position of the stream."""
+        number = self.numbering.number(position, k)
+        addresses = self.topology.dst_mac, self.topology.src_mac
+        if self.numbering.form is Form.PKTGEN:
+            return pktgen_frame(self.cell.frame_size, *addresses, number)
         return expected_frame(
             self.cell.frame_size,
-            self.topology.dst_mac,
-            self.topology.src_mac,
+            *addresses,
             self.thread if self.numbering.streams > 1 else 0,
-            self.numbering.number(position, k),
+            number,
             _flows(self.cell),
             _tag(self.cell),
         )
 
     def _number_in(self, frame: bytes) -> int:
+        if self.numbering.form is Form.PKTGEN:
+            return int.from_bytes(frame[PKTGEN_NUMBER : PKTGEN_NUMBER + 4])
         at = (HEADER if _flows(self.cell) == 1 else FLOW_HEADERS) + len(_tag(self.cell))
         return int.from_bytes(frame[at : at + NUMBER], "little")
 
@@ -378,10 +400,10 @@ class _Some:
         self._sent = self._arrived = 0
 
     def compare(self, sent: int, frames: list[bytes], position: int) -> None:
-        self._missing.update(map(self._told, self._check.meant(sent, position)))
+        self._missing.update(map(self._check.told, self._check.meant(sent, position)))
         self._sent += sent
         for frame in frames:
-            told = self._told(frame)
+            told = self._check.told(frame)
             if not self._missing[told]:
                 meant = next(iter(+self._missing), b"")  # none left: it is too long
                 cell = self._check.cell
@@ -389,11 +411,6 @@ class _Some:
                 raise BenchError(f"wrong frames: frame {position}: {what}")
             self._missing[told] -= 1
         self._arrived += len(frames)
-
-    def _told(self, frame: bytes) -> bytes:
-        """Without a source that the link may have written."""
-        rewritten = self._check.topology.rewrites_source
-        return frame[:6] + bytes(6) + frame[12:] if rewritten else frame
 
     def check_arrived(self) -> None:
         if not self._arrived:

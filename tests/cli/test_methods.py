@@ -34,6 +34,7 @@ METHODS = (
     "xdp_live",
     "af_xdp",
     "io_uring",
+    "pktgen",
 )
 
 
