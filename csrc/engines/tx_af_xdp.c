@@ -531,9 +531,9 @@ static uint64_t af_xdp_left_behind(const struct tx_socket *socket)
 	return xdp->zero_copy ? af_xdp_owned(xdp) : af_xdp_pending(xdp);
 }
 
-static void af_xdp_facts(const struct tx_cell *cell, struct tx_facts *facts)
+static void af_xdp_facts(const struct tx_socket *first, struct tx_facts *facts)
 {
-	facts->zero_copy = ((const struct af_xdp *)cell->sockets[0].state)->zero_copy;
+	facts->zero_copy = ((const struct af_xdp *)first->state)->zero_copy;
 }
 
 static int af_xdp_probe(struct core_error *error)

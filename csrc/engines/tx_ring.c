@@ -640,9 +640,9 @@ static bool tx_ring_reap(struct tx_thread *thread)
 	return left > 0;
 }
 
-static void tx_ring_facts(const struct tx_cell *cell, struct tx_facts *facts)
+static void tx_ring_facts(const struct tx_socket *first, struct tx_facts *facts)
 {
-	facts->mmap_unlocked = cell->sockets[0].mmap_unlocked;
+	facts->mmap_unlocked = first->mmap_unlocked;
 }
 
 static int tx_ring_probe(struct core_error *error)
