@@ -16,6 +16,14 @@ struct thread_times {
 	uint64_t run_delay_ns;		/* runnable but not running */
 };
 
+/* An edge of a thread's window. */
+struct edge {
+	struct tx_counts counts;
+	struct thread_times times;
+	uint64_t wall_ns;
+	int cpu;
+};
+
 struct tx_cell {
 	int stop __attribute__((aligned(CACHE_LINE)));
 	int netns;			/* of whoever opened it, where the method needs it; else -1 */
@@ -59,7 +67,9 @@ int thread_burst(const struct tx_method *method, struct tx_thread *thread);
 /* slice.c: send nothing, until the kernel owns no frame or the deadline. True: it owns some. */
 bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint64_t deadline_ns);
 void thread_settle(struct tx_cell *cell, struct tx_thread *thread);	/* what it has for itself */
-struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to);
+/* What a thread did between two edges, and in a slice that began with these counts. */
+void sample_fill(struct tx_thread_sample *sample, const struct tx_thread *thread,
+		 const struct tx_counts *before, const struct edge *first, const struct edge *last);
 void nap_until(uint64_t when_ns);
 
 /* stream.c: a slice of a method with a stream */
