@@ -219,6 +219,7 @@ int core_own_load(const char *path, struct core_error *error);
 int core_method_count(void);
 const struct method_info *core_method(int index);
 int core_method_probe(int index, struct core_error *error);	/* 0: this kernel offers it */
+unsigned int core_method_longest(int index, unsigned int page_size);	/* frame, in bytes */
 int core_knob_count(void);
 const struct knob_info *core_knob(int index);
 

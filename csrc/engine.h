@@ -66,10 +66,11 @@ struct tx_method {
 	bool in_netns;	/* calls act in the calling thread's namespace: it enters the cell's */
 	int (*probe)(struct core_error *error);
 	/*
-	 * Optional, and callable without opening anything. check: what the method refuses beside
-	 * what all do. memory: what its rings and buffers take. numbering: which number a frame
-	 * has.
+	 * Optional, and callable without opening anything. longest: bytes of the longest frame that
+	 * it takes, CORE_MAX_FRAME if nothing else is said. check: what it refuses beside what all do.
+	 * memory: what its rings and buffers take. numbering: which number a frame has.
 	 */
+	unsigned int (*longest)(unsigned int page_size);
 	void (*check)(const struct tx_config *config, unsigned int page_size,
 		      struct core_problems *problems);
 	struct tx_memory (*memory)(const struct tx_config *config);

@@ -134,6 +134,27 @@ int core_method_probe(int index, struct core_error *error)
 	return own_has(method) ? own_probe(method, error) : method->probe(error);
 }
 
+static unsigned int method_longest(const struct tx_method *method, unsigned int page_size)
+{
+	return method->longest ? method->longest(page_size) : CORE_MAX_FRAME;
+}
+
+unsigned int core_method_longest(int index, unsigned int page_size)
+{
+	return core_method(index) ? method_longest(method_at((unsigned int)index), page_size) : 0;
+}
+
+static void longest_check(const struct tx_method *method, const struct tx_config *config,
+			  unsigned int page_size, struct core_problems *problems)
+{
+	const unsigned int longest = method_longest(method, page_size);
+
+	if (config->frame_size > longest)
+		problem_add(problems, "frame_size",
+			    "frame of %u bytes with method %s; at most %u, or exclude the pair",
+			    config->frame_size, method->info.name, longest);
+}
+
 void core_check(const struct tx_config *config, unsigned int page_size,
 		struct core_problems *problems)
 {
@@ -146,6 +167,7 @@ void core_check(const struct tx_config *config, unsigned int page_size,
 		problem_add(problems, "burst", "%u frames in one %s call; at most %u",
 			    config->burst, method->info.name, method->info.max_burst);
 	frame_check(config, problems);
+	longest_check(method, config, page_size, problems);
 	if (own_has(method))
 		own_check(method, config, page_size, problems);
 	else if (method->check)

@@ -48,54 +48,6 @@ refuse(struct core_error *error, const char *format, ...)
 	return error->code;
 }
 
-/* Loading */
-
-static int method_check(const struct tx_method *method, struct core_error *error)
-{
-	const struct method_info *info = &method->info;
-
-	if (!info->name || !info->help || !info->path)
-		return refuse(error, "its bench_method lacks %s in .info",
-			      !info->name ? "a name" : !info->help ? "help" : "a path");
-	if (method_find(info->name))
-		return refuse(error, "there is a method %s already; give it another name",
-			      info->name);
-	if (method_lacks(method))
-		return refuse(error, "method %s lacks %s", info->name, method_lacks(method));
-	if (method_nr == CORE_MAX_OWN)
-		return refuse(error, "method %s is one too many; at most %d", info->name,
-			      CORE_MAX_OWN);
-	return 0;
-}
-
-/* A library that is linked with another core would have that core's helpers. */
-static int library_check(void *library, struct core_error *error)
-{
-	if (!dlsym(library, "bench_method"))
-		return refuse(error,
-			      "it defines no method: `const struct tx_method bench_method = {...};`");
-	if (dlsym(library, "core_hash") != (void *)core_hash)
-		return refuse(error, "it is linked with another core");
-	return method_check(dlsym(library, "bench_method"), error);
-}
-
-int core_own_load(const char *path, struct core_error *error)
-{
-	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	int err;
-
-	error->code = 0;
-	if (!library)
-		return refuse(error, "%s", dlerror());
-	err = library_check(library, error);
-	if (err) {
-		dlclose(library);
-		return err;
-	}
-	methods[method_nr++] = dlsym(library, "bench_method");
-	return core_method_count() - 1;
-}
-
 /* Asking in a child */
 
 /* What a child is asked; it answers in memory that both have. */
@@ -177,7 +129,7 @@ int own_probe(const struct tx_method *method, struct core_error *error)
 	return *end ? refuse(error, "its probe: %s", end) : error->code;
 }
 
-/* Once they have answered here, memory and numbering answer the same where they are asked directly. */
+/* Once memory and numbering have answered here they are asked directly. */
 static void ask_check(struct question *question)
 {
 	const struct tx_method *method = question->method;
@@ -210,4 +162,73 @@ void own_check(const struct tx_method *method, const struct tx_config *config,
 	else
 		*problems = question->problems;
 	munmap(question, sizeof(*question));
+}
+
+/* Loading */
+
+/* Once it has answered here it is asked directly. */
+static void ask_longest(struct question *question)
+{
+	question->method->longest((unsigned int)sysconf(_SC_PAGESIZE));
+}
+
+static int longest_check(const struct tx_method *method, struct core_error *error)
+{
+	struct question *question;
+	const char *end;
+
+	if (!method->longest)
+		return 0;
+	question = question_make(method);
+	if (!question)
+		return error_set(error, errno, "memory for a question");
+	end = ask(question, ask_longest);
+	munmap(question, sizeof(*question));
+	return *end ? refuse(error, "its longest: %s", end) : 0;
+}
+
+static int method_check(const struct tx_method *method, struct core_error *error)
+{
+	const struct method_info *info = &method->info;
+
+	if (!info->name || !info->help || !info->path)
+		return refuse(error, "its bench_method lacks %s in .info",
+			      !info->name ? "a name" : !info->help ? "help" : "a path");
+	if (method_find(info->name))
+		return refuse(error, "there is a method %s already; give it another name",
+			      info->name);
+	if (method_lacks(method))
+		return refuse(error, "method %s lacks %s", info->name, method_lacks(method));
+	if (method_nr == CORE_MAX_OWN)
+		return refuse(error, "method %s is one too many; at most %d", info->name,
+			      CORE_MAX_OWN);
+	return longest_check(method, error);
+}
+
+/* A library that is linked with another core would have that core's helpers. */
+static int library_check(void *library, struct core_error *error)
+{
+	if (!dlsym(library, "bench_method"))
+		return refuse(error,
+			      "it defines no method: `const struct tx_method bench_method = {...};`");
+	if (dlsym(library, "core_hash") != (void *)core_hash)
+		return refuse(error, "it is linked with another core");
+	return method_check(dlsym(library, "bench_method"), error);
+}
+
+int core_own_load(const char *path, struct core_error *error)
+{
+	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	int err;
+
+	error->code = 0;
+	if (!library)
+		return refuse(error, "%s", dlerror());
+	err = library_check(library, error);
+	if (err) {
+		dlclose(library);
+		return err;
+	}
+	methods[method_nr++] = dlsym(library, "bench_method");
+	return core_method_count() - 1;
 }
