@@ -11,14 +11,16 @@ from bench.engines import core
 from bench.engines.config import memory_of
 from bench.measure.messages import Failure, Setup
 from bench.measure.opening import Facts, Setting
+from bench.measure.parties import parties_of
 from bench.measure.places import Place, places_of, rivals_of
 from bench.measure.residency import Residency
 from bench.measure.supervisor import Supervisor
 from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
+from bench.model.parties import PartyRole, under_test
 from bench.model.samples import Sample
 from bench.system import host, sysctls
-from bench.topology import Topology, entered
+from bench.topology import Topology, entered, peer
 from bench.topology.kinds import is_borrowed, shaper, up
 
 
@@ -33,6 +35,7 @@ class LocalOpening:
         borrowed = {
             index for index, spec in enumerate(setting.topologies) if is_borrowed(spec.interface)
         }
+        self._parties = {cell.id: parties_of(cell, setting.cpus) for cell in cells}
         self._places = places_of(cells, setting.topology_of, lonely, borrowed)
         memory = {cell.id: memory_of(cell).bytes for cell in cells}
         self._residency = Residency(
@@ -47,6 +50,7 @@ class LocalOpening:
         for place, cells in self._cells_by_place().items():
             try:
                 made[place] = self._set_up(place.topology)
+                self._receive(made[place], cells)
             except NotAllowed:
                 raise
             except BenchError as error:
@@ -57,7 +61,6 @@ class LocalOpening:
         setup = Setup(
             topologies=tuple(made.values()),
             slice_plan=self._setting.slice_plan,
-            cpus=self._setting.cpus,
             core_hash=self._setting.core_hash,
             checkout=self._setting.checkout,
             shapers={i: held for i, cell in self._cells.items() if (held := shaper(cell.values))},
@@ -80,6 +83,14 @@ class LocalOpening:
         for netns_fd in topology.netns_fds:
             sysctls.write_in(netns_fd, self._setting.sysctls)
         return topology
+
+    def _receive(self, topology: Topology, cells: Sequence[str]) -> None:
+        """Start who takes the frames of these cells, which share a topology."""
+        parties = (party for cell in cells for party in self._parties[cell])
+        engines = {party.engine for party in parties if party.role is PartyRole.RECEIVER}
+        for engine in sorted(engines):
+            for port in topology.rx:
+                self._resources.enter_context(peer.RECEIVERS[engine](port))
 
     def _refused_methods(self, made: Sequence[Topology]) -> dict[str, BenchError]:
         """Cells whose method the kernel does not let us use; asked where they would run."""
@@ -118,7 +129,8 @@ class LocalOpening:
         for other in self._residency.to_evict(cell, upcoming):
             worker.close_cell(other)
             self._residency.closed(other)
-        answer = worker.open_cell(self._cells[cell], self._numbers.get(cell), check)
+        sender = under_test(self._parties[cell])
+        answer = worker.open_cell(self._cells[cell], sender, self._numbers.get(cell), check)
         if not isinstance(answer, Failure):
             self._residency.opened(cell)
         return answer

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.engines.core import SlicePlan
 from bench.model.cells import Cell
+from bench.model.parties import Party
 from bench.model.shaper import Shaper
 from bench.topology import Topology
 
@@ -17,13 +18,12 @@ from bench.topology import Topology
 class Setup:
     """First message: the topologies (their namespaces' descriptors are inherited) and the plan.
 
-    Thread i is pinned to ``cpus[i]``, or not pinned and anywhere on them. ``core_hash`` is that of
-    the run's header; ``checkout`` has the core, where that is not this bench's. Answer: None.
+    ``core_hash`` is that of the run's header; ``checkout`` has the core, where that is not this
+    bench's. Answer: None.
     """
 
     topologies: tuple[Topology, ...]
     slice_plan: SlicePlan
-    cpus: tuple[int, ...]
     core_hash: str
     checkout: str = ""
     shapers: Mapping[str, Shaper] = field(default_factory=dict)
@@ -32,9 +32,11 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open a cell, and unless it was done before, check its frames. Answer: facts as a dict."""
+    """Open a cell's sender, and unless it was done before, check its frames. Answer: facts as a
+    dict."""
 
     cell: Cell
+    sender: Party
     topology: int | None
     check: bool
 

@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
@@ -32,6 +32,7 @@ from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
 from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
 from bench.model.cells import Cell
+from bench.model.parties import Party
 from bench.model.problems import Code, Problem
 from bench.model.samples import Sample
 from bench.system import privileges
@@ -48,6 +49,16 @@ CLOSED_AT_A_TIME = 32
 # The child
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A cell whose sender is open; without an interface it has no topology (an index)."""
+
+    cell: Cell
+    sender: Party
+    topology: int | None
+    opened: OpenCell
+
+
 class _Cells:
     """The open cells of this process and the counters of their topologies."""
 
@@ -62,24 +73,23 @@ class _Cells:
         self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
         self._checks = [FrameCheck(topology) for topology in setup.topologies]
         self._pending = [0] * len(self._readers)  # frames handed over that have not arrived
-        self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
+        self._open: dict[str, _Open] = {}
 
     def open_cell(self, request: Open) -> dict[str, Any]:
-        cell = request.cell
-        cpus = self._cpus_of(cell)
+        cell, cpus = request.cell, request.sender.cpus
         with self._holding(cpus):
             if request.topology is None:
                 opened = OpenCell(cell.values, None, cpus)
             else:
-                opened = self._open_in(request.topology, request, cpus)
-        self._open[cell.id] = (cell, request.topology, opened)
+                opened = self._open_in(request.topology, request)
+        self._open[cell.id] = _Open(cell, request.sender, request.topology, opened)
         return dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)}
 
-    def _open_in(self, place: int, request: Open, cpus: Sequence[int]) -> OpenCell:
+    def _open_in(self, place: int, request: Open) -> OpenCell:
         topology = self._setup.topologies[place]
         endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
         with entered(topology.tx.netns_fd):
-            opened = OpenCell(request.cell.values, endpoint, cpus)
+            opened = OpenCell(request.cell.values, endpoint, request.sender.cpus)
         try:
             if request.check:
                 self._checks[place].check(request.cell, opened)
@@ -88,16 +98,13 @@ class _Cells:
             raise
         return opened
 
-    def _cpus_of(self, cell: Cell) -> tuple[int, ...]:
-        return self._setup.cpus if _is_free(cell) else self._setup.cpus[: cell.threads]
-
     def close_cell(self, cell: str) -> None:
-        self._open.pop(cell)[2].close()
+        self._open.pop(cell).opened.close()
 
     def close_all(self) -> None:
         """Many at a time: each packet socket's close waits for an RCU grace period of its own
         (net/packet/af_packet.c, ``packet_release``), some 15 ms; at a process' end, too."""
-        left = [opened for _, _, opened in self._open.values()]
+        left = [of.opened for of in self._open.values()]
         self._open.clear()
 
         def close_some() -> None:
@@ -132,7 +139,7 @@ class _Cells:
             )
 
     def run_slice(self, request: RunSlice) -> Sample:
-        cpus = self._cpus_of(self._open[request.cell][0])
+        cpus = self._open[request.cell].sender.cpus
         with self._holding(cpus):
             sample = self._sliced(request)
         if Problem(Code.NOT_PINNED) in sample.problems:
@@ -140,17 +147,18 @@ class _Cells:
         return sample
 
     def _sliced(self, request: RunSlice) -> Sample:
-        cell, topology, opened = self._open[request.cell]
+        of = self._open[request.cell]
+        cell, topology, cpus = of.cell, of.topology, of.sender.cpus
         for check in self._checks:
             check.close()
         # Threads that are not pinned run where the one may that starts them: this one.
-        os.sched_setaffinity(0, self._cpus_of(cell) if _is_free(cell) else self._aside)
-        at_ns, cpus = time.time_ns(), self._cpus_of(cell)
+        os.sched_setaffinity(0, cpus if _is_free(cell) else self._aside)
+        at_ns = time.time_ns()
         if topology is not None:
             self._readers[topology].carrier_lost()  # what happened before is not this slice's
         cpus_before = cpu_time(self._stat().decode(), cpus)
         before = None if topology is None else self._readers[topology].read()
-        measured = opened.run_slice(self._slice_plan(cell))
+        measured = of.opened.run_slice(self._slice_plan(cell))
         cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
         if topology is None or before is None:
             accounting = Accounting.of_sender(measured.slice_completed)

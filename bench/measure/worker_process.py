@@ -15,6 +15,7 @@ from bench.base.errors import BenchError, WorkerDied, told
 from bench.engines.build import CHECKOUT
 from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
 from bench.model.cells import Cell
+from bench.model.parties import Party
 from bench.model.samples import Sample
 
 _CHILD = "from bench.measure.worker import main; main()"
@@ -67,9 +68,9 @@ class WorkerProcess:
             raise BenchError(f"the worker cannot start: {answer.reason}")
 
     def open_cell(
-        self, cell: Cell, topology: int | None, check: bool
+        self, cell: Cell, sender: Party, topology: int | None, check: bool
     ) -> Mapping[str, Any] | Failure:
-        answer = self._ask(Open(cell, topology, check), 10 * ANSWER_SLACK_S)
+        answer = self._ask(Open(cell, sender, topology, check), 10 * ANSWER_SLACK_S)
         assert isinstance(answer, dict | Failure)
         return answer
 

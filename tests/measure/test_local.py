@@ -20,10 +20,12 @@ from bench.matrix import load
 from bench.measure.local import LocalOpening
 from bench.measure.messages import Failure, Setup
 from bench.measure.opening import Setting
+from bench.measure.parties import parties_of
 from bench.measure.prepare import vocabulary
 from bench.measure.supervisor import Supervisor
 from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
+from bench.model.parties import under_test
 from bench.model.samples import Sample
 from bench.plan import plan
 from bench.system import host
@@ -31,6 +33,7 @@ from bench.topology.link import Allowed
 from tests.running import Outcome
 
 SLICES = core.SlicePlan(window_ns=1_000_000, warmup_ns=100_000, drain_ns=1_000_000_000)
+CPUS = (max(os.sched_getaffinity(0)),)
 TEXT = json.dumps(
     {"name": "m", "axes": {"method": ["null"], "frame_size": [64, 1514, 9000], "burst": [8]}}
 )
@@ -43,14 +46,13 @@ def some_cells() -> tuple[Cell, ...]:
 
 
 def setup(core_hash: str = "") -> Setup:
-    cpu = max(os.sched_getaffinity(0))
-    return Setup((), SLICES, (cpu,), core_hash or core.info().hash)
+    return Setup((), SLICES, core_hash or core.info().hash)
 
 
 @contextmanager
 def opened(cells: tuple[Cell, ...]) -> Iterator[LocalOpening]:
     of = setup()
-    setting = Setting((), {}, of.cpus, of.slice_plan, of.core_hash, Allowed())
+    setting = Setting((), {}, CPUS, of.slice_plan, of.core_hash, Allowed())
     with closing(LocalOpening(setting, cells)) as opening:
         assert opening.open() == {}
         yield opening
@@ -74,7 +76,7 @@ def test_a_worker_that_dies_costs_the_cell_in_hand_and_the_others_are_opened_ane
         for cell in (first, second, third):
             facts = opening.open_cell(cell)
             assert not isinstance(facts, Failure)
-            assert list(facts["cpus"]) == list(setup().cpus)
+            assert list(facts["cpus"]) == list(CPUS)
         assert isinstance(opening.run_slice(first, 0, ()), Sample)
         worker = worker_of(opening)
         os.kill(worker, signal.SIGKILL)
@@ -113,13 +115,14 @@ def test_cells_that_do_not_fit_are_closed_and_opened_again(
 
 def test_a_fault_of_the_worker_s_own_is_an_answer_and_it_goes_on() -> None:
     (cell, *_) = some_cells()
+    sender = under_test(parties_of(cell, CPUS))
     worker = WorkerProcess(setup())
     with closing(worker):
         worker.start()
         answer = worker.run_slice("no such cell", 0)
         assert isinstance(answer, Failure)
         assert answer.reason.startswith("KeyError: 'no such cell' (worker.py, line ")
-        assert not isinstance(worker.open_cell(cell, None, check=True), Failure)
+        assert not isinstance(worker.open_cell(cell, sender, None, check=True), Failure)
         assert isinstance(worker.run_slice(cell.id, 0), Sample)
 
 
