@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.base.values import Value
+from bench.engines import programs
 from bench.engines.build import recipe
 from bench.engines.config import config_of
 from bench.engines.library import fail, library, text_of
 from bench.engines.options import options_of
+from bench.model.programs import EXEC
 from bench.model.samples import ThreadSample
 from bench.model.vocabulary import Limits, MethodInfo
 
@@ -48,13 +50,13 @@ def _knob_bits() -> dict[str, int]:
 
 
 def methods() -> dict[str, MethodInfo]:
-    """Every transmit method by name, in the order of the core's table.
+    """Every transmit method by name, in the order of the core's table, and programs at its end.
 
     Raises BenchError where an engine declares an option that makes no sense.
     """
     lib = library().lib
     rows = [lib.core_method(i) for i in range(lib.core_method_count())]
-    return {text_of(row.name): _method(row) for row in rows}
+    return {text_of(row.name): _method(row) for row in rows} | {EXEC: programs.METHOD}
 
 
 def _method(row: Any) -> MethodInfo:
@@ -76,6 +78,8 @@ def _method(row: Any) -> MethodInfo:
 
 def probe(method: str) -> str:
     """Why this kernel (or this user) cannot use a method; "" if it can."""
+    if method == EXEC:
+        return programs.probe()
     core = library()
     error = core.ffi.new("struct core_error *")
     index = list(methods()).index(method)

@@ -9,6 +9,7 @@ from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError
 from bench.engines import core
 from bench.engines.config import memory_of
+from bench.engines.programs import why_missing
 from bench.measure.messages import Failure, Setup
 from bench.measure.opening import Facts, Setting
 from bench.measure.parties import parties_of
@@ -100,14 +101,16 @@ class LocalOpening:
         with entered(made[0].tx.netns_fd):
             reasons = {
                 name: core.probe(name)
-                for name in sorted({self._cells[cell].method for cell in sending})
+                for name in sorted({self._cells[cell].engine for cell in sending})
             }
-        return {
+        refused: dict[str, BenchError] = {
             cell: UsageError(f"method {name}: {reason}; `bench methods` shows what works here")
             for name, reason in reasons.items()
             for cell in sending
-            if reason and self._cells[cell].method == name
+            if reason and self._cells[cell].engine == name
         }
+        missing = {cell: why_missing(self._cells[cell]) for cell in sending}
+        return refused | {cell: BenchError(reason) for cell, reason in missing.items() if reason}
 
     def open_cell(self, cell: str) -> Facts | Failure:
         return self._supervisor.ask(lambda worker: self._opened(worker, cell, (), check=True))

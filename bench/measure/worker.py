@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
 from bench.engines import core
@@ -31,9 +31,11 @@ from bench.measure.accounting import Accounting, Counters, account, delivery_of
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
 from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
+from bench.measure.program import OpenProgram
 from bench.model.cells import Cell
 from bench.model.parties import Party
 from bench.model.problems import Code, Problem
+from bench.model.programs import EXEC
 from bench.model.samples import Sample
 from bench.system import privileges
 from bench.system.cpus import CpuTime, cpu_time, granted
@@ -41,6 +43,8 @@ from bench.system.procfs import cpu_words, kept_open
 from bench.topology import entered
 
 PR_SET_PDEATHSIG = 1
+
+Opened = TypeVar("Opened", OpenCell, OpenProgram)
 
 
 CLOSED_AT_A_TIME = 32
@@ -56,7 +60,7 @@ class _Open:
     cell: Cell
     sender: Party
     topology: int | None
-    opened: OpenCell
+    opened: OpenCell | OpenProgram
 
 
 class _Cells:
@@ -78,25 +82,23 @@ class _Cells:
     def open_cell(self, request: Open) -> dict[str, Any]:
         cell, cpus = request.cell, request.sender.cpus
         with self._holding(cpus):
-            if request.topology is None:
-                opened = OpenCell(cell.values, None, cpus)
-            else:
-                opened = self._open_in(request.topology, request)
+            opened = self._opened(request)
         self._open[cell.id] = _Open(cell, request.sender, request.topology, opened)
         return dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)}
 
-    def _open_in(self, place: int, request: Open) -> OpenCell:
+    def _opened(self, request: Open) -> OpenCell | OpenProgram:
+        cell, cpus, place = request.cell, request.sender.cpus, request.topology
+        if place is None:
+            return OpenCell(cell.values, None, cpus)
         topology = self._setup.topologies[place]
+        if request.sender.engine == EXEC:
+            program = OpenProgram(cell, topology, cpus, self._readers[place])
+            return _checked(program, OpenProgram.check_frames, request.check)
         endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
         with entered(topology.tx.netns_fd):
-            opened = OpenCell(request.cell.values, endpoint, request.sender.cpus)
-        try:
-            if request.check:
-                self._checks[place].check(request.cell, opened)
-        except BaseException:
-            opened.close()
-            raise
-        return opened
+            opened = OpenCell(cell.values, endpoint, cpus)
+        check = functools.partial(self._checks[place].check, cell)
+        return _checked(opened, check, request.check)
 
     def close_cell(self, cell: str) -> None:
         self._open.pop(cell).opened.close()
@@ -194,6 +196,17 @@ class _Cells:
         self._pending[topology] += measured.slice_submitted - accounting.delivered - accounting.lost
         self._pending[topology] = max(0, self._pending[topology])
         return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
+
+
+def _checked(opened: Opened, check: Callable[[Opened], object], is_wanted: bool) -> Opened:
+    """A sender whose frames are right; it is closed if they are not."""
+    try:
+        if is_wanted:
+            check(opened)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _is_free(cell: Cell) -> bool:
