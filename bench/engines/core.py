@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.base.values import Value
-from bench.engines import programs
 from bench.engines.build import recipe
 from bench.engines.config import config_of
 from bench.engines.library import fail, library, text_of
 from bench.engines.options import options_of
-from bench.model.programs import EXEC
 from bench.model.samples import ThreadSample
 from bench.model.vocabulary import Limits, MethodInfo
 
@@ -50,13 +48,13 @@ def _knob_bits() -> dict[str, int]:
 
 
 def methods() -> dict[str, MethodInfo]:
-    """Every transmit method by name, in the order of the core's table, and programs at its end.
+    """Every transmit method by name, in the order of the core's table.
 
     Raises BenchError where an engine declares an option that makes no sense.
     """
     lib = library().lib
     rows = [lib.core_method(i) for i in range(lib.core_method_count())]
-    return {text_of(row.name): _method(row) for row in rows} | {EXEC: programs.METHOD}
+    return {text_of(row.name): _method(row) for row in rows}
 
 
 def _method(row: Any) -> MethodInfo:
@@ -78,8 +76,6 @@ def _method(row: Any) -> MethodInfo:
 
 def probe(method: str) -> str:
     """Why this kernel (or this user) cannot use a method; "" if it can."""
-    if method == EXEC:
-        return programs.probe()
     core = library()
     error = core.ffi.new("struct core_error *")
     index = list(methods()).index(method)

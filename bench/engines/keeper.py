@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -23,17 +24,20 @@ from contextlib import suppress
 from typing import Any
 
 from bench.base.errors import told
+from bench.engines.build import CHECKOUT
 from bench.system.privileges import CLONE_NEWNET
 
 _CLONE_NEWNS, _CLONE_NEWPID = 0x00020000, 0x20000000
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
 _PR_SET_PDEATHSIG = 1
-_MOST_WORDS = 4096
+_MOST_WORDS = 1 << 16
 """Bytes of a program's output that are kept: the last ones."""
 _MOST_SHOWN = 200
 """Characters of a line of it."""
-GRACE_S = 0.5
+GRACE_S = 1.5
 """For what a program does on SIGTERM."""
+
+_FAILURE = re.compile(r"error|fail|cannot|unable|invalid|not compatible", re.IGNORECASE)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -128,8 +132,7 @@ class _Keeper:
             died = f"died of {signal.Signals(-code).name}" if code < 0 else ""
             how = died or f"exited with code {code}"
         self._listen()
-        lines = self._said.decode(errors="replace").strip().splitlines()
-        return {"ended": how, "said": lines[-1][:_MOST_SHOWN] if lines else ""}
+        return {"ended": how, "said": _telling(self._said.decode(errors="replace"))}
 
     def _listen(self) -> bool:
         """Take what the program writes, so that it never waits; false at its end."""
@@ -153,13 +156,20 @@ class _Keeper:
         return ""
 
 
+def _telling(text: str) -> str:
+    """The last line that speaks of a failure, else the last one: usage comes after complaints."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    failures = [line for line in lines if _FAILURE.search(line)]
+    return (failures or lines or [""])[-1][:_MOST_SHOWN]
+
+
 def _told(answer: Mapping[str, str]) -> bytes:
     return json.dumps(answer).encode()
 
 
 def _own(environment: Mapping[str, str]) -> dict[str, str]:
     """The user's environment, without what leads this process to bench, and with this."""
-    kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    kept = {name: text for name, text in os.environ.items() if name not in ("PYTHONPATH", CHECKOUT)}
     return kept | dict(environment)
 
 

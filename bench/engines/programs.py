@@ -98,13 +98,14 @@ class CpuTime:
 class RunningProgram:
     """A program with all its processes, stopped but for what ``go`` and ``stop`` surround.
 
-    It starts running, with the descriptors ``inherited``. Raises BenchError if it cannot be
-    started; every other method does once it has ended. ``close`` ends it. ``said`` is the last line
-    that it wrote, as far as it was asked for.
+    ``name`` is what messages call it. It starts running, with the descriptors ``inherited``. Raises
+    BenchError if it cannot be started; every other method does once it has ended. ``close`` ends
+    it. ``said`` is the last line that it wrote, as far as it was asked for.
     """
 
     def __init__(
         self,
+        name: str,
         command: Sequence[str],
         cpus: Sequence[int],
         netns_fd: int,
@@ -122,7 +123,7 @@ class RunningProgram:
             )
         self._connection = ours
         ours.settimeout(ANSWER_S)
-        self._name = Path(command[0]).name
+        self._name = name
         self.said = ""
         wanted = {
             "command": [*command],
@@ -158,7 +159,7 @@ class RunningProgram:
             if time.monotonic() > deadline:
                 raise BenchError(f"{self._name} runs on {REST_S:g} s after SIGSTOP")
             time.sleep(0.0005)
-        spent = CpuTime()
+        spent = _dead_children(self._inner())
         for process in processes:
             spent += process.cpu_time()
         return spent
@@ -175,10 +176,14 @@ class RunningProgram:
             self._keeper.wait()
         return said
 
+    def _inner(self) -> int:
+        """The keeper's inner process, which orphans are left to."""
+        (inner,) = _children(self._keeper.pid) or [0]
+        return inner
+
     def _processes(self) -> Iterator[int]:
-        """All that the keeper started, and their children."""
-        left = _children(self._keeper.pid)  # the keeper's other half, which is no part of it
-        left = [child for pid in left for child in _children(pid)]
+        """The program, and all that came of it."""
+        left = _children(self._inner())
         while left:
             pid = left.pop()
             left += _children(pid)
@@ -228,14 +233,18 @@ class _Process:
         fields = _stat(Path(f"/proc/{self._pid}"))
         if not fields:
             return CpuTime()
-        user, system, dead_user, dead_system = (int(text) * TICK_NS for text in fields[11:15])
+        user, system = (int(text) * TICK_NS for text in fields[11:13])
         own_ns = user + system
         with suppress(OSError):  # its threads, also those that have ended: exact while it stands
             own_ns = time.clock_gettime_ns(~self._pid << 3 | 2)
-        waited = map(_waited, self._threads)
-        return CpuTime(
-            own_ns + dead_user + dead_system, user + dead_user, system + dead_system, sum(waited)
-        )
+        own = CpuTime(own_ns, user, system, sum(map(_waited, self._threads)))
+        return own + _dead_children(self._pid)
+
+
+def _dead_children(pid: int) -> CpuTime:
+    """Of the children that a process has waited for, and of theirs."""
+    user, system = (int(text) * TICK_NS for text in _stat(Path(f"/proc/{pid}"))[13:15] or "00")
+    return CpuTime(user + system, user, system)
 
 
 def _listed(folder: Path) -> list[Path]:

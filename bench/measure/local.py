@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError
-from bench.engines import core
+from bench.engines import table
 from bench.engines.config import memory_of
 from bench.engines.programs import why_missing
 from bench.measure.messages import Failure, Setup
@@ -32,7 +32,7 @@ class LocalOpening:
         self._setting = setting
         self._cells = {cell.id: cell for cell in cells}
         self._resources = ExitStack()
-        lonely = {name for name, method in core.methods().items() if method.alone}
+        lonely = {name for name, method in table.methods().items() if method.alone}
         borrowed = {
             index for index, spec in enumerate(setting.topologies) if is_borrowed(spec.interface)
         }
@@ -100,7 +100,7 @@ class LocalOpening:
         sending = [cell for cell in self._cells if cell in self._setting.topology_of]
         with entered(made[0].tx.netns_fd):
             reasons = {
-                name: core.probe(name)
+                name: table.probe(name)
                 for name in sorted({self._cells[cell].engine for cell in sending})
             }
         refused: dict[str, BenchError] = {

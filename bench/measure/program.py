@@ -26,7 +26,7 @@ from bench.base.errors import BenchError
 from bench.base.stderr import say
 from bench.engines.core import Slice, SlicePlan
 from bench.engines.programs import CpuTime, RunningProgram
-from bench.measure.accounting import account, delivered, delivery_of, delta
+from bench.measure.accounting import Counters, account, delivered, delivery_of, delta
 from bench.measure.counters import CounterReader
 from bench.measure.frame_check import capture, waiting
 from bench.measure.frames import HEADER, difference, expected_frame
@@ -37,6 +37,8 @@ from bench.topology import Topology
 
 START_S = 10.0
 """For the first frame of a program."""
+REST_S = 2.0
+"""For its last frames, when it has stopped."""
 WARM_S = 0.2
 """It goes on for so long after that: what it says to others first is no frame of a slice."""
 SETTLE_S = 0.005
@@ -75,10 +77,12 @@ class OpenProgram:
         with ExitStack() as stack:
             words = [name for word in self._program.command for name in placeholders(word)]
             if "pcap" in words:
-                frames = _pcap(bytes.fromhex(self._values["frame"]))
+                frames = _pcap(_frame(cell, topology))
                 stack.callback(os.close, frames)
                 self._values["pcap"] = f"/proc/self/fd/{frames}"
+            at_start = _arrived(reader.read())
             self._running = RunningProgram(
+                cell.method,
                 filled(self._program.command, self._values),
                 cpus,
                 topology.tx.netns_fd,
@@ -86,7 +90,7 @@ class OpenProgram:
                 [frames] if "pcap" in words else [],
             )
         try:
-            self._wait_for_frames(0, START_S)
+            self._wait_for_frames(at_start, START_S)
             time.sleep(WARM_S)
             self._spent = self._stopped()
         except BaseException:
@@ -122,34 +126,34 @@ class OpenProgram:
             say(f"{self._cell.method} {ignored}, and was killed")
 
     def _sliced(self, plan: SlicePlan) -> Slice:
-        rest = self._reader.read()
+        started_ns, rest = time.monotonic_ns(), self._reader.read()
         self._running.go()
-        self._wait_for_frames(self._frames(), plan.drain_ns / 1e9)
+        self._wait_for_frames(_arrived(rest), plan.drain_ns / 1e9)
         time.sleep(SETTLE_S)
         opened_ns, before = time.monotonic_ns(), self._reader.read()
         time.sleep(plan.window_ns / 1e9)
         closed_ns, after = time.monotonic_ns(), self._reader.read()
         spent = self._stopped()
-        whole = delivered(delta(rest, self._reader.read()), self._delivery)
-        window = delivered(delta(before, after), self._delivery)
         used, self._spent = spent.since(self._spent), spent
-        return Slice(
+        whole = delivered(delta(rest, self._reader.read()), self._delivery)
+        window = _Window(
             wall_ns=closed_ns - opened_ns,
-            threads=_threads(self._cpus, closed_ns - opened_ns, window, whole, used),
+            frames=delivered(delta(before, after), self._delivery),
+            of_frames=whole,
+            of_ns=time.monotonic_ns() - started_ns,
+        )
+        return Slice(
+            wall_ns=window.wall_ns,
+            threads=window.threads(self._cpus, used),
             slice_completed=whole,
             slice_submitted=whole,
             slice_refused=0,
             undrained=False,
         )
 
-    def _frames(self) -> int:
-        """As the counters have them now: any number, of which only the rise means something."""
-        sinks = self._reader.read().sinks
-        return sum(sink.rx_packets + sink.tx_packets for sink in sinks)
-
     def _wait_for_frames(self, since: int, patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
-        while self._frames() == since:
+        while _arrived(self._reader.read()) == since:
             self._running.check()
             if time.monotonic() > deadline:
                 words = self._running.said
@@ -162,16 +166,16 @@ class OpenProgram:
     def _stopped(self) -> CpuTime:
         """Stop it, until no frame is on its way; its CPU time so far."""
         spent = self._running.stop()
-        deadline = time.monotonic() + START_S
-        frames = self._frames()
+        deadline = time.monotonic() + REST_S
+        now = self._reader.read()
         while True:
             time.sleep(QUIET_S)
-            before, frames = frames, self._frames()
-            if frames == before:
+            before, now = now, self._reader.read()
+            if _arrived(now) == _arrived(before) and not now.queued:
                 return spent
             if time.monotonic() > deadline:
                 raise BenchError(
-                    f"{self._cell.method}: frames leave {START_S:g} s after SIGSTOP, which stopped "
+                    f"{self._cell.method}: frames leave {REST_S:g} s after SIGSTOP, which stopped "
                     "all of its processes; let it send without queues, or kernel threads"
                 )
 
@@ -234,7 +238,6 @@ _LONG = ("frame", "pcap")
 
 
 def _values(cell: Cell, topology: Topology, cpus: Sequence[int]) -> dict[str, str]:
-    frame = expected_frame(cell.frame_size, topology.dst_mac, topology.src_mac, 0, 0)
     return {
         "interface": topology.tx.ifname,
         "ifindex": str(topology.tx.ifindex),
@@ -245,8 +248,12 @@ def _values(cell: Cell, topology: Topology, cpus: Sequence[int]) -> dict[str, st
         "threads": str(cell.threads),
         "cpu": str(cpus[0]),
         "cpus": ",".join(map(str, cpus)),
-        "frame": frame.hex(),
+        "frame": _frame(cell, topology).hex(":"),
     }
+
+
+def _frame(cell: Cell, topology: Topology) -> bytes:
+    return expected_frame(cell.frame_size, topology.dst_mac, topology.src_mac, 0, 0)
 
 
 def _pcap(frame: bytes) -> int:
@@ -263,27 +270,40 @@ def _pcap(frame: bytes) -> int:
 # What it did
 
 
-def _threads(
-    cpus: Sequence[int], wall_ns: int, window: int, whole: int, used: CpuTime
-) -> tuple[ThreadSample, ...]:
-    """Frames of the window and its CPU time, shared out evenly: nobody tells which thread sent
-    which."""
-    part = window / whole / len(cpus) if whole else 0.0
-    cpu_ns, waited_ns = round(used.total_ns * part), round(used.waited_ns * part)
-    first = window // len(cpus) + window % len(cpus)
-    return tuple(
-        ThreadSample(
-            cpu=cpu,
-            wall_ns=wall_ns,
-            cpu_ns=cpu_ns,
-            user_ns=round(used.user_ns * part),
-            system_ns=round(used.system_ns * part),
-            blocked_ns=max(0, wall_ns - cpu_ns - waited_ns),
-            run_delay_ns=waited_ns,
-            requested=frames,
-            submitted=frames,
-            completed=frames,
+def _arrived(counters: Counters) -> int:
+    """Frames at the sinks so far: only a rise means something."""
+    return sum(sink.rx_packets + sink.tx_packets for sink in counters.sinks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The window of a slice: its time and frames, and those of the whole slice."""
+
+    wall_ns: int
+    frames: int
+    of_frames: int
+    of_ns: int
+
+    def threads(self, cpus: Sequence[int], used: CpuTime) -> tuple[ThreadSample, ...]:
+        """What each of as many threads did as it has CPUs, had all done the same: nobody tells
+        which of them sent which frame. ``used`` is the whole slice's CPU time."""
+        part = self.frames / max(1, self.of_frames) / len(cpus)
+        cpu_ns = round(used.total_ns * part)
+        waited_ns = round(used.waited_ns * self.wall_ns / self.of_ns / len(cpus))
+        shared, rest = divmod(self.frames, len(cpus))
+        return tuple(
+            ThreadSample(
+                cpu=cpu,
+                wall_ns=self.wall_ns,
+                cpu_ns=cpu_ns,
+                user_ns=round(used.user_ns * part),
+                system_ns=round(used.system_ns * part),
+                blocked_ns=max(0, self.wall_ns - cpu_ns - waited_ns),
+                run_delay_ns=waited_ns,
+                requested=frames,
+                submitted=frames,
+                completed=frames,
+            )
+            for number, cpu in enumerate(cpus)
+            for frames in [shared + (number < rest)]
         )
-        for number, cpu in enumerate(cpus)
-        for frames in [window // len(cpus) if number else first]
-    )

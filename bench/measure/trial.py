@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from bench.base import signals
 from bench.base.errors import BenchError
 from bench.base.values import key_of
-from bench.engines import core
+from bench.engines import core, table
 from bench.engines.config import memory_of
 from bench.engines.core import Endpoint, OpenCell
 from bench.engines.programs import why_missing
@@ -75,7 +75,7 @@ def _opening_alike(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def _refusal(cell: Cell, endpoint: Endpoint | None, cpus: Sequence[int]) -> str:
     """Why a cell cannot be opened in the present namespace, or ""."""
-    if reason := core.probe(cell.engine):
+    if reason := table.probe(cell.engine):
         return f"method {cell.method}: {reason}"
     if cell.engine == EXEC:  # it is not started to find out
         return why_missing(cell)

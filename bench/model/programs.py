@@ -23,7 +23,7 @@ PLACEHOLDERS: Mapping[str, str] = MappingProxyType(
         "threads": "number of threads of the cell",
         "cpu": "the first CPU of the cell",
         "cpus": "all of them, as 0,1",
-        "frame": "the bytes of bench's own test frame in hexadecimal digits",
+        "frame": "bench's own test frame, byte by byte, as 02:62:65",
         "pcap": "a capture file with 1000 such frames",
     }
 )
