@@ -131,7 +131,7 @@ static int64_t cell_burst(struct tx_cell *cell, unsigned int index, uint64_t dea
 	thread->error.code = 0;
 	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + deadline_ns;
 	cell_stop(cell, false);
-	if (cell->method->burst(thread) >= 0)
+	if (thread_burst(cell->method, thread) >= 0)
 		left = thread_drain(cell->method, thread, thread->deadline_ns);
 	if (thread->error.code) {
 		*error = thread->error;

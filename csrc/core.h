@@ -77,8 +77,8 @@ struct tx_cell {
 };
 
 /*
- * A transmit method. Hooks return 0 or -errno. The required ones are burst, reap, and for a
- * method that sends through an interface also numbering, and socket_open or open.
+ * A transmit method. Hooks return 0 or -errno. The required ones are fill, submit, reap, and for
+ * a method that sends through an interface also numbering, and socket_open or open.
  */
 struct tx_method {
 	struct method_info info;
@@ -96,8 +96,20 @@ struct tx_method {
 	int (*socket_open)(struct tx_socket *socket, struct core_error *error);
 	void (*socket_close)(struct tx_socket *socket);		/* may be half open */
 	int (*open)(struct tx_thread *thread, struct core_error *error);
-	/* Hand over one burst. Refusals (EAGAIN, ENOBUFS) are counted and are no failure. */
-	int (*burst)(struct tx_thread *thread);
+	/*
+	 * A burst, in two steps. fill makes frames ready, as many of a burst as there is room for, and
+	 * hands nothing to the kernel; it returns how many. submit follows, and hands them over.
+	 * Refusals (EAGAIN, ENOBUFS) are counted and are no failure.
+	 */
+	unsigned int (*fill)(struct tx_thread *thread);
+	int (*submit)(struct tx_thread *thread, unsigned int frames);
+	/* A call takes one frame, and so does fill. Of several, submit fills the others by itself. */
+	bool single;
+	/*
+	 * Optional: fill found no room. Wait for some, but no longer than until the thread is to stop
+	 * or its deadline. Without this hook the core asks fill again.
+	 */
+	int (*room)(struct tx_thread *thread);
 	/*
 	 * Set counts.completed to what the kernel has given back. True: it still owns frames. What
 	 * fails goes into thread->error.
@@ -120,7 +132,7 @@ struct tx_method {
 	uint64_t (*left_behind)(const struct tx_socket *socket);
 	/*
 	 * Optional, for a call that is dear to begin and goes on until a signal ends it. In a slice
-	 * the thread then calls stream instead of burst. It returns when a signal came, which is no
+	 * the thread then calls stream instead of the two steps. It returns when a signal came, which is no
 	 * failure. look brings the counts up to date meanwhile, in another thread.
 	 */
 	int (*stream)(struct tx_thread *thread);
@@ -150,6 +162,9 @@ struct thread_times times_between(const struct thread_times *from, const struct 
 /* task.c: of another thread of this process, without its clocks */
 void task_times(pid_t tid, struct thread_times *times);
 int task_cpu(pid_t tid);		/* on which it runs, or ran last; -1: unknown */
+
+/* window.c: one burst, filled and submitted; of a method of single frames one frame */
+int thread_burst(const struct tx_method *method, struct tx_thread *thread);
 
 /* slice.c: send nothing, until the kernel owns no frame or the deadline. True: it owns some. */
 bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint64_t deadline_ns);
@@ -256,6 +271,18 @@ static inline void frame_copy(unsigned char *to, const struct tx_thread *thread,
 	frame_number(to, config, number);
 }
 
+/* fill of the methods that have a buffer for each frame of a burst. */
+static inline unsigned int burst_fill(struct tx_thread *thread)
+{
+	const unsigned int burst = thread->config->burst;
+	unsigned int i;
+
+	if (!thread->config->prefilled)
+		for (i = 0; i < burst; i++)
+			frame_copy(thread->buffer + i * thread->stride, thread, thread->number + i);
+	return burst;
+}
+
 /* For the methods of single frames: another one than the last, copied or the next flow's. */
 static inline void frame_next(struct tx_thread *thread, uint64_t number)
 {
@@ -288,8 +315,8 @@ static inline int thread_refused(struct tx_thread *thread, int code, const char 
 }
 
 /*
- * The loop of the methods that send one frame with one system call. A turn of several frames
- * keeps the counters and the indirect call out of the way of the single frame; the stop flag is
+ * The hooks of the methods that send one frame with one system call. A turn of several frames
+ * keeps the counters and the indirect calls out of the way of the single frame; the stop flag is
  * looked at before each, as each may block.
  *
  * System calls go through syscall(2): the C library's wrappers are cancellation points, which
@@ -297,21 +324,35 @@ static inline int thread_refused(struct tx_thread *thread, int code, const char 
  */
 #define FRAMES_PER_TURN 16
 
-static inline __attribute__((always_inline))
-int single_turn(struct tx_thread *thread, const char *name, long (*call)(struct tx_thread *))
+static inline bool single_is_fresh(const struct tx_thread *thread)
 {
-	const bool fresh = !thread->config->prefilled || thread->config->flows > 1;
+	return !thread->config->prefilled || thread->config->flows > 1;
+}
+
+static inline unsigned int single_fill(struct tx_thread *thread)
+{
+	if (single_is_fresh(thread))
+		frame_next(thread, thread->number);
+	return 1;
+}
+
+static inline __attribute__((always_inline))
+int single_submit(struct tx_thread *thread, unsigned int frames, const char *name,
+		  long (*call)(struct tx_thread *))
+{
+	const bool fresh = single_is_fresh(thread);
 	unsigned int sent = 0;
 	int code = 0;
 
-	while (sent < FRAMES_PER_TURN && !thread_stopped(thread)) {
-		if (fresh)
-			frame_next(thread, thread->number + sent);
+	for (;;) {
 		if (unlikely(call(thread) < 0)) {
 			code = errno;
 			break;
 		}
-		sent++;
+		if (++sent == frames || thread_stopped(thread))
+			break;
+		if (fresh)
+			frame_next(thread, thread->number + sent);
 	}
 	thread->number += sent;
 	count(&thread->counts.requested, sent + !!code);

@@ -95,7 +95,7 @@ int core_method_probe(int index, struct core_error *error)
 	if (!core_method(index))
 		return error_set(error, EINVAL, "method number %d", index);
 	method = methods[index];
-	if (!method->burst || !method->reap ||
+	if (!method->fill || !method->submit || !method->reap ||
 	    ((method->info.knobs & KNOB_INTERFACE) &&
 	     ((!method->socket_open && !method->open) || !method->numbering)) ||
 	    (method->stream && !method->look))

@@ -10,7 +10,7 @@ from bench.base.errors import BenchError, NotAllowed, UsageError
 from bench.engines import table
 from bench.engines.config import memory_of
 from bench.engines.programs import why_missing
-from bench.measure.messages import Failure, Setup
+from bench.measure.messages import Failure, Open, Setup
 from bench.measure.opening import Facts, Setting
 from bench.measure.parties import parties_of
 from bench.measure.places import Place, places_of, rivals_of
@@ -62,11 +62,11 @@ class LocalOpening:
         setup = Setup(
             topologies=tuple(made.values()),
             slice_plan=self._setting.slice_plan,
-            core_hash=self._setting.core_hash,
-            checkout=self._setting.checkout,
-            shapers={i: held for i, cell in self._cells.items() if (held := shaper(cell.values))},
         )
-        self._supervisor = Supervisor(setup, self._residency.clear)
+        core_hash, checkout = self._setting.core_hash, self._setting.checkout
+        self._supervisor = Supervisor(
+            lambda: WorkerProcess(setup, core_hash, checkout), self._residency.clear
+        )
         self._resources.callback(self._supervisor.close)
         return {cell: e for cell, e in failures.items() if cell not in by_method} | by_method
 
@@ -121,22 +121,25 @@ class LocalOpening:
                 facts = self._opened(worker, cell, upcoming, check=False)
                 if isinstance(facts, Failure):
                     return facts
-            return worker.run_slice(cell, round_)
+            answer = worker.run_slice(cell, round_)
+            return answer if isinstance(answer, Failure) else answer.sample
 
         return self._supervisor.ask(slice_in)
 
     def _opened(
-        self, worker: WorkerProcess, cell: str, upcoming: Sequence[str], *, check: bool
+        self, worker: WorkerProcess, id_: str, upcoming: Sequence[str], *, check: bool
     ) -> Facts | Failure:
         """Open a cell, and close others before where both cannot be open."""
-        for other in self._residency.to_evict(cell, upcoming):
+        for other in self._residency.to_evict(id_, upcoming):
             worker.close_cell(other)
             self._residency.closed(other)
-        sender = under_test(self._parties[cell])
-        answer = worker.open_cell(self._cells[cell], sender, self._numbers.get(cell), check)
-        if not isinstance(answer, Failure):
-            self._residency.opened(cell)
-        return answer
+        cell = self._cells[id_]
+        place, held = self._numbers.get(id_), shaper(cell.values)
+        answer = worker.open_cell(Open(cell, under_test(self._parties[id_]), place, held, check))
+        if isinstance(answer, Failure):
+            return answer
+        self._residency.opened(id_)
+        return answer.facts
 
     def close(self) -> None:
         self._resources.close()

@@ -1,8 +1,7 @@
 """The child process that opens cells inside their topologies and runs slices.
 
 A crash in the core ends this process and no other. The runner asks for one thing at a time over a
-socket pair and gets one answer (pickled by multiprocessing.connection: both ends are ours), so
-that it always knows in which cell a worker died.
+socket pair and gets one answer, so that it always knows in which cell a worker died.
 """
 
 from __future__ import annotations
@@ -13,30 +12,45 @@ import functools
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
 from bench.engines import core
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
 from bench.measure.accounting import Accounting, Counters, account, delivery_of
+from bench.measure.channel import Channel, NoMessage
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
-from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
+from bench.measure.messages import (
+    VERSION,
+    Answer,
+    Close,
+    Done,
+    Failure,
+    Hello,
+    Open,
+    Opened,
+    Request,
+    RunSlice,
+    Setup,
+    Sliced,
+)
 from bench.measure.program import OpenProgram
 from bench.model.cells import Cell
 from bench.model.parties import Party
 from bench.model.problems import Code, Problem
 from bench.model.programs import EXEC
 from bench.model.samples import Sample
+from bench.model.shaper import Shaper
 from bench.system import privileges
 from bench.system.cpus import CpuTime, cpu_time, granted
 from bench.system.procfs import cpu_words, kept_open
@@ -44,10 +58,12 @@ from bench.topology import entered
 
 PR_SET_PDEATHSIG = 1
 
-Opened = TypeVar("Opened", OpenCell, OpenProgram)
-
 
 CLOSED_AT_A_TIME = 32
+
+
+T = TypeVar("T")
+Sender = TypeVar("Sender", OpenCell, OpenProgram)
 
 
 # The child
@@ -60,6 +76,8 @@ class _Open:
     cell: Cell
     sender: Party
     topology: int | None
+    shaper: Shaper | None
+    slice_plan: SlicePlan
     opened: OpenCell | OpenProgram
 
 
@@ -67,8 +85,6 @@ class _Cells:
     """The open cells of this process and the counters of their topologies."""
 
     def __init__(self, setup: Setup, stack: ExitStack) -> None:
-        if core.info().hash != setup.core_hash:
-            raise BenchError("the core's sources changed since the run began: start a new one")
         self._setup = setup
         self._aside = os.sched_getaffinity(0)
         # 10 us where there are twenty interrupts; /proc/interrupts, which would tell the CPU of
@@ -79,12 +95,15 @@ class _Cells:
         self._pending = [0] * len(self._readers)  # frames handed over that have not arrived
         self._open: dict[str, _Open] = {}
 
-    def open_cell(self, request: Open) -> dict[str, Any]:
-        cell, cpus = request.cell, request.sender.cpus
+    def open_cell(self, request: Open) -> Opened:
+        cell, held, cpus = request.cell, request.shaper, request.sender.cpus
         with self._holding(cpus):
             opened = self._opened(request)
-        self._open[cell.id] = _Open(cell, request.sender, request.topology, opened)
-        return dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)}
+        plan = self._setup.slice_plan
+        if held:
+            plan = replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst)
+        self._open[cell.id] = _Open(cell, request.sender, request.topology, held, plan, opened)
+        return Opened(dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)})
 
     def _opened(self, request: Open) -> OpenCell | OpenProgram:
         cell, cpus, place = request.cell, request.sender.cpus, request.topology
@@ -160,21 +179,17 @@ class _Cells:
             self._readers[topology].carrier_lost()  # what happened before is not this slice's
         cpus_before = cpu_time(self._stat().decode(), cpus)
         before = None if topology is None else self._readers[topology].read()
-        measured = of.opened.run_slice(self._slice_plan(cell))
+        measured = of.opened.run_slice(of.slice_plan)
         cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
         if topology is None or before is None:
             accounting = Accounting.of_sender(measured.slice_completed)
             return _sample(request, cell, at_ns, measured, cpus_did, accounting)
         accounting, softirqs = self._account(cell, topology, before, measured)
-        if held := self._setup.shapers.get(cell.id):
+        if of.shaper:
             completed = sum(thread.completed for thread in measured.threads)
-            most = int(held.most_frames(measured.wall_ns, cell.frame_size))
+            most = int(of.shaper.most_frames(measured.wall_ns, cell.frame_size))
             accounting = accounting.at_most(most, completed)
         return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
-
-    def _slice_plan(self, cell: Cell) -> SlicePlan:
-        held, plan = self._setup.shapers.get(cell.id), self._setup.slice_plan
-        return replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst) if held else plan
 
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
@@ -198,7 +213,7 @@ class _Cells:
         return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
 
 
-def _checked(opened: Opened, check: Callable[[Opened], object], is_wanted: bool) -> Opened:
+def _checked(opened: Sender, check: Callable[[Sender], object], is_wanted: bool) -> Sender:
     """A sender whose frames are right; it is closed if they are not."""
     try:
         if is_wanted:
@@ -254,19 +269,19 @@ def _sample(
     )
 
 
-def _answer(cells: _Cells, request: object) -> object:
+def _answer(cells: _Cells, request: Request) -> Answer:
     match request:
         case Open():
             return cells.open_cell(request)
         case Close():
             cells.close_cell(request.cell)
-            return None
+            return Done()
         case RunSlice():
-            return cells.run_slice(request)
-    raise TypeError(f"not a request: {request!r}")
+            return Sliced(cells.run_slice(request))
+    raise TypeError(f"not now: {type(request).__name__}")
 
 
-def _attempt(act: Callable[[], object]) -> object:
+def _attempt(act: Callable[[], T]) -> T | Failure:
     """What it returns, or the Failure that it ends in.
 
     One that nobody foresaw (a bug, a limit of the machine) must not end this process either:
@@ -287,12 +302,25 @@ def _attempt(act: Callable[[], object]) -> object:
         )
 
 
-def serve(connection: Connection) -> None:
+def _started(channel: Channel[Request], stack: ExitStack) -> _Cells:
+    """Raises BenchError where who asks and this process do not fit together."""
+    hello = channel.receive()
+    if not isinstance(hello, Hello) or hello.version != VERSION:
+        raise BenchError(f"it speaks version {VERSION} of the messages, and was told {hello}")
+    if core.info().hash != hello.core_hash:
+        raise BenchError("the core's sources changed since the run began: start a new one")
+    channel.send(Done())
+    setup = channel.receive()
+    if not isinstance(setup, Setup):
+        raise BenchError(f"it was told {type(setup).__name__} instead of Setup")
+    return _Cells(setup, stack)
+
+
+def serve(channel: Channel[Request]) -> None:
     """Answer requests, until EOFError or ConnectionError tells that the other end is gone."""
-    setup = connection.recv()
     with ExitStack() as stack:
-        cells = _attempt(lambda: _Cells(setup, stack))
-        connection.send(cells if isinstance(cells, Failure) else None)
+        cells = _attempt(lambda: _started(channel, stack))
+        channel.send(cells if isinstance(cells, Failure) else Done())
         if not isinstance(cells, _Cells):
             return
         stack.callback(cells.close_all)
@@ -301,8 +329,8 @@ def serve(connection: Connection) -> None:
         gc.freeze()
         gc.disable()  # no collection in the middle of a round; what is made here is freed at once
         while True:
-            request = connection.recv()
-            connection.send(_attempt(functools.partial(_answer, cells, request)))
+            request = channel.receive()
+            channel.send(_attempt(functools.partial(_answer, cells, request)))
 
 
 def main() -> None:
@@ -315,5 +343,5 @@ def main() -> None:
     parent, fd = int(sys.argv[1]), int(sys.argv[2])
     if os.getppid() != parent:
         return
-    with suppress(EOFError, ConnectionError):
-        serve(Connection(fd))
+    with socket.socket(fileno=fd) as stream, suppress(EOFError, ConnectionError, NoMessage):
+        serve(Channel(stream, Request))

@@ -421,7 +421,7 @@ static bool wants_no_call(const struct af_xdp *xdp, const struct tx_config *conf
 }
 
 /* Hand over what was filled, and what an earlier call left behind. */
-static int af_xdp_submit(struct tx_thread *thread, struct af_xdp *xdp)
+static int af_xdp_hand_over(struct tx_thread *thread, struct af_xdp *xdp)
 {
 	const uint64_t budget = thread->config->options[OPT_BUDGET].number;
 	uint64_t calls;
@@ -457,15 +457,16 @@ static int af_xdp_submit(struct tx_thread *thread, struct af_xdp *xdp)
 }
 
 /* No frame is free. A zero-copy driver may want a call to complete what it has. */
-static int af_xdp_wait_frame(struct tx_thread *thread, struct af_xdp *xdp)
+static int af_xdp_room(struct tx_thread *thread)
 {
+	struct af_xdp *xdp = thread->socket->state;
 	unsigned int spins = 0;
 	int err = 0;
 
 	count(&thread->counts.full_waits, 1);
 	while (!err && !thread_stopped(thread) && af_xdp_owned(xdp) == xdp->slots) {
 		if (xdp->zero_copy || af_xdp_pending(xdp))
-			err = af_xdp_submit(thread, xdp);
+			err = af_xdp_hand_over(thread, xdp);
 		af_xdp_collect(xdp);
 		cpu_relax();
 		if (++spins % SPINS_PER_CLOCK == 0 &&
@@ -475,14 +476,17 @@ static int af_xdp_wait_frame(struct tx_thread *thread, struct af_xdp *xdp)
 	return err;
 }
 
-/* Fill descriptors while frames are free: how many. */
-static unsigned int af_xdp_fill(struct tx_thread *thread, struct af_xdp *xdp)
+/* Descriptors, while frames are free. */
+static unsigned int af_xdp_fill(struct tx_thread *thread)
 {
-	const uint64_t room = xdp->slots - af_xdp_owned(xdp);
 	const unsigned int burst = thread->config->burst;
-	const unsigned int frames = burst < room ? burst : (unsigned int)room;
-	unsigned int i;
+	struct af_xdp *xdp = thread->socket->state;
+	unsigned int frames, i;
+	uint64_t room;
 
+	af_xdp_collect(xdp);
+	room = xdp->slots - af_xdp_owned(xdp);
+	frames = burst < room ? burst : (unsigned int)room;
 	for (i = 0; xdp->free && i < frames; i++) {
 		const uint64_t position = xdp->head + i;
 		const uint64_t address = __atomic_load_n(&xdp->free[position & (xdp->slots - 1)],
@@ -491,22 +495,17 @@ static unsigned int af_xdp_fill(struct tx_thread *thread, struct af_xdp *xdp)
 		frame_copy(xdp->area + address, thread, thread->number++);
 		descriptor_at(xdp, position)->address = address;
 	}
-	xdp->head += frames;
 	return frames;
 }
 
-static int af_xdp_burst(struct tx_thread *thread)
+static int af_xdp_submit(struct tx_thread *thread, unsigned int frames)
 {
 	struct af_xdp *xdp = thread->socket->state;
-	unsigned int filled;
 
-	af_xdp_collect(xdp);
-	filled = af_xdp_fill(thread, xdp);
-	if (unlikely(!filled))
-		return af_xdp_wait_frame(thread, xdp);
-	count(&thread->counts.requested, filled);
-	count(&thread->counts.submitted, filled);
-	return af_xdp_submit(thread, xdp);
+	xdp->head += frames;
+	count(&thread->counts.requested, frames);
+	count(&thread->counts.submitted, frames);
+	return af_xdp_hand_over(thread, xdp);
 }
 
 static bool af_xdp_reap(struct tx_thread *thread)
@@ -515,7 +514,7 @@ static bool af_xdp_reap(struct tx_thread *thread)
 	uint64_t owned;
 
 	if (af_xdp_pending(xdp))
-		af_xdp_submit(thread, xdp);
+		af_xdp_hand_over(thread, xdp);
 	af_xdp_collect(xdp);
 	owned = af_xdp_owned(xdp);
 	__atomic_store_n(&thread->counts.completed, xdp->head - owned - xdp->dropped,
@@ -565,7 +564,9 @@ const struct tx_method af_xdp_method = {
 	.socket_open = af_xdp_socket_open,
 	.socket_close = af_xdp_socket_close,
 	.open = af_xdp_open,
-	.burst = af_xdp_burst,
+	.fill = af_xdp_fill,
+	.submit = af_xdp_submit,
+	.room = af_xdp_room,
 	.reap = af_xdp_reap,
 	.left_behind = af_xdp_left_behind,
 	.facts = af_xdp_facts,

@@ -83,9 +83,8 @@ struct tx_ring {
 	unsigned int data_offset;	/* of the frame in its slot */
 	unsigned int tp_len;		/* of each slot: the frame and what the kernel takes before it */
 	unsigned int head;		/* the next slot to fill */
-	struct malformed to_fill;	/* the next one */
 	struct malformed to_refuse;	/* the next one that the kernel meets, without PACKET_LOSS */
-	bool shared;			/* between threads: lock guards head and the filling */
+	bool shared;			/* between threads: one has the lock from fill to submit */
 	pthread_mutex_t lock;
 };
 
@@ -139,10 +138,15 @@ static unsigned int skipped_slots(const struct tx_config *config)
 	return config->options[OPT_LOSS].number ? malformed_slots(config) : 0;
 }
 
+static bool slot_is_malformed(const struct tx_config *config, unsigned int slot)
+{
+	return unlikely(config->malformed) &&
+	       malformed_before(config, slot + 1ull) != malformed_before(config, slot);
+}
+
 static bool slot_is_skipped(const struct tx_config *config, unsigned int slot)
 {
-	return config->options[OPT_LOSS].number &&
-	       malformed_before(config, slot + 1ull) != malformed_before(config, slot);
+	return slot_is_malformed(config, slot) && config->options[OPT_LOSS].number;
 }
 
 /* The inverse of malformed_before(): behind this slot there is one more. */
@@ -307,7 +311,7 @@ static int tx_ring_make(struct tx_socket *socket, struct tx_ring *tx, struct cor
 	ring_init(&tx->ring, &config->options[OPT_RING].ring);
 	tx->tp_len = config->frame_size + vnet_header(config);
 	tx->data_offset = frame_offset(config);
-	tx->to_fill = tx->to_refuse = malformed_at(config, 0);
+	tx->to_refuse = malformed_at(config, 0);
 	err = sock_open(socket, error);
 	if (!err)
 		err = tx_ring_set(socket, tx, error);
@@ -454,8 +458,9 @@ static unsigned char *tx_ring_head(const struct tx_ring *tx)
 }
 
 /* No slot is free. What helps depends on where the oldest one is. */
-static int tx_ring_wait_slot(struct tx_thread *thread, struct tx_ring *tx)
+static int tx_ring_room(struct tx_thread *thread)
 {
+	struct tx_ring *tx = thread->socket->state;
 	unsigned int spins = 0;
 	uint64_t refused, before;
 	int err = 0;
@@ -487,72 +492,74 @@ static int tx_ring_wait_slot(struct tx_thread *thread, struct tx_ring *tx)
 	return err;
 }
 
-/* Publish a slot that the kernel must refuse; its frame is whole all the same. */
-static void tx_ring_malform(struct tx_thread *thread, struct tx_ring *tx, unsigned char *slot)
-{
-	const struct tx_config *config = thread->config;
-
-	if (!config->prefilled)
-		frame_copy(slot + tx->data_offset, thread, thread->number);
-	if (!config->prefilled && !config->options[OPT_LOSS].number)
-		thread->number++;
-	slot_publish(tx, slot, MALFORMED_LENGTH + vnet_header(config));
-	tx->to_fill = malformed_at(config, tx->to_fill.nth + 1);
-}
-
 /*
- * Fill and publish slots, in the kernel's order, while they are free: how many. malformed: how many
- * of them are.
+ * Frames in slots, in the kernel's order, while they are free. Of a shared ring no other thread may
+ * fill the next ones before these are published, as the kernel stops at one that is not.
  */
-static unsigned int tx_ring_fill(struct tx_thread *thread, struct tx_ring *tx,
-				 unsigned int *malformed)
+static unsigned int tx_ring_fill(struct tx_thread *thread)
 {
 	const struct tx_config *config = thread->config;
-	unsigned int filled, head = tx->head;
+	struct tx_ring *tx = thread->socket->state;
+	unsigned int filled, head;
 
-	*malformed = 0;
+	if (tx->shared)
+		pthread_mutex_lock(&tx->lock);
+	head = tx->head;
 	for (filled = 0; filled < config->burst; filled++) {
 		unsigned char *slot = tx->ring.slots[head];
 
 		if (unlikely(slot_status(tx, slot) != TP_STATUS_AVAILABLE))
 			break;
-		if (unlikely(head == tx->to_fill.slot)) {
-			tx_ring_malform(thread, tx, slot);
-			++*malformed;
+		if (!config->prefilled) {
+			frame_copy(slot + tx->data_offset, thread, thread->number);
+			thread->number += !slot_is_skipped(config, head);
+		}
+		if (unlikely(++head == tx->ring.slot_nr))
+			head = 0;
+	}
+	if (tx->shared && !filled)
+		pthread_mutex_unlock(&tx->lock);
+	return filled;
+}
+
+/* The slots that were filled, as long as they are to be: how many of them are malformed. */
+static unsigned int tx_ring_publish(struct tx_ring *tx, const struct tx_config *config,
+				    unsigned int filled)
+{
+	unsigned int i, malformed = 0, head = tx->head;
+
+	for (i = 0; i < filled; i++) {
+		unsigned char *slot = tx->ring.slots[head];
+
+		if (slot_is_malformed(config, head)) {
+			slot_publish(tx, slot, MALFORMED_LENGTH + vnet_header(config));
+			malformed++;
 		} else {
-			if (!config->prefilled)
-				frame_copy(slot + tx->data_offset, thread, thread->number++);
 			slot_publish(tx, slot, tx->tp_len);
 		}
 		if (unlikely(++head == tx->ring.slot_nr))
 			head = 0;
 	}
 	__atomic_store_n(&tx->head, head, __ATOMIC_RELEASE);	/* after the slots' statuses */
-	return filled;
+	return malformed;
 }
 
-static int tx_ring_burst(struct tx_thread *thread)
+static int tx_ring_submit(struct tx_thread *thread, unsigned int filled)
 {
+	const struct tx_config *config = thread->config;
 	struct tx_ring *tx = thread->socket->state;
-	unsigned int filled, malformed;
+	const unsigned int malformed = tx_ring_publish(tx, config, filled);
 
-	if (tx->shared) {
-		pthread_mutex_lock(&tx->lock);
-		filled = tx_ring_fill(thread, tx, &malformed);
+	if (tx->shared)
 		pthread_mutex_unlock(&tx->lock);
-	} else {
-		filled = tx_ring_fill(thread, tx, &malformed);
-	}
-	if (unlikely(!filled))
-		return tx_ring_wait_slot(thread, tx);
 	count(&thread->counts.requested, filled);
-	if (unlikely(malformed) && thread->config->options[OPT_LOSS].number) {
+	if (unlikely(malformed) && config->options[OPT_LOSS].number) {
 		count(&thread->counts.malformed, malformed);
 		count(&thread->counts.submitted, filled - malformed);
 	} else {
 		count(&thread->counts.submitted, filled);
 	}
-	return tx_ring_kick(thread, thread->flags, (uint64_t)filled * thread->config->frame_size);
+	return tx_ring_kick(thread, thread->flags, (uint64_t)filled * config->frame_size);
 }
 
 /*
@@ -675,7 +682,9 @@ const struct tx_method tx_ring_method = {
 	.socket_open = tx_ring_socket_open,
 	.socket_close = tx_ring_socket_close,
 	.open = tx_ring_open,
-	.burst = tx_ring_burst,
+	.fill = tx_ring_fill,
+	.submit = tx_ring_submit,
+	.room = tx_ring_room,
 	.reap = tx_ring_reap,
 	.wait = tx_ring_wait,
 	.left_behind = tx_ring_left_behind,

@@ -114,14 +114,6 @@ static int tc_clone_open(struct tx_thread *thread, struct core_error *error)
 	return bpf_sender_load(sender, BPF_PROG_TYPE_SCHED_CLS, &code, error);
 }
 
-static int tc_clone_submit(struct tx_thread *thread)
-{
-	struct bpf_sender *sender = thread->state;
-	const int err = bpf_prog_run(&sender->run);
-
-	return unlikely(err < 0) ? thread_fail(thread, -err, "bpf(BPF_PROG_RUN)") : 0;
-}
-
 /* What ended a burst before its end. */
 static int tc_clone_refused(struct tx_thread *thread, int64_t result)
 {
@@ -131,16 +123,20 @@ static int tc_clone_refused(struct tx_thread *thread, int64_t result)
 	return thread_refused(thread, code, "bpf_clone_redirect");
 }
 
-static int tc_clone_burst(struct tx_thread *thread)
+static unsigned int tc_clone_fill(struct tx_thread *thread)
 {
-	const struct bpf_sender *sender = thread->state;
-	const unsigned int burst = thread->config->burst;
-	const int err = tc_clone_submit(thread);
+	return thread->config->burst;
+}
+
+static int tc_clone_submit(struct tx_thread *thread, unsigned int burst)
+{
+	struct bpf_sender *sender = thread->state;
+	const int err = bpf_prog_run(&sender->run);
 
 	count(&thread->counts.calls, 1);
 	count(&thread->counts.requested, burst);
-	if (unlikely(err))
-		return err;
+	if (unlikely(err < 0))
+		return thread_fail(thread, -err, "bpf(BPF_PROG_RUN)");
 	count(&thread->counts.submitted, sender->run.retval);
 	if (unlikely(sender->run.retval < burst))
 		return tc_clone_refused(thread, sender->shared->result);
@@ -179,7 +175,8 @@ const struct tx_method tc_clone_method = {
 	.memory = tc_clone_memory,
 	.numbering = frame_numbering,
 	.open = tc_clone_open,
-	.burst = tc_clone_burst,
+	.fill = tc_clone_fill,
+	.submit = tc_clone_submit,
 	.reap = reap_submitted,
 	.close = tc_clone_close,
 };

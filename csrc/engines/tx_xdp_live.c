@@ -106,7 +106,7 @@ static void xdp_live_close(struct tx_thread *thread)
 }
 
 /* A signal ends a call; whoever called looks at the stop flag. */
-static int xdp_live_submit(struct tx_thread *thread, uint32_t frames)
+static int xdp_live_run(struct tx_thread *thread, uint32_t frames)
 {
 	struct live *live = thread->state;
 	int err;
@@ -128,14 +128,20 @@ static void xdp_live_look(struct tx_thread *thread)
 
 static int xdp_live_stream(struct tx_thread *thread)
 {
-	return xdp_live_submit(thread, UINT32_MAX);
+	return xdp_live_run(thread, UINT32_MAX);
 }
 
 /* Not a slice's: what is looked at frame by frame. */
-static int xdp_live_burst(struct tx_thread *thread)
+static unsigned int xdp_live_fill(struct tx_thread *thread)
 {
 	const unsigned int burst = thread->config->burst;
-	const int err = xdp_live_submit(thread, burst < MOST_QUEUED ? burst : MOST_QUEUED);
+
+	return burst < MOST_QUEUED ? burst : MOST_QUEUED;
+}
+
+static int xdp_live_submit(struct tx_thread *thread, unsigned int frames)
+{
+	const int err = xdp_live_run(thread, frames);
 
 	xdp_live_look(thread);
 	return err;
@@ -180,7 +186,8 @@ const struct tx_method xdp_live_method = {
 	.memory = xdp_live_memory,
 	.numbering = frame_numbering,
 	.open = xdp_live_open,
-	.burst = xdp_live_burst,
+	.fill = xdp_live_fill,
+	.submit = xdp_live_submit,
 	.reap = reap_submitted,
 	.stream = xdp_live_stream,
 	.look = xdp_live_look,
