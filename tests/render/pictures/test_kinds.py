@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -265,6 +266,16 @@ def test_only_the_first_panel_of_a_line_has_labels(usual: Subject) -> None:
             assert (axis["title"] is None) == (number > 0)
 
 
+def test_a_figure_is_drawn_from_nothing_to_above_its_highest_value(usual: Subject) -> None:
+    (picture,) = pictures("axis", usual)
+    for n, line in enumerate(picture.draw(1040)["vconcat"]):
+        for panel in line["hconcat"]:
+            low, high = panel["layer"][0]["encoding"]["y"]["scale"]["domain"]
+            highest = max(row["y"] for m in (0, 1) for row in picture.data[f"panel{n}_{m}"])
+            assert low == 0
+            assert highest <= high < 1.2 * highest
+
+
 # Threads
 
 
@@ -367,6 +378,16 @@ def test_the_run_in_time_has_each_round_and_each_opening() -> None:
     disturbed = sum(row["count"] for row in picture.data["odd"])
     assert disturbed > 0
     assert f"{disturbed} disturbed" in picture.caption
+
+
+@pytest.mark.parametrize("rounds", [2, 30])
+def test_the_axis_of_rounds_begins_with_the_first_and_ends_with_the_last(rounds: int) -> None:
+    (picture,) = pictures("time", subject_of(run_of(usual_cells(), rounds=rounds)))
+    found = re.findall(r'"domain": \[(-[\d.]+), ([\d.]+)\]', json.dumps(picture.draw(900)))
+    assert found
+    for low, high in found:
+        assert -1 <= float(low) < 0
+        assert rounds - 1 < float(high) <= rounds
 
 
 # Numbers
