@@ -13,6 +13,7 @@ import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.model.cells import Cell
 from bench.render.pictures import KINDS, kind, theme
 from bench.render.pictures.convert import standing_alone
 from bench.render.pictures.picture import Choice, NotDrawn, Picture, Subject
@@ -255,6 +256,22 @@ def test_the_best_line_alone_has_intervals() -> None:
         assert row["best"] or bounds == (None, None)
         if row["best"] and row["low"] is not None:
             assert row["low"] <= row["y"] <= row["high"]
+
+
+def test_of_each_method_the_fastest_variant_is_the_best() -> None:
+    rates = {1: 1e6, 8: 2e6, 64: 1.5e6}
+    cells = cells_of(method=["sendto", "tx_ring"], frame_size=[64, 512], burst=[*rates])
+
+    def rate(cell: Cell) -> float:
+        return rates[cell.values["burst"]]  # type: ignore[index]
+
+    (picture,) = pictures("axis", subject_of(run_of(cells, rate=rate)), x="frame_size")
+    chains = {(row["chain"], row["best"]) for row in rows(picture)}
+    assert chains == {
+        (f"{method}, burst {burst}", burst == 8)
+        for method in ("sendto", "tx_ring")
+        for burst in rates
+    }
 
 
 def test_only_the_first_panel_of_a_line_has_labels(usual: Subject) -> None:
