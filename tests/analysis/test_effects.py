@@ -113,15 +113,20 @@ def test_a_difference_that_is_a_small_part_of_a_large_effect_is_no_disagreement(
 
 
 def test_the_axis_with_most_values_is_not_the_one_that_tells_pairs_apart_for_that() -> None:
-    """A frame of 1514 bytes costs the fill a part, and by chance a bit more with some bursts."""
+    """Noise hardly less than the difference: six groups are apart by more of it than two are."""
 
     def worth(cell: Cell) -> float:
         costs = cell.values["frame_size"] == 1514 and cell.values["fill"] == "prefilled"
-        return 0.9 if costs else 1.0
+        return 0.95 if costs else 1.0
 
-    axes = {**AXES, "method": ["send"], "burst": [1, 2, 4, 8, 16, 32]}
-    found = by_name(effects_of(a_race(product(axes), worth, noise=0.05)))
-    assert found["fill prefilled/copy send"].split == "frame_size"
+    cells = product({**AXES, "method": ["send"], "burst": [1, 2, 4, 8, 16, 32]})
+    splits = [
+        by_name(found)["fill prefilled/copy send"].split
+        for seed in range(12)
+        for found in [effects_of(a_race(cells, worth, rounds=60, noise=0.05, seed=seed))]
+    ]
+    assert {*splits} <= {"frame_size", ""}
+    assert splits.count("frame_size") >= 8
 
 
 def test_all_tests_of_a_run_together_have_the_level_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
