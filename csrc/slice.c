@@ -13,7 +13,7 @@
 
 static const struct timespec drain_nap = { .tv_nsec = 20000 }, start_nap = { .tv_nsec = 50000 };
 
-struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
+static struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
 {
 	return (struct tx_counts) {
 		.requested = to->requested - from->requested,
@@ -105,19 +105,14 @@ static bool slice_drain(const struct slice_thread *self)
 	return !thread->error.code && thread_drain(self->run->cell->method, thread, deadline_ns);
 }
 
-static void sample_fill(const struct slice_thread *self, bool undrained)
+void sample_fill(struct tx_thread_sample *sample, const struct tx_thread *thread,
+		 const struct tx_counts *before, const struct edge *first, const struct edge *last)
 {
-	const struct tx_thread *thread = self->thread;
-	const struct slice_run *run = self->run;
-	const struct edge *first = &self->first, *last = &self->last;
 	const struct thread_times used = times_between(&first->times, &last->times);
 	const int wanted = thread->config->cpus[thread->index];
-	struct tx_thread_sample *sample = &run->slice->thread[thread->index];
 
 	sample->window = counts_between(&first->counts, &last->counts);
-	sample->window.completed = sample->window.submitted +
-				   (uint64_t)window_carried(run, thread->index);
-	sample->slice = counts_between(&self->before, &thread->counts);
+	sample->slice = counts_between(before, &thread->counts);
 	sample->open_ns = first->wall_ns;
 	sample->close_ns = last->wall_ns;
 	sample->cpu_ns = used.cpu_ns;
@@ -126,9 +121,19 @@ static void sample_fill(const struct slice_thread *self, bool undrained)
 	sample->run_delay_ns = used.run_delay_ns;
 	sample->voluntary = used.voluntary;	/* 0: it never slept, so it was never blocked */
 	sample->involuntary = used.involuntary;
-	sample->undrained = undrained || run->undrained;
 	sample->cpu = last->cpu;
 	sample->moved = first->cpu != last->cpu || (wanted >= 0 && last->cpu != wanted);
+}
+
+static void slice_sample(const struct slice_thread *self, bool undrained)
+{
+	const struct slice_run *run = self->run;
+	struct tx_thread_sample *sample = &run->slice->thread[self->thread->index];
+
+	sample_fill(sample, self->thread, &self->before, &self->first, &self->last);
+	sample->window.completed = sample->window.submitted +
+				   (uint64_t)window_carried(run, self->thread->index);
+	sample->undrained = undrained || run->undrained;
 }
 
 static void thread_slice(struct slice_thread *self)
@@ -137,7 +142,7 @@ static void thread_slice(struct slice_thread *self)
 	window_open(self);
 	window_send(self);
 	window_close(self);
-	sample_fill(self, slice_drain(self));
+	slice_sample(self, slice_drain(self));
 }
 
 static void *thread_main(void *argument)

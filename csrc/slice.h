@@ -10,13 +10,6 @@
 
 #include "core.h"
 
-struct edge {
-	struct tx_counts counts;
-	struct thread_times times;
-	uint64_t wall_ns;
-	int cpu;
-};
-
 /* An edge of the cell, which the last thread to arrive there takes for all. */
 struct cell_edge {
 	uint64_t wall_ns;

@@ -58,6 +58,21 @@ static bool any_failed(const struct tx_cell *cell)
 	return false;
 }
 
+/* Where fill finds no room there is nothing to submit. */
+static inline int thread_send(const struct tx_method *method, struct tx_thread *thread, bool single)
+{
+	const unsigned int frames = method->fill(thread);
+
+	if (likely(frames))
+		return method->submit(thread, single ? FRAMES_PER_TURN : frames);
+	return method->room ? method->room(thread) : 0;
+}
+
+int thread_burst(const struct tx_method *method, struct tx_thread *thread)
+{
+	return thread_send(method, thread, false);
+}
+
 /*
  * All threads are warm, and no shaper has credit left. To look for that after each burst would slow
  * down a sender that is only just ahead of its shaper.
@@ -98,7 +113,7 @@ void window_warm_up(struct slice_thread *self)
 	thread->deadline_ns = self->start_ns + plan->warmup_ns + 2 * plan->drain_ns;
 	do {
 		is_last = cell_is_warm(self, bursts++);
-		if (thread->error.code || method->burst(thread) < 0)
+		if (thread->error.code || thread_send(method, thread, method->single) < 0)
 			cell_stop(self->run->cell, true);
 	} while (!is_last && !thread_stopped(thread));
 }
@@ -280,7 +295,7 @@ void window_send(struct slice_thread *self)
 	struct tx_thread *thread = self->thread;
 
 	while (!thread_stopped(thread))
-		if (unlikely(method->burst(thread) < 0)) {
+		if (unlikely(thread_send(method, thread, method->single) < 0)) {
 			cell_stop(self->run->cell, true);
 			break;
 		}

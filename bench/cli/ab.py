@@ -59,6 +59,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.measure import runner
     from bench.measure.measuring import measuring
 
+    options.load_engines(args)
     effect = ab.MIN_EFFECT if args.min_effect is None else args.min_effect
     wanted = ab.Wanted(args.core_a, args.core_b, args.sysctl_b, args.set_b)
     chosen = stored.wanted(args, ab.FOLDER)

@@ -54,10 +54,10 @@ def methods() -> dict[str, MethodInfo]:
     """
     lib = library().lib
     rows = [lib.core_method(i) for i in range(lib.core_method_count())]
-    return {text_of(row.name): _method(row) for row in rows}
+    return {text_of(row.name): _method(row, index) for index, row in enumerate(rows)}
 
 
-def _method(row: Any) -> MethodInfo:
+def _method(row: Any, index: int) -> MethodInfo:
     name = text_of(row.name)
     options = options_of(name)
     read = (knob for knob, bit in _knob_bits().items() if row.knobs & bit)
@@ -71,6 +71,7 @@ def _method(row: Any) -> MethodInfo:
         sends_xdp=bool(row.sends_xdp),
         untold=bool(row.untold),
         alone=bool(row.alone),
+        longest=library().lib.core_method_longest(index, os.sysconf("SC_PAGE_SIZE")),
     )
 
 

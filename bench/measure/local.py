@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError
-from bench.engines import core
+from bench.engines import core, own
 from bench.engines.config import memory_of
 from bench.measure.messages import Failure, Open, Setup
 from bench.measure.opening import Facts, Setting
@@ -60,8 +60,9 @@ class LocalOpening:
             cpus=self._setting.cpus,
         )
         core_hash, checkout = self._setting.core_hash, self._setting.checkout
+        engines = own.compiled_for(checkout)
         self._supervisor = Supervisor(
-            lambda: WorkerProcess(setup, core_hash, checkout), self._residency.clear
+            lambda: WorkerProcess(setup, core_hash, checkout, engines), self._residency.clear
         )
         self._resources.callback(self._supervisor.close)
         return {cell: e for cell, e in failures.items() if cell not in by_method} | by_method

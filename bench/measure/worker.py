@@ -24,7 +24,7 @@ from threading import Thread
 from typing import TypeVar
 
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
-from bench.engines import core
+from bench.engines import core, own
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
 from bench.measure.accounting import Accounting, Counters, account, delivery_of
 from bench.measure.channel import Channel, NoMessage
@@ -306,13 +306,15 @@ def _attempt(act: Callable[[], T]) -> T | Failure:
         )
 
 
-def _started(channel: Channel[Request], stack: ExitStack) -> _Cells:
+def _started(channel: Channel[Request], stack: ExitStack, engines: Sequence[int]) -> _Cells:
     """Raises BenchError where who asks and this process do not fit together."""
     hello = channel.receive()
     if not isinstance(hello, Hello) or hello.version != VERSION:
         raise BenchError(f"it speaks version {VERSION} of the messages, and was told {hello}")
     if core.info().hash != hello.core_hash:
         raise BenchError("the core's sources changed since the run began: start a new one")
+    for engine in engines:
+        own.load_compiled(engine)
     channel.send(Done())
     setup = channel.receive()
     if not isinstance(setup, Setup):
@@ -320,10 +322,12 @@ def _started(channel: Channel[Request], stack: ExitStack) -> _Cells:
     return _Cells(setup, stack)
 
 
-def serve(channel: Channel[Request]) -> None:
-    """Answer requests, until EOFError or ConnectionError tells that the other end is gone."""
+def serve(channel: Channel[Request], engines: Sequence[int] = ()) -> None:
+    """Answer requests, until EOFError or ConnectionError tells that the other end is gone.
+
+    ``engines`` are descriptors of the user's own, which only who starts this process can give."""
     with ExitStack() as stack:
-        cells = _attempt(lambda: _started(channel, stack))
+        cells = _attempt(lambda: _started(channel, stack, engines))
         channel.send(cells if isinstance(cells, Failure) else Done())
         if not isinstance(cells, _Cells):
             return
@@ -346,8 +350,8 @@ def main() -> None:
     # A service manager stops all processes of a service at once: the runner decides what is next.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    parent, fd = int(sys.argv[1]), int(sys.argv[2])
+    parent, fd, *engines = map(int, sys.argv[1:])
     if os.getppid() != parent:
         return
     with socket.socket(fileno=fd) as stream, suppress(EOFError, ConnectionError, NoMessage):
-        serve(Channel(stream, Request))
+        serve(Channel(stream, Request), engines)

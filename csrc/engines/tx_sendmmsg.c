@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 #define SENDMMSG_MAX 1024	/* UIO_MAXIOV: a larger vlen is cut to it without a word */
 
@@ -55,17 +55,12 @@ static void sendmmsg_short(struct tx_thread *thread)
 		count(&thread->counts.refused, 1);
 }
 
-static int sendmmsg_burst(struct tx_thread *thread)
+static int sendmmsg_submit(struct tx_thread *thread, unsigned int burst)
 {
-	const unsigned int burst = thread->config->burst;
 	struct messages *messages = thread->state;
 	struct mmsghdr *first = messages->headers;
-	unsigned int i;
 	long sent;
 
-	if (!thread->config->prefilled)
-		for (i = 0; i < burst; i++)
-			frame_copy(thread->buffer + i * thread->stride, thread, thread->number + i);
 	if (unlikely(messages->flows > 1))
 		first += thread->number % messages->flows;
 	sent = syscall(SYS_sendmmsg, thread->socket->fd, first, burst, thread->flags);
@@ -123,7 +118,8 @@ const struct tx_method sendmmsg_method = {
 	.numbering = sendmmsg_numbering,
 	.socket_open = sock_open_bound,
 	.open = sendmmsg_open,
-	.burst = sendmmsg_burst,
+	.fill = burst_fill,
+	.submit = sendmmsg_submit,
 	.reap = sock_reap,
 	.close = sendmmsg_close,
 };
