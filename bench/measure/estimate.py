@@ -56,7 +56,7 @@ MAPPED_NS = 1.0
 """Making, filling and giving back a byte of rings and buffers."""
 
 
-SLICE_NS = 400_000
+SLICE_NS = 450_000
 """Threads, questions and answers, the way to the disk."""
 
 
@@ -65,7 +65,7 @@ CROWDED_NS = 3_000_000
 from a sender (kernel/sched/fair.c, ``RUN_TO_PARITY``)."""
 
 
-COUNTED_NS = 500_000
+COUNTED_NS = 300_000
 """The counters of an interface around a slice."""
 
 
