@@ -43,6 +43,15 @@ def test_the_template_is_a_row_like_any_other(bench: Bench) -> None:
 
 
 @pytest.mark.netns
+def test_one_of_a_call_that_takes_a_burst(bench: Bench) -> None:
+    axes = METHODS | {"method": ["sendmmsg", "batch"], "burst": [1, 48], "threads": [1]}
+    matrix = bench.matrix(axes | {"fill": ["copy", "prefilled"], "frame_size": [14, 1514]})
+    outcome = bench("run", matrix, "--engine", ROOT / "tests" / "engines" / "batch.c")
+    assert outcome.code == 0, outcome.err
+    assert all(not sample.problem for sample in bench.stored().samples)
+
+
+@pytest.mark.netns
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
