@@ -172,6 +172,7 @@ void tx_cell_close(struct tx_cell *cell)
 {
 	unsigned int i;
 
+	tx_cell_unready(cell);
 	for (i = 0; cell->threads && i < cell->config.threads; i++) {
 		if (cell->method->close)
 			cell->method->close(&cell->threads[i]);

@@ -32,6 +32,7 @@ struct tx_cell {
 	const struct tx_method *method;
 	struct tx_socket *sockets;
 	struct tx_thread *threads;
+	struct slice_run *ready;	/* its threads wait for the next slice; NULL: there are none */
 	unsigned int socket_nr;
 };
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,10 +182,19 @@ class OpenCell:
             memory=facts.memory,
         )
 
-    def run_slice(self, plan: SlicePlan) -> Slice:
-        """Run one slice. Raises CoreError when a send fails."""
+    def run_slice(self, plan: SlicePlan, first: Callable[[], object] = lambda: None) -> Slice:
+        """Run one slice. Raises CoreError when a send fails.
+
+        ``first`` is called before anything is sent, while the threads get ready.
+        """
         for name in _known("struct tx_slice_plan"):
             setattr(self._plan, name, getattr(plan, name))
+        self._lib.tx_cell_ready(self._cell)
+        try:
+            first()
+        except BaseException:
+            self._lib.tx_cell_unready(self._cell)
+            raise
         if self._lib.tx_cell_slice(self._cell, self._plan, self._slice, self._error) < 0:
             fail(self._error)
         raw = self._slice

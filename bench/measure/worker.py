@@ -53,7 +53,11 @@ from bench.system.cpus import CpuTime, cpu_time, granted
 from bench.system.procfs import cpu_words, kept_open
 from bench.topology import entered
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29
+
+
+SLACK_NS = 1000
+"""By how much a sleep may be too long, at a window's end most of all; by default it is 50 us."""
 
 
 CLOSED_AT_A_TIME = 32
@@ -74,6 +78,9 @@ class _Open:
     shaper: Shaper | None
     slice_plan: SlicePlan
     opened: OpenCell
+
+
+_Before = tuple[CpuTime, Counters | None]
 
 
 class _Cells:
@@ -170,27 +177,34 @@ class _Cells:
 
     def _sliced(self, request: RunSlice) -> Sample:
         of = self._open[request.cell]
-        cell, topology = of.cell, of.topology
+        cell, cpus = of.cell, self._cpus_of(of.cell)
         for check in self._checks:
             check.close()
         # Threads that are not pinned run where the one may that starts them: this one.
-        os.sched_setaffinity(0, self._cpus_of(cell) if _is_free(cell) else self._aside)
-        at_ns, cpus = time.time_ns(), self._cpus_of(cell)
-        if topology is not None:
-            self._readers[topology].carrier_lost()  # what happened before is not this slice's
-        cpus_before = cpu_time(self._stat().decode(), cpus)
-        before = None if topology is None else self._readers[topology].read()
-        measured = of.opened.run_slice(of.slice_plan)
+        os.sched_setaffinity(0, cpus if _is_free(cell) else self._aside)
+        at_ns = time.time_ns()
+        before: list[_Before] = []
+        measured = of.opened.run_slice(
+            of.slice_plan, first=lambda: before.append(self._before(of.topology, cpus))
+        )
+        ((cpus_before, counters),) = before
         cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
-        if topology is None or before is None:
+        if of.topology is None or counters is None:
             accounting = Accounting.of_sender(measured.slice_completed)
             return _sample(request, cell, at_ns, measured, cpus_did, accounting)
-        accounting, softirqs = self._account(cell, topology, before, measured)
+        accounting, softirqs = self._account(cell, of.topology, counters, measured)
         if of.shaper:
             completed = sum(thread.completed for thread in measured.threads)
             most = int(of.shaper.most_frames(measured.wall_ns, cell.frame_size))
             accounting = accounting.at_most(most, completed)
         return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
+
+    def _before(self, topology: int | None, cpus: Sequence[int]) -> _Before:
+        counters = None
+        if topology is not None:
+            self._readers[topology].carrier_lost()  # what happened before is not this slice's
+            counters = self._readers[topology].read()
+        return cpu_time(self._stat().decode(), cpus), counters
 
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
@@ -330,7 +344,9 @@ def serve(channel: Channel[Request], engines: Sequence[int] = ()) -> None:
 def main() -> None:
     # The runner may be killed without a chance to tell: then this process, and with it the last
     # holder of the namespaces, must go too.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(SLACK_NS))
     # A service manager stops all processes of a service at once: the runner decides what is next.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
