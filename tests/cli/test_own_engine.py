@@ -122,6 +122,10 @@ BAD = {
         ('.name = "verify"', '.name = "Verify"'),
         "mine.c: method mine: option Verify: a name has",
     ),
+    "with an option of the name of an axis": (
+        ('.name = "verify"', '.name = "burst"'),
+        "mine.c: method mine declares the option burst, which is an axis of every matrix",
+    ),
 }
 
 
