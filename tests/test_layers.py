@@ -186,7 +186,12 @@ def test_pytest_starts_without_anything_of_bench() -> None:
 
 
 @pytest.mark.parametrize(
-    ("process", "needs"), [("bench.measure.worker", {"msgspec"}), ("bench.topology.reader", set())]
+    ("process", "needs"),
+    [
+        ("bench.measure.worker", {"msgspec"}),
+        ("bench.topology.reader", set()),
+        ("bench.engines.keeper", set()),
+    ],
 )
 def test_processes_that_measure_import_nothing_heavy(process: str, needs: set[str]) -> None:
     """But for what a worker is spoken to with."""

@@ -184,6 +184,14 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_exec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-exec",
+        action="store_true",
+        help="run the programs that the matrix names (method: {kind: exec, ...})",
+    )
+
+
 def date(text: str) -> datetime:
     """A time that somebody writes; without a zone it is UTC's."""
     try:
@@ -196,10 +204,12 @@ def date(text: str) -> datetime:
 
 
 def allowed(args: argparse.Namespace) -> Allowed:
-    """The real interfaces that may be used."""
+    """The real interfaces that may be used, and whether programs may be run."""
     from bench.topology.link import Allowed
 
-    return Allowed(tuple(args.allow_device), args.allow_device_in_use)
+    return Allowed(
+        tuple(args.allow_device), args.allow_device_in_use, getattr(args, "allow_exec", False)
+    )
 
 
 def _seed(text: str) -> int:

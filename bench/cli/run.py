@@ -19,6 +19,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_matrix(parser)
     options.add_devices(parser)
+    options.add_exec(parser)
     options.add_normalise(parser)
     options.add_whole(parser)
     options.add_format(parser)

@@ -123,7 +123,7 @@ def delta(before: Counters, after: Counters) -> Delta:
 def delivery_of(cell: Cell, delivery: Delivery) -> Delivery:
     """How frames of a cell are counted: an XDP frame whole also where an skb is without its header
     (drivers/net/veth.c, ``veth_xdp_rcv``)."""
-    return replace(delivery, header_left_out=0) if sends_xdp(cell.method) else delivery
+    return replace(delivery, header_left_out=0) if sends_xdp(cell.engine) else delivery
 
 
 def arrivals(change: Delta, delivery: Delivery) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from bench.analysis.cell_summaries import summary_of
 from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.base.units import duration_text, show
-from bench.engines import build, checkout, core, own
+from bench.engines import build, checkout, core, own, programs
 from bench.measure.local import LocalOpening
 from bench.measure.measuring import Seen
 from bench.measure.opening import MakeOpening, Setting
@@ -71,12 +71,14 @@ def run(
     ``seen`` is this machine, and what the doctor said of it. ``sides`` are those of a run that has
     two, for its header; ``make_opening`` knows them.
 
-    Raises NotAllowed, before anything is done, if a cell sends on a device that is not allowed. An
+    Raises NotAllowed, before anything is done, if a cell sends on a device that is not allowed, or
+    by a program where none is. An
     interrupt (KeyboardInterrupt) ends the run early: what was measured is stored and
     returned, with ``end`` "interrupted". Raises BenchError when there is nothing to go on with
     (the disk is full, namespaces are forbidden); what was stored until then stays.
     """
     check_allowed(planned.devices, allowed)
+    programs.check_allowed(planned.runnable, allowed.programs)
     build.ensure_built()
     devices = describe(planned.devices)
     header = replace(

@@ -44,8 +44,11 @@ from bench.measure.messages import (
     Setup,
     Sliced,
 )
+from bench.measure.program import OpenProgram
 from bench.model.cells import Cell
+from bench.model.parties import Party
 from bench.model.problems import Code, Problem
+from bench.model.programs import EXEC
 from bench.model.samples import Sample
 from bench.model.shaper import Shaper
 from bench.system import privileges
@@ -64,6 +67,7 @@ CLOSED_AT_A_TIME = 32
 
 
 T = TypeVar("T")
+Sender = TypeVar("Sender", OpenCell, OpenProgram)
 
 
 # The child
@@ -71,13 +75,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A cell that is open; without an interface it has no topology (an index)."""
+    """A cell whose sender is open; without an interface it has no topology (an index)."""
 
     cell: Cell
+    sender: Party
     topology: int | None
     shaper: Shaper | None
     slice_plan: SlicePlan
-    opened: OpenCell
+    opened: OpenCell | OpenProgram
 
 
 _Before = tuple[CpuTime, Counters | None]
@@ -98,34 +103,28 @@ class _Cells:
         self._open: dict[str, _Open] = {}
 
     def open_cell(self, request: Open) -> Opened:
-        cell, held = request.cell, request.shaper
-        cpus = self._cpus_of(cell)
+        cell, held, cpus = request.cell, request.shaper, request.sender.cpus
         with self._holding(cpus):
-            if request.topology is None:
-                opened = OpenCell(cell.values, None, cpus)
-            else:
-                opened = self._open_in(request.topology, request, cpus)
+            opened = self._opened(request)
         plan = self._setup.slice_plan
         if held:
             plan = replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst)
-        self._open[cell.id] = _Open(cell, request.topology, held, plan, opened)
+        self._open[cell.id] = _Open(cell, request.sender, request.topology, held, plan, opened)
         return Opened(dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)})
 
-    def _open_in(self, place: int, request: Open, cpus: Sequence[int]) -> OpenCell:
+    def _opened(self, request: Open) -> OpenCell | OpenProgram:
+        cell, cpus, place = request.cell, request.sender.cpus, request.topology
+        if place is None:
+            return OpenCell(cell.values, None, cpus)
         topology = self._setup.topologies[place]
+        if request.sender.engine == EXEC:
+            program = OpenProgram(cell, topology, cpus, self._readers[place])
+            return _checked(program, OpenProgram.check_frames, request.check)
         endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
         with entered(topology.tx.netns_fd):
-            opened = OpenCell(request.cell.values, endpoint, cpus)
-        try:
-            if request.check:
-                self._checks[place].check(request.cell, opened)
-        except BaseException:
-            opened.close()
-            raise
-        return opened
-
-    def _cpus_of(self, cell: Cell) -> tuple[int, ...]:
-        return self._setup.cpus if _is_free(cell) else self._setup.cpus[: cell.threads]
+            opened = OpenCell(cell.values, endpoint, cpus)
+        check = functools.partial(self._checks[place].check, cell)
+        return _checked(opened, check, request.check)
 
     def close_cell(self, cell: str) -> None:
         self._open.pop(cell).opened.close()
@@ -168,7 +167,7 @@ class _Cells:
             )
 
     def run_slice(self, request: RunSlice) -> Sample:
-        cpus = self._cpus_of(self._open[request.cell].cell)
+        cpus = self._open[request.cell].sender.cpus
         with self._holding(cpus):
             sample = self._sliced(request)
         if Problem(Code.NOT_PINNED) in sample.problems:
@@ -177,7 +176,7 @@ class _Cells:
 
     def _sliced(self, request: RunSlice) -> Sample:
         of = self._open[request.cell]
-        cell, cpus = of.cell, self._cpus_of(of.cell)
+        cell, cpus = of.cell, of.sender.cpus
         for check in self._checks:
             check.close()
         # Threads that are not pinned run where the one may that starts them: this one.
@@ -226,6 +225,17 @@ class _Cells:
         self._pending[topology] += measured.slice_submitted - accounting.delivered - accounting.lost
         self._pending[topology] = max(0, self._pending[topology])
         return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
+
+
+def _checked(opened: Sender, check: Callable[[Sender], object], is_wanted: bool) -> Sender:
+    """A sender whose frames are right; it is closed if they are not."""
+    try:
+        if is_wanted:
+            check(opened)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _is_free(cell: Cell) -> bool:

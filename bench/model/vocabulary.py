@@ -91,7 +91,8 @@ class KindInfo:
     which real interface, and nothing is sent on it that the command line does not allow.
     ``refuses_xdp`` says of options why such an interface takes no XDP frames; "" if it may.
     ``needs_queues``: a qdisc that takes an interface with several transmit queues, which the
-    interface's option ``queues`` has, or else one.
+    interface's option ``queues`` has, or else one. ``receiver`` says of options which engine takes
+    what arrives over such an interface; "" if nobody does but the stack.
     """
 
     name: str
@@ -102,6 +103,7 @@ class KindInfo:
     is_borrowed: bool = False
     refuses_xdp: Callable[[Mapping[str, Any]], str] = lambda _options: ""
     needs_queues: bool = False
+    receiver: Callable[[Mapping[str, Any]], str] = lambda _options: ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from bench.base.units import part_text
 from bench.base.values import yaml_text
 from bench.model import axes
 from bench.model.axes import Axis, Type
+from bench.model.programs import EXEC, PLACEHOLDERS
 from bench.model.vocabulary import Limits, MethodInfo
 from bench.render.document import Document, Fact, Item, Listing, Records
 
@@ -46,9 +47,16 @@ def document_of(
         blocks=(
             *_options("options of this method alone", read, allowed, own),
             *_options("axes that other methods read, too", read, allowed, {*method.knobs} - own),
+            *([_PLACEHOLDERS] if method.name == EXEC else []),
         ),
         notes=tuple(filter(None, [_ignored(method, known)])),
     )
+
+
+_PLACEHOLDERS = Listing(
+    "placeholders in its command (the environment has them as BENCH_NAME, but frame and pcap)",
+    tuple(Item((f"{{{name}}}",), help_) for name, help_ in PLACEHOLDERS.items()),
+)
 
 
 def _facts(method: MethodInfo, lacking: str) -> tuple[Fact, ...]:

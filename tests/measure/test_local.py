@@ -20,10 +20,12 @@ from bench.matrix import load
 from bench.measure.local import LocalOpening
 from bench.measure.messages import Failure, Open, Opened, Setup, Sliced
 from bench.measure.opening import Setting
+from bench.measure.parties import parties_of
 from bench.measure.prepare import vocabulary
 from bench.measure.supervisor import Supervisor
 from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
+from bench.model.parties import under_test
 from bench.model.samples import Sample
 from bench.plan import plan
 from bench.system import host
@@ -31,6 +33,7 @@ from bench.topology.link import Allowed
 from tests.running import Outcome
 
 SLICES = core.SlicePlan(window_ns=1_000_000, warmup_ns=100_000, drain_ns=1_000_000_000)
+CPUS = (max(os.sched_getaffinity(0)),)
 TEXT = json.dumps(
     {"name": "m", "axes": {"method": ["null"], "frame_size": [64, 1514, 9000], "burst": [8]}}
 )
@@ -43,7 +46,7 @@ def some_cells() -> tuple[Cell, ...]:
 
 
 def setup() -> Setup:
-    return Setup((), SLICES, (max(os.sched_getaffinity(0)),))
+    return Setup((), SLICES)
 
 
 def worker(core_hash: str = "") -> WorkerProcess:
@@ -53,7 +56,7 @@ def worker(core_hash: str = "") -> WorkerProcess:
 @contextmanager
 def opened(cells: tuple[Cell, ...]) -> Iterator[LocalOpening]:
     of = setup()
-    setting = Setting((), {}, of.cpus, of.slice_plan, core.info().hash, Allowed())
+    setting = Setting((), {}, CPUS, of.slice_plan, core.info().hash, Allowed())
     with closing(LocalOpening(setting, cells)) as opening:
         assert opening.open() == {}
         yield opening
@@ -77,7 +80,7 @@ def test_a_worker_that_dies_costs_the_cell_in_hand_and_the_others_are_opened_ane
         for cell in (first, second, third):
             facts = opening.open_cell(cell)
             assert not isinstance(facts, Failure)
-            assert list(facts["cpus"]) == list(setup().cpus)
+            assert list(facts["cpus"]) == list(CPUS)
         assert isinstance(opening.run_slice(first, 0, ()), Sample)
         killed = worker_of(opening)
         os.kill(killed, signal.SIGKILL)
@@ -116,12 +119,13 @@ def test_cells_that_do_not_fit_are_closed_and_opened_again(
 
 def test_a_fault_of_the_worker_s_own_is_an_answer_and_it_goes_on() -> None:
     (cell, *_) = some_cells()
+    sender = under_test(parties_of(cell, CPUS))
     with closing(worker()) as started:
         started.start()
         answer = started.run_slice("no such cell", 0)
         assert isinstance(answer, Failure)
         assert answer.reason.startswith("KeyError: 'no such cell' (worker.py, line ")
-        assert isinstance(started.open_cell(Open(cell, None, None, check=True)), Opened)
+        assert isinstance(started.open_cell(Open(cell, sender, None, None, check=True)), Opened)
         assert isinstance(started.run_slice(cell.id, 0), Sliced)
 
 
