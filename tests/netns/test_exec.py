@@ -17,6 +17,7 @@ from bench.base.errors import BenchError
 from bench.base.values import Value
 from bench.engines.programs import RunningProgram
 from bench.measure import program as measured_program
+from bench.measure import program_check
 from bench.measure.counters import CounterReader
 from bench.measure.program import OpenProgram
 from bench.model.axes import AXES, defaults
@@ -157,8 +158,11 @@ def test_a_file_that_is_no_program_says_so(tmp_path: Path) -> None:
 
 
 def open_program(topology: Topology, method: Value, reader: CounterReader) -> OpenProgram:
-    cell = Cell("c", defaults(AXES) | {"method": method})
-    return OpenProgram(cell, topology, CPUS[-1:], reader)
+    return OpenProgram(cell_of(method), topology, CPUS[-1:], reader)
+
+
+def cell_of(method: Value) -> Cell:
+    return Cell("c", defaults(AXES) | {"method": method})
 
 
 def test_frames_that_leave_after_sigstop_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +198,7 @@ def test_nothing_is_sent_between_slices() -> None:
         closing(open_program(topology, sender("forks"), reader)) as opened,
     ):
         before = reader.read().tx.tx_packets
-        opened.check_frames()
+        program_check.check(cell_of(sender("forks")), topology, reader, opened)
         between = reader.read().tx.tx_packets
         assert between > before
         assert reader.read().tx.tx_packets == between
