@@ -309,3 +309,21 @@ def test_both_sides_of_ab_have_programs_of_their_own(bench: Bench) -> None:
     )
     assert outcome.code in (0, 4), outcome.err
     assert bench.stored().failures == {}
+
+
+@anykernel
+def test_a_run_with_another_program_is_not_gone_on_with(bench: Bench) -> None:
+    mine = bench.folder / "mine"
+    mine.write_text(f"#!{PYTHON}\n{SENDER.read_text()}")
+    mine.chmod(0o755)
+    program = {"kind": "exec", "command": [str(mine), "frames"]}
+    matrix = bench.matrix({"interface": "veth", "method": ["send", program]})
+    bench("run", matrix, "--allow-exec")
+    (path,) = bench.files()
+    unfinish(path)
+    before = bench.stored().header.programs["mine"]
+    mine.write_text(mine.read_text() + "# changed\n")
+    outcome = bench("run", matrix, "--allow-exec", "--resume")
+    assert outcome.code == 2
+    (line,) = outcome.complaints
+    assert f"program mine was {before}, is " in line
