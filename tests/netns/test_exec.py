@@ -312,6 +312,15 @@ def test_both_sides_of_ab_have_programs_of_their_own(bench: Bench) -> None:
 
 
 @anykernel
+def test_a_night_runs_programs(bench: Bench) -> None:
+    matrix = bench.matrix({"interface": "veth", "method": [sender("frames")]}, rounds=6)
+    outcome = bench("nightly", matrix, "--allow-exec")
+    assert outcome.code in (0, 4), outcome.err
+    run = bench.stored()
+    assert (run.end, run.failures) == ("done", {})
+
+
+@anykernel
 def test_a_run_with_another_program_is_not_gone_on_with(bench: Bench) -> None:
     mine = bench.folder / "mine"
     mine.write_text(f"#!{PYTHON}\n{SENDER.read_text()}")
