@@ -61,6 +61,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.measure.measuring import measuring
     from bench.topology.link import Allowed
 
+    options.load_engines(args)
     effect = ab.MIN_EFFECT if args.min_effect is None else args.min_effect
     wanted = ab.Wanted(args.core_a, args.core_b, args.sysctl_b, args.set_b)
     chosen = stored.wanted(args, ab.FOLDER)

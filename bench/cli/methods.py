@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "method", metavar="NAME", nargs="?", help="this one alone, with all that may be set of it"
     )
+    options.add_engine(parser)
     options.add_format(parser)
 
 
@@ -34,6 +35,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.engines import table
     from bench.system import privileges
 
+    options.load_engines(args)
     options.check_output(args)
     methods = table.methods()
     named = None if args.method is None else _named(args.method, methods)

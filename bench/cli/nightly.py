@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "matrices", metavar="MATRIX", nargs="+", type=Path, help="matrix files (YAML)"
     )
+    options.add_engine(parser)
     options.add_results(parser)
     options.add_quiet(parser)
     options.add_devices(parser)
@@ -74,6 +75,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.plan.plan import Plan
 
     budget = Budget.of(args.budget)
+    options.load_engines(args)
     tasks = _tasks(args)
     _check_time(tasks, budget)
     if args.commit:

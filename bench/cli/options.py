@@ -35,6 +35,27 @@ def add_matrix(parser: argparse.ArgumentParser) -> None:
         help="values of an axis, as in a matrix, in place of the matrix's own; repeatable",
     )
     add_filter(parser)
+    add_engine(parser)
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a C file of yours that defines a method, as `bench init --engine FILE` writes one; "
+        "may be repeated",
+    )
+
+
+def load_engines(args: argparse.Namespace) -> None:
+    """Compile the C files that the command line names, and add their methods."""
+    if args.engine:
+        from bench.engines import own
+
+        own.load(args.engine)
 
 
 def add_filter(parser: argparse.ArgumentParser) -> None:

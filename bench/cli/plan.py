@@ -41,6 +41,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.measure.estimate import estimate
     from bench.system.procfs import ProcFs
 
+    options.load_engines(args)
     options.check_output(args)
     matrix, planned = prepare.planned(args.matrix, args.filter, args.seed, args.set)
     told = estimate(planned, matrix, ProcFs())

@@ -38,6 +38,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.render.answer import answered
     from bench.store import reader
 
+    options.load_engines(args)
     wanted = stored.wanted(args)
     matrix, plan = prepare.planned(args.matrix, wanted.filters, args.seed, wanted.settings)
     target = stored.target(args, matrix.name, wanted)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError
-from bench.engines import table
+from bench.engines import own, table
 from bench.engines.config import memory_of
 from bench.engines.programs import why_missing
 from bench.measure.messages import Failure, Open, Setup
@@ -64,8 +64,9 @@ class LocalOpening:
             slice_plan=self._setting.slice_plan,
         )
         core_hash, checkout = self._setting.core_hash, self._setting.checkout
+        engines = own.compiled_for(checkout)
         self._supervisor = Supervisor(
-            lambda: WorkerProcess(setup, core_hash, checkout), self._residency.clear
+            lambda: WorkerProcess(setup, core_hash, checkout, engines), self._residency.clear
         )
         self._resources.callback(self._supervisor.close)
         return {cell: e for cell, e in failures.items() if cell not in by_method} | by_method

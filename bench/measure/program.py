@@ -107,8 +107,9 @@ class OpenProgram:
             self.close()
             raise
 
-    def run_slice(self, plan: SlicePlan) -> Slice:
-        """One slice; it has no warm-up or drain but those that a program needs."""
+    def run_slice(self, plan: SlicePlan, first: Callable[[], object] = lambda: None) -> Slice:
+        """One slice, after ``first``; it has no warm-up or drain but those that a program needs."""
+        first()
         started_ns, rest, spent = time.monotonic_ns(), self._reader.read(), self._spent
         with self.sending():
             self._wait_for_frames(_arrived(rest))

@@ -13,7 +13,7 @@ from typing import Any
 from bench.analysis.cell_summaries import summary_of
 from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.base.units import duration_text, show
-from bench.engines import build, checkout, core, programs
+from bench.engines import build, checkout, core, own, programs
 from bench.measure.local import LocalOpening
 from bench.measure.measuring import Seen
 from bench.measure.opening import MakeOpening, Setting
@@ -165,7 +165,7 @@ def _header(
             cpus_why=planned.cpus_why,
             privileges=privileges.standing(),
         ),
-        core=CoreBuild(of_core.hash, of_core.compiler, checkout.commit()),
+        core=CoreBuild(of_core.hash, of_core.compiler, checkout.commit(), own.hashes()),
         host=seen.fingerprint,
         devices=devices,
         programs=programs.hashes(planned.runnable),
@@ -203,6 +203,7 @@ def _obstacles(
             _other_cells(header): {c.id for c in earlier.cells} == {c.id for c in planned.cells},
             "it has other baselines": dict(header.baselines) == dict(now.baselines),
             "the core has changed since": header.core.hash == now.core.hash,
+            _other_engines(header, now): header.core.engines == now.core.engines,
             _other_kernel(machine, known): _same_kernel(machine, known),
             _other_machine(header, now): _same_machine(header, now),
             f"it ran with other privileges than {standing}": (measure.privileges in ("", standing)),
@@ -231,6 +232,13 @@ def _other_cells(header: RunHeader) -> str:
     if header.called_with:
         return f"it has other cells: it was called with {header.called_with}"
     return "it has other cells"
+
+
+def _other_engines(then: RunHeader, now: RunHeader) -> str:
+    """Of which methods of the user's own the C files are not what they were."""
+    was, is_ = then.core.engines, now.core.engines
+    changed = sorted(name for name in {*was, *is_} if was.get(name) != is_.get(name))
+    return f"it has other C files (--engine) of {', '.join(changed)}"
 
 
 def _other_measure(then: Settings, now: Settings) -> Iterator[str]:

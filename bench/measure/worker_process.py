@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import TypeVar
 
 from bench.base.errors import BenchError, WorkerDied, told
@@ -47,17 +48,21 @@ class WorkerProcess:
     ``close`` last.
     """
 
-    def __init__(self, setup: Setup, core_hash: str, checkout: str = "") -> None:
-        """``checkout`` is the folder that has the core, where that is not this bench's."""
+    def __init__(
+        self, setup: Setup, core_hash: str, checkout: str = "", engines: Sequence[int] = ()
+    ) -> None:
+        """``checkout`` is the folder that has the core, where that is not this bench's; ``engines``
+        are descriptors of the user's own, compiled for it."""
         ours, theirs = socket.socketpair()
         self._channel: Channel[Answer] = Channel(ours, Answer)
         fds = {fd for topology in setup.topologies for fd in topology.netns_fds}
         with theirs:
+            given = (theirs.fileno(), *engines)
             try:
                 self._process = subprocess.Popen(
                     # -P: a file in the present folder must not stand in for one of Python's.
-                    [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), str(theirs.fileno())],
-                    pass_fds=(theirs.fileno(), *fds),
+                    [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), *map(str, given)],
+                    pass_fds=(*given, *fds),
                     stdin=subprocess.DEVNULL,
                     env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), CHECKOUT: checkout},
                     start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle

@@ -19,10 +19,11 @@ class MethodInfo:
     """A transmit method as the core describes it.
 
     ``knobs`` names the axes it reads, its own options among them; ``max_burst`` is the most frames
-    that one of its system calls takes (0: no limit of its own). ``path`` is its way through the
-    kernel. Two cells of a method that wants to be ``alone`` cannot be open on one interface.
-    ``sends_xdp``: devices get XDP frames of it, not skbs, and qdiscs nothing. ``untold``: nobody is
-    told when a frame of it has left a queue.
+    that one of its system calls takes (0: no limit of its own), ``longest`` the longest frame in
+    bytes that it takes here (0: any). ``path`` is its way through the kernel. Two cells of a method
+    that wants to be ``alone`` cannot be open on one interface. ``sends_xdp``: devices get XDP
+    frames of it, not skbs, and qdiscs nothing. ``untold``: nobody is told when a frame of it has
+    left a queue.
     """
 
     name: str
@@ -34,6 +35,7 @@ class MethodInfo:
     sends_xdp: bool = False
     untold: bool = False
     alone: bool = False
+    longest: int = 0
 
 
 def axes_of(methods: Mapping[str, MethodInfo]) -> Mapping[str, Axis]:

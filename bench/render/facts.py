@@ -32,6 +32,7 @@ def of(run: Run) -> tuple[Fact, ...]:
         _memory(host),
         *_devices(run),
         _core(header.core),
+        _engines(header.core),
         programs(run.cells),
         Fact("called with", header.called_with, "called_with", header.called_with or None),
         _measured(run),
@@ -76,6 +77,12 @@ def _core(core: CoreBuild) -> Fact:
         filter(None, (core.hash[:12], core.commit and f"commit {core.commit}", core.compiler))
     )
     return Fact("core", text, "core", dataclasses.asdict(core), short="")
+
+
+def _engines(core: CoreBuild) -> Fact:
+    """Methods of the user's own C files, and the hashes of these."""
+    text = ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(core.engines.items()))
+    return Fact("C files of your own", text, "engines", dict(core.engines) or None)
 
 
 def programs(cells: Sequence[Cell]) -> Fact:

@@ -86,9 +86,11 @@ def _options(
 
 
 def _type(axis: Axis, method: MethodInfo) -> Type:
-    """What the axis takes with this method: a system call of it may take fewer frames."""
+    """What the axis takes with this method: fewer frames in a system call, or shorter ones."""
     if axis.name == "burst" and method.max_burst and isinstance(axis.type, axes.Whole):
         return replace(axis.type, high=method.max_burst)
+    if axis.name == "frame_size" and method.longest and isinstance(axis.type, axes.Size):
+        return replace(axis.type, high=method.longest)
     return axis.type
 
 

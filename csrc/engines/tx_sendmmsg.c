@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 #define SENDMMSG_MAX 1024	/* UIO_MAXIOV: a larger vlen is cut to it without a word */
 
