@@ -101,8 +101,8 @@ def test_a_command_and_the_environment_have_what_the_cell_is(tmp_path: Path) -> 
     assert reasons(run) == {"tells": f"tells exited with code 1: {'|'.join(told)}"}
 
 
-def test_frames_of_a_grandchild_count_and_so_does_its_time(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "send", sender("forks"))
+def test_a_program_may_fork_and_talk_and_its_time_is_that_of_all_processes(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "send", sender("forks"), sender("talks"))
     assert_sound(run, rounds=2)
     (forks,) = (cell.id for cell in run.cells if cell.method == "forks")
     assert any(s.total("cpu_ns") > 0 for s in run.samples if s.cell == forks)
