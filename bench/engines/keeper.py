@@ -137,7 +137,7 @@ class _Keeper:
             died = f"died of {signal.Signals(-code).name}" if code < 0 else ""
             how = died or f"exited with code {code}"
         self._listen()
-        return {"ended": how, "said": _telling(self._said.decode(errors="replace"))}
+        return {"ended": how, "said": telling(self._said.decode(errors="replace"))}
 
     def _listen(self) -> bool:
         """Take some of what the program writes, so that it goes on; false at its end."""
@@ -162,7 +162,7 @@ class _Keeper:
         return ""
 
 
-def _telling(text: str) -> str:
+def telling(text: str) -> str:
     """The last line that speaks of a failure, else the last one: usage comes after complaints."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     failures = [line for line in lines if _FAILURE.search(line)]

@@ -118,7 +118,7 @@ class OpenProgram:
             time.sleep(plan.window_ns / 1e9)
             closed_ns, after = time.monotonic_ns(), self._reader.read()
         whole = delivered(delta(rest, self._reader.read()), self._delivery)
-        window = _Window(
+        window = Window(
             wall_ns=closed_ns - opened_ns,
             frames=delivered(delta(before, after), self._delivery),
             of_frames=whole,
@@ -212,7 +212,7 @@ def _arrived(counters: Counters) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
+class Window:
     """The window of a slice: its time and frames, and those of the whole slice."""
 
     wall_ns: int
