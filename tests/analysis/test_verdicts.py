@@ -389,3 +389,10 @@ def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
     assert not found.incomparable
     assert environments.differences([a], [a]) == ()
     assert len(environments.differences([a], [a_side()])) == len(facts)
+
+
+def test_a_program_that_has_changed_is_told_by_its_name() -> None:
+    a, b = (a_side(programs={"mine": digest}) for digest in ("aa", "bb"))
+    found = environments.Difference("program mine", "aa", "bb", incomparable=False)
+    assert environments.differences([a], [b]) == (found,)
+    assert environments.differences([a], [a]) == ()
