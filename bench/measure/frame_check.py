@@ -164,7 +164,7 @@ def _tag(cell: Cell) -> bytes:
 def _captures(topology: Topology) -> list[socket.socket]:
     """What gives every frame that arrives: sockets on the ports, or a tap's reader."""
     if topology.mirror is None:
-        return [_capture(port) for port in topology.rx]
+        return [capture(port) for port in topology.rx]
     receiver = socket.socket(fileno=os.dup(topology.mirror))
     _ask_mirror(receiver, tap_reader.MIRROR)
     return [receiver]
@@ -183,7 +183,8 @@ def _ask_mirror(receiver: socket.socket, what: bytes) -> None:
     receiver.settimeout(None)
 
 
-def _capture(port: Port) -> socket.socket:
+def capture(port: Port) -> socket.socket:
+    """A socket that takes every frame that arrives at a port."""
     with entered(port.netns_fd):
         receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with suppress(OSError):  # before Linux 4.20 they are left out as they are read
@@ -251,25 +252,28 @@ class _Receivers:
             if descriptor == self._ended:
                 os.eventfd_read(self._ended)
             else:
-                frames += self._waiting(self._receivers[descriptor])
+                frames += waiting(self._receivers[descriptor], self._buffer)
         return bool(ready)
-
-    def _waiting(self, receiver: socket.socket) -> Iterator[bytes]:
-        with suppress(BlockingIOError):
-            while True:
-                length, beside, _, address = receiver.recvmsg_into(
-                    [self._buffer], _AUXDATA_ROOM, socket.MSG_DONTWAIT
-                )
-                frame = _with_tag(bytes(self._buffer[:length]), beside)
-                is_ours = address and address[2] == socket.PACKET_OUTGOING
-                if not is_ours and not _is_of_the_link(frame):
-                    yield frame
 
     def close(self) -> None:
         os.close(self._ended)
 
 
 _AUXDATA_ROOM = socket.CMSG_SPACE(_AUXDATA.size)
+
+
+def waiting(receiver: socket.socket, buffer: memoryview) -> Iterator[bytes]:
+    """The frames that have arrived at a receiver, each read into the buffer."""
+    with suppress(BlockingIOError):
+        while True:
+            length, beside, _, address = receiver.recvmsg_into(
+                [buffer], _AUXDATA_ROOM, socket.MSG_DONTWAIT
+            )
+            frame = _with_tag(bytes(buffer[:length]), beside)
+            # What a tap's reader gives has no address.
+            is_sent = address and address[2] == socket.PACKET_OUTGOING
+            if not is_sent and not _is_of_the_link(frame):
+                yield frame
 
 
 def _with_tag(frame: bytes, beside: Sequence[tuple[int, int, bytes]]) -> bytes:

@@ -12,11 +12,12 @@ from msgspec import Struct
 
 from bench.engines.core import SlicePlan
 from bench.model.cells import Cell
+from bench.model.parties import Party
 from bench.model.samples import Sample
 from bench.model.shaper import Shaper
 from bench.topology import Topology
 
-VERSION = 1
+VERSION = 2
 """Of these messages: one more with each change of them. All versions have the same Hello."""
 
 
@@ -37,21 +38,21 @@ class Hello(_Message, frozen=True):
 class Setup(_Message, frozen=True):
     """Second message: the topologies (their namespaces' descriptors are inherited) and the plan.
 
-    Thread i is pinned to ``cpus[i]``, or not pinned and anywhere on them. Answer: Done.
+    Answer: Done.
     """
 
     topologies: tuple[Topology, ...]
     slice_plan: SlicePlan
-    cpus: tuple[int, ...]
 
 
 class Open(_Message, frozen=True):
-    """Open a cell, and unless it was done before, check its frames. Answer: Opened.
+    """Open a cell's sender, and unless it was done before, check its frames. Answer: Opened.
 
     ``topology`` is an index; ``shaper`` holds back its frames.
     """
 
     cell: Cell
+    sender: Party
     topology: int | None
     shaper: Shaper | None
     check: bool

@@ -24,8 +24,9 @@ from threading import Thread
 from typing import TypeVar
 
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
-from bench.engines import core
+from bench.engines import core, own
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
+from bench.measure import program_check
 from bench.measure.accounting import Accounting, Counters, account, delivery_of
 from bench.measure.channel import Channel, NoMessage
 from bench.measure.counters import CounterReader, settle
@@ -44,8 +45,11 @@ from bench.measure.messages import (
     Setup,
     Sliced,
 )
+from bench.measure.program import OpenProgram
 from bench.model.cells import Cell
+from bench.model.parties import Party
 from bench.model.problems import Code, Problem
+from bench.model.programs import EXEC
 from bench.model.samples import Sample
 from bench.model.shaper import Shaper
 from bench.system import privileges
@@ -53,13 +57,18 @@ from bench.system.cpus import CpuTime, cpu_time, granted
 from bench.system.procfs import cpu_words, kept_open
 from bench.topology import entered
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29
+
+
+SLACK_NS = 1000
+"""By how much a sleep may be too long, at a window's end most of all; by default it is 50 us."""
 
 
 CLOSED_AT_A_TIME = 32
 
 
 T = TypeVar("T")
+Sender = TypeVar("Sender", OpenCell, OpenProgram)
 
 
 # The child
@@ -67,13 +76,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A cell that is open; without an interface it has no topology (an index)."""
+    """A cell whose sender is open; without an interface it has no topology (an index)."""
 
     cell: Cell
+    sender: Party
     topology: int | None
     shaper: Shaper | None
     slice_plan: SlicePlan
-    opened: OpenCell
+    opened: OpenCell | OpenProgram
+
+
+_Before = tuple[CpuTime, Counters | None]
 
 
 class _Cells:
@@ -91,34 +104,30 @@ class _Cells:
         self._open: dict[str, _Open] = {}
 
     def open_cell(self, request: Open) -> Opened:
-        cell, held = request.cell, request.shaper
-        cpus = self._cpus_of(cell)
+        cell, held, cpus = request.cell, request.shaper, request.sender.cpus
         with self._holding(cpus):
-            if request.topology is None:
-                opened = OpenCell(cell.values, None, cpus)
-            else:
-                opened = self._open_in(request.topology, request, cpus)
+            opened = self._opened(request)
         plan = self._setup.slice_plan
         if held:
             plan = replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst)
-        self._open[cell.id] = _Open(cell, request.topology, held, plan, opened)
+        self._open[cell.id] = _Open(cell, request.sender, request.topology, held, plan, opened)
         return Opened(dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)})
 
-    def _open_in(self, place: int, request: Open, cpus: Sequence[int]) -> OpenCell:
+    def _opened(self, request: Open) -> OpenCell | OpenProgram:
+        cell, cpus, place = request.cell, request.sender.cpus, request.topology
+        if place is None:
+            return OpenCell(cell.values, None, cpus)
         topology = self._setup.topologies[place]
+        if request.sender.engine == EXEC:
+            reader = self._readers[place]
+            program = OpenProgram(cell, topology, cpus, reader)
+            compare = functools.partial(program_check.check, cell, topology, reader)
+            return _checked(program, compare, request.check)
         endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
         with entered(topology.tx.netns_fd):
-            opened = OpenCell(request.cell.values, endpoint, cpus)
-        try:
-            if request.check:
-                self._checks[place].check(request.cell, opened)
-        except BaseException:
-            opened.close()
-            raise
-        return opened
-
-    def _cpus_of(self, cell: Cell) -> tuple[int, ...]:
-        return self._setup.cpus if _is_free(cell) else self._setup.cpus[: cell.threads]
+            opened = OpenCell(cell.values, endpoint, cpus)
+        check = functools.partial(self._checks[place].check, cell)
+        return _checked(opened, check, request.check)
 
     def close_cell(self, cell: str) -> None:
         self._open.pop(cell).opened.close()
@@ -161,7 +170,7 @@ class _Cells:
             )
 
     def run_slice(self, request: RunSlice) -> Sample:
-        cpus = self._cpus_of(self._open[request.cell].cell)
+        cpus = self._open[request.cell].sender.cpus
         with self._holding(cpus):
             sample = self._sliced(request)
         if Problem(Code.NOT_PINNED) in sample.problems:
@@ -170,27 +179,34 @@ class _Cells:
 
     def _sliced(self, request: RunSlice) -> Sample:
         of = self._open[request.cell]
-        cell, topology = of.cell, of.topology
+        cell, cpus = of.cell, of.sender.cpus
         for check in self._checks:
             check.close()
         # Threads that are not pinned run where the one may that starts them: this one.
-        os.sched_setaffinity(0, self._cpus_of(cell) if _is_free(cell) else self._aside)
-        at_ns, cpus = time.time_ns(), self._cpus_of(cell)
-        if topology is not None:
-            self._readers[topology].carrier_lost()  # what happened before is not this slice's
-        cpus_before = cpu_time(self._stat().decode(), cpus)
-        before = None if topology is None else self._readers[topology].read()
-        measured = of.opened.run_slice(of.slice_plan)
+        os.sched_setaffinity(0, cpus if _is_free(cell) else self._aside)
+        at_ns = time.time_ns()
+        before: list[_Before] = []
+        measured = of.opened.run_slice(
+            of.slice_plan, first=lambda: before.append(self._before(of.topology, cpus))
+        )
+        ((cpus_before, counters),) = before
         cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
-        if topology is None or before is None:
+        if of.topology is None or counters is None:
             accounting = Accounting.of_sender(measured.slice_completed)
             return _sample(request, cell, at_ns, measured, cpus_did, accounting)
-        accounting, softirqs = self._account(cell, topology, before, measured)
+        accounting, softirqs = self._account(cell, of.topology, counters, measured)
         if of.shaper:
             completed = sum(thread.completed for thread in measured.threads)
             most = int(of.shaper.most_frames(measured.wall_ns, cell.frame_size))
             accounting = accounting.at_most(most, completed)
         return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
+
+    def _before(self, topology: int | None, cpus: Sequence[int]) -> _Before:
+        counters = None
+        if topology is not None:
+            self._readers[topology].carrier_lost()  # what happened before is not this slice's
+            counters = self._readers[topology].read()
+        return cpu_time(self._stat().decode(), cpus), counters
 
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
@@ -212,6 +228,17 @@ class _Cells:
         self._pending[topology] += measured.slice_submitted - accounting.delivered - accounting.lost
         self._pending[topology] = max(0, self._pending[topology])
         return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
+
+
+def _checked(opened: Sender, check: Callable[[Sender], object], is_wanted: bool) -> Sender:
+    """A sender whose frames are right; it is closed if they are not."""
+    try:
+        if is_wanted:
+            check(opened)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _is_free(cell: Cell) -> bool:
@@ -292,13 +319,15 @@ def _attempt(act: Callable[[], T]) -> T | Failure:
         )
 
 
-def _started(channel: Channel[Request], stack: ExitStack) -> _Cells:
+def _started(channel: Channel[Request], stack: ExitStack, engines: Sequence[int]) -> _Cells:
     """Raises BenchError where who asks and this process do not fit together."""
     hello = channel.receive()
     if not isinstance(hello, Hello) or hello.version != VERSION:
         raise BenchError(f"it speaks version {VERSION} of the messages, and was told {hello}")
     if core.info().hash != hello.core_hash:
         raise BenchError("the core's sources changed since the run began: start a new one")
+    for engine in engines:
+        own.load_compiled(engine)
     channel.send(Done())
     setup = channel.receive()
     if not isinstance(setup, Setup):
@@ -306,10 +335,12 @@ def _started(channel: Channel[Request], stack: ExitStack) -> _Cells:
     return _Cells(setup, stack)
 
 
-def serve(channel: Channel[Request]) -> None:
-    """Answer requests, until EOFError or ConnectionError tells that the other end is gone."""
+def serve(channel: Channel[Request], engines: Sequence[int] = ()) -> None:
+    """Answer requests, until EOFError or ConnectionError tells that the other end is gone.
+
+    ``engines`` are descriptors of the user's own, which only who starts this process can give."""
     with ExitStack() as stack:
-        cells = _attempt(lambda: _started(channel, stack))
+        cells = _attempt(lambda: _started(channel, stack, engines))
         channel.send(cells if isinstance(cells, Failure) else Done())
         if not isinstance(cells, _Cells):
             return
@@ -326,12 +357,14 @@ def serve(channel: Channel[Request]) -> None:
 def main() -> None:
     # The runner may be killed without a chance to tell: then this process, and with it the last
     # holder of the namespaces, must go too.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(SLACK_NS))
     # A service manager stops all processes of a service at once: the runner decides what is next.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    parent, fd = int(sys.argv[1]), int(sys.argv[2])
+    parent, fd, *engines = map(int, sys.argv[1:])
     if os.getppid() != parent:
         return
     with socket.socket(fileno=fd) as stream, suppress(EOFError, ConnectionError, NoMessage):
-        serve(Channel(stream, Request))
+        serve(Channel(stream, Request), engines)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 #define SENDMMSG_MAX 1024	/* UIO_MAXIOV: a larger vlen is cut to it without a word */
 
@@ -91,18 +91,6 @@ static void sendmmsg_close(struct tx_thread *thread)
 	free(messages);
 }
 
-/* A prefilled burst is the same messages each time; with flows it begins where the last ended. */
-static struct tx_numbering sendmmsg_numbering(const struct tx_config *config)
-{
-	struct tx_numbering numbering = frame_numbering(config);
-
-	if (config->prefilled && config->flows == 1) {
-		numbering.kind = NUMBERING_PER_BURST;
-		numbering.period = config->burst;
-	}
-	return numbering;
-}
-
 const struct tx_method sendmmsg_method = {
 	.info = {
 		.name = "sendmmsg",
@@ -115,7 +103,7 @@ const struct tx_method sendmmsg_method = {
 	},
 	.probe = sock_probe,
 	.memory = frame_memory_burst,
-	.numbering = sendmmsg_numbering,
+	.numbering = frame_numbering_burst,
 	.socket_open = sock_open_bound,
 	.open = sendmmsg_open,
 	.fill = burst_fill,

@@ -28,6 +28,7 @@ from bench.measure.messages import (
 )
 from bench.measure.worker import serve
 from bench.model.cells import Cell
+from bench.model.parties import Party, PartyRole
 from bench.model.problems import Code, Problem
 from bench.model.samples import Sample, ThreadSample
 from bench.model.shaper import Shaper
@@ -46,6 +47,7 @@ TOPOLOGY = Topology(
 )
 SLICES = core.SlicePlan(window_ns=10_000_000, warmup_ns=300_000, drain_ns=2_000_000_000)
 CELL = Cell("0a1b2c3d4e", {"method": "tx_ring", "ring": {"version": 2}, "burst": 64, "vlan": None})
+SENDER = Party(PartyRole.SENDER, "tx_ring", "tx", (1, 0), under_test=True)
 SAMPLE = Sample(
     cell=CELL.id,
     round=3,
@@ -59,9 +61,9 @@ SAMPLE = Sample(
 )
 REQUESTS = [
     Hello(VERSION, "f" * 64),
-    Setup((TOPOLOGY, TOPOLOGY), SLICES, (1, 0)),
-    Open(CELL, 1, Shaper(10**6, 1514, 97), check=True),
-    Open(CELL, None, None, check=False),
+    Setup((TOPOLOGY, TOPOLOGY), SLICES),
+    Open(CELL, SENDER, 1, Shaper(10**6, 1514, 97), check=True),
+    Open(CELL, SENDER, None, None, check=False),
     Close(CELL.id),
     RunSlice(CELL.id, 3),
 ]
@@ -90,11 +92,21 @@ def test_a_message_arrives_as_it_was(
     assert type(received) is type(message)
 
 
+def test_messages_that_come_together_are_told_apart(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    asking, asked = Channel[Any](ours, Answer), Channel[Any](theirs, Request)
+    for request in REQUESTS:
+        asking.send(request)
+    assert [asked.receive(10) for _ in REQUESTS] == REQUESTS
+
+
 def test_a_message_that_does_not_fit_the_buffers_comes_in_parts(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = pair
-    setup = Setup((TOPOLOGY,) * 10_000, SLICES, (0,))
+    setup = Setup((TOPOLOGY,) * 10_000, SLICES)
     sending = Thread(target=Channel[Any](ours, Answer).send, args=(setup,))
     sending.start()
     assert Channel[Any](theirs, Request).receive(60) == setup
