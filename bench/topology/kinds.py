@@ -18,7 +18,19 @@ from bench.base.values import Value
 from bench.matrix.complaints import complaint
 from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
-from bench.topology import NO_QDISC, Delivery, Topology, bond, device, ifb, link, lo, qdisc, veth
+from bench.topology import (
+    NO_QDISC,
+    Delivery,
+    Topology,
+    bond,
+    device,
+    ifb,
+    ipv4,
+    link,
+    lo,
+    qdisc,
+    veth,
+)
 from bench.topology.link import Allowed, Kind, Options
 from bench.topology.qdisc import QDISCS
 
@@ -75,6 +87,9 @@ def up(
         kind.borrow(options, mtu, None if keeps else qdisc_name, allowed),
         kind.create(options, mtu) as made,
     ):
+        if not kind.info.is_borrowed:
+            ipv4.make_way(made.tx, made.dst_mac)
+            ipv4.cut_super_frames(made.tx)
         queues = made.queues or (made.tx,)
         effective = qdisc.kept(made.tx) if keeps else {"kind": NO_QDISC}
         row = QDISCS[NO_QDISC if keeps else qdisc_name]
