@@ -26,6 +26,7 @@ from typing import Any
 
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
 from bench.engines import core
+from bench.engines.config import segments_of
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
 from bench.measure.accounting import Accounting, Counters, account, delivery_of
 from bench.measure.counters import CounterReader, settle
@@ -177,6 +178,7 @@ class _Cells:
             completed=measured.slice_completed,
             refused=measured.slice_refused,
             pending=self._pending[topology] + measured.slice_submitted - measured.slice_completed,
+            segments=segments_of(cell.values),
         )
         accounting, change = settle(self._readers[topology], before, judge, delivery.late_s)
         is_short = bool(accounting.problem or accounting.lost)
