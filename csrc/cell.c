@@ -173,6 +173,7 @@ void tx_cell_close(struct tx_cell *cell)
 {
 	unsigned int i;
 
+	tx_cell_unready(cell);
 	for (i = 0; cell->threads && i < cell->config.threads; i++) {
 		if (cell->method->close)
 			cell->method->close(&cell->threads[i]);
@@ -203,5 +204,5 @@ void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts)
 	if (cell->socket_nr)
 		getsockopt(cell->sockets[0].fd, SOL_SOCKET, SO_SNDBUF, &facts->sndbuf, &length);
 	if (cell->method->facts)
-		cell->method->facts(cell, facts);
+		cell->method->facts(cell->sockets, facts);
 }

@@ -7,7 +7,7 @@
 
 #include <linux/virtio_net.h>
 
-#include "core.h"
+#include "engine.h"
 
 /* The options that engines share, which so are one axis each. */
 #define SEGMENTS_OPTION							\

@@ -269,7 +269,7 @@ static void wait_for_opening(struct slice_thread *self)
 		if (++looks % LOOKS_PER_YIELD == 0)
 			sched_yield();
 		clocks_begin(self);
-	} while (!flag_up(&self->run->opened) && !flag_up(&self->run->abandoned));
+	} while (!flag_up(&self->run->opened));
 	self->first.wall_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
@@ -333,7 +333,7 @@ void window_close(struct slice_thread *self)
 	self->last.cpu = sched_getcpu();
 	if (is_last)
 		cell_close(run, self->last.wall_ns, &descent);
-	while (!flag_up(&run->closed) && !flag_up(&run->abandoned))
+	while (!flag_up(&run->closed))
 		nap(SHORTEST_NAP_NS);
 }
 

@@ -41,12 +41,18 @@ MAY_DIFFER = (
             "python",
         )
     ),
+    ("core", "engines"),
     ("measure", "privileges"),
 )
 """What one compares on purpose, or should know of."""
 
 
-ALIKE = (("host", "kernel"), ("host", "kernel_version"), ("measure", "privileges"))
+ALIKE = (
+    ("host", "kernel"),
+    ("host", "kernel_version"),
+    ("core", "engines"),
+    ("measure", "privileges"),
+)
 """What else is the same in runs that should agree."""
 
 

@@ -216,7 +216,7 @@ def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
         turn=burst if values["burst"] else SINGLE_TURN,
         call=burst,
         send_ns=SEND_NS + SEND_BYTE_NS * cell.frame_size if interface else NULL_NS,
-        call_ns=call_ns(cell.method),
+        call_ns=call_ns(cell.engine),
         overhead_ns=SLICE_NS
         + (COUNTED_NS if interface else 0)
         + (CROWDED_NS if 1 < cpus <= cell.threads else 0),

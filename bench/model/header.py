@@ -48,11 +48,13 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class CoreBuild:
     """The C core that measured: the hash of its sources, its compiler with flags, and the commit
-    that was checked out around them, as ``git describe`` has it."""
+    that was checked out around them, as ``git describe`` has it. ``engines`` maps methods of the
+    user's own C files to the hashes of these."""
 
     hash: str = ""
     compiler: str = ""
     commit: str = ""
+    engines: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,12 +115,19 @@ static unsigned int umem_users(const struct tx_config *config)
 	return config->options[OPT_UMEM].number == UMEM_OWN ? 1 : config->threads;
 }
 
+/* A chunk of a umem is at most a page. */
+static unsigned int af_xdp_longest(unsigned int page_size)
+{
+	return page_size;
+}
+
 static void af_xdp_check(const struct tx_config *config, unsigned int page_size,
 			 struct core_problems *problems)
 {
 	const unsigned int slots = slots_of(config);
 	const uint64_t budget = config->options[OPT_BUDGET].number;
 
+	(void)page_size;
 	if (slots & (slots - 1))
 		problem_add(problems, "xdp_ring", "xdp_ring of %u descriptors; a power of two",
 			    slots);
@@ -128,10 +135,6 @@ static void af_xdp_check(const struct tx_config *config, unsigned int page_size,
 		problem_add(problems, "tx_budget",
 			    "tx_budget of %llu descriptors with an xdp_ring of %u; at most that",
 			    (unsigned long long)budget, slots);
-	if (config->frame_size > page_size)
-		problem_add(problems, "frame_size",
-			    "frame of %u bytes does not fit a chunk of a umem: at most a page, %u "
-			    "bytes; exclude the pair", config->frame_size, page_size);
 	if (config->burst > slots)
 		problem_add(problems, "burst",
 			    "burst of %u frames with an xdp_ring of %u descriptors; at most %u",
@@ -531,9 +534,9 @@ static uint64_t af_xdp_left_behind(const struct tx_socket *socket)
 	return xdp->zero_copy ? af_xdp_owned(xdp) : af_xdp_pending(xdp);
 }
 
-static void af_xdp_facts(const struct tx_cell *cell, struct tx_facts *facts)
+static void af_xdp_facts(const struct tx_socket *first, struct tx_facts *facts)
 {
-	facts->zero_copy = ((const struct af_xdp *)cell->sockets[0].state)->zero_copy;
+	facts->zero_copy = ((const struct af_xdp *)first->state)->zero_copy;
 }
 
 static int af_xdp_probe(struct core_error *error)
@@ -558,6 +561,7 @@ const struct tx_method af_xdp_method = {
 		.option_nr = ARRAY_SIZE(af_xdp_options),
 	},
 	.probe = af_xdp_probe,
+	.longest = af_xdp_longest,
 	.check = af_xdp_check,
 	.memory = af_xdp_memory,
 	.numbering = af_xdp_numbering,

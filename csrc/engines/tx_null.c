@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 static int null_open(struct tx_thread *thread, struct core_error *error)
 {

@@ -2,7 +2,7 @@
  * send: one frame a call from one buffer, on a socket bound to its interface. The same packet_snd
  * as sendto, without the address and the look-up of the interface.
  */
-#include "../core.h"
+#include "../engine.h"
 
 static int send_open(struct tx_thread *thread, struct core_error *error)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 static int sendto_open(struct tx_thread *thread, struct core_error *error)
 {

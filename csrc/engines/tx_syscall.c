@@ -2,7 +2,7 @@
  * syscall: getppid() for each frame, and no frame. The bare price of entering and leaving the
  * kernel, mitigations included: how fast this machine is at what every other method begins with.
  */
-#include "../core.h"
+#include "../engine.h"
 
 #define CALLS_PER_TURN 64
 

@@ -24,14 +24,10 @@
 #define GROWN 2048			/* a longer frame does not fit the page of a run's skb for certain */
 #define MOST_BYTES 16000		/* SKB_MAX_ALLOC with pages of 4 KiB, rounded down */
 
-static void tc_clone_check(const struct tx_config *config, unsigned int page_size,
-			   struct core_problems *problems)
+static unsigned int tc_clone_longest(unsigned int page_size)
 {
 	(void)page_size;
-	if (config->frame_size > MOST_BYTES)
-		problem_add(problems, "frame_size",
-			    "frame of %u bytes in an skb of a BPF program; at most %u, or exclude the "
-			    "pair", config->frame_size, MOST_BYTES);
+	return MOST_BYTES;
 }
 
 static struct tx_memory tc_clone_memory(const struct tx_config *config)
@@ -171,7 +167,7 @@ const struct tx_method tc_clone_method = {
 	},
 	.in_netns = true,
 	.probe = tc_clone_probe,
-	.check = tc_clone_check,
+	.longest = tc_clone_longest,
 	.memory = tc_clone_memory,
 	.numbering = frame_numbering,
 	.open = tc_clone_open,

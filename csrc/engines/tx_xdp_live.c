@@ -31,15 +31,9 @@ struct live {
 	uint64_t calls;
 };
 
-static void xdp_live_check(const struct tx_config *config, unsigned int page_size,
-			   struct core_problems *problems)
+static unsigned int xdp_live_longest(unsigned int page_size)
 {
-	const unsigned int room = page_size - PAGE_TAKEN;
-
-	if (config->frame_size > room)
-		problem_add(problems, "frame_size",
-			    "frame of %u bytes in a page of an XDP program; at most %u, or exclude the "
-			    "pair", config->frame_size, room);
+	return page_size - PAGE_TAKEN;
 }
 
 static struct tx_memory xdp_live_memory(const struct tx_config *config)
@@ -182,7 +176,7 @@ const struct tx_method xdp_live_method = {
 	},
 	.in_netns = true,
 	.probe = xdp_live_probe,
-	.check = xdp_live_check,
+	.longest = xdp_live_longest,
 	.memory = xdp_live_memory,
 	.numbering = frame_numbering,
 	.open = xdp_live_open,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 #define TEST_KNOBS (KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_FILL)
 #define SLOW_NS 25			/* what test_slow adds to each frame */

@@ -49,6 +49,9 @@ static void drive(const struct tx_config *config)
 	tx_cell_facts(cell, &facts);
 	for (i = 0; i < config->threads; i++)
 		check(tx_cell_burst(cell, i, 1000000000, &error) > 0, "burst", method, error.text);
+	tx_cell_ready(cell);
+	tx_cell_unready(cell);
+	tx_cell_ready(cell);
 	/* On a busy machine a thread may wait for its CPU until the window is over. */
 	for (tries = 0; tries < MOST_TRIES && !all_sent(&slice); tries++)
 		check(!tx_cell_slice(cell, &plan, &slice, &error), "slice", method, error.text);
@@ -61,6 +64,7 @@ static void drive(const struct tx_config *config)
 		check(!slice.thread[i].undrained, "undrained", method, "frames left");
 		check(!slice.thread[i].moved, "pinned", method, "thread on another CPU");
 	}
+	tx_cell_ready(cell);
 	tx_cell_close(cell);
 }
 

@@ -216,8 +216,7 @@ def test_frames_and_rings_that_cannot_be_are_refused_with_their_axis() -> None:
     assert refused(frame_size=4097) == [
         (
             "frame_size",
-            "frame of 4097 bytes does not fit a chunk of a umem: at most a page, 4096 bytes; "
-            "exclude the pair",
+            "frame of 4097 bytes with method af_xdp; at most 4096, or exclude the pair",
         )
     ]
     assert refused(xdp_ring=1000) == [("xdp_ring", "xdp_ring of 1000 descriptors; a power of two")]

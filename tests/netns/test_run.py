@@ -34,6 +34,7 @@ from tests.running import (
     NO_USER_NAMESPACES,
     UNPRIVILEGED,
     Bench,
+    Quiet,
     assert_rounds,
     complaints,
     ended,
@@ -103,10 +104,10 @@ def test_each_opening_has_a_worker_and_namespaces_of_its_own_and_leaves_nothing(
     workers, namespaces = [], []
     make, start = subprocess.Popen, WorkerProcess.__init__
 
-    def noted(self: WorkerProcess, setup: Setup) -> None:
+    def noted(self: WorkerProcess, setup: Setup, core_hash: str, checkout: str) -> None:
         fds = [fd for topology in setup.topologies for fd in topology.netns_fds]
         namespaces.append({os.fstat(fd).st_ino for fd in fds})
-        start(self, setup)
+        start(self, setup, core_hash, checkout)
 
     def started(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         process = make(*arguments, **options)
@@ -206,6 +207,21 @@ def test_what_the_peer_of_a_veth_does_is_an_option(tmp_path: Path) -> None:
     run = measured(tmp_path, axes)
     assert len(run.cells) == 32
     assert_sound(run, rounds=2)
+
+
+def test_who_reads_at_the_peer_is_there_while_cells_send(tmp_path: Path) -> None:
+    found: list[int] = []
+    axes = {"interface": [{"kind": "veth", "peer": "capture"}, "veth"], "method": ["send"]}
+    measured(tmp_path, axes, progress=Quiet(lambda: found.append(readers()), after=2))
+    assert (found, readers()) == ([1], 0)
+
+
+def readers() -> int:
+    """Capturing readers that this process has started."""
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    pids = " ".join(path.read_text() for path in children).split()
+    commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids]
+    return sum("bench.topology.reader" in command for command in commands)
 
 
 @needs_two_cpus
