@@ -23,7 +23,7 @@ from bench.engines.config import Numbering, numbering_of
 from bench.engines.core import Facts, OpenCell
 from bench.measure.accounting import account, delivery_of
 from bench.measure.counters import CounterReader, settle
-from bench.measure.frames import FLOW_HEADERS, HEADER, NUMBER, TAG_AT, difference, expected_frame
+from bench.measure.frames import HEADER, NUMBER, TAG_AT, as_meant, difference, expected_frame
 from bench.model.cells import Cell
 from bench.topology import Port, Topology, entered, tap_reader
 
@@ -341,14 +341,22 @@ class _Check:
         if self.topology.may_reorder:
             frames.sort(key=self._number_in)
             meant.sort(key=self._number_in)
-        for k, (frame, wanted) in enumerate(zip(frames, meant, strict=True)):
+        for k, (frame, wanted) in enumerate(zip(map(self.told, frames), meant, strict=True)):
             if self.topology.rewrites_source:
                 wanted = wanted[:6] + frame[6:12] + wanted[12:]
             if frame != wanted:
-                raise BenchError(
-                    f"wrong frames: frame {position + k // copies}: "
-                    f"{difference(frame, wanted, _flows(self.cell), len(_tag(self.cell)))}"
-                )
+                what = self.difference(frame, wanted)
+                raise BenchError(f"wrong frames: frame {position + k // copies}: {what}")
+
+    def told(self, frame: bytes) -> bytes:
+        """What of a frame is the sender's, if the rest is sound."""
+        numbering = self.numbering
+        if numbering.headers == HEADER or _flows(self.cell) > 1:
+            return frame
+        return as_meant(frame, numbering.headers, kernel_headers=numbering.kernel_headers)
+
+    def difference(self, frame: bytes, wanted: bytes) -> str:
+        return difference(frame, wanted, self.numbering.headers, len(_tag(self.cell)))
 
     def meant(self, sent: int, position: int) -> list[bytes]:
         """The frames of a burst of so many, as often as each arrives."""
@@ -357,18 +365,24 @@ class _Check:
 
     def _meant(self, position: int, k: int) -> bytes:
         """Frame k of a burst that begins at a position of the stream."""
-        return expected_frame(
+        numbering = self.numbering
+        frame = expected_frame(
             self.cell.frame_size,
             self.topology.dst_mac,
             self.topology.src_mac,
-            self.thread if self.numbering.streams > 1 else 0,
-            self.numbering.number(position, k),
+            self.thread if numbering.streams > 1 else 0,
+            numbering.number(position, k),
             _flows(self.cell),
             _tag(self.cell),
+            numbering.headers,
+            0 if numbering.kernel_headers else (position + k) % numbering.segments,
         )
+        if numbering.kernel_headers:
+            return frame[:6] + self.topology.src_mac + frame[TAG_AT:]
+        return frame
 
     def _number_in(self, frame: bytes) -> int:
-        at = (HEADER if _flows(self.cell) == 1 else FLOW_HEADERS) + len(_tag(self.cell))
+        at = self.numbering.headers + len(_tag(self.cell))
         return int.from_bytes(frame[at : at + NUMBER], "little")
 
     def _miscounted(self, arrived: int, completed: int) -> str:
@@ -395,14 +409,14 @@ class _Some:
             told = self._told(frame)
             if not self._missing[told]:
                 meant = next(iter(+self._missing), b"")  # none left: it is too long
-                cell = self._check.cell
-                what = difference(told, meant, _flows(cell), len(_tag(cell)))
+                what = self._check.difference(told, meant)
                 raise BenchError(f"wrong frames: frame {position}: {what}")
             self._missing[told] -= 1
         self._arrived += len(frames)
 
     def _told(self, frame: bytes) -> bytes:
         """Without a source that the link may have written."""
+        frame = self._check.told(frame)
         rewritten = self._check.topology.rewrites_source
         return frame[:6] + bytes(6) + frame[12:] if rewritten else frame
 
