@@ -224,6 +224,7 @@ def test_the_pps_of_a_starved_cell_is_no_evidence_and_the_row_says_so() -> None:
     found = rows(compare(runs(1, generator), [b], [], {}))
     assert found[SOME[0]].verdict is Verdict.INCONCLUSIVE
     assert found[SOME[0]].reasons == ("pps is no evidence: starved in B",)
+    assert found[SOME[0]].more_openings == 0
     assert found[SOME[1]].verdict is Verdict.UNCHANGED
 
 
