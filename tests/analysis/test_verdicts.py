@@ -371,6 +371,18 @@ def test_runs_with_other_privileges_are_compared_and_it_is_said() -> None:
     assert not environments.is_alike(as_root, as_user)
 
 
+def test_a_history_goes_on_with_another_kernel_and_marks_it_and_ends_with_another_cpu() -> None:
+    a, kernel = a_side(), a_side(host={"cpu": "x", "kernel": "6.2"})
+    cpu = a_side(host={"cpu": "y", "kernel": "6.1"})
+    assert environments.marked(a, a) == ()
+    assert environments.continues(a, a)
+    (found,) = environments.marked(a, kernel)
+    assert found == environments.Difference("host kernel", "6.1", "6.2", False)
+    assert environments.continues(a, kernel)
+    assert [of.what for of in environments.marked(a, cpu)] == ["host cpu"]
+    assert not environments.continues(a, cpu)
+
+
 def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
     facts = {"driver": "igb", "rings": {"tx": 256}, "features": ["tx-checksum-ipv4"]}
     a = a_side(devices={"eth1": facts})

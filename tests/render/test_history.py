@@ -154,6 +154,21 @@ def test_of_many_marks_the_latest_are_shown(made: Timeline, number: int, said: s
     assert [item.text for item in shown.items] == [mark.text for mark in marks[-20:]]
 
 
+def test_the_notes_of_a_cell_are_those_of_the_last_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for night, notes in enumerate([{"lossy": 1}, {"lossy": 1}, {"starved": 1}]):
+        write_night(tmp_path / "runs", night, notes=notes)
+    found = nights(tmp_path / "runs").nights
+    last = timeline(found, [*cells_of(found).values()], ())
+    (table,) = [
+        of for of in history.document_of(last, Path("runs")).blocks if isinstance(of, Table)
+    ]
+    (notes_of_cells,) = [of.cells for of in table.columns if of.label == "last night"]
+    assert {*notes_of_cells} == {"starved"}
+
+
 @pytest.mark.parametrize(("left_out", "said"), [((), ""), ((3, 4, 9), ", 3 missing")])
 def test_nights_that_are_missing_are_counted(
     made: Timeline, left_out: tuple[int, ...], said: str
