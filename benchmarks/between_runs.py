@@ -161,6 +161,10 @@ class Kind:
     fill: str
 
     @property
+    def group(self) -> tuple[str, str]:
+        return self.interface, self.method
+
+    @property
     def cost(self) -> float | None:
         return COSTLY.get((self.method, self.fill))
 
@@ -195,17 +199,28 @@ def nightly(
 
 
 def filters_of_cells(folder: Path, share: float) -> dict[Kind, int]:
-    """How many filters more cost each cell this share of its CPU time, found in some runs: a filter
-    costs more the more of them there are."""
+    """How many filters more cost each cell this share of its CPU time.
+
+    What one costs is taken of all cells of an interface and a method together: of a single cell a
+    run tells it no better than within a third. A filter costs more the more of them there are, so
+    a second run begins with what the first found.
+    """
     steps = dict.fromkeys(KINDS, round(share * 600))
-    for _ in range(3):
-        found = rows(run(nightly(folder, "calibrate", [{}, steps], 100, 1), folder))
-        costs = [row.figures.ns_per_frame for row in found]
-        for of, plain, costly in zip(KINDS, costs, costs[len(KINDS) :], strict=False):
-            assert plain is not None
-            assert costly is not None
-            seen = max(0.001, costly.value / plain.value - 1)
-            steps[of] = max(1, round(steps[of] * min(3.0, max(0.3, share / seen))))
+    for _ in range(2):
+        found = rows(run(nightly(folder, "calibrate", [{}, steps], 400, 4), folder))
+        spent = [row.figures.ns_per_frame.value for row in found if row.figures.ns_per_frame]
+        plain = dict(zip(KINDS, spent[: len(KINDS)], strict=True))
+        costly = dict(zip(KINDS, spent[len(KINDS) :], strict=True))
+        filter_ns = {
+            group: sum(costly[of] - plain[of] for of in KINDS if of.group == group)
+            / sum(steps[of] for of in KINDS if of.group == group)
+            for group in dict.fromkeys(of.group for of in KINDS)
+        }
+        told = (f"{' '.join(group)} {cost:.2f}" for group, cost in filter_ns.items())
+        print("ns of a filter:", ", ".join(told))
+        steps = {
+            of: max(1, round(share * plain[of] / max(filter_ns[of.group], 0.1))) for of in KINDS
+        }
     print("filters for", f"{share:.0%}:", ", ".join(map(str, steps.values())))
     return steps
 

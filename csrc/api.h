@@ -46,6 +46,7 @@
 #define NUMBERING_PER_SLOT 2	/* a ring's slot keeps its number, whichever thread sends it */
 
 #define CORE_MAX_PROBLEMS 8
+#define CORE_MAX_OWN 16		/* methods of the user's own C files */
 
 struct core_error {
 	int code;			/* -errno, 0: none */
@@ -206,11 +207,19 @@ struct tx_slice {
 struct tx_cell;
 
 const char *core_hash(void);		/* SHA-256 of the sources, hexadecimal */
-const char *core_compiler(void);	/* compiler version and flags */
+const char *core_flags(void);		/* that it was compiled with */
+const char *core_compiler(void);	/* its version, and the flags */
+
+/*
+ * Load a user's engine, compiled and linked with this core: the index of its method, or -errno with
+ * what is wrong with it.
+ */
+int core_own_load(const char *path, struct core_error *error);
 
 int core_method_count(void);
 const struct method_info *core_method(int index);
 int core_method_probe(int index, struct core_error *error);	/* 0: this kernel offers it */
+unsigned int core_method_longest(int index, unsigned int page_size);	/* frame, in bytes */
 int core_knob_count(void);
 const struct knob_info *core_knob(int index);
 
@@ -222,6 +231,9 @@ void core_numbering(const struct tx_config *config, struct tx_numbering *numberi
 
 struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *error);
 void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts);
+/* Start the threads of the next slice, which begin with it. What fails then tx_cell_slice() says. */
+void tx_cell_ready(struct tx_cell *cell);
+void tx_cell_unready(struct tx_cell *cell);	/* there is no next slice */
 int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 		  struct tx_slice *slice, struct core_error *error);
 /* One burst of one thread, drained: the number of frames completed, or -errno. */

@@ -10,7 +10,7 @@
 
 #include <linux/bpf.h>
 
-#include "core.h"
+#include "engine.h"
 
 /* Helpers, BPF_FUNC_* */
 enum {

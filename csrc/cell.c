@@ -131,7 +131,7 @@ static int64_t cell_burst(struct tx_cell *cell, unsigned int index, uint64_t dea
 	thread->error.code = 0;
 	thread->deadline_ns = clock_ns(CLOCK_MONOTONIC) + deadline_ns;
 	cell_stop(cell, false);
-	if (cell->method->burst(thread) >= 0)
+	if (thread_burst(cell->method, thread) >= 0)
 		left = thread_drain(cell->method, thread, thread->deadline_ns);
 	if (thread->error.code) {
 		*error = thread->error;
@@ -172,6 +172,7 @@ void tx_cell_close(struct tx_cell *cell)
 {
 	unsigned int i;
 
+	tx_cell_unready(cell);
 	for (i = 0; cell->threads && i < cell->config.threads; i++) {
 		if (cell->method->close)
 			cell->method->close(&cell->threads[i]);
@@ -202,5 +203,5 @@ void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts)
 	if (cell->socket_nr)
 		getsockopt(cell->sockets[0].fd, SOL_SOCKET, SO_SNDBUF, &facts->sndbuf, &length);
 	if (cell->method->facts)
-		cell->method->facts(cell, facts);
+		cell->method->facts(cell->sockets, facts);
 }

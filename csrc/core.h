@@ -1,39 +1,12 @@
 /*
- * Internal to the core: what its files share. The boundary to Python is api.h.
+ * Internal to the core: what its files share beside engine.h. The boundary to Python is api.h.
  */
 #ifndef CORE_H
 #define CORE_H
 
-#include <endian.h>
-#include <errno.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
+#include <pthread.h>
 
-#include "api.h"
-#include "arch.h"
-
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define CACHE_LINE 64
-#define NSEC_PER_SEC 1000000000ull
-#define ETHERNET_HEADER CORE_MIN_FRAME
-#define VLAN_TAG 4		/* TPID and TCI, between the addresses and the EtherType */
-#define FLOW_HEADERS 42		/* Ethernet, IPv4, UDP; then the number */
-
-/* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */
-struct tx_socket {
-	const struct tx_config *config;
-	unsigned int index;		/* of its thread; 0 of one that all share */
-	int fd;
-	bool mmap_unlocked;
-	void *state;			/* the method's */
-};
+#include "engine.h"
 
 /* What a thread has had of its CPU, and how often it gave it up. */
 struct thread_times {
@@ -45,24 +18,12 @@ struct thread_times {
 	uint64_t run_delay_ns;		/* runnable but not running */
 };
 
-/* A sending thread. counts has cache lines of its own: only the thread writes them. */
-struct tx_thread {
-	struct tx_counts counts __attribute__((aligned(CACHE_LINE)));
-	uint64_t number __attribute__((aligned(CACHE_LINE)));	/* of the next frame */
-	const struct tx_config *config;
-	struct tx_socket *socket;
-	const int *stop;		/* the cell's: non-zero when the window is over */
-	uint64_t deadline_ns;		/* waits end here even if nobody stops them */
-	int flags;			/* of each system call: MSG_DONTWAIT or 0 */
-	unsigned int index;
-	unsigned char *frame;		/* a frame of each flow, copied from when fill is copy */
-	unsigned char *buffer;		/* what the kernel is given: frames, stride apart */
-	unsigned char *next;		/* the one that a method of single frames sends */
-	size_t stride;
-	void *state;			/* the method's */
-	int helper;			/* id of a kernel's thread that sends for it; 0: none */
-	bool idle;			/* the engine's wait said that the kernel owns no frame */
-	struct core_error error;	/* the first failure of a burst */
+/* An edge of a thread's window. */
+struct edge {
+	struct tx_counts counts;
+	struct thread_times times;
+	uint64_t wall_ns;
+	int cpu;
 };
 
 struct tx_cell {
@@ -73,71 +34,23 @@ struct tx_cell {
 	const struct tx_method *method;
 	struct tx_socket *sockets;
 	struct tx_thread *threads;
+	struct slice_run *ready;	/* its threads wait for the next slice; NULL: there are none */
 	unsigned int socket_nr;
-};
-
-/*
- * A transmit method. Hooks return 0 or -errno. The required ones are burst, reap, and for a
- * method that sends through an interface also numbering, and socket_open or open.
- */
-struct tx_method {
-	struct method_info info;
-	bool in_netns;	/* calls act in the calling thread's namespace: it enters the cell's */
-	int (*probe)(struct core_error *error);
-	/*
-	 * Optional, and callable without opening anything. check: what the method refuses beside
-	 * what all do. memory: what its rings and buffers take. numbering: which number a frame
-	 * has.
-	 */
-	void (*check)(const struct tx_config *config, unsigned int page_size,
-		      struct core_problems *problems);
-	struct tx_memory (*memory)(const struct tx_config *config);
-	struct tx_numbering (*numbering)(const struct tx_config *config);
-	int (*socket_open)(struct tx_socket *socket, struct core_error *error);
-	void (*socket_close)(struct tx_socket *socket);		/* may be half open */
-	int (*open)(struct tx_thread *thread, struct core_error *error);
-	/* Hand over one burst. Refusals (EAGAIN, ENOBUFS) are counted and are no failure. */
-	int (*burst)(struct tx_thread *thread);
-	/*
-	 * Set counts.completed to what the kernel has given back. True: it still owns frames. What
-	 * fails goes into thread->error.
-	 */
-	bool (*reap)(struct tx_thread *thread);
-	/*
-	 * Optional: sleep in the kernel for a while, until it gives frames back. True: it says that
-	 * it owns none, which reap finds in thread->idle. Without this hook the core polls reap.
-	 */
-	bool (*wait)(struct tx_thread *thread);
-	/*
-	 * Optional: let calls under way come to their end, before the deadline, as a blocking call
-	 * would. Then counts.submitted is whole.
-	 */
-	void (*settle)(struct tx_thread *thread);
-	/*
-	 * Optional: frames handed over that the kernel has not begun with, or that its send buffers
-	 * do not show. They wait for the next burst. Nobody sends on the socket meanwhile.
-	 */
-	uint64_t (*left_behind)(const struct tx_socket *socket);
-	/*
-	 * Optional, for a call that is dear to begin and goes on until a signal ends it. In a slice
-	 * the thread then calls stream instead of burst. It returns when a signal came, which is no
-	 * failure. look brings the counts up to date meanwhile, in another thread.
-	 */
-	int (*stream)(struct tx_thread *thread);
-	void (*look)(struct tx_thread *thread);
-	void (*close)(struct tx_thread *thread);		/* may be half open */
-	void (*facts)(const struct tx_cell *cell, struct tx_facts *facts);
 };
 
 /* methods.c */
 const struct tx_method *method_find(const char *name);
+const char *method_lacks(const struct tx_method *method);	/* a required hook; NULL: none */
 
-/* error.c: error_set and thread_fail record which call failed and return -code */
-int error_set(struct core_error *error, int code, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-int thread_fail(struct tx_thread *thread, int code, const char *call);
-void problem_add(struct core_problems *problems, const char *option, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+/*
+ * own.c: methods of the user's own C files. What such a method is asked before it is opened it is
+ * asked in a child of this process, whose death is a reason or a problem like another.
+ */
+const struct tx_method *own_method(unsigned int index);		/* NULL: there are fewer */
+bool own_has(const struct tx_method *method);
+int own_probe(const struct tx_method *method, struct core_error *error);
+void own_check(const struct tx_method *method, const struct tx_config *config,
+	       unsigned int page_size, struct core_problems *problems);
 
 /* times.c. The file is the calling thread's own (/proc/thread-self/schedstat); -1: it has none. */
 int times_open(void);
@@ -151,10 +64,16 @@ struct thread_times times_between(const struct thread_times *from, const struct 
 void task_times(pid_t tid, struct thread_times *times);
 int task_cpu(pid_t tid);		/* on which it runs, or ran last; -1: unknown */
 
+/* window.c: one burst, filled and submitted; of a method of single frames one frame */
+int thread_burst(const struct tx_method *method, struct tx_thread *thread);
+
 /* slice.c: send nothing, until the kernel owns no frame or the deadline. True: it owns some. */
 bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint64_t deadline_ns);
 void thread_settle(struct tx_cell *cell, struct tx_thread *thread);	/* what it has for itself */
-struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to);
+int thread_pin(pthread_t pthread, const struct tx_thread *thread, struct core_error *error);
+/* What a thread did between two edges, and in a slice that began with these counts. */
+void sample_fill(struct tx_thread_sample *sample, const struct tx_thread *thread,
+		 const struct tx_counts *before, const struct edge *first, const struct edge *last);
 void nap_until(uint64_t when_ns);
 
 /* stream.c: a slice of a method with a stream */
@@ -164,57 +83,6 @@ int stream_slice(struct tx_cell *cell, const struct tx_slice_plan *plan, struct 
 /* cell.c: the calling thread moves into the namespace of the cell, if its method needs that */
 int cell_enter(const struct tx_cell *cell, struct core_error *error);
 
-/* sock.c */
-int sock_open(struct tx_socket *socket, struct core_error *error);
-int sock_open_as(struct tx_socket *socket, int type, struct core_error *error);	/* SOCK_* */
-int sock_sndbuf(const struct tx_socket *socket, struct core_error *error);
-int sock_bind(const struct tx_socket *socket, struct core_error *error);
-int sock_open_bound(struct tx_socket *socket, struct core_error *error);
-int sock_probe(struct core_error *error);
-int sock_wmem(int fd);
-bool sock_reap(struct tx_thread *thread);
-
-/* frame.c: burst is that of the buffer, 1 for single frames, 0 where a ring's slots are it */
-void frame_check(const struct tx_config *config, struct core_problems *problems);
-void frame_build(unsigned char *frame, const struct tx_config *config, unsigned int thread,
-		 uint64_t number);
-int frame_buffers(struct tx_thread *thread, unsigned int burst, struct core_error *error);
-uint64_t frame_memory(const struct tx_config *config, unsigned int burst);
-struct tx_memory frame_memory_single(const struct tx_config *config);
-struct tx_memory frame_memory_burst(const struct tx_config *config);
-struct tx_numbering frame_numbering(const struct tx_config *config);
-
-static inline unsigned int config_sockets(const struct tx_config *config)
-{
-	return config->socket_shared ? 1 : config->threads;
-}
-
-static inline uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
-/* Counters are read while they run: one writer, relaxed stores, no locked instruction. */
-static inline void count(uint64_t *counter, uint64_t frames)
-{
-	__atomic_store_n(counter, *counter + frames, __ATOMIC_RELAXED);
-}
-
-/* reap of what the kernel gives back at once: all that was submitted is completed. */
-static inline bool reap_submitted(struct tx_thread *thread)
-{
-	__atomic_store_n(&thread->counts.completed, thread->counts.submitted, __ATOMIC_RELAXED);
-	return false;
-}
-
-static inline bool thread_stopped(const struct tx_thread *thread)
-{
-	return __atomic_load_n(thread->stop, __ATOMIC_RELAXED);
-}
-
 static inline void cell_stop(struct tx_cell *cell, bool stop)
 {
 	__atomic_store_n(&cell->stop, stop, __ATOMIC_RELAXED);
@@ -223,101 +91,6 @@ static inline void cell_stop(struct tx_cell *cell, bool stop)
 static inline bool cell_stopped(const struct tx_cell *cell)
 {
 	return __atomic_load_n(&cell->stop, __ATOMIC_RELAXED);
-}
-
-/* The tag's bytes: all that follows lies so much later in the frame. */
-static inline unsigned int frame_tag(const struct tx_config *config)
-{
-	return unlikely(config->vlan_tag) ? VLAN_TAG : 0;
-}
-
-static inline void frame_number(unsigned char *frame, const struct tx_config *config,
-				uint64_t number)
-{
-	const size_t at = (unlikely(config->flows > 1) ? FLOW_HEADERS : ETHERNET_HEADER) +
-			  frame_tag(config);
-
-	number = htole64(number);
-	if (likely(config->frame_size >= at + sizeof(number)))
-		memcpy(frame + at, &number, sizeof(number));
-	else
-		memcpy(frame + at, &number, config->frame_size - at);
-}
-
-/* fill: copy. One memcpy of the whole frame, then its number. */
-static inline void frame_copy(unsigned char *to, const struct tx_thread *thread, uint64_t number)
-{
-	const struct tx_config *config = thread->config;
-	const unsigned char *from = thread->frame;
-
-	if (unlikely(config->flows > 1))
-		from += number % config->flows * thread->stride;
-	memcpy(to, from, config->frame_size);
-	frame_number(to, config, number);
-}
-
-/* For the methods of single frames: another one than the last, copied or the next flow's. */
-static inline void frame_next(struct tx_thread *thread, uint64_t number)
-{
-	if (!thread->config->prefilled)
-		frame_copy(thread->next, thread, number);
-	else
-		thread->next = thread->buffer + number % thread->config->flows * thread->stride;
-}
-
-/*
- * A refused frame stays with the sender. Each refusal is counted; any other errno is a failure of
- * the cell. ETIMEDOUT is what a blocking send on a ring answers after SO_SNDTIMEO.
- */
-static inline int thread_refused(struct tx_thread *thread, int code, const char *call)
-{
-	switch (code) {
-	case EAGAIN:
-	case ETIMEDOUT:
-		count(&thread->counts.eagain, 1);
-		return 0;
-	case ENOBUFS:
-		count(&thread->counts.enobufs, 1);
-		count(&thread->counts.refused, 1);
-		return 0;
-	case EINTR:
-		return 0;
-	default:
-		return thread_fail(thread, code, call);
-	}
-}
-
-/*
- * The loop of the methods that send one frame with one system call. A turn of several frames
- * keeps the counters and the indirect call out of the way of the single frame; the stop flag is
- * looked at before each, as each may block.
- *
- * System calls go through syscall(2): the C library's wrappers are cancellation points, which
- * costs two atomic operations a call as soon as a process has threads.
- */
-#define FRAMES_PER_TURN 16
-
-static inline __attribute__((always_inline))
-int single_turn(struct tx_thread *thread, const char *name, long (*call)(struct tx_thread *))
-{
-	const bool fresh = !thread->config->prefilled || thread->config->flows > 1;
-	unsigned int sent = 0;
-	int code = 0;
-
-	while (sent < FRAMES_PER_TURN && !thread_stopped(thread)) {
-		if (fresh)
-			frame_next(thread, thread->number + sent);
-		if (unlikely(call(thread) < 0)) {
-			code = errno;
-			break;
-		}
-		sent++;
-	}
-	thread->number += sent;
-	count(&thread->counts.requested, sent + !!code);
-	count(&thread->counts.submitted, sent);
-	count(&thread->counts.calls, sent + !!code);
-	return unlikely(code) ? thread_refused(thread, code, name) : 0;
 }
 
 #endif

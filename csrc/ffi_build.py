@@ -33,6 +33,10 @@ def sources(variant: str = "") -> list[Path]:
     return [path for folder in folders for path in sorted(folder.glob("*.c"))]
 
 
+def headers() -> list[Path]:
+    return [path for folder in (HERE, HERE / "engines") for path in folder.glob("*.h")]
+
+
 def flags() -> str:
     """The environment's come first, as for the compiler: of two that contradict the last holds."""
     return " ".join([*filter(None, map(os.environ.get, ENVIRONMENT[1:])), *CFLAGS])
@@ -41,7 +45,7 @@ def flags() -> str:
 def source_hash(variant: str = "") -> str:
     """SHA-256 over names and contents of all that goes into the core, 64 hex digits."""
     digest = hashlib.sha256(repr([*map(os.environ.get, ENVIRONMENT), CFLAGS]).encode())
-    for path in sorted([*sources(variant), *HERE.glob("*.h"), Path(__file__).resolve()]):
+    for path in sorted([*sources(variant), *headers(), Path(__file__).resolve()]):
         digest.update(f"\n{path.name}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

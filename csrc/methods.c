@@ -66,24 +66,55 @@ static const struct knob_info knobs[] = {
 	{ "malformed", KNOB_MALFORMED },
 };
 
+/* The user's own follow. */
+static const struct tx_method *method_at(unsigned int index)
+{
+	return index < ARRAY_SIZE(methods) ? methods[index] :
+					     own_method(index - (unsigned int)ARRAY_SIZE(methods));
+}
+
 const struct tx_method *method_find(const char *name)
 {
-	size_t i;
+	const struct tx_method *method;
+	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(methods); i++)
-		if (name && !strcmp(methods[i]->info.name, name))
-			return methods[i];
+	for (i = 0; (method = method_at(i)); i++)
+		if (name && !strcmp(method->info.name, name))
+			return method;
 	return NULL;
 }
 
 int core_method_count(void)
 {
-	return ARRAY_SIZE(methods);
+	int number = 0;
+
+	while (method_at((unsigned int)number))
+		number++;
+	return number;
 }
 
 const struct method_info *core_method(int index)
 {
-	return index >= 0 && index < core_method_count() ? &methods[index]->info : NULL;
+	const struct tx_method *method = index >= 0 ? method_at((unsigned int)index) : NULL;
+
+	return method ? &method->info : NULL;
+}
+
+const char *method_lacks(const struct tx_method *method)
+{
+	const bool sends = method->info.knobs & KNOB_INTERFACE;
+
+	if (!method->fill)
+		return "fill";
+	if (!method->submit)
+		return "submit";
+	if (!method->reap)
+		return "reap";
+	if (sends && !method->numbering)
+		return "numbering";
+	if (sends && !method->socket_open && !method->open)
+		return "socket_open or open";
+	return method->stream && !method->look ? "look" : NULL;
 }
 
 /* A method without its required hooks is refused here, before anything is opened with it. */
@@ -94,14 +125,34 @@ int core_method_probe(int index, struct core_error *error)
 	error->code = 0;
 	if (!core_method(index))
 		return error_set(error, EINVAL, "method number %d", index);
-	method = methods[index];
-	if (!method->burst || !method->reap ||
-	    ((method->info.knobs & KNOB_INTERFACE) &&
-	     ((!method->socket_open && !method->open) || !method->numbering)) ||
-	    (method->stream && !method->look))
-		return error_set(error, ENOSYS, "method %s lacks a required hook",
-				 method->info.name);
-	return method->probe ? method->probe(error) : 0;
+	method = method_at((unsigned int)index);
+	if (method_lacks(method))
+		return error_set(error, ENOSYS, "method %s lacks %s", method->info.name,
+				 method_lacks(method));
+	if (!method->probe)
+		return 0;
+	return own_has(method) ? own_probe(method, error) : method->probe(error);
+}
+
+static unsigned int method_longest(const struct tx_method *method, unsigned int page_size)
+{
+	return method->longest ? method->longest(page_size) : CORE_MAX_FRAME;
+}
+
+unsigned int core_method_longest(int index, unsigned int page_size)
+{
+	return core_method(index) ? method_longest(method_at((unsigned int)index), page_size) : 0;
+}
+
+static void longest_check(const struct tx_method *method, const struct tx_config *config,
+			  unsigned int page_size, struct core_problems *problems)
+{
+	const unsigned int longest = method_longest(method, page_size);
+
+	if (config->frame_size > longest)
+		problem_add(problems, "frame_size",
+			    "frame of %u bytes with method %s; at most %u, or exclude the pair",
+			    config->frame_size, method->info.name, longest);
 }
 
 void core_check(const struct tx_config *config, unsigned int page_size,
@@ -116,7 +167,10 @@ void core_check(const struct tx_config *config, unsigned int page_size,
 		problem_add(problems, "burst", "%u frames in one %s call; at most %u",
 			    config->burst, method->info.name, method->info.max_burst);
 	frame_check(config, problems);
-	if (method->check)
+	longest_check(method, config, page_size, problems);
+	if (own_has(method))
+		own_check(method, config, page_size, problems);
+	else if (method->check)
 		method->check(config, page_size, problems);
 }
 
@@ -148,6 +202,11 @@ const struct knob_info *core_knob(int index)
 const char *core_hash(void)
 {
 	return CORE_HASH;
+}
+
+const char *core_flags(void)
+{
+	return CORE_FLAGS;
 }
 
 const char *core_compiler(void)

@@ -8,7 +8,7 @@
 
 #include <linux/if_packet.h>
 
-#include "core.h"
+#include "engine.h"
 
 struct ring {
 	unsigned int version;		/* TPACKET version: 1, 2, 3 */

@@ -1,6 +1,7 @@
 /*
  * A slice: threads, pinning, the time of the window, what was measured. What a thread does between
- * its start and the closing edge is window.c's; then it drains.
+ * its start and the closing edge is window.c's; then it drains. It takes some 0.2 ms until a thread
+ * stands ready, so the caller may have them made ready while it does something else.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 static const struct timespec drain_nap = { .tv_nsec = 20000 }, start_nap = { .tv_nsec = 50000 };
 
-struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
+static struct tx_counts counts_between(const struct tx_counts *from, const struct tx_counts *to)
 {
 	return (struct tx_counts) {
 		.requested = to->requested - from->requested,
@@ -36,29 +37,44 @@ static void wmem_look(const struct tx_socket *socket, uint64_t *high)
 		*high = (uint64_t)bytes;
 }
 
-/* Pins a thread that has a CPU. The set is as large as its number asks: cpu_set_t ends at 1024. */
-static void thread_pin(struct tx_thread *thread)
+/* Of a thread of this process: the kernel makes the number of its clock of its id (times.c). */
+static int thread_id(pthread_t pthread, pid_t *id)
+{
+	clockid_t clock;
+	const int err = pthread_getcpuclockid(pthread, &clock);
+
+	*id = ~(clock >> 3);
+	return err;
+}
+
+/*
+ * By whoever started it: a thread that has not run yet moves at once, and does its part while its
+ * starter goes on. The set is as large as its number asks: cpu_set_t ends at 1024.
+ */
+int thread_pin(pthread_t pthread, const struct tx_thread *thread, struct core_error *error)
 {
 	const int cpu = thread->config->cpus[thread->index];
 	cpu_set_t *set;
 	size_t size;
+	pid_t id;
+	int err;
 
 	if (cpu < 0)
-		return;
+		return 0;
 	size = CPU_ALLOC_SIZE(cpu + 1);
 	set = CPU_ALLOC(cpu + 1);
-	if (!set) {
-		error_set(&thread->error, ENOMEM, "thread %u on CPU %d", thread->index, cpu);
-		return;
-	}
+	if (!set)
+		return error_set(error, ENOMEM, "thread %u on CPU %d", thread->index, cpu);
 	CPU_ZERO_S(size, set);
 	CPU_SET_S(cpu, size, set);
-	if (sched_setaffinity(0, size, set) < 0)
-		error_set(&thread->error, errno, "thread %u on CPU %d", thread->index, cpu);
+	err = thread_id(pthread, &id);
+	if (!err && sched_setaffinity(id, size, set) < 0)
+		err = errno;
 	CPU_FREE(set);
+	return err ? error_set(error, err, "thread %u on CPU %d", thread->index, cpu) : 0;
 }
 
-/* What a sending thread has for itself: a timer slack, a file table, a namespace, a CPU. */
+/* What a sending thread has for itself: a timer slack, a file table, a namespace. */
 void thread_settle(struct tx_cell *cell, struct tx_thread *thread)
 {
 	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);	/* naps of a drain: not 50 us too long */
@@ -70,7 +86,6 @@ void thread_settle(struct tx_cell *cell, struct tx_thread *thread)
 	if (cell->config.threads == 1)
 		unshare(CLONE_FILES);
 	cell_enter(cell, &thread->error);
-	thread_pin(thread);
 }
 
 /* Nobody wakes a sender when its last frame has left, so it polls. */
@@ -104,19 +119,14 @@ static bool slice_drain(const struct slice_thread *self)
 	return !thread->error.code && thread_drain(self->run->cell->method, thread, deadline_ns);
 }
 
-static void sample_fill(const struct slice_thread *self, bool undrained)
+void sample_fill(struct tx_thread_sample *sample, const struct tx_thread *thread,
+		 const struct tx_counts *before, const struct edge *first, const struct edge *last)
 {
-	const struct tx_thread *thread = self->thread;
-	const struct slice_run *run = self->run;
-	const struct edge *first = &self->first, *last = &self->last;
 	const struct thread_times used = times_between(&first->times, &last->times);
 	const int wanted = thread->config->cpus[thread->index];
-	struct tx_thread_sample *sample = &run->slice->thread[thread->index];
 
 	sample->window = counts_between(&first->counts, &last->counts);
-	sample->window.completed = sample->window.submitted +
-				   (uint64_t)window_carried(run, thread->index);
-	sample->slice = counts_between(&self->before, &thread->counts);
+	sample->slice = counts_between(before, &thread->counts);
 	sample->open_ns = first->wall_ns;
 	sample->close_ns = last->wall_ns;
 	sample->cpu_ns = used.cpu_ns;
@@ -125,22 +135,41 @@ static void sample_fill(const struct slice_thread *self, bool undrained)
 	sample->run_delay_ns = used.run_delay_ns;
 	sample->voluntary = used.voluntary;	/* 0: it never slept, so it was never blocked */
 	sample->involuntary = used.involuntary;
-	sample->undrained = undrained || run->undrained;
 	sample->cpu = last->cpu;
 	sample->moved = first->cpu != last->cpu || (wanted >= 0 && last->cpu != wanted);
+}
+
+static void slice_sample(const struct slice_thread *self, bool undrained)
+{
+	const struct slice_run *run = self->run;
+	struct tx_thread_sample *sample = &run->slice->thread[self->thread->index];
+
+	sample_fill(sample, self->thread, &self->before, &self->first, &self->last);
+	sample->window.completed = sample->window.submitted +
+				   (uint64_t)window_carried(run, self->thread->index);
+	sample->undrained = undrained || run->undrained;
+}
+
+static void thread_slice(struct slice_thread *self)
+{
+	window_warm_up(self);
+	window_open(self);
+	window_send(self);
+	window_close(self);
+	slice_sample(self, slice_drain(self));
 }
 
 static void *thread_main(void *argument)
 {
 	struct slice_thread *self = argument;
+	struct slice_run *run = self->run;
 
-	thread_settle(self->run->cell, self->thread);
+	thread_settle(run->cell, self->thread);
 	self->times_file = times_open();
-	window_warm_up(self);
-	window_open(self);
-	window_send(self);
-	window_close(self);
-	sample_fill(self, slice_drain(self));
+	while (sem_wait(&run->go) < 0)
+		;	/* a signal */
+	if (!flag_up(&run->abandoned))
+		thread_slice(self);
 	if (self->times_file >= 0)
 		close(self->times_file);
 	return NULL;
@@ -153,7 +182,7 @@ static int thread_start(struct slice_thread *self, struct core_error *error)
 	if (err)
 		return error_set(error, err, "thread %u", self->thread->index);
 	self->created = true;
-	return 0;
+	return thread_pin(self->pthread, self->thread, error);
 }
 
 void nap_until(uint64_t when_ns)
@@ -168,7 +197,7 @@ void nap_until(uint64_t when_ns)
 }
 
 /* When the last thread began: none sends for a shorter time than planned. */
-static uint64_t window_begin(const struct slice_run *run, const struct slice_thread *threads)
+static uint64_t window_begin(const struct slice_run *run)
 {
 	uint64_t last_ns = 0;
 	unsigned int i;
@@ -176,8 +205,8 @@ static uint64_t window_begin(const struct slice_run *run, const struct slice_thr
 	while (!all_came(&run->begun, run))
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &start_nap, NULL);
 	for (i = 0; i < run->cell->config.threads; i++)
-		if (threads[i].first.wall_ns > last_ns)
-			last_ns = threads[i].first.wall_ns;
+		if (run->threads[i].first.wall_ns > last_ns)
+			last_ns = run->threads[i].first.wall_ns;
 	return last_ns;
 }
 
@@ -198,68 +227,117 @@ static void window_time(struct slice_run *run, uint64_t start_ns)
 	nap_until(start_ns + run->plan->window_ns);
 }
 
-static int slice_run(struct slice_run *run, struct slice_thread *threads,
-		     struct core_error *error)
+static void threads_join(struct slice_run *run)
 {
-	struct tx_cell *cell = run->cell;
 	unsigned int i;
-	int err = 0;
 
-	for (i = 0; i < cell->config.threads && !err; i++) {
-		threads[i].run = run;
-		threads[i].thread = &cell->threads[i];
-		err = thread_start(&threads[i], error);
-	}
-	if (!err)
-		window_time(run, window_begin(run, threads));
-	else
-		flag_raise(&run->abandoned);
-	cell_stop(cell, true);
-	for (i = 0; i < cell->config.threads; i++)
-		if (threads[i].created)
-			pthread_join(threads[i].pthread, NULL);
-	return err;
+	for (i = 0; i < run->cell->config.threads; i++)
+		if (run->threads[i].created)
+			pthread_join(run->threads[i].pthread, NULL);
 }
 
-static void slice_wmem(const struct slice_run *run)
+static void threads_go(struct slice_run *run)
 {
 	unsigned int i;
 
-	for (i = 0; i < run->slice->threads; i++)
-		if (run->wmem_high[i] > run->slice->thread[i].wmem_high)
-			run->slice->thread[i].wmem_high = run->wmem_high[i];
+	for (i = 0; i < run->cell->config.threads; i++)
+		sem_post(&run->go);
+}
+
+static void slice_free(struct slice_run *run)
+{
+	sem_destroy(&run->go);
+	free(run);
+}
+
+static struct slice_run *slice_ready(struct tx_cell *cell)
+{
+	const size_t threads = cell->config.threads;
+	struct slice_run *run = calloc(1, sizeof(*run) + threads * sizeof(run->threads[0]));
+	unsigned int i;
+
+	if (!run)
+		return NULL;
+	run->cell = cell;
+	sem_init(&run->go, 0, 0);
+	cell_stop(cell, false);
+	for (i = 0; i < threads && !run->error.code; i++) {
+		cell->threads[i].error.code = 0;
+		run->threads[i].run = run;
+		run->threads[i].thread = &cell->threads[i];
+		thread_start(&run->threads[i], &run->error);
+	}
+	return run;
+}
+
+void tx_cell_ready(struct tx_cell *cell)
+{
+	if (!cell->ready && !cell->method->stream)
+		cell->ready = slice_ready(cell);
+}
+
+void tx_cell_unready(struct tx_cell *cell)
+{
+	struct slice_run *run = cell->ready;
+
+	if (!run)
+		return;
+	cell->ready = NULL;
+	flag_raise(&run->abandoned);
+	threads_go(run);
+	threads_join(run);
+	slice_free(run);
+}
+
+static void slice_run(struct slice_run *run)
+{
+	threads_go(run);
+	window_time(run, window_begin(run));
+	cell_stop(run->cell, true);
+	threads_join(run);
+}
+
+static void slice_fill(const struct slice_run *run)
+{
+	struct tx_slice *slice = run->slice;
+	uint64_t completed = 0;
+	unsigned int i;
+
+	for (i = 0; i < slice->threads; i++) {
+		if (run->wmem_high[i] > slice->thread[i].wmem_high)
+			slice->thread[i].wmem_high = run->wmem_high[i];
+		completed += slice->thread[i].window.completed;
+	}
+	slice->wall_ns = window_ns(run, completed);
 }
 
 int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 		  struct tx_slice *slice, struct core_error *error)
 {
-	struct slice_run run = { .cell = cell, .plan = plan, .slice = slice };
-	struct slice_thread *threads;
-	uint64_t completed = 0;
+	struct slice_run *run;
 	unsigned int i;
-	int err;
 
 	if (cell->method->stream)
 		return stream_slice(cell, plan, slice, error);
 	memset(slice, 0, sizeof(*slice));
 	error->code = 0;
-	slice->threads = cell->config.threads;
-	threads = calloc(cell->config.threads, sizeof(*threads));
-	if (!threads)
+	tx_cell_ready(cell);
+	run = cell->ready;
+	if (!run)
 		return error_set(error, ENOMEM, "threads of a slice");
-	for (i = 0; i < cell->config.threads; i++)
-		cell->threads[i].error.code = 0;
-	cell_stop(cell, false);
-	err = slice_run(&run, threads, error);
-	slice_wmem(&run);
-	free(threads);
-	for (i = 0; i < cell->config.threads && !err; i++)
-		if (cell->threads[i].error.code) {
-			*error = cell->threads[i].error;
-			err = error->code;
-		}
-	for (i = 0; i < slice->threads; i++)
-		completed += slice->thread[i].window.completed;
-	slice->wall_ns = window_ns(&run, completed);
-	return err;
+	if (run->error.code) {
+		*error = run->error;
+		tx_cell_unready(cell);
+		return error->code;
+	}
+	cell->ready = NULL;
+	slice->threads = cell->config.threads;
+	run->plan = plan;
+	run->slice = slice;
+	slice_run(run);
+	slice_fill(run);
+	slice_free(run);
+	for (i = 0; i < slice->threads && !error->code; i++)
+		*error = cell->threads[i].error;
+	return error->code;
 }

@@ -5,39 +5,15 @@
 #ifndef SLICE_H
 #define SLICE_H
 
-#include <pthread.h>
+#include <semaphore.h>
 
 #include "core.h"
-
-struct edge {
-	struct tx_counts counts;
-	struct thread_times times;
-	uint64_t wall_ns;
-	int cpu;
-};
 
 /* An edge of the cell, which the last thread to arrive there takes for all. */
 struct cell_edge {
 	uint64_t wall_ns;
 	uint64_t stock;				/* bytes that the kernel owns (cell_stock) */
 	uint64_t behind[CORE_MAX_THREADS];	/* of each socket: frames that are left behind */
-};
-
-struct slice_run {
-	struct tx_cell *cell;
-	const struct tx_slice_plan *plan;
-	struct tx_slice *slice;
-	unsigned int warm;		/* threads that have warmed up ... */
-	unsigned int arrived;		/* have stopped for the opening edge ... */
-	unsigned int begun;		/* have begun with the window ... */
-	unsigned int stopped;		/* have stopped for the closing edge */
-	bool spent;			/* no shaper has credit left */
-	bool opened, closed;		/* the edge has been taken */
-	bool abandoned;			/* a thread could not be started: nobody waits for it */
-	bool undrained;			/* an edge was not reached before its deadline */
-	struct cell_edge first, last;
-	uint64_t credit_ns;		/* of the shaper at the opening edge, at the most */
-	uint64_t wmem_high[CORE_MAX_THREADS];	/* as the controlling thread saw it */
 };
 
 struct shaper_stretch {
@@ -66,6 +42,26 @@ struct slice_thread {
 	struct tx_counts before;	/* the slice */
 	struct edge first, last;	/* of what the thread sends in the window */
 	bool undrained;			/* after the window */
+};
+
+struct slice_run {
+	struct tx_cell *cell;
+	const struct tx_slice_plan *plan;
+	struct tx_slice *slice;
+	unsigned int warm;		/* threads that have warmed up ... */
+	unsigned int arrived;		/* have stopped for the opening edge ... */
+	unsigned int begun;		/* have begun with the window ... */
+	unsigned int stopped;		/* have stopped for the closing edge */
+	bool spent;			/* no shaper has credit left */
+	bool opened, closed;		/* the edge has been taken */
+	bool abandoned;			/* there will be no slice */
+	bool undrained;			/* an edge was not reached before its deadline */
+	struct cell_edge first, last;
+	uint64_t credit_ns;		/* of the shaper at the opening edge, at the most */
+	uint64_t wmem_high[CORE_MAX_THREADS];	/* as the controlling thread saw it */
+	sem_t go;			/* once for each thread; then plan and slice are set */
+	struct core_error error;	/* of a thread that could not be started */
+	struct slice_thread threads[];
 };
 
 /* window.c, in this order */

@@ -11,7 +11,6 @@
  * The signal does nothing but interrupt. It is sent again and again until the thread has left its
  * call, as the first one may come before the call begins. The disposition that it had is put back.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -25,13 +24,6 @@
 static const struct timespec signal_nap = { .tv_nsec = 1000000 };
 static const struct timespec look_nap = { .tv_nsec = 20000 };
 
-struct stream_edge {
-	struct tx_counts counts;
-	struct thread_times times;
-	uint64_t wall_ns;
-	int cpu;
-};
-
 struct stream {
 	struct tx_cell *cell;
 	struct tx_thread *thread;
@@ -40,7 +32,7 @@ struct stream {
 	bool created;
 	bool ended;			/* it is out of its last call */
 	struct tx_counts before;	/* of the slice */
-	struct stream_edge first, last;	/* of the window */
+	struct edge first, last;	/* of the window */
 };
 
 static int stream_signal(void)
@@ -105,7 +97,7 @@ static int stream_start(struct stream *self, struct tx_cell *cell, unsigned int 
 	if (err)
 		return error_set(error, err, "thread %u", index);
 	self->created = true;
-	return 0;
+	return thread_pin(self->pthread, self->thread, error);
 }
 
 /* Until it sends, or sends on. Nothing: it failed, or sent nothing for too long. */
@@ -127,7 +119,7 @@ static void await_frame(struct stream *self, uint64_t deadline_ns)
 }
 
 /* Counts and clocks of one moment: read again where the reader was held up between them. */
-static void edge_read(struct stream *self, struct stream_edge *edge)
+static void edge_read(struct stream *self, struct edge *edge)
 {
 	const pid_t tid = stream_tid(self);
 	unsigned int tries;
@@ -217,27 +209,6 @@ static void stream_end(struct stream *self)
 	self->cell->method->look(self->thread);
 }
 
-static void sample_fill(const struct stream *self, struct tx_thread_sample *sample)
-{
-	const struct stream_edge *first = &self->first, *last = &self->last;
-	const struct thread_times used = times_between(&first->times, &last->times);
-	const struct tx_thread *thread = self->thread;
-	const int wanted = thread->config->cpus[thread->index];
-
-	sample->window = counts_between(&first->counts, &last->counts);
-	sample->slice = counts_between(&self->before, &thread->counts);
-	sample->open_ns = first->wall_ns;
-	sample->close_ns = last->wall_ns;
-	sample->cpu_ns = used.cpu_ns;
-	sample->user_ns = used.user_ns;
-	sample->system_ns = used.system_ns;
-	sample->run_delay_ns = used.run_delay_ns;
-	sample->voluntary = used.voluntary;
-	sample->involuntary = used.involuntary;
-	sample->cpu = last->cpu;
-	sample->moved = first->cpu != last->cpu || (wanted >= 0 && last->cpu != wanted);
-}
-
 static int streams_run(struct stream *streams, struct tx_cell *cell,
 		       const struct tx_slice_plan *plan, struct core_error *error)
 {
@@ -269,7 +240,8 @@ static void slice_fill(const struct stream *streams, struct tx_slice *slice)
 	unsigned int i;
 
 	for (i = 0; i < slice->threads; i++) {
-		sample_fill(&streams[i], &slice->thread[i]);
+		sample_fill(&slice->thread[i], streams[i].thread, &streams[i].before, &streams[i].first,
+			    &streams[i].last);
 		first_ns = streams[i].first.wall_ns < first_ns ? streams[i].first.wall_ns : first_ns;
 		last_ns = streams[i].last.wall_ns > last_ns ? streams[i].last.wall_ns : last_ns;
 	}

@@ -9,7 +9,7 @@
 #ifndef UMEM_H
 #define UMEM_H
 
-#include "core.h"
+#include "engine.h"
 
 #define XSK_FAMILY 44			/* AF_XDP */
 #define XSK_LEVEL 283			/* SOL_XDP */

@@ -6,7 +6,7 @@
 #ifndef URING_H
 #define URING_H
 
-#include "core.h"
+#include "engine.h"
 
 #define URING_MOST_ENTRIES 32768	/* io_uring/io_uring.h, IORING_MAX_ENTRIES */
 

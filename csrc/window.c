@@ -58,6 +58,21 @@ static bool any_failed(const struct tx_cell *cell)
 	return false;
 }
 
+/* Where fill finds no room there is nothing to submit. */
+static inline int thread_send(const struct tx_method *method, struct tx_thread *thread, bool single)
+{
+	const unsigned int frames = method->fill(thread);
+
+	if (likely(frames))
+		return method->submit(thread, single ? FRAMES_PER_TURN : frames);
+	return method->room ? method->room(thread) : 0;
+}
+
+int thread_burst(const struct tx_method *method, struct tx_thread *thread)
+{
+	return thread_send(method, thread, false);
+}
+
 /*
  * All threads are warm, and no shaper has credit left. To look for that after each burst would slow
  * down a sender that is only just ahead of its shaper.
@@ -98,7 +113,7 @@ void window_warm_up(struct slice_thread *self)
 	thread->deadline_ns = self->start_ns + plan->warmup_ns + 2 * plan->drain_ns;
 	do {
 		is_last = cell_is_warm(self, bursts++);
-		if (thread->error.code || method->burst(thread) < 0)
+		if (thread->error.code || thread_send(method, thread, method->single) < 0)
 			cell_stop(self->run->cell, true);
 	} while (!is_last && !thread_stopped(thread));
 }
@@ -254,7 +269,7 @@ static void wait_for_opening(struct slice_thread *self)
 		if (++looks % LOOKS_PER_YIELD == 0)
 			sched_yield();
 		clocks_begin(self);
-	} while (!flag_up(&self->run->opened) && !flag_up(&self->run->abandoned));
+	} while (!flag_up(&self->run->opened));
 	self->first.wall_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
@@ -280,7 +295,7 @@ void window_send(struct slice_thread *self)
 	struct tx_thread *thread = self->thread;
 
 	while (!thread_stopped(thread))
-		if (unlikely(method->burst(thread) < 0)) {
+		if (unlikely(thread_send(method, thread, method->single) < 0)) {
 			cell_stop(self->run->cell, true);
 			break;
 		}
@@ -318,7 +333,7 @@ void window_close(struct slice_thread *self)
 	self->last.cpu = sched_getcpu();
 	if (is_last)
 		cell_close(run, self->last.wall_ns, &descent);
-	while (!flag_up(&run->closed) && !flag_up(&run->abandoned))
+	while (!flag_up(&run->closed))
 		nap(SHORTEST_NAP_NS);
 }
 

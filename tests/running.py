@@ -22,7 +22,7 @@ import pytest
 
 from bench.cli import main
 from bench.matrix import load
-from bench.measure import runner, session
+from bench.measure import runner, session, stop
 from bench.measure.measuring import Seen
 from bench.measure.prepare import vocabulary
 from bench.model.cells import Cell
@@ -63,6 +63,17 @@ needs_setpriv = pytest.mark.skipif(
 needs_unshare = pytest.mark.skipif(
     shutil.which("unshare") is None, reason="util-linux's unshare is missing"
 )
+
+
+def assert_rounds(run: Run, rounds: int) -> None:
+    """Each cell that did not fail was measured once in each round, and then perhaps in some more:
+    they make up for samples that were left out, which a busy machine has (measure/stop.py)."""
+    measured = [(sample.cell, sample.round) for sample in run.samples]
+    assert len(set(measured)) == len(measured)
+    cells = [cell.id for cell in run.cells if cell.id not in run.failures]
+    assert set(measured) >= {(cell, round_) for cell in cells for round_ in range(rounds)}
+    most = rounds + stop.spare(Rounds(rounds, rounds))
+    assert all(cell in cells and round_ < most for cell, round_ in measured)
 
 
 class Quiet:

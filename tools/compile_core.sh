@@ -1,13 +1,14 @@
 #!/bin/sh
-# Compiles the core as others would, warnings being errors: with CC (gcc), for aarch64, for a CPU of
-# 32 bits, and against musl. Names the compilers that are not installed, and so were left out.
+# Compiles the core, and the template of a user's engine, as others would, warnings being errors: with
+# CC (gcc), for aarch64, for a CPU of 32 bits, and against musl. Names the compilers that are not
+# installed, and so were left out.
 set -eu
 cd "$(dirname "$0")/.."
-flags="$("${PYTHON:-python3}" csrc/ffi_build.py cflags) -Werror -DCORE_TEST_METHODS"
+flags="$("${PYTHON:-python3}" csrc/ffi_build.py cflags) -Werror -DCORE_TEST_METHODS -Icsrc"
 left_out=
 
 compile() { # compile COMPILER [OPTION...]
-	for file in csrc/*.c csrc/engines/*.c csrc/test/*.c; do
+	for file in csrc/*.c csrc/engines/*.c csrc/test/*.c bench/engines/template.c; do
 		# shellcheck disable=SC2086 # the flags are words
 		"$@" $flags '-DCORE_HASH=""' '-DCORE_FLAGS=""' -c -o /dev/null "$file"
 	done

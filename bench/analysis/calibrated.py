@@ -55,4 +55,4 @@ def _slope(strayed: Floats, shift: Floats, kernels: Integers, known: Booleans) -
         own = labels == kernel
         x[own] -= x[own].mean()
         y[own] -= y[own].mean()
-    return slope(x, y, float(len(x) - len(np.unique(labels))))
+    return slope(x, y, float(len(x) - len(np.unique(labels))))[0]

@@ -74,7 +74,8 @@ def parts(
     ``places`` names the place of each cell; None is for figures that a shift does not move (ratios
     within rounds). ``calibration`` has the figure of each run's
     calibration cells (logarithms): a shift is corrected by as much of their change as history
-    shows to be its own, and is less certain by all of it where there is no history.
+    shows to be its own, and is less certain by as much of it as history leaves open: by all of it
+    where there is none.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         share = 1 / _number(panel.runs[a]) + 1 / _number(panel.runs[b])
@@ -219,10 +220,13 @@ class _Strayed:
         if not self.freedom:
             error = float(np.hypot(ASSUMED_SHIFT * np.sqrt(sides), calibrated))
             return Estimated(value, error, ASSUMED_FREEDOM, assumed=True)
-        rate = slope(strayed, self.strayed[:, -1], self.freedom) if strayed is not None else 0.0
+        rate, unsure = 0.0, 1.0
+        if strayed is not None:
+            rate, unsure = slope(strayed, self.strayed[:, -1], self.freedom)
         left = self.strayed[:, -1] - (rate * strayed if strayed is not None else 0.0)
         freedom = self.freedom - 1 if rate else self.freedom
-        error = float(np.sqrt(np.sum(left**2) / freedom * sides))
+        of_runs = float(np.sqrt(np.sum(left**2) / freedom * sides))
+        error = float(np.hypot(of_runs, unsure * calibrated))
         return Estimated(value - rate * calibrated, error, freedom)
 
     def of_places(self) -> tuple[float, float]:
@@ -234,15 +238,15 @@ class _Strayed:
         return float(np.sum((places - places.mean(axis=1, keepdims=True)) ** 2) / freedom), freedom
 
 
-def slope(x: Array, y: Array, freedom: float) -> float:
+def slope(x: Array, y: Array, freedom: float) -> tuple[float, float]:
     """By how much y follows x: least squares, drawn to 0 as far as chance explains it (James and
-    Stein's positive part)."""
+    Stein's positive part). And its standard error: 1 at the most, and where nothing shows it."""
     squares, product, total = float(x @ x), float(x @ y), float(y @ y)
-    unexplained = total - product**2 / squares if squares else total
-    if freedom < 2 or not squares or not product:
-        return 0.0
-    chance = unexplained / (freedom - 1) / (product**2 / squares)
-    return product / squares * max(0.0, 1 - chance)
+    if freedom < 2 or not squares:
+        return 0.0, 1.0
+    error = float(np.sqrt(max(0.0, total - product**2 / squares) / (freedom - 1) / squares))
+    chance = (error * squares / product) ** 2 if product else 1.0
+    return product / squares * max(0.0, 1 - chance), min(1.0, error)
 
 
 def _moved(calibration: Array | None, a: slice, b: slice) -> float:

@@ -171,37 +171,12 @@ def row_of(
     sides: Sides,
     openings: int,
 ) -> Row:
-    row = _row_of(cell, found, flagged, threshold, ratio, sides, openings)
-    return replace(row, notes=notes_of(cell.id, sides))
-
-
-def notes_of(cell: str, sides: Sides) -> dict[str, tuple[str, ...]]:
-    """The notes of a cell on each side that has any; counts are sums over its runs."""
-    found = {}
-    for name, side in sides.items():
-        counts: Counter[str] = Counter()
-        for run in side:
-            if cell in run.summaries:
-                counts.update(run.summaries[cell].notes)
-        if counts:
-            found[name] = tuple(mark_of(code, count) for code, count in counts.items())
-    return found
-
-
-def _row_of(
-    cell: Cell,
-    found: Mapping[Figure, Found],
-    flagged: Collection[Figure],
-    threshold: float,
-    ratio: Change | None,
-    sides: Sides,
-    openings: int,
-) -> Row:
     changes = {figure: of.change for figure, of in found.items()}
+    verdict, notes = _absence(cell.id, *sides.values()), notes_of(cell.id, sides)
+    row = Row(cell, verdict, changes, threshold, ratio, notes=notes)
     if not changes:
-        verdict = _absence(cell.id, *sides.values())
         few = _too_few(cell.id, sides) if verdict is Verdict.INCONCLUSIVE else ()
-        return Row(cell, verdict, {}, threshold, ratio, (*few, *failures_of(cell.id, sides)))
+        return replace(row, reasons=(*few, *failures_of(cell.id, sides)))
     reasons = doubts_of(cell.id, sides)
     verdicts = {Verdict.INCONCLUSIVE} if reasons else set()
     more = 0
@@ -216,8 +191,22 @@ def _row_of(
         verdicts.add(verdict)
     worst = next(v for v in (*TOLD, Verdict.INCONCLUSIVE, Verdict.UNCHANGED) if v in verdicts)
     if worst is not Verdict.INCONCLUSIVE:
-        return Row(cell, worst, changes, threshold, ratio)
-    return Row(cell, worst, changes, threshold, ratio, tuple(dict.fromkeys(reasons)), more)
+        return replace(row, verdict=worst)
+    why = tuple(dict.fromkeys(reasons))
+    return replace(row, verdict=worst, reasons=why, more_openings=more)
+
+
+def notes_of(cell: str, sides: Sides) -> dict[str, tuple[str, ...]]:
+    """The notes of a cell on each side that has any; counts are sums over its runs."""
+    found = {}
+    for name, side in sides.items():
+        counts: Counter[str] = Counter()
+        for run in side:
+            if cell in run.summaries:
+                counts.update(run.summaries[cell].notes)
+        if counts:
+            found[name] = tuple(mark_of(code, count) for code, count in counts.items())
+    return found
 
 
 NOTHING_SHOWS = (

@@ -27,7 +27,8 @@ class UsageError(BenchError):
 
 
 class NotAllowed(UsageError):
-    """A real interface must not be used: ends the whole run, its other cells too."""
+    """A real interface must not be used, or a program not be run, which the command line did not
+    allow: ends the whole run, its other cells too."""
 
 
 class CoreError(BenchError):

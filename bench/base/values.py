@@ -18,7 +18,7 @@ from typing import Any
 from bench.base.units import rate_text, size_text
 
 Value = str | int | bool | dict[str, Any]
-"""A canonical axis value; see the module's docstring."""
+"""A canonical axis value; see the module's docstring. (A program has a list in its mapping.)"""
 NO_VALUE = "-"
 """The text of an axis that is no knob of the method."""
 
@@ -133,6 +133,8 @@ def parse(value: dict[str, Any]) -> Parts:
         geometry = "{block_nr}x{block_size}/{frame_size}".format(**value)
         ring = (Part(frozenset({"version"}), f"v{value['version']}"), Part(_GEOMETRY, geometry))
         return Parts("", ring + _options(value, told=_GEOMETRY | {"version"}))
+    if "command" in value:  # no two of one name are in a matrix
+        return Parts(str(value.get("name", value.get("kind"))), ())
     if "bytes" in value:
         return Parts(size_text(value["bytes"]), _options(value, told=frozenset({"bytes"})))
     return Parts(str(value.get("kind", "")), _options(value, told=frozenset({"kind"})))

@@ -245,13 +245,14 @@ def suspects(judged: Iterable[Judged]) -> list[Judged]:
 
 def condensed(judged: Sequence[Judged]) -> list[Judged]:
     """Without what another entry says already: interfaces of which all shifted are `all`, and all
-    is none of its own where only some shifted."""
+    is none of its own where only some interfaces shifted."""
     found = []
     for of in judged:
         places = [j for j in judged if j.cell is None and j.figure == of.figure and j.series != ALL]
         whole = [j for j in judged if j.key == (ALL, of.figure)]
         together = bool(whole) and all(_alike(place, whole[0]) for place in places)
-        if of.cell is None and len(places) > 0 and together == (of.series != ALL):
+        some = not together and any(place.decision.stands_out for place in places)
+        if of.cell is None and places and (some if of.series == ALL else together):
             continue
         found.append(of)
     return found

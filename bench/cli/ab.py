@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a value, as in a matrix, that side B has on an axis; may be repeated",
     )
+    options.add_exec(parser)
     options.add_min_effect(parser, 1)
     options.add_every(parser)
     options.add_verbose(parser)
@@ -58,7 +59,9 @@ def execute(args: argparse.Namespace) -> int:
     from bench.campaign import ab
     from bench.measure import runner
     from bench.measure.measuring import measuring
+    from bench.topology.link import Allowed
 
+    options.load_engines(args)
     effect = ab.MIN_EFFECT if args.min_effect is None else args.min_effect
     wanted = ab.Wanted(args.core_a, args.core_b, args.sysctl_b, args.set_b)
     chosen = stored.wanted(args, ab.FOLDER)
@@ -75,7 +78,14 @@ def execute(args: argparse.Namespace) -> int:
         bar.stage(seen.found["verdict"])
         with ab.opened(of) as make_opening:
             run = runner.run(
-                of.matrix, of.plan, target, bar, seen, make_opening=make_opening, sides=of.sides
+                of.matrix,
+                of.plan,
+                target,
+                bar,
+                seen,
+                Allowed(programs=args.allow_exec),
+                make_opening,
+                of.sides,
             )
     say(f"stored in {target.path}")
     from bench.render import sides  # not before: numpy starts threads, which keep what is given up

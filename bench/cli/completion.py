@@ -91,6 +91,10 @@ def _runs(prefix: str, **_of: object) -> list[str]:
     return _paths(prefix, ENDINGS)
 
 
+def _engines(prefix: str, **_of: object) -> list[str]:
+    return _paths(prefix, (".c",))
+
+
 def _folders(prefix: str, **_of: object) -> list[str]:
     return [path for path in _paths(prefix, ()) if path.endswith("/")]
 
@@ -155,6 +159,7 @@ COMPLETERS: Mapping[str, Callable[..., list[str]]] = {
     "b": _runs,
     "resume": _runs,
     "results": _folders,
+    "engine": _engines,
     "core_a": _folders,
     "core_b": _folders,
     "machine": _machines,

@@ -27,21 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "method", metavar="NAME", nargs="?", help="this one alone, with all that may be set of it"
     )
+    options.add_engine(parser)
     options.add_format(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    from bench.engines import core
+    from bench.engines import table
     from bench.system import privileges
 
+    options.load_engines(args)
     options.check_output(args)
-    methods = core.methods()
+    methods = table.methods()
     named = None if args.method is None else _named(args.method, methods)
     privileges.gain()
     if named is not None:
         options.write(_whole(named, methods), args)
         return ExitCode.FINE
-    lacking = {name: core.probe(name) for name in methods}
+    lacking = {name: table.probe(name) for name in methods}
     hint = ""
     if privileges.standing() == privileges.Standing.NONE:
         hint = f"packet sockets: {privileges.remedy('CAP_NET_RAW')}"
@@ -58,13 +60,13 @@ def _named(name: str, methods: Mapping[str, MethodInfo]) -> MethodInfo:
 
 
 def _whole(named: MethodInfo, methods: Mapping[str, MethodInfo]) -> Document:
-    from bench.engines import core
+    from bench.engines import core, table
     from bench.model.vocabulary import axes_of
     from bench.render import method
     from bench.topology.kinds import INTERFACES, QDISC_KINDS
 
     kinds = {"interfaces": [*INTERFACES], "qdiscs": [*QDISC_KINDS]}
-    lacking = core.probe(named.name)
+    lacking = table.probe(named.name)
     return method.document_of(named, lacking, axes_of(methods), kinds, core.limits())
 
 

@@ -29,9 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "matrices", metavar="MATRIX", nargs="+", type=Path, help="matrix files (YAML)"
     )
+    options.add_engine(parser)
     options.add_results(parser)
     options.add_quiet(parser)
     options.add_devices(parser)
+    options.add_exec(parser)
     parser.add_argument(
         "--budget",
         metavar="TIME",
@@ -73,6 +75,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.plan.plan import Plan
 
     budget = Budget.of(args.budget)
+    options.load_engines(args)
     tasks = _tasks(args)
     _check_time(tasks, budget)
     if args.commit:
@@ -117,6 +120,7 @@ _WORST_FIRST = (
 def _tasks(args: argparse.Namespace) -> list[Task]:
     """Every matrix is read before one is measured. Raises UsageError."""
     from bench.campaign.task import Task
+    from bench.engines import programs
     from bench.measure import prepare
     from bench.store import folders
     from bench.system import host
@@ -128,6 +132,7 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
     for file in args.matrices:
         matrix, plan = prepare.planned(file)
         check_allowed(plan.devices, options.allowed(args))
+        programs.check_allowed(plan.runnable, args.allow_exec)
         folder = folders.results_folder(args.results, machine, matrix.name)
         if folder in found:
             raise UsageError(

@@ -35,6 +35,27 @@ def add_matrix(parser: argparse.ArgumentParser) -> None:
         help="values of an axis, as in a matrix, in place of the matrix's own; repeatable",
     )
     add_filter(parser)
+    add_engine(parser)
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a C file of yours that defines a method, as `bench init --engine FILE` writes one; "
+        "may be repeated",
+    )
+
+
+def load_engines(args: argparse.Namespace) -> None:
+    """Compile the C files that the command line names, and add their methods."""
+    if args.engine:
+        from bench.engines import own
+
+        own.load(args.engine)
 
 
 def add_filter(parser: argparse.ArgumentParser) -> None:
@@ -163,6 +184,14 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_exec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-exec",
+        action="store_true",
+        help="run the programs that the matrix names (method: {kind: exec, ...})",
+    )
+
+
 def date(text: str) -> datetime:
     """A time that somebody writes; without a zone it is UTC's."""
     try:
@@ -175,10 +204,12 @@ def date(text: str) -> datetime:
 
 
 def allowed(args: argparse.Namespace) -> Allowed:
-    """The real interfaces that may be used."""
+    """The real interfaces that may be used, and whether programs may be run."""
     from bench.topology.link import Allowed
 
-    return Allowed(tuple(args.allow_device), args.allow_device_in_use)
+    return Allowed(
+        tuple(args.allow_device), args.allow_device_in_use, getattr(args, "allow_exec", False)
+    )
 
 
 def _seed(text: str) -> int:

@@ -11,6 +11,7 @@ from bench.base.exit_codes import ExitCode
 from bench.base.units import length_text
 from bench.cli import options
 from bench.render.document import Document, Fact, Records, Table, count, text_column
+from bench.render.facts import programs
 
 if TYPE_CHECKING:
     from bench.measure.estimate import Estimate
@@ -40,6 +41,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.measure.estimate import estimate
     from bench.system.procfs import ProcFs
 
+    options.load_engines(args)
     options.check_output(args)
     matrix, planned = prepare.planned(args.matrix, args.filter, args.seed, args.set)
     told = estimate(planned, matrix, ProcFs())
@@ -94,6 +96,7 @@ def _facts(matrix: Matrix, planned: Plan, told: Estimate) -> tuple[Fact, ...]:
             "cpus",
             list(planned.cpus),
         ),
+        programs(planned.cells),
         Fact(
             "memory of rings and buffers",
             f"{told.memory / 2**20:.1f} MiB",

@@ -19,6 +19,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_matrix(parser)
     options.add_devices(parser)
+    options.add_exec(parser)
     options.add_normalise(parser)
     options.add_whole(parser)
     options.add_format(parser)
@@ -37,6 +38,7 @@ def execute(args: argparse.Namespace) -> int:
     from bench.render.answer import answered
     from bench.store import reader
 
+    options.load_engines(args)
     wanted = stored.wanted(args)
     matrix, plan = prepare.planned(args.matrix, wanted.filters, args.seed, wanted.settings)
     target = stored.target(args, matrix.name, wanted)

@@ -103,10 +103,17 @@ def _build_lock(at: Place) -> Iterator[None]:
         yield
 
 
-def _build_failure(output: str) -> str:
-    """What to do about a failed build, from what the compiler said."""
+def missing_compiler() -> str:
+    """What to do about it; "" if there is a compiler."""
     if shutil.which(os.environ.get("CC", "gcc").partition(" ")[0]) is None:
         return "no C compiler: install gcc (apt-get install gcc libc6-dev), or set CC"
+    return ""
+
+
+def _build_failure(output: str) -> str:
+    """What to do about a failed build, from what the compiler said."""
+    if missing_one := missing_compiler():
+        return missing_one
     missing = re.search(r"fatal error: '?([^\s':]+)'?(: No such file| file not found)", output)
     if missing:
         header = missing[1]

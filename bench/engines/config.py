@@ -14,6 +14,7 @@ from bench.engines.library import library, text_of
 from bench.engines.options import raw_values
 from bench.model.cells import Cell
 from bench.model.needs import Memory
+from bench.model.programs import EXEC, engine_of
 from bench.model.vocabulary import Problem
 
 TPID = 0x8100
@@ -60,6 +61,8 @@ def _static_text(text: str) -> Any:
 
 def check(values: Mapping[str, Value | None], page_size: int) -> list[Problem]:
     """What a cell's engine refuses, on a kernel with pages of ``page_size`` bytes."""
+    if engine_of(values["method"]) == EXEC:
+        return []
     core = library()
     problems = core.ffi.new("struct core_problems *")
     core.lib.core_check(config_of(values), page_size, problems)
@@ -76,15 +79,17 @@ def _row(method: str) -> Any:
 
 def sends_xdp(method: str) -> bool:
     """Whether devices get XDP frames of it, not skbs. Raises KeyError of a method there is not."""
-    return bool(_row(method).sends_xdp)
+    return method != EXEC and bool(_row(method).sends_xdp)
 
 
 def call_ns(method: str) -> int:
     """About what a call of it waits beside its frames, in nanoseconds; a slice of it has one."""
-    return int(_row(method).call_ns)
+    return 0 if method == EXEC else int(_row(method).call_ns)
 
 
 def memory_of(cell: Cell) -> Memory:
+    if cell.engine == EXEC:
+        return Memory()
     core = library()
     raw = core.ffi.new("struct tx_memory *")
     core.lib.core_memory(config_of(cell.values), raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +54,10 @@ def methods() -> dict[str, MethodInfo]:
     """
     lib = library().lib
     rows = [lib.core_method(i) for i in range(lib.core_method_count())]
-    return {text_of(row.name): _method(row) for row in rows}
+    return {text_of(row.name): _method(row, index) for index, row in enumerate(rows)}
 
 
-def _method(row: Any) -> MethodInfo:
+def _method(row: Any, index: int) -> MethodInfo:
     name = text_of(row.name)
     options = options_of(name)
     read = (knob for knob, bit in _knob_bits().items() if row.knobs & bit)
@@ -71,6 +71,7 @@ def _method(row: Any) -> MethodInfo:
         sends_xdp=bool(row.sends_xdp),
         untold=bool(row.untold),
         alone=bool(row.alone),
+        longest=library().lib.core_method_longest(index, os.sysconf("SC_PAGE_SIZE")),
     )
 
 
@@ -181,10 +182,19 @@ class OpenCell:
             memory=facts.memory,
         )
 
-    def run_slice(self, plan: SlicePlan) -> Slice:
-        """Run one slice. Raises CoreError when a send fails."""
+    def run_slice(self, plan: SlicePlan, first: Callable[[], object] = lambda: None) -> Slice:
+        """Run one slice. Raises CoreError when a send fails.
+
+        ``first`` is called before anything is sent, while the threads get ready.
+        """
         for name in _known("struct tx_slice_plan"):
             setattr(self._plan, name, getattr(plan, name))
+        self._lib.tx_cell_ready(self._cell)
+        try:
+            first()
+        except BaseException:
+            self._lib.tx_cell_unready(self._cell)
+            raise
         if self._lib.tx_cell_slice(self._cell, self._plan, self._slice, self._error) < 0:
             fail(self._error)
         raw = self._slice

@@ -13,11 +13,15 @@ from bench.base.errors import BenchError, CoreError
 from bench.engines.build import CHECKOUT, ensure_built, place, variant
 
 
+def module_name() -> str:
+    return "bench._core_test" if variant() == "test" else "bench._core"
+
+
 @functools.cache
 def library() -> Any:
     """The module of cffi, with ``lib`` and ``ffi``. Builds the core if it is stale."""
     ensure_built()
-    name = "bench._core_test" if variant() == "test" else "bench._core"
+    name = module_name()
     try:
         return _of_checkout(name) if os.environ.get(CHECKOUT) else importlib.import_module(name)
     except ImportError as error:

@@ -17,7 +17,8 @@ from bench.base.values import Value
 from bench.engines.library import library, text_of
 from bench.model.axes import AXES, LAST_MEANS, Axis, Choice, Flag, Ring, Size, Type, Whole
 
-_NAME = re.compile("[a-z][a-z0-9_]*")
+NAME = re.compile("[a-z][a-z0-9_]*")
+"""Of an option, and of a method."""
 
 
 @functools.cache
@@ -90,7 +91,7 @@ def _text(pointer: Any) -> str:
 
 def _problem(raw: Any, name: str, after: str) -> str:
     """What is wrong with a declaration, and what is allowed; "" if nothing is."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         return "a name has small letters, digits and _, and begins with a letter"
     if not _text(raw.help):
         return "has no help"

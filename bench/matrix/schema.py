@@ -48,6 +48,7 @@ from bench.base.units import (
 )
 from bench.base.values import Value, covers, key_of
 from bench.base.written import DurationNs, Share, bytes_between, part_up_to
+from bench.matrix.programs import Program
 from bench.model.axes import (
     Axis,
     Choice,
@@ -65,6 +66,7 @@ from bench.model.axes import (
     ring_of_slots,
 )
 from bench.model.matrix import Measure, Rounds
+from bench.model.programs import EXEC
 from bench.model.results import LARGEST_INTEGER
 from bench.model.vocabulary import KindInfo, Vocabulary
 
@@ -91,7 +93,8 @@ class Context:
     one that it names as soon as they are right; what is held against them is validated later.
     ``lengths`` has the number of values of the axes that the file names, ``axes`` the names of all
     that there are. ``known`` is filled on the way, too: the keys that a mapping may have, by its
-    id(), and in ``examples`` a right one for each with a ``kind``.
+    id(), and in ``examples`` a right one for each with a ``kind``. So is ``programs``: those of the
+    method axis, by their names.
     """
 
     taken: dict[str, Sequence[Value]] = field(default_factory=dict)
@@ -99,6 +102,7 @@ class Context:
     axes: tuple[str, ...] = ()
     known: dict[int, tuple[str, ...]] = field(default_factory=dict)
     examples: dict[int, Mapping[str, str]] = field(default_factory=dict)
+    programs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ def models_of(vocabulary: Vocabulary) -> Models:
     values = {name: _remembered(name, _several(type_)) for name, type_ in types.items()}
     axes = _axes("Axes", known, values)
     rule: Any = _axes("Rule", known, rules)
-    row: Any = _axes("Row", known, types)
+    row: Any = _axes("Row", known, types | {"method": _method([*vocabulary.methods], named=True)})
     threshold: Any = create_model("Threshold", __base__=rule, min_effect=Share)
     fields: dict[str, Any] = {
         "name": Annotated[str, _NAME],
@@ -169,7 +173,7 @@ def _type(axis: Axis, vocabulary: Vocabulary, *, partial: bool) -> Any:
         case Flag():
             return bool
         case Method():
-            return _one_of(vocabulary.methods)
+            return _method([*vocabulary.methods], partial=partial, named=partial)
         case Kind("interfaces"):
             return _kind(vocabulary.interfaces, partial=partial)
         case Kind():
@@ -337,6 +341,42 @@ def _kind(kinds: Mapping[str, KindInfo], *, partial: bool) -> Any:
 
 def _given(options: type[BaseModel], written: Mapping[str, Any]) -> list[FieldInfo]:
     return [info for name, info in options.model_fields.items() if name in written]
+
+
+def _method(names: Sequence[str], *, partial: bool = False, named: bool = False) -> Any:
+    """A method's name, or a program: a mapping, or where ``named`` the name of one of the axis."""
+    ours = _one_of([name for name in names if name != EXEC])
+    if EXEC not in names:
+        return ours
+    one, program = TypeAdapter(ours), _program(partial)
+
+    def canonical(value: object, info: ValidationInfo[Context]) -> Value:
+        known = info.context.programs
+        if named and isinstance(value, str) and value in known:
+            return known[value]
+        if value == EXEC:
+            raise ValueError(f"{EXEC} is a program of yours; write {_EXAMPLE}")
+        if not isinstance(value, dict):
+            return str(one.validate_python(value))
+        model = program.model_validate(value, context=info.context)
+        found = model.model_dump(exclude_unset=partial)
+        if partial:
+            return found
+        name = found["name"]
+        if name in names or known.setdefault(name, found) != found:
+            raise ValueError(f"another method is called {name}; write a name: of its own into each")
+        return found
+
+    written = _any_of(ours, program, *([str] if named else []))
+    return Annotated[Any, PlainValidator(canonical, json_schema_input_type=written)]
+
+
+@functools.cache
+def _program(partial: bool) -> type[BaseModel]:
+    return _strict("program", Program, partial=partial)
+
+
+_EXAMPLE = '{kind: exec, command: [trafgen, --dev, "{interface}"]}'
 
 
 _QUANTITIES = {parse_bytes: SIZE, parse_rate: RATE, parse_duration: DURATION}

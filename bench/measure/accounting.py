@@ -123,7 +123,7 @@ def delta(before: Counters, after: Counters) -> Delta:
 def delivery_of(cell: Cell, delivery: Delivery) -> Delivery:
     """How frames of a cell are counted: an XDP frame whole also where an skb is without its header
     (drivers/net/veth.c, ``veth_xdp_rcv``)."""
-    return replace(delivery, header_left_out=0) if sends_xdp(cell.method) else delivery
+    return replace(delivery, header_left_out=0) if sends_xdp(cell.engine) else delivery
 
 
 def arrivals(change: Delta, delivery: Delivery) -> tuple[int, ...]:
@@ -177,14 +177,19 @@ def account(
     lost = missing if carrier_lost else min(missing, max(0, drops - refused))
     unexplained = missing - lost
     few_foreign = delivery.others_send and foreign <= FOREIGN_SHARE * completed
-    counted = [
-        Problem(Code.QUEUED_BEFORE, change.queued_before),
-        Problem(Code.STILL_QUEUED, still_queued),
-        Problem(Code.LATE, late),
-        Problem(Code.FOREIGN, 0 if few_foreign else foreign),
-        Problem(Code.UNEXPLAINED, unexplained, delivered=arrived, completed=completed),
-        Problem(Code.WRONG_LENGTH) if unasked else _wrong_length(change, delivery, frame_size),
-    ]
+    counted = {
+        Code.QUEUED_BEFORE: change.queued_before,
+        Code.STILL_QUEUED: still_queued,
+        Code.LATE: late,
+        Code.FOREIGN: 0 if few_foreign else foreign,
+    }
+    problems = [Problem(code, count) for code, count in counted.items() if count]
+    if unexplained:
+        problems.append(
+            Problem(Code.UNEXPLAINED, unexplained, delivered=arrived, completed=completed)
+        )
+    if not unasked:
+        problems += _wrong_length(change, delivery, frame_size)
     return Accounting(
         delivered=arrived,
         lost=lost,
@@ -192,7 +197,7 @@ def account(
         device_drops=change.tx.tx_dropped,
         softnet_drops=min(missing, change.softnet_drops) if delivery.hidden_backlog else 0,
         foreign=foreign,
-        problems=tuple(problem for problem in counted if problem.count),
+        problems=tuple(problems),
         per_sink=arrivals(change, delivery) if len(change.sinks) > 1 else (),
         carrier_lost=carrier_lost if lost else "",
     )
@@ -202,13 +207,13 @@ def _risen(before: Sequence[int], after: Sequence[int], wrap: int) -> list[int]:
     return [(new - old) % wrap for old, new in zip(before, after, strict=True)]
 
 
-def _wrong_length(change: Delta, delivery: Delivery, frame_size: int) -> Problem:
-    """Its count is 0 where all lengths are right."""
+def _wrong_length(change: Delta, delivery: Delivery, frame_size: int) -> list[Problem]:
+    """None where all lengths are right."""
     arrived, arrived_bytes = sum(arrivals(change, delivery)), delivered_bytes(change, delivery)
     lengths = [frame_size]
     if delivery.may_pad:  # some drivers count before padding, some after it, some with the FCS
         padded = max(frame_size, ETH_ZLEN)
         lengths += [padded, padded + ETH_FCS_LEN]
     if arrived_bytes in [arrived * length for length in lengths]:
-        return Problem(Code.WRONG_LENGTH)
-    return Problem(Code.WRONG_LENGTH, arrived, bytes=arrived_bytes, meant=frame_size)
+        return []
+    return [Problem(Code.WRONG_LENGTH, arrived, bytes=arrived_bytes, meant=frame_size)]

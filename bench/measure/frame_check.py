@@ -91,7 +91,7 @@ class FrameCheck:
             _check_counters(cell, opened, self._topology, facts)
             return
         if not self._receivers:
-            self._receivers = [_capture(port) for port in self._topology.rx]
+            self._receivers = [capture(port) for port in self._topology.rx]
         room = min(_make_room(receiver, cell) for receiver in self._receivers)
         numbering, position = numbering_of(cell), 0
         try:
@@ -143,7 +143,8 @@ def _tag(cell: Cell) -> bytes:
     return struct.pack("!HH", 0x8100, int(vlan["priority"]) << 13 | int(vlan["id"]))
 
 
-def _capture(port: Port) -> socket.socket:
+def capture(port: Port) -> socket.socket:
+    """A socket that takes every frame that arrives at a port."""
     with entered(port.netns_fd):
         receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with suppress(OSError):  # before Linux 4.20 they are left out as they are read
@@ -211,24 +212,26 @@ class _Receivers:
             if descriptor == self._ended:
                 os.eventfd_read(self._ended)
             else:
-                frames += self._waiting(self._receivers[descriptor])
+                frames += waiting(self._receivers[descriptor], self._buffer)
         return bool(ready)
-
-    def _waiting(self, receiver: socket.socket) -> Iterator[bytes]:
-        with suppress(BlockingIOError):
-            while True:
-                length, beside, _, address = receiver.recvmsg_into(
-                    [self._buffer], _AUXDATA_ROOM, socket.MSG_DONTWAIT
-                )
-                frame = _with_tag(bytes(self._buffer[:length]), beside)
-                if address[2] != socket.PACKET_OUTGOING and not _is_of_the_link(frame):
-                    yield frame
 
     def close(self) -> None:
         os.close(self._ended)
 
 
 _AUXDATA_ROOM = socket.CMSG_SPACE(_AUXDATA.size)
+
+
+def waiting(receiver: socket.socket, buffer: memoryview) -> Iterator[bytes]:
+    """The frames that have arrived at a receiver, each read into the buffer."""
+    with suppress(BlockingIOError):
+        while True:
+            length, beside, _, address = receiver.recvmsg_into(
+                [buffer], _AUXDATA_ROOM, socket.MSG_DONTWAIT
+            )
+            frame = _with_tag(bytes(buffer[:length]), beside)
+            if address[2] != socket.PACKET_OUTGOING and not _is_of_the_link(frame):
+                yield frame
 
 
 def _with_tag(frame: bytes, beside: Sequence[tuple[int, int, bytes]]) -> bytes:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from bench.base import signals
 from bench.base.errors import BenchError, NotAllowed, UsageError
-from bench.engines import core
+from bench.engines import own, table
 from bench.engines.config import memory_of
-from bench.measure.messages import Failure, Setup
-from bench.measure.opening import Facts, Setting
+from bench.engines.programs import why_missing
+from bench.measure.messages import Failure, Open, RunSlice, Setup
+from bench.measure.opening import Facts, Setting, Turn
+from bench.measure.parties import parties_of
 from bench.measure.places import Place, places_of, rivals_of
 from bench.measure.residency import Residency
 from bench.measure.supervisor import Supervisor
 from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
+from bench.model.parties import PartyRole, under_test
 from bench.model.samples import Sample
 from bench.system import host, sysctls
-from bench.topology import Topology, entered
+from bench.topology import Topology, entered, peer
 from bench.topology.kinds import is_borrowed, shaper, up
 
 
@@ -29,10 +33,12 @@ class LocalOpening:
         self._setting = setting
         self._cells = {cell.id: cell for cell in cells}
         self._resources = ExitStack()
-        lonely = {name for name, method in core.methods().items() if method.alone}
+        self._aside = os.sched_getaffinity(0)
+        lonely = {name for name, method in table.methods().items() if method.alone}
         borrowed = {
             index for index, spec in enumerate(setting.topologies) if is_borrowed(spec.interface)
         }
+        self._parties = {cell.id: parties_of(cell, setting.cpus) for cell in cells}
         self._places = places_of(cells, setting.topology_of, lonely, borrowed)
         memory = {cell.id: memory_of(cell).bytes for cell in cells}
         self._residency = Residency(
@@ -47,6 +53,7 @@ class LocalOpening:
         for place, cells in self._cells_by_place().items():
             try:
                 made[place] = self._set_up(place.topology)
+                self._receive(made[place], cells)
             except NotAllowed:
                 raise
             except BenchError as error:
@@ -57,12 +64,12 @@ class LocalOpening:
         setup = Setup(
             topologies=tuple(made.values()),
             slice_plan=self._setting.slice_plan,
-            cpus=self._setting.cpus,
-            core_hash=self._setting.core_hash,
-            checkout=self._setting.checkout,
-            shapers={i: held for i, cell in self._cells.items() if (held := shaper(cell.values))},
         )
-        self._supervisor = Supervisor(setup, self._residency.clear)
+        core_hash, checkout = self._setting.core_hash, self._setting.checkout
+        engines = own.compiled_for(checkout)
+        self._supervisor = Supervisor(
+            lambda: WorkerProcess(setup, core_hash, checkout, engines), self._residency.clear
+        )
         self._resources.callback(self._supervisor.close)
         return {cell: e for cell, e in failures.items() if cell not in by_method} | by_method
 
@@ -81,6 +88,14 @@ class LocalOpening:
             sysctls.write_in(netns_fd, self._setting.sysctls)
         return topology
 
+    def _receive(self, topology: Topology, cells: Sequence[str]) -> None:
+        """Start who takes the frames of these cells, which share a topology."""
+        parties = (party for cell in cells for party in self._parties[cell])
+        engines = {party.engine for party in parties if party.role is PartyRole.RECEIVER}
+        for engine in sorted(engines):
+            for port in topology.rx:
+                self._resources.enter_context(peer.RECEIVERS[engine](port))
+
     def _refused_methods(self, made: Sequence[Topology]) -> dict[str, BenchError]:
         """Cells whose method the kernel does not let us use; asked where they would run."""
         if not made:
@@ -88,40 +103,54 @@ class LocalOpening:
         sending = [cell for cell in self._cells if cell in self._setting.topology_of]
         with entered(made[0].tx.netns_fd):
             reasons = {
-                name: core.probe(name)
-                for name in sorted({self._cells[cell].method for cell in sending})
+                name: table.probe(name)
+                for name in sorted({self._cells[cell].engine for cell in sending})
             }
-        return {
+        refused: dict[str, BenchError] = {
             cell: UsageError(f"method {name}: {reason}; `bench methods` shows what works here")
             for name, reason in reasons.items()
             for cell in sending
-            if reason and self._cells[cell].method == name
+            if reason and self._cells[cell].engine == name
         }
+        missing = {cell: why_missing(self._cells[cell]) for cell in sending}
+        return refused | {cell: BenchError(reason) for cell, reason in missing.items() if reason}
 
     def open_cell(self, cell: str) -> Facts | Failure:
         return self._supervisor.ask(lambda worker: self._opened(worker, cell, (), check=True))
 
-    def run_slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
+    def run_slice(
+        self, cell: str, round_: int, upcoming: Sequence[str], then: Turn | None = None
+    ) -> Sample | Failure:
         def slice_in(worker: WorkerProcess) -> Sample | Failure:
             if cell not in self._residency:
                 facts = self._opened(worker, cell, upcoming, check=False)
                 if isinstance(facts, Failure):
                     return facts
-            return worker.run_slice(cell, round_)
+            ahead = RunSlice(*then) if then and self._may_begin(then[0]) else None
+            answer = worker.run_slice(RunSlice(cell, round_), ahead)
+            return answer if isinstance(answer, Failure) else answer.sample
 
         return self._supervisor.ask(slice_in)
 
+    def _may_begin(self, cell: str) -> bool:
+        """Whether a cell may warm up while the sample before it is stored: not on our own CPU."""
+        its = under_test(self._parties[cell]).cpus
+        return cell in self._residency and self._aside.isdisjoint(its)
+
     def _opened(
-        self, worker: WorkerProcess, cell: str, upcoming: Sequence[str], *, check: bool
+        self, worker: WorkerProcess, id_: str, upcoming: Sequence[str], *, check: bool
     ) -> Facts | Failure:
         """Open a cell, and close others before where both cannot be open."""
-        for other in self._residency.to_evict(cell, upcoming):
+        for other in self._residency.to_evict(id_, upcoming):
             worker.close_cell(other)
             self._residency.closed(other)
-        answer = worker.open_cell(self._cells[cell], self._numbers.get(cell), check)
-        if not isinstance(answer, Failure):
-            self._residency.opened(cell)
-        return answer
+        cell = self._cells[id_]
+        place, held = self._numbers.get(id_), shaper(cell.values)
+        answer = worker.open_cell(Open(cell, under_test(self._parties[id_]), place, held, check))
+        if isinstance(answer, Failure):
+            return answer
+        self._residency.opened(id_)
+        return answer.facts
 
     def close(self) -> None:
         self._resources.close()

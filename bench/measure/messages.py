@@ -1,61 +1,97 @@
-"""What a worker is asked, and what it answers."""
+"""The words between a session and whoever opens its cells: plain data of these types alone.
+
+The one asks, the other answers each request with one message (channel.py carries them). What is
+read is checked against these types, and nothing that is read is ever run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import Struct
 
 from bench.engines.core import SlicePlan
 from bench.model.cells import Cell
+from bench.model.parties import Party
+from bench.model.samples import Sample
 from bench.model.shaper import Shaper
 from bench.topology import Topology
 
-# What is asked and answered
+VERSION = 2
+"""Of these messages: one more with each change of them. All versions have the same Hello."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """First message: the topologies (their namespaces' descriptors are inherited) and the plan.
+class _Message(Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
+    pass
 
-    Thread i is pinned to ``cpus[i]``, or not pinned and anywhere on them. ``core_hash`` is that of
-    the run's header; ``checkout`` has the core, where that is not this bench's. Answer: None.
+
+# What is asked
+
+
+class Hello(_Message, frozen=True):
+    """First message: ``core_hash`` is that of the run's header. Answer: Done."""
+
+    version: int
+    core_hash: str
+
+
+class Setup(_Message, frozen=True):
+    """Second message: the topologies (their namespaces' descriptors are inherited) and the plan.
+
+    Answer: Done.
     """
 
     topologies: tuple[Topology, ...]
     slice_plan: SlicePlan
-    cpus: tuple[int, ...]
-    core_hash: str
-    checkout: str = ""
-    shapers: Mapping[str, Shaper] = field(default_factory=dict)
-    """What holds back the frames of a cell, by its id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Open a cell, and unless it was done before, check its frames. Answer: facts as a dict."""
+class Open(_Message, frozen=True):
+    """Open a cell's sender, and unless it was done before, check its frames. Answer: Opened.
+
+    ``topology`` is an index; ``shaper`` holds back its frames.
+    """
 
     cell: Cell
+    sender: Party
     topology: int | None
+    shaper: Shaper | None
     check: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close a cell. Answer: None."""
+class Close(_Message, frozen=True):
+    """Close a cell. Answer: Done."""
 
     cell: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunSlice:
-    """Run one slice of an open cell. Answer: Sample."""
+class RunSlice(_Message, frozen=True):
+    """Run one slice of an open cell. Answer: Sliced."""
 
     cell: str
     round: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+Request = Hello | Setup | Open | Close | RunSlice
+
+
+# What is answered
+
+
+class Done(_Message, frozen=True):
+    pass
+
+
+class Opened(_Message, frozen=True):
+    """What the cell really has."""
+
+    facts: dict[str, Any]
+
+
+class Sliced(_Message, frozen=True):
+    sample: Sample
+
+
+class Failure(_Message, frozen=True):
     """The answer where what was asked for, not the worker, failed.
 
     What ``ends_run`` is no failure of a cell: none would fare better until somebody mends it.
@@ -63,3 +99,6 @@ class Failure:
 
     reason: str
     ends_run: bool = False
+
+
+Answer = Done | Opened | Sliced | Failure

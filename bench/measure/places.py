@@ -34,7 +34,7 @@ def places_of(
         if (index := topology_of.get(cell.id)) is None:
             continue
         places[cell.id] = Place(index)
-        if cell.method in lonely and index not in borrowed:
+        if cell.engine in lonely and index not in borrowed:
             places[cell.id] = Place(index, used[index])
             used[index] += 1
     return places
@@ -46,6 +46,6 @@ def rivals_of(
     """The cells of ``lonely`` methods that have to be closed while another one is open."""
     there: dict[Place, set[str]] = {}
     for cell in cells:
-        if cell.method in lonely and cell.id in places:
+        if cell.engine in lonely and cell.id in places:
             there.setdefault(places[cell.id], set()).add(cell.id)
     return {cell: frozenset(all_ - {cell}) for all_ in there.values() for cell in all_}

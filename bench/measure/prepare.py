@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.engines import config, core
+from bench.engines import config, core, table
 from bench.matrix import load
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
@@ -22,7 +22,7 @@ from bench.topology.kinds import INTERFACES, QDISC_KINDS, is_shaped, largest_fra
 def vocabulary() -> Vocabulary:
     """What a matrix may name: methods from the core (built if stale), kinds from topology."""
     return Vocabulary(
-        methods=core.methods(),
+        methods=table.methods(),
         interfaces=INTERFACES,
         qdiscs=QDISC_KINDS,
         limits=core.limits(),

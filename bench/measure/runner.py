@@ -13,7 +13,7 @@ from typing import Any
 from bench.analysis.cell_summaries import summary_of
 from bench.base.errors import BenchError, UsageError, told_with_place
 from bench.base.units import duration_text, show
-from bench.engines import build, checkout, core
+from bench.engines import build, checkout, core, own, programs
 from bench.measure.local import LocalOpening
 from bench.measure.measuring import Seen
 from bench.measure.opening import MakeOpening, Setting
@@ -71,12 +71,14 @@ def run(
     ``seen`` is this machine, and what the doctor said of it. ``sides`` are those of a run that has
     two, for its header; ``make_opening`` knows them.
 
-    Raises NotAllowed, before anything is done, if a cell sends on a device that is not allowed. An
+    Raises NotAllowed, before anything is done, if a cell sends on a device that is not allowed, or
+    by a program where none is. An
     interrupt (KeyboardInterrupt) ends the run early: what was measured is stored and
     returned, with ``end`` "interrupted". Raises BenchError when there is nothing to go on with
     (the disk is full, namespaces are forbidden); what was stored until then stays.
     """
     check_allowed(planned.devices, allowed)
+    programs.check_allowed(planned.runnable, allowed.programs)
     build.ensure_built()
     devices = describe(planned.devices)
     header = replace(
@@ -163,9 +165,10 @@ def _header(
             cpus_why=planned.cpus_why,
             privileges=privileges.standing(),
         ),
-        core=CoreBuild(of_core.hash, of_core.compiler, checkout.commit()),
+        core=CoreBuild(of_core.hash, of_core.compiler, checkout.commit(), own.hashes()),
         host=seen.fingerprint,
         devices=devices,
+        programs=programs.hashes(planned.runnable),
         doctor=Diagnosis(**seen.found),
         baselines=planned.baselines,
         thresholds=planned.thresholds,
@@ -200,6 +203,7 @@ def _obstacles(
             _other_cells(header): {c.id for c in earlier.cells} == {c.id for c in planned.cells},
             "it has other baselines": dict(header.baselines) == dict(now.baselines),
             "the core has changed since": header.core.hash == now.core.hash,
+            _other_engines(header, now): header.core.engines == now.core.engines,
             _other_kernel(machine, known): _same_kernel(machine, known),
             _other_machine(header, now): _same_machine(header, now),
             f"it ran with other privileges than {standing}": (measure.privileges in ("", standing)),
@@ -209,6 +213,7 @@ def _obstacles(
         if not same
     ]
     problems += _other_measure(measure, now.measure)
+    problems += _changed("program", header.programs, now.programs)
     if measure.cpus not in ((), planned.cpus):
         problems.append(f"it ran on {_listed(measure.cpus)}, not {_listed(planned.cpus)}")
     problems += _changed("mitigation of", machine.mitigations, known.mitigations)
@@ -227,6 +232,13 @@ def _other_cells(header: RunHeader) -> str:
     if header.called_with:
         return f"it has other cells: it was called with {header.called_with}"
     return "it has other cells"
+
+
+def _other_engines(then: RunHeader, now: RunHeader) -> str:
+    """Of which methods of the user's own the C files are not what they were."""
+    was, is_ = then.core.engines, now.core.engines
+    changed = sorted(name for name in {*was, *is_} if was.get(name) != is_.get(name))
+    return f"it has other C files (--engine) of {', '.join(changed)}"
 
 
 def _other_measure(then: Settings, now: Settings) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bench.base.errors import WorkerDied
-from bench.measure.messages import Failure, Setup
+from bench.measure.messages import Failure
 from bench.measure.worker_process import WorkerProcess
 
 T = TypeVar("T")
@@ -15,11 +15,11 @@ T = TypeVar("T")
 class Supervisor:
     """Starts a worker when it is first asked for something, and another after a death.
 
-    ``died`` is called when a worker is gone, with all that it had open.
+    ``make`` makes one; ``died`` is called when a worker is gone, with all that it had open.
     """
 
-    def __init__(self, setup: Setup, died: Callable[[], object]) -> None:
-        self._setup, self._died = setup, died
+    def __init__(self, make: Callable[[], WorkerProcess], died: Callable[[], object]) -> None:
+        self._make, self._died = make, died
         self._worker: WorkerProcess | None = None
 
     def ask(self, act: Callable[[WorkerProcess], T]) -> T | Failure:
@@ -37,7 +37,7 @@ class Supervisor:
 
     def _present(self) -> WorkerProcess:
         if self._worker is None:
-            self._worker = WorkerProcess(self._setup)
+            self._worker = self._make()
             self._worker.start()
         return self._worker
 

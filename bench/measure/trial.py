@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from bench.base import signals
 from bench.base.errors import BenchError
 from bench.base.values import key_of
-from bench.engines import core
+from bench.engines import core, table
 from bench.engines.config import memory_of
 from bench.engines.core import Endpoint, OpenCell
+from bench.engines.programs import why_missing
 from bench.model.cells import Cell
+from bench.model.programs import EXEC
 from bench.model.vocabulary import axes_of
 from bench.plan.plan import Plan, TopologySpec
 from bench.topology import entered
@@ -73,8 +75,10 @@ def _opening_alike(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def _refusal(cell: Cell, endpoint: Endpoint | None, cpus: Sequence[int]) -> str:
     """Why a cell cannot be opened in the present namespace, or ""."""
-    if reason := core.probe(cell.method):
+    if reason := table.probe(cell.engine):
         return f"method {cell.method}: {reason}"
+    if cell.engine == EXEC:  # it is not started to find out
+        return why_missing(cell)
     try:
         OpenCell(cell.values, endpoint, cpus[: cell.threads]).close()
     except BenchError as error:

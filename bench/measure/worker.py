@@ -1,8 +1,7 @@
 """The child process that opens cells inside their topologies and runs slices.
 
 A crash in the core ends this process and no other. The runner asks for one thing at a time over a
-socket pair and gets one answer (pickled by multiprocessing.connection: both ends are ours), so
-that it always knows in which cell a worker died.
+socket pair and gets one answer, so that it always knows in which cell a worker died.
 """
 
 from __future__ import annotations
@@ -13,47 +12,87 @@ import functools
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
-from multiprocessing.connection import Connection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TypeVar
 
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
-from bench.engines import core
+from bench.engines import core, own
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
+from bench.measure import program_check
 from bench.measure.accounting import Accounting, Counters, account, delivery_of
+from bench.measure.channel import Channel, NoMessage
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
-from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
+from bench.measure.messages import (
+    VERSION,
+    Answer,
+    Close,
+    Done,
+    Failure,
+    Hello,
+    Open,
+    Opened,
+    Request,
+    RunSlice,
+    Setup,
+    Sliced,
+)
+from bench.measure.program import OpenProgram
 from bench.model.cells import Cell
+from bench.model.parties import Party
 from bench.model.problems import Code, Problem
+from bench.model.programs import EXEC
 from bench.model.samples import Sample
+from bench.model.shaper import Shaper
 from bench.system import privileges
 from bench.system.cpus import CpuTime, cpu_time, granted
 from bench.system.procfs import cpu_words, kept_open
 from bench.topology import entered
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29
+
+
+SLACK_NS = 1000
+"""By how much a sleep may be too long, at a window's end most of all; by default it is 50 us."""
 
 
 CLOSED_AT_A_TIME = 32
 
 
+T = TypeVar("T")
+Sender = TypeVar("Sender", OpenCell, OpenProgram)
+
+
 # The child
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A cell whose sender is open; without an interface it has no topology (an index)."""
+
+    cell: Cell
+    sender: Party
+    topology: int | None
+    shaper: Shaper | None
+    slice_plan: SlicePlan
+    opened: OpenCell | OpenProgram
+
+
+_Before = tuple[CpuTime, Counters | None]
 
 
 class _Cells:
     """The open cells of this process and the counters of their topologies."""
 
     def __init__(self, setup: Setup, stack: ExitStack) -> None:
-        if core.info().hash != setup.core_hash:
-            raise BenchError("the core's sources changed since the run began: start a new one")
         self._setup = setup
         self._aside = os.sched_getaffinity(0)
         # 10 us where there are twenty interrupts; /proc/interrupts, which would tell the CPU of
@@ -62,42 +101,41 @@ class _Cells:
         self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
         self._checks = [FrameCheck(topology) for topology in setup.topologies]
         self._pending = [0] * len(self._readers)  # frames handed over that have not arrived
-        self._open: dict[str, tuple[Cell, int | None, OpenCell]] = {}
+        self._open: dict[str, _Open] = {}
 
-    def open_cell(self, request: Open) -> dict[str, Any]:
-        cell = request.cell
-        cpus = self._cpus_of(cell)
+    def open_cell(self, request: Open) -> Opened:
+        cell, held, cpus = request.cell, request.shaper, request.sender.cpus
         with self._holding(cpus):
-            if request.topology is None:
-                opened = OpenCell(cell.values, None, cpus)
-            else:
-                opened = self._open_in(request.topology, request, cpus)
-        self._open[cell.id] = (cell, request.topology, opened)
-        return dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)}
+            opened = self._opened(request)
+        plan = self._setup.slice_plan
+        if held:
+            plan = replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst)
+        self._open[cell.id] = _Open(cell, request.sender, request.topology, held, plan, opened)
+        return Opened(dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)})
 
-    def _open_in(self, place: int, request: Open, cpus: Sequence[int]) -> OpenCell:
+    def _opened(self, request: Open) -> OpenCell | OpenProgram:
+        cell, cpus, place = request.cell, request.sender.cpus, request.topology
+        if place is None:
+            return OpenCell(cell.values, None, cpus)
         topology = self._setup.topologies[place]
+        if request.sender.engine == EXEC:
+            reader = self._readers[place]
+            program = OpenProgram(cell, topology, cpus, reader)
+            compare = functools.partial(program_check.check, cell, topology, reader)
+            return _checked(program, compare, request.check)
         endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
         with entered(topology.tx.netns_fd):
-            opened = OpenCell(request.cell.values, endpoint, cpus)
-        try:
-            if request.check:
-                self._checks[place].check(request.cell, opened)
-        except BaseException:
-            opened.close()
-            raise
-        return opened
-
-    def _cpus_of(self, cell: Cell) -> tuple[int, ...]:
-        return self._setup.cpus if _is_free(cell) else self._setup.cpus[: cell.threads]
+            opened = OpenCell(cell.values, endpoint, cpus)
+        check = functools.partial(self._checks[place].check, cell)
+        return _checked(opened, check, request.check)
 
     def close_cell(self, cell: str) -> None:
-        self._open.pop(cell)[2].close()
+        self._open.pop(cell).opened.close()
 
     def close_all(self) -> None:
         """Many at a time: each packet socket's close waits for an RCU grace period of its own
         (net/packet/af_packet.c, ``packet_release``), some 15 ms; at a process' end, too."""
-        left = [opened for _, _, opened in self._open.values()]
+        left = [of.opened for of in self._open.values()]
         self._open.clear()
 
         def close_some() -> None:
@@ -132,7 +170,7 @@ class _Cells:
             )
 
     def run_slice(self, request: RunSlice) -> Sample:
-        cpus = self._cpus_of(self._open[request.cell][0])
+        cpus = self._open[request.cell].sender.cpus
         with self._holding(cpus):
             sample = self._sliced(request)
         if Problem(Code.NOT_PINNED) in sample.problems:
@@ -140,31 +178,35 @@ class _Cells:
         return sample
 
     def _sliced(self, request: RunSlice) -> Sample:
-        cell, topology, opened = self._open[request.cell]
+        of = self._open[request.cell]
+        cell, cpus = of.cell, of.sender.cpus
         for check in self._checks:
             check.close()
         # Threads that are not pinned run where the one may that starts them: this one.
-        os.sched_setaffinity(0, self._cpus_of(cell) if _is_free(cell) else self._aside)
-        at_ns, cpus = time.time_ns(), self._cpus_of(cell)
-        if topology is not None:
-            self._readers[topology].carrier_lost()  # what happened before is not this slice's
-        cpus_before = cpu_time(self._stat().decode(), cpus)
-        before = None if topology is None else self._readers[topology].read()
-        measured = opened.run_slice(self._slice_plan(cell))
+        os.sched_setaffinity(0, cpus if _is_free(cell) else self._aside)
+        at_ns = time.time_ns()
+        before: list[_Before] = []
+        measured = of.opened.run_slice(
+            of.slice_plan, first=lambda: before.append(self._before(of.topology, cpus))
+        )
+        ((cpus_before, counters),) = before
         cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
-        if topology is None or before is None:
+        if of.topology is None or counters is None:
             accounting = Accounting.of_sender(measured.slice_completed)
             return _sample(request, cell, at_ns, measured, cpus_did, accounting)
-        accounting, softirqs = self._account(cell, topology, before, measured)
-        if held := self._setup.shapers.get(cell.id):
+        accounting, softirqs = self._account(cell, of.topology, counters, measured)
+        if of.shaper:
             completed = sum(thread.completed for thread in measured.threads)
-            most = int(held.most_frames(measured.wall_ns, cell.frame_size))
+            most = int(of.shaper.most_frames(measured.wall_ns, cell.frame_size))
             accounting = accounting.at_most(most, completed)
         return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
 
-    def _slice_plan(self, cell: Cell) -> SlicePlan:
-        held, plan = self._setup.shapers.get(cell.id), self._setup.slice_plan
-        return replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst) if held else plan
+    def _before(self, topology: int | None, cpus: Sequence[int]) -> _Before:
+        counters = None
+        if topology is not None:
+            self._readers[topology].carrier_lost()  # what happened before is not this slice's
+            counters = self._readers[topology].read()
+        return cpu_time(self._stat().decode(), cpus), counters
 
     def _account(
         self, cell: Cell, topology: int, before: Counters, measured: Slice
@@ -186,6 +228,17 @@ class _Cells:
         self._pending[topology] += measured.slice_submitted - accounting.delivered - accounting.lost
         self._pending[topology] = max(0, self._pending[topology])
         return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
+
+
+def _checked(opened: Sender, check: Callable[[Sender], object], is_wanted: bool) -> Sender:
+    """A sender whose frames are right; it is closed if they are not."""
+    try:
+        if is_wanted:
+            check(opened)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _is_free(cell: Cell) -> bool:
@@ -233,19 +286,19 @@ def _sample(
     )
 
 
-def _answer(cells: _Cells, request: object) -> object:
+def _answer(cells: _Cells, request: Request) -> Answer:
     match request:
         case Open():
             return cells.open_cell(request)
         case Close():
             cells.close_cell(request.cell)
-            return None
+            return Done()
         case RunSlice():
-            return cells.run_slice(request)
-    raise TypeError(f"not a request: {request!r}")
+            return Sliced(cells.run_slice(request))
+    raise TypeError(f"not now: {type(request).__name__}")
 
 
-def _attempt(act: Callable[[], object]) -> object:
+def _attempt(act: Callable[[], T]) -> T | Failure:
     """What it returns, or the Failure that it ends in.
 
     One that nobody foresaw (a bug, a limit of the machine) must not end this process either:
@@ -266,12 +319,29 @@ def _attempt(act: Callable[[], object]) -> object:
         )
 
 
-def serve(connection: Connection) -> None:
-    """Answer requests, until EOFError or ConnectionError tells that the other end is gone."""
-    setup = connection.recv()
+def _started(channel: Channel[Request], stack: ExitStack, engines: Sequence[int]) -> _Cells:
+    """Raises BenchError where who asks and this process do not fit together."""
+    hello = channel.receive()
+    if not isinstance(hello, Hello) or hello.version != VERSION:
+        raise BenchError(f"it speaks version {VERSION} of the messages, and was told {hello}")
+    if core.info().hash != hello.core_hash:
+        raise BenchError("the core's sources changed since the run began: start a new one")
+    for engine in engines:
+        own.load_compiled(engine)
+    channel.send(Done())
+    setup = channel.receive()
+    if not isinstance(setup, Setup):
+        raise BenchError(f"it was told {type(setup).__name__} instead of Setup")
+    return _Cells(setup, stack)
+
+
+def serve(channel: Channel[Request], engines: Sequence[int] = ()) -> None:
+    """Answer requests, until EOFError or ConnectionError tells that the other end is gone.
+
+    ``engines`` are descriptors of the user's own, which only who starts this process can give."""
     with ExitStack() as stack:
-        cells = _attempt(lambda: _Cells(setup, stack))
-        connection.send(cells if isinstance(cells, Failure) else None)
+        cells = _attempt(lambda: _started(channel, stack, engines))
+        channel.send(cells if isinstance(cells, Failure) else Done())
         if not isinstance(cells, _Cells):
             return
         stack.callback(cells.close_all)
@@ -280,19 +350,21 @@ def serve(connection: Connection) -> None:
         gc.freeze()
         gc.disable()  # no collection in the middle of a round; what is made here is freed at once
         while True:
-            request = connection.recv()
-            connection.send(_attempt(functools.partial(_answer, cells, request)))
+            request = channel.receive()
+            channel.send(_attempt(functools.partial(_answer, cells, request)))
 
 
 def main() -> None:
     # The runner may be killed without a chance to tell: then this process, and with it the last
     # holder of the namespaces, must go too.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(SLACK_NS))
     # A service manager stops all processes of a service at once: the runner decides what is next.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    parent, fd = int(sys.argv[1]), int(sys.argv[2])
+    parent, fd, *engines = map(int, sys.argv[1:])
     if os.getppid() != parent:
         return
-    with suppress(EOFError, ConnectionError):
-        serve(Connection(fd))
+    with socket.socket(fileno=fd) as stream, suppress(EOFError, ConnectionError, NoMessage):
+        serve(Channel(stream, Request), engines)

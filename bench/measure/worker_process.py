@@ -1,4 +1,4 @@
-"""The parent's end of a worker: one request at a time, and how the child died."""
+"""The parent's end of a worker: what it is asked, in which order, and how it died."""
 
 from __future__ import annotations
 
@@ -7,15 +7,28 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from multiprocessing.connection import Connection
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar
 
 from bench.base.errors import BenchError, WorkerDied, told
 from bench.engines.build import CHECKOUT
-from bench.measure.messages import Close, Failure, Open, RunSlice, Setup
-from bench.model.cells import Cell
-from bench.model.samples import Sample
+from bench.measure.channel import Channel, NoMessage
+from bench.measure.messages import (
+    VERSION,
+    Answer,
+    Close,
+    Done,
+    Failure,
+    Hello,
+    Open,
+    Opened,
+    Request,
+    RunSlice,
+    Setup,
+    Sliced,
+)
+
+A = TypeVar("A", Done, Opened, Sliced)
 
 _CHILD = "from bench.measure.worker import main; main()"
 
@@ -35,64 +48,82 @@ class WorkerProcess:
     ``close`` last.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(
+        self, setup: Setup, core_hash: str, checkout: str = "", engines: Sequence[int] = ()
+    ) -> None:
+        """``checkout`` is the folder that has the core, where that is not this bench's; ``engines``
+        are descriptors of the user's own, compiled for it."""
         ours, theirs = socket.socketpair()
+        self._channel: Channel[Answer] = Channel(ours, Answer)
         fds = {fd for topology in setup.topologies for fd in topology.netns_fds}
-        with ours, theirs:
+        with theirs:
+            given = (theirs.fileno(), *engines)
             try:
                 self._process = subprocess.Popen(
-                    # Not -m: requests are instances of this module's classes, not of __main__'s.
                     # -P: a file in the present folder must not stand in for one of Python's.
-                    [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), str(theirs.fileno())],
-                    pass_fds=(theirs.fileno(), *fds),
+                    [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), *map(str, given)],
+                    pass_fds=(*given, *fds),
                     stdin=subprocess.DEVNULL,
-                    env=os.environ
-                    | {"PYTHONPATH": os.pathsep.join(sys.path), CHECKOUT: setup.checkout},
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), CHECKOUT: checkout},
                     start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
                 )
             except OSError as error:
+                self._channel.close()
                 raise BenchError(
                     f"cannot start the worker {sys.executable}: {told(error)}"
                 ) from error
-            self._connection = Connection(ours.detach())
-        self._setup = setup
+        self._setup, self._core_hash = setup, core_hash
         self._is_busy = False
+        self._ahead: RunSlice | None = None
         plan = setup.slice_plan
         self._slice_s = (plan.window_ns + plan.warmup_ns + 3 * plan.drain_ns) / 1e9
 
     def start(self) -> None:
         """Hand over what all requests need. Raises BenchError if the child cannot work with it."""
-        answer = self._ask(self._setup, ANSWER_SLACK_S)
-        if isinstance(answer, Failure):
-            raise BenchError(f"the worker cannot start: {answer.reason}")
+        for request in (Hello(VERSION, self._core_hash), self._setup):
+            answer = self._ask(request, Done, ANSWER_SLACK_S)
+            if isinstance(answer, Failure):
+                raise BenchError(f"the worker cannot start: {answer.reason}")
 
-    def open_cell(
-        self, cell: Cell, topology: int | None, check: bool
-    ) -> Mapping[str, Any] | Failure:
-        answer = self._ask(Open(cell, topology, check), 10 * ANSWER_SLACK_S)
-        assert isinstance(answer, dict | Failure)
-        return answer
+    def open_cell(self, request: Open) -> Opened | Failure:
+        return self._ask(request, Opened, 10 * ANSWER_SLACK_S)
 
     def close_cell(self, cell: str) -> None:
-        self._ask(Close(cell), ANSWER_SLACK_S)
+        self._ask(Close(cell), Done, ANSWER_SLACK_S)
 
-    def run_slice(self, cell: str, round_: int) -> Sample | Failure:
-        answer = self._ask(RunSlice(cell, round_), self._slice_s + ANSWER_SLACK_S)
-        assert isinstance(answer, Sample | Failure)
-        return answer
+    def run_slice(self, request: RunSlice, then: RunSlice | None = None) -> Sliced | Failure:
+        """``then`` begins as soon as this one is answered, and should be what is asked next."""
+        return self._ask(request, Sliced, self._slice_s + ANSWER_SLACK_S, then)
 
-    def _ask(self, request: object, timeout_s: float) -> object:
+    def _ask(
+        self, request: Request, wanted: type[A], timeout_s: float, then: RunSlice | None = None
+    ) -> A | Failure:
         self._is_busy = True
         try:
-            self._connection.send(request)
-            if not self._connection.poll(timeout_s):
-                self._process.kill()
-                raise WorkerDied(f"the worker hung: no answer within {timeout_s:.0f} s")
-            answer: object = self._connection.recv()
+            answer = self._answer(request, timeout_s, then)
+            if not isinstance(answer, wanted | Failure):
+                raise NoMessage(f"{answer} where {wanted.__name__} was wanted")
+        except TimeoutError as error:
+            self._process.kill()
+            raise WorkerDied(f"the worker hung: no answer within {timeout_s:.0f} s") from error
         except (EOFError, OSError) as error:
             raise WorkerDied(f"the worker {self._death()}") from error
-        self._is_busy = False
+        except NoMessage as error:
+            self._process.kill()
+            raise WorkerDied(f"the worker answered {error}") from error
+        self._is_busy = self._ahead is not None
         return answer
+
+    def _answer(self, request: Request, timeout_s: float, then: RunSlice | None) -> Answer:
+        """Answers come in the order of the requests: who dies, dies of the first without one."""
+        if request != self._ahead:
+            if self._ahead:  # a slice that nobody wants any more
+                self._channel.receive(timeout_s)
+            self._channel.send(request)
+        self._ahead = then
+        if then:
+            self._channel.send(then)
+        return self._channel.receive(timeout_s)
 
     def _death(self) -> str:
         try:
@@ -106,7 +137,7 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Close the connection, upon which the child ends; kill it if it does not, or is busy."""
-        self._connection.close()
+        self._channel.close()
         try:
             self._process.wait(timeout=0.0 if self._is_busy else ENDING_S)
         except subprocess.TimeoutExpired:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bench.base.values import Value, key_of
 from bench.model.axes import AXES, Axis, names_of
+from bench.model.programs import engine_of, name_of
 
 ETHERNET_HEADER, VLAN_TAG = 14, 4
 """Bytes."""
@@ -28,7 +29,13 @@ class Cell:
 
     @property
     def method(self) -> str:
-        return str(self.values["method"])
+        """The name of its method: of a program, that which the matrix gives it."""
+        return name_of(self.values["method"])
+
+    @property
+    def engine(self) -> str:
+        """What hands its frames to the kernel: the same for all programs."""
+        return engine_of(self.values["method"])
 
     @property
     def threads(self) -> int:

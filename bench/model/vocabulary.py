@@ -19,10 +19,11 @@ class MethodInfo:
     """A transmit method as the core describes it.
 
     ``knobs`` names the axes it reads, its own options among them; ``max_burst`` is the most frames
-    that one of its system calls takes (0: no limit of its own). ``path`` is its way through the
-    kernel. Two cells of a method that wants to be ``alone`` cannot be open on one interface.
-    ``sends_xdp``: devices get XDP frames of it, not skbs, and qdiscs nothing. ``untold``: nobody is
-    told when a frame of it has left a queue.
+    that one of its system calls takes (0: no limit of its own), ``longest`` the longest frame in
+    bytes that it takes here (0: any). ``path`` is its way through the kernel. Two cells of a method
+    that wants to be ``alone`` cannot be open on one interface. ``sends_xdp``: devices get XDP
+    frames of it, not skbs, and qdiscs nothing. ``untold``: nobody is told when a frame of it has
+    left a queue.
     """
 
     name: str
@@ -34,6 +35,7 @@ class MethodInfo:
     sends_xdp: bool = False
     untold: bool = False
     alone: bool = False
+    longest: int = 0
 
 
 def axes_of(methods: Mapping[str, MethodInfo]) -> Mapping[str, Axis]:
@@ -89,7 +91,8 @@ class KindInfo:
     which real interface, and nothing is sent on it that the command line does not allow.
     ``refuses_xdp`` says of options why such an interface takes no XDP frames; "" if it may.
     ``needs_queues``: a qdisc that takes an interface with several transmit queues, which the
-    interface's option ``queues`` has, or else one.
+    interface's option ``queues`` has, or else one. ``receiver`` says of options which engine takes
+    what arrives over such an interface; "" if nobody does but the stack.
     """
 
     name: str
@@ -100,6 +103,7 @@ class KindInfo:
     is_borrowed: bool = False
     refuses_xdp: Callable[[Mapping[str, Any]], str] = lambda _options: ""
     needs_queues: bool = False
+    receiver: Callable[[Mapping[str, Any]], str] = lambda _options: ""
 
 
 @dataclass(frozen=True, slots=True)

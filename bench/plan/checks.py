@@ -8,6 +8,7 @@ from math import ceil
 from bench.base.values import Value, value_text
 from bench.model.cells import ETHERNET_HEADER, VLAN_TAG, Cell, header_of
 from bench.model.matrix import Mark, Matrix
+from bench.model.programs import engine_of
 from bench.model.vocabulary import KindInfo, Vocabulary
 from bench.plan.queue import Queue, queue_of
 from bench.plan.schedule import DRAIN_NS
@@ -90,7 +91,8 @@ def _xdp_problems(
     values: Mapping[str, Value | None], vocabulary: Vocabulary
 ) -> Iterator[tuple[str, str]]:
     """Frames that no driver takes are lost without a word."""
-    method, interface = vocabulary.methods[str(values["method"])], values["interface"]
+    method = vocabulary.methods[engine_of(values["method"])]
+    interface = values["interface"]
     if not method.sends_xdp or not isinstance(interface, dict):
         return
     if why := kind_of(interface, vocabulary).refuses_xdp(interface):
@@ -112,7 +114,7 @@ def _qdisc_problems(
             f"{'write queues: 2 or more in interface, or ' if _may_have_queues(kind) else ''}"
             "exclude the pair",
         )
-    method = vocabulary.methods[str(values["method"])]
+    method = vocabulary.methods[engine_of(values["method"])]
     if method.untold and vocabulary.is_shaped(qdisc, frame_size):
         yield (
             "qdisc",

@@ -102,7 +102,7 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: ProcFs = HERE) ->
     chosen = _chosen_cpus(matrix, machine, dict.fromkeys(device_of.values()))
     unfit = _unfit(matrix, list(made.values()), chosen)
     problems = problems_of(space, cells, rows, made, chosen, unfit, machine)
-    problems += unread_axes(space, (cell.method for cell in made.values()))
+    problems += unread_axes(space, (cell.engine for cell in made.values()))
     if not cells:
         problems = [f"{matrix.where('exclude')}: every combination is excluded; keep at least one"]
     bases = bases_of(space, alike)

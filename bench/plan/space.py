@@ -12,6 +12,7 @@ from bench.base.values import Value, covers, key_of, yaml_text
 from bench.model.axes import AXES, defaults
 from bench.model.cells import Cell, cell_id
 from bench.model.matrix import Matrix
+from bench.model.programs import engine_of, identity_of, name_of
 from bench.model.vocabulary import KindInfo, Vocabulary
 
 MOST_COMBINATIONS = 1_000_000
@@ -102,7 +103,7 @@ class Space:
         has one of its own keeps it where the matrix does not name the axis.
         """
         methods, interfaces, qdiscs = (self.axes[position] for position in self._deciding)
-        unread = self.vocabulary.unread(str(methods[method]))
+        unread = self.vocabulary.unread(engine_of(methods[method]))
         ignored = {self.position[axis] for axis in unread}
         kind = kind_of(interfaces[interface], self.vocabulary)
         if qdiscs[qdisc] == AXES["qdisc"].default and (
@@ -139,7 +140,7 @@ def _identity(
 ) -> dict[str, Value | None]:
     """What an id is made of: options of a kind that are at their default are left out of it."""
     tables = {"interface": vocabulary.interfaces, "qdisc": vocabulary.qdiscs}
-    found = dict(values)
+    found = {**values, "method": identity_of(values["method"])}
     for axis, table in tables.items():
         value = values.get(axis)
         if isinstance(value, dict):
@@ -197,18 +198,18 @@ def ambiguous_baselines(
     space: Space, bases: Mapping[Combination, Sequence[Combination]]
 ) -> list[str]:
     """One line if cells have several: which one is meant must not hang on the order of a list."""
-    methods: dict[Value, None] = {}
+    methods: dict[str, None] = {}
     choices: dict[str, dict[str, None]] = {}
     for cell, those in bases.items():
         by_axis = zip(*those, strict=True)
         for axis, known, indices in zip(space.names, space.axes, by_axis, strict=True):
             named = dict.fromkeys(yaml_text(known[index]) for index in indices if index >= 0)
             if len(named) > 1:
-                methods[space.value(cell, "method")] = None
+                methods[name_of(space.value(cell, "method"))] = None
                 choices.setdefault(axis, {}).update(named)
     if not choices:
         return []
-    names = " and ".join(map(str, methods))
+    names = " and ".join(methods)
     additions = " and ".join(
         f"{axis}: one of {', '.join(texts)}" for axis, texts in choices.items()
     )

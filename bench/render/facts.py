@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench.analysis import calibration, figures
 from bench.analysis.openings import MIN_OPENING_ROUNDS, MIN_OPENINGS
+from bench.model.cells import Cell
 from bench.model.header import CoreBuild, DeviceFacts, Diagnosis, HostFacts
+from bench.model.programs import EXEC, program_of
 from bench.model.run import Run
 from bench.render.document import Fact
 from bench.render.scale import si_text
@@ -30,6 +32,8 @@ def of(run: Run) -> tuple[Fact, ...]:
         _memory(host),
         *_devices(run),
         _core(header.core),
+        _engines(header.core),
+        programs(run.cells),
         Fact("called with", header.called_with, "called_with", header.called_with or None),
         _measured(run),
         _intervals(run),
@@ -73,6 +77,20 @@ def _core(core: CoreBuild) -> Fact:
         filter(None, (core.hash[:12], core.commit and f"commit {core.commit}", core.compiler))
     )
     return Fact("core", text, "core", dataclasses.asdict(core), short="")
+
+
+def _engines(core: CoreBuild) -> Fact:
+    """Methods of the user's own C files, and the hashes of these."""
+    text = ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(core.engines.items()))
+    return Fact("C files of your own", text, "engines", dict(core.engines) or None)
+
+
+def programs(cells: Sequence[Cell]) -> Fact:
+    """The commands of methods that are programs."""
+    methods = {cell.method: cell.values["method"] for cell in cells if cell.engine == EXEC}
+    commands = {name: list(program_of(value).command) for name, value in methods.items()}
+    text = "; ".join(f"{name}: {' '.join(command)}" for name, command in commands.items())
+    return Fact("programs", text, "programs", commands or None, short="")
 
 
 def _measured(run: Run) -> Fact:

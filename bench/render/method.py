@@ -9,6 +9,7 @@ from bench.base.units import part_text
 from bench.base.values import yaml_text
 from bench.model import axes
 from bench.model.axes import Axis, Type
+from bench.model.programs import EXEC, PLACEHOLDERS
 from bench.model.vocabulary import Limits, MethodInfo
 from bench.render.document import Document, Fact, Item, Listing, Records
 
@@ -46,9 +47,16 @@ def document_of(
         blocks=(
             *_options("options of this method alone", read, allowed, own),
             *_options("axes that other methods read, too", read, allowed, {*method.knobs} - own),
+            *([_PLACEHOLDERS] if method.name == EXEC else []),
         ),
         notes=tuple(filter(None, [_ignored(method, known)])),
     )
+
+
+_PLACEHOLDERS = Listing(
+    "placeholders in its command (the environment has them as BENCH_NAME, but frame and pcap)",
+    tuple(Item((f"{{{name}}}",), help_) for name, help_ in PLACEHOLDERS.items()),
+)
 
 
 def _facts(method: MethodInfo, lacking: str) -> tuple[Fact, ...]:
@@ -78,9 +86,11 @@ def _options(
 
 
 def _type(axis: Axis, method: MethodInfo) -> Type:
-    """What the axis takes with this method: a system call of it may take fewer frames."""
+    """What the axis takes with this method: fewer frames in a system call, or shorter ones."""
     if axis.name == "burst" and method.max_burst and isinstance(axis.type, axes.Whole):
         return replace(axis.type, high=method.max_burst)
+    if axis.name == "frame_size" and method.longest and isinstance(axis.type, axes.Size):
+        return replace(axis.type, high=method.longest)
     return axis.type
 
 

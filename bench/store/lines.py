@@ -39,8 +39,15 @@ class _Options(msgspec.Struct):
     kind: str = ""
 
 
+class _Program(msgspec.Struct):
+    """A method that is a program of the user's."""
+
+    name: str
+    command: list[str]
+
+
 class _Required(msgspec.Struct):
-    method: str
+    method: str | _Program
     frame_size: int
     threads: int
 

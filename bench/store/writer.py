@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import fcntl
-import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,23 +12,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from bench.base import files
 from bench.base.errors import BenchError, UsageError, remedy
 from bench.model.cells import Cell
 from bench.model.header import RunHeader
-from bench.model.samples import Sample
+from bench.model.problems import Problem
+from bench.model.samples import Sample, ThreadSample
 from bench.model.summaries import CellSummary
 from bench.store.lines import FORMAT, PLAIN
 from bench.store.summaries import Table
 
+_encoded = msgspec.json.Encoder().encode
 
-def _sparse(record: Any) -> dict[str, Any]:
+
+def _sparse(record: ThreadSample | Sample | Problem) -> dict[str, Any]:
     """A dataclass as a dict without the zeros and empty texts that most counters are."""
-    return {
-        field.name: value
-        for field in dataclasses.fields(record)
-        if (value := getattr(record, field.name)) not in (0, "", ())
-    }
+    return {name: value for name in _NAMES[type(record)] if (value := getattr(record, name))}
+
+
+_NAMES: Mapping[type, tuple[str, ...]] = {
+    of: tuple(field.name for field in dataclasses.fields(of))
+    for of in (Sample, ThreadSample, Problem)
+}
 
 
 # Writing
@@ -50,7 +56,7 @@ class RunWriter:
                 reason = os.strerror(errno.EISDIR if path.is_dir() else errno.ENOENT)
                 raise UsageError(f"{path}: {reason}; name a run file (.jsonl)")
             self._new_folders = files.make_folders(path.parent)
-            self._file = open(path, "a" if append else "x", encoding="utf-8")  # noqa: SIM115
+            self._file = open(path, "ab" if append else "xb")  # noqa: SIM115
             if not append:
                 files.hand_over(self._file.fileno(), path.parent)
             self._lock()
@@ -76,9 +82,9 @@ class RunWriter:
         return BenchError(f"{said}; {' or '.join(ways)}")
 
     def write(self, type_: str, record: Mapping[str, Any]) -> None:
-        line = json.dumps({"type": type_, **record}, separators=(",", ":"), ensure_ascii=False)
+        line = _encoded({"type": type_, **record})
         try:
-            self._file.write(line + "\n")
+            self._file.write(line + b"\n")
             self._file.flush()
         except OSError as error:
             raise self._cannot(error) from error

@@ -49,6 +49,17 @@ def is_borrowed(interface: Value) -> bool:
     return KINDS[_validated("interface", INTERFACES, interface)[0]].info.is_borrowed
 
 
+def receiver(interface: Value | None) -> str:
+    """The engine that takes what arrives over an interface; "" if nobody does but the stack.
+
+    Raises UsageError as ``up`` does.
+    """
+    if interface is None:
+        return ""
+    name, options = _validated("interface", INTERFACES, interface)
+    return INTERFACES[name].receiver(options.model_dump())
+
+
 @contextmanager
 def up(
     interface: Value,

@@ -85,10 +85,12 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The real interfaces that the command line allows; ``in_use``: even if others use them."""
+    """What the command line allows: real interfaces (``in_use``: even if others use them), and to
+    run ``programs`` that a matrix names."""
 
     devices: tuple[str, ...] = ()
     in_use: bool = False
+    programs: bool = False
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def switch_gro_on(port: Port) -> None:
             raise BenchError(f"GRO of {port.ifname}: {error.strerror}") from error
 
 
-# A reader
+# A receiver
 
 READY_S = 30.0
 """Some hundred times a reader's start: one that is silent for longer hangs."""
@@ -172,3 +172,8 @@ def read_all(port: Port) -> Iterator[None]:
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
+
+
+CAPTURE = "capture"
+RECEIVERS = {CAPTURE: read_all}
+"""The receiving engines: each takes a port, and what arrives there while its context lasts."""

@@ -69,8 +69,6 @@ def create(options: VethOptions, mtu: int) -> Iterator[link.Link]:
         by_xdp = options.peer == "xdp_drop"
         if by_xdp:
             peer.drop_by_xdp(rx)
-        elif options.peer == "capture":
-            stack.enter_context(peer.read_all(rx))
         link.wait_until_up(tx)
         yield link.Link(
             tx=tx,
@@ -89,6 +87,10 @@ def _refuses_xdp(options: Mapping[str, Any]) -> str:
     if options["gro"] or options["peer"] == "xdp_drop":
         return ""
     return "a veth takes them if its peer has NAPI; write gro: true or peer: xdp_drop"
+
+
+def _receiver(options: Mapping[str, Any]) -> str:
+    return peer.CAPTURE if options["peer"] == "capture" else ""
 
 
 def add_pair(
@@ -129,6 +131,7 @@ KIND = link.Kind(
         help="virtual Ethernet pair, the peer in a second namespace",
         options=VethOptions,
         refuses_xdp=_refuses_xdp,
+        receiver=_receiver,
     ),
     create=create,
 )

@@ -115,12 +115,19 @@ static unsigned int umem_users(const struct tx_config *config)
 	return config->options[OPT_UMEM].number == UMEM_OWN ? 1 : config->threads;
 }
 
+/* A chunk of a umem is at most a page. */
+static unsigned int af_xdp_longest(unsigned int page_size)
+{
+	return page_size;
+}
+
 static void af_xdp_check(const struct tx_config *config, unsigned int page_size,
 			 struct core_problems *problems)
 {
 	const unsigned int slots = slots_of(config);
 	const uint64_t budget = config->options[OPT_BUDGET].number;
 
+	(void)page_size;
 	if (slots & (slots - 1))
 		problem_add(problems, "xdp_ring", "xdp_ring of %u descriptors; a power of two",
 			    slots);
@@ -128,10 +135,6 @@ static void af_xdp_check(const struct tx_config *config, unsigned int page_size,
 		problem_add(problems, "tx_budget",
 			    "tx_budget of %llu descriptors with an xdp_ring of %u; at most that",
 			    (unsigned long long)budget, slots);
-	if (config->frame_size > page_size)
-		problem_add(problems, "frame_size",
-			    "frame of %u bytes does not fit a chunk of a umem: at most a page, %u "
-			    "bytes; exclude the pair", config->frame_size, page_size);
 	if (config->burst > slots)
 		problem_add(problems, "burst",
 			    "burst of %u frames with an xdp_ring of %u descriptors; at most %u",
@@ -421,7 +424,7 @@ static bool wants_no_call(const struct af_xdp *xdp, const struct tx_config *conf
 }
 
 /* Hand over what was filled, and what an earlier call left behind. */
-static int af_xdp_submit(struct tx_thread *thread, struct af_xdp *xdp)
+static int af_xdp_hand_over(struct tx_thread *thread, struct af_xdp *xdp)
 {
 	const uint64_t budget = thread->config->options[OPT_BUDGET].number;
 	uint64_t calls;
@@ -457,15 +460,16 @@ static int af_xdp_submit(struct tx_thread *thread, struct af_xdp *xdp)
 }
 
 /* No frame is free. A zero-copy driver may want a call to complete what it has. */
-static int af_xdp_wait_frame(struct tx_thread *thread, struct af_xdp *xdp)
+static int af_xdp_room(struct tx_thread *thread)
 {
+	struct af_xdp *xdp = thread->socket->state;
 	unsigned int spins = 0;
 	int err = 0;
 
 	count(&thread->counts.full_waits, 1);
 	while (!err && !thread_stopped(thread) && af_xdp_owned(xdp) == xdp->slots) {
 		if (xdp->zero_copy || af_xdp_pending(xdp))
-			err = af_xdp_submit(thread, xdp);
+			err = af_xdp_hand_over(thread, xdp);
 		af_xdp_collect(xdp);
 		cpu_relax();
 		if (++spins % SPINS_PER_CLOCK == 0 &&
@@ -475,14 +479,17 @@ static int af_xdp_wait_frame(struct tx_thread *thread, struct af_xdp *xdp)
 	return err;
 }
 
-/* Fill descriptors while frames are free: how many. */
-static unsigned int af_xdp_fill(struct tx_thread *thread, struct af_xdp *xdp)
+/* Descriptors, while frames are free. */
+static unsigned int af_xdp_fill(struct tx_thread *thread)
 {
-	const uint64_t room = xdp->slots - af_xdp_owned(xdp);
 	const unsigned int burst = thread->config->burst;
-	const unsigned int frames = burst < room ? burst : (unsigned int)room;
-	unsigned int i;
+	struct af_xdp *xdp = thread->socket->state;
+	unsigned int frames, i;
+	uint64_t room;
 
+	af_xdp_collect(xdp);
+	room = xdp->slots - af_xdp_owned(xdp);
+	frames = burst < room ? burst : (unsigned int)room;
 	for (i = 0; xdp->free && i < frames; i++) {
 		const uint64_t position = xdp->head + i;
 		const uint64_t address = __atomic_load_n(&xdp->free[position & (xdp->slots - 1)],
@@ -491,22 +498,17 @@ static unsigned int af_xdp_fill(struct tx_thread *thread, struct af_xdp *xdp)
 		frame_copy(xdp->area + address, thread, thread->number++);
 		descriptor_at(xdp, position)->address = address;
 	}
-	xdp->head += frames;
 	return frames;
 }
 
-static int af_xdp_burst(struct tx_thread *thread)
+static int af_xdp_submit(struct tx_thread *thread, unsigned int frames)
 {
 	struct af_xdp *xdp = thread->socket->state;
-	unsigned int filled;
 
-	af_xdp_collect(xdp);
-	filled = af_xdp_fill(thread, xdp);
-	if (unlikely(!filled))
-		return af_xdp_wait_frame(thread, xdp);
-	count(&thread->counts.requested, filled);
-	count(&thread->counts.submitted, filled);
-	return af_xdp_submit(thread, xdp);
+	xdp->head += frames;
+	count(&thread->counts.requested, frames);
+	count(&thread->counts.submitted, frames);
+	return af_xdp_hand_over(thread, xdp);
 }
 
 static bool af_xdp_reap(struct tx_thread *thread)
@@ -515,7 +517,7 @@ static bool af_xdp_reap(struct tx_thread *thread)
 	uint64_t owned;
 
 	if (af_xdp_pending(xdp))
-		af_xdp_submit(thread, xdp);
+		af_xdp_hand_over(thread, xdp);
 	af_xdp_collect(xdp);
 	owned = af_xdp_owned(xdp);
 	__atomic_store_n(&thread->counts.completed, xdp->head - owned - xdp->dropped,
@@ -532,9 +534,9 @@ static uint64_t af_xdp_left_behind(const struct tx_socket *socket)
 	return xdp->zero_copy ? af_xdp_owned(xdp) : af_xdp_pending(xdp);
 }
 
-static void af_xdp_facts(const struct tx_cell *cell, struct tx_facts *facts)
+static void af_xdp_facts(const struct tx_socket *first, struct tx_facts *facts)
 {
-	facts->zero_copy = ((const struct af_xdp *)cell->sockets[0].state)->zero_copy;
+	facts->zero_copy = ((const struct af_xdp *)first->state)->zero_copy;
 }
 
 static int af_xdp_probe(struct core_error *error)
@@ -559,13 +561,16 @@ const struct tx_method af_xdp_method = {
 		.option_nr = ARRAY_SIZE(af_xdp_options),
 	},
 	.probe = af_xdp_probe,
+	.longest = af_xdp_longest,
 	.check = af_xdp_check,
 	.memory = af_xdp_memory,
 	.numbering = af_xdp_numbering,
 	.socket_open = af_xdp_socket_open,
 	.socket_close = af_xdp_socket_close,
 	.open = af_xdp_open,
-	.burst = af_xdp_burst,
+	.fill = af_xdp_fill,
+	.submit = af_xdp_submit,
+	.room = af_xdp_room,
 	.reap = af_xdp_reap,
 	.left_behind = af_xdp_left_behind,
 	.facts = af_xdp_facts,

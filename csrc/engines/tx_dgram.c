@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 #define ETHERTYPE 12			/* its place in a frame */
 
@@ -42,9 +42,9 @@ static long dgram_call(struct tx_thread *thread)
 		       sizeof(struct sockaddr_ll));
 }
 
-static int dgram_burst(struct tx_thread *thread)
+static int dgram_submit(struct tx_thread *thread, unsigned int frames)
 {
-	return single_turn(thread, "sendto", dgram_call);
+	return single_submit(thread, frames, "sendto", dgram_call);
 }
 
 static void dgram_close(struct tx_thread *thread)
@@ -75,7 +75,9 @@ const struct tx_method dgram_method = {
 	.numbering = dgram_numbering,
 	.socket_open = dgram_socket_open,
 	.open = dgram_open,
-	.burst = dgram_burst,
+	.fill = single_fill,
+	.submit = dgram_submit,
+	.single = true,
 	.reap = sock_reap,
 	.close = dgram_close,
 };

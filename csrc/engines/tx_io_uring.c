@@ -221,12 +221,13 @@ static int io_uring_collect(struct tx_thread *thread, struct uring_sender *sende
 }
 
 /* The flag must not be read before the tail is there: else both sides go to sleep. */
-static int io_uring_submit(struct tx_thread *thread, struct uring_sender *sender)
+static int io_uring_hand_over(struct tx_thread *thread, struct uring_sender *sender,
+			      unsigned int frames)
 {
 	struct uring *uring = &sender->uring;
 	int err = 0;
 
-	__atomic_store_n(uring->tail, *uring->tail + thread->config->burst, __ATOMIC_SEQ_CST);
+	__atomic_store_n(uring->tail, *uring->tail + frames, __ATOMIC_SEQ_CST);
 	if (!sender->polled) {
 		count(&thread->counts.calls, 1);
 		err = uring_enter(uring);
@@ -237,14 +238,17 @@ static int io_uring_submit(struct tx_thread *thread, struct uring_sender *sender
 	return err < 0 && err != -EINTR ? thread_fail(thread, -err, "io_uring_enter") : 0;
 }
 
-/* The next half of the submissions, whose completions have all come. */
-static void io_uring_fill(struct tx_thread *thread, struct uring_sender *sender)
+/* The next half of the submissions, if its completions have all come. */
+static unsigned int io_uring_fill(struct tx_thread *thread)
 {
 	const struct tx_config *config = thread->config;
+	struct uring_sender *sender = thread->state;
 	const struct uring *uring = &sender->uring;
 	const unsigned int first = sender->half * config->burst;
 	unsigned int i;
 
+	if (unlikely(sender->left[sender->half]))
+		return 0;
 	for (i = 0; i < config->burst; i++) {
 		const unsigned int index = first + i;
 		const uint64_t number = thread->number + i;
@@ -256,9 +260,20 @@ static void io_uring_fill(struct tx_thread *thread, struct uring_sender *sender)
 					 number % config->flows * thread->stride);
 		uring->indices[(*uring->tail + i) & (uring->entries - 1)] = index;
 	}
-	thread->number += config->burst;
-	sender->left[sender->half] = config->burst;
+	return config->burst;
+}
+
+static int io_uring_submit(struct tx_thread *thread, unsigned int frames)
+{
+	struct uring_sender *sender = thread->state;
+	int err;
+
+	thread->number += frames;
+	sender->left[sender->half] = frames;
 	sender->half = (sender->half + 1) % HALVES;
+	count(&thread->counts.requested, frames);
+	err = io_uring_hand_over(thread, sender, frames);
+	return err ? err : io_uring_collect(thread, sender);
 }
 
 /* What is waited for is room in sndbuf, or the poller. */
@@ -282,19 +297,12 @@ static int io_uring_wait_half(struct tx_thread *thread, struct uring_sender *sen
 	return err;
 }
 
-static int io_uring_burst(struct tx_thread *thread)
+static int io_uring_room(struct tx_thread *thread)
 {
 	struct uring_sender *sender = thread->state;
-	int err;
 
-	if (unlikely(sender->left[sender->half])) {
-		count(&thread->counts.full_waits, !sender->polled);
-		return io_uring_wait_half(thread, sender);
-	}
-	io_uring_fill(thread, sender);
-	count(&thread->counts.requested, thread->config->burst);
-	err = io_uring_submit(thread, sender);
-	return err ? err : io_uring_collect(thread, sender);
+	count(&thread->counts.full_waits, !sender->polled);
+	return io_uring_wait_half(thread, sender);
 }
 
 /* The thread has been told to stop by now, so io_uring_wait_half() would not wait for a poller. */
@@ -348,7 +356,9 @@ const struct tx_method io_uring_method = {
 	.numbering = io_uring_numbering,
 	.socket_open = sock_open_bound,
 	.open = io_uring_open,
-	.burst = io_uring_burst,
+	.fill = io_uring_fill,
+	.submit = io_uring_submit,
+	.room = io_uring_room,
 	.reap = io_uring_reap,
 	.settle = io_uring_settle,
 	.close = io_uring_close,

@@ -4,24 +4,18 @@
  */
 #include <stdlib.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 static int null_open(struct tx_thread *thread, struct core_error *error)
 {
 	return frame_buffers(thread, thread->config->burst, error);
 }
 
-static int null_burst(struct tx_thread *thread)
+static int null_submit(struct tx_thread *thread, unsigned int frames)
 {
-	const unsigned int burst = thread->config->burst;
-	unsigned int i;
-
-	if (!thread->config->prefilled)
-		for (i = 0; i < burst; i++)
-			frame_copy(thread->buffer + i * thread->stride, thread, thread->number + i);
-	thread->number += burst;
-	count(&thread->counts.requested, burst);
-	count(&thread->counts.submitted, burst);
+	thread->number += frames;
+	count(&thread->counts.requested, frames);
+	count(&thread->counts.submitted, frames);
 	return 0;
 }
 
@@ -34,6 +28,7 @@ const struct tx_method null_method = {
 	},
 	.memory = frame_memory_burst,
 	.open = null_open,
-	.burst = null_burst,
+	.fill = burst_fill,
+	.submit = null_submit,
 	.reap = reap_submitted,
 };

@@ -2,7 +2,7 @@
  * send: one frame a call from one buffer, on a socket bound to its interface. The same packet_snd
  * as sendto, without the address and the look-up of the interface.
  */
-#include "../core.h"
+#include "../engine.h"
 
 static int send_open(struct tx_thread *thread, struct core_error *error)
 {
@@ -15,9 +15,9 @@ static long send_call(struct tx_thread *thread)
 		       thread->flags, NULL, 0);
 }
 
-static int send_burst(struct tx_thread *thread)
+static int send_submit(struct tx_thread *thread, unsigned int frames)
 {
-	return single_turn(thread, "send", send_call);
+	return single_submit(thread, frames, "send", send_call);
 }
 
 const struct tx_method send_method = {
@@ -34,6 +34,8 @@ const struct tx_method send_method = {
 	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = send_open,
-	.burst = send_burst,
+	.fill = single_fill,
+	.submit = send_submit,
+	.single = true,
 	.reap = sock_reap,
 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 #define SENDMMSG_MAX 1024	/* UIO_MAXIOV: a larger vlen is cut to it without a word */
 
@@ -55,17 +55,12 @@ static void sendmmsg_short(struct tx_thread *thread)
 		count(&thread->counts.refused, 1);
 }
 
-static int sendmmsg_burst(struct tx_thread *thread)
+static int sendmmsg_submit(struct tx_thread *thread, unsigned int burst)
 {
-	const unsigned int burst = thread->config->burst;
 	struct messages *messages = thread->state;
 	struct mmsghdr *first = messages->headers;
-	unsigned int i;
 	long sent;
 
-	if (!thread->config->prefilled)
-		for (i = 0; i < burst; i++)
-			frame_copy(thread->buffer + i * thread->stride, thread, thread->number + i);
 	if (unlikely(messages->flows > 1))
 		first += thread->number % messages->flows;
 	sent = syscall(SYS_sendmmsg, thread->socket->fd, first, burst, thread->flags);
@@ -96,18 +91,6 @@ static void sendmmsg_close(struct tx_thread *thread)
 	free(messages);
 }
 
-/* A prefilled burst is the same messages each time; with flows it begins where the last ended. */
-static struct tx_numbering sendmmsg_numbering(const struct tx_config *config)
-{
-	struct tx_numbering numbering = frame_numbering(config);
-
-	if (config->prefilled && config->flows == 1) {
-		numbering.kind = NUMBERING_PER_BURST;
-		numbering.period = config->burst;
-	}
-	return numbering;
-}
-
 const struct tx_method sendmmsg_method = {
 	.info = {
 		.name = "sendmmsg",
@@ -120,10 +103,11 @@ const struct tx_method sendmmsg_method = {
 	},
 	.probe = sock_probe,
 	.memory = frame_memory_burst,
-	.numbering = sendmmsg_numbering,
+	.numbering = frame_numbering_burst,
 	.socket_open = sock_open_bound,
 	.open = sendmmsg_open,
-	.burst = sendmmsg_burst,
+	.fill = burst_fill,
+	.submit = sendmmsg_submit,
 	.reap = sock_reap,
 	.close = sendmmsg_close,
 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 struct message {
 	struct msghdr header;
@@ -37,9 +37,9 @@ static long sendmsg_call(struct tx_thread *thread)
 	return syscall(SYS_sendmsg, thread->socket->fd, &message->header, thread->flags);
 }
 
-static int sendmsg_burst(struct tx_thread *thread)
+static int sendmsg_submit(struct tx_thread *thread, unsigned int frames)
 {
-	return single_turn(thread, "sendmsg", sendmsg_call);
+	return single_submit(thread, frames, "sendmsg", sendmsg_call);
 }
 
 static void sendmsg_close(struct tx_thread *thread)
@@ -61,7 +61,9 @@ const struct tx_method sendmsg_method = {
 	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = sendmsg_open,
-	.burst = sendmsg_burst,
+	.fill = single_fill,
+	.submit = sendmsg_submit,
+	.single = true,
 	.reap = sock_reap,
 	.close = sendmsg_close,
 };

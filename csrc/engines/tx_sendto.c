@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 static int sendto_open(struct tx_thread *thread, struct core_error *error)
 {
@@ -34,9 +34,9 @@ static long sendto_call(struct tx_thread *thread)
 		       thread->flags, thread->state, sizeof(struct sockaddr_ll));
 }
 
-static int sendto_burst(struct tx_thread *thread)
+static int sendto_submit(struct tx_thread *thread, unsigned int frames)
 {
-	return single_turn(thread, "sendto", sendto_call);
+	return single_submit(thread, frames, "sendto", sendto_call);
 }
 
 static void sendto_close(struct tx_thread *thread)
@@ -58,7 +58,9 @@ const struct tx_method sendto_method = {
 	.numbering = frame_numbering,
 	.socket_open = sock_open,
 	.open = sendto_open,
-	.burst = sendto_burst,
+	.fill = single_fill,
+	.submit = sendto_submit,
+	.single = true,
 	.reap = sock_reap,
 	.close = sendto_close,
 };

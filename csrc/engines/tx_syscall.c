@@ -2,19 +2,25 @@
  * syscall: getppid() for each frame, and no frame. The bare price of entering and leaving the
  * kernel, mitigations included: how fast this machine is at what every other method begins with.
  */
-#include "../core.h"
+#include "../engine.h"
 
 #define CALLS_PER_TURN 64
 
-static int syscall_burst(struct tx_thread *thread)
+static unsigned int syscall_fill(struct tx_thread *thread)
+{
+	(void)thread;
+	return CALLS_PER_TURN;
+}
+
+static int syscall_submit(struct tx_thread *thread, unsigned int frames)
 {
 	unsigned int calls;
 
-	for (calls = 0; calls < CALLS_PER_TURN; calls++)
+	for (calls = 0; calls < frames; calls++)
 		syscall(SYS_getppid);
-	count(&thread->counts.requested, CALLS_PER_TURN);
-	count(&thread->counts.submitted, CALLS_PER_TURN);
-	count(&thread->counts.calls, CALLS_PER_TURN);
+	count(&thread->counts.requested, frames);
+	count(&thread->counts.submitted, frames);
+	count(&thread->counts.calls, frames);
 	return 0;
 }
 
@@ -25,6 +31,7 @@ const struct tx_method syscall_method = {
 		.path = "none",
 		.knobs = KNOB_FRAME_SIZE | KNOB_THREADS,
 	},
-	.burst = syscall_burst,
+	.fill = syscall_fill,
+	.submit = syscall_submit,
 	.reap = reap_submitted,
 };

@@ -24,14 +24,10 @@
 #define GROWN 2048			/* a longer frame does not fit the page of a run's skb for certain */
 #define MOST_BYTES 16000		/* SKB_MAX_ALLOC with pages of 4 KiB, rounded down */
 
-static void tc_clone_check(const struct tx_config *config, unsigned int page_size,
-			   struct core_problems *problems)
+static unsigned int tc_clone_longest(unsigned int page_size)
 {
 	(void)page_size;
-	if (config->frame_size > MOST_BYTES)
-		problem_add(problems, "frame_size",
-			    "frame of %u bytes in an skb of a BPF program; at most %u, or exclude the "
-			    "pair", config->frame_size, MOST_BYTES);
+	return MOST_BYTES;
 }
 
 static struct tx_memory tc_clone_memory(const struct tx_config *config)
@@ -114,14 +110,6 @@ static int tc_clone_open(struct tx_thread *thread, struct core_error *error)
 	return bpf_sender_load(sender, BPF_PROG_TYPE_SCHED_CLS, &code, error);
 }
 
-static int tc_clone_submit(struct tx_thread *thread)
-{
-	struct bpf_sender *sender = thread->state;
-	const int err = bpf_prog_run(&sender->run);
-
-	return unlikely(err < 0) ? thread_fail(thread, -err, "bpf(BPF_PROG_RUN)") : 0;
-}
-
 /* What ended a burst before its end. */
 static int tc_clone_refused(struct tx_thread *thread, int64_t result)
 {
@@ -131,16 +119,20 @@ static int tc_clone_refused(struct tx_thread *thread, int64_t result)
 	return thread_refused(thread, code, "bpf_clone_redirect");
 }
 
-static int tc_clone_burst(struct tx_thread *thread)
+static unsigned int tc_clone_fill(struct tx_thread *thread)
 {
-	const struct bpf_sender *sender = thread->state;
-	const unsigned int burst = thread->config->burst;
-	const int err = tc_clone_submit(thread);
+	return thread->config->burst;
+}
+
+static int tc_clone_submit(struct tx_thread *thread, unsigned int burst)
+{
+	struct bpf_sender *sender = thread->state;
+	const int err = bpf_prog_run(&sender->run);
 
 	count(&thread->counts.calls, 1);
 	count(&thread->counts.requested, burst);
-	if (unlikely(err))
-		return err;
+	if (unlikely(err < 0))
+		return thread_fail(thread, -err, "bpf(BPF_PROG_RUN)");
 	count(&thread->counts.submitted, sender->run.retval);
 	if (unlikely(sender->run.retval < burst))
 		return tc_clone_refused(thread, sender->shared->result);
@@ -175,11 +167,12 @@ const struct tx_method tc_clone_method = {
 	},
 	.in_netns = true,
 	.probe = tc_clone_probe,
-	.check = tc_clone_check,
+	.longest = tc_clone_longest,
 	.memory = tc_clone_memory,
 	.numbering = frame_numbering,
 	.open = tc_clone_open,
-	.burst = tc_clone_burst,
+	.fill = tc_clone_fill,
+	.submit = tc_clone_submit,
 	.reap = reap_submitted,
 	.close = tc_clone_close,
 };

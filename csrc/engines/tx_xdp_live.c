@@ -31,15 +31,9 @@ struct live {
 	uint64_t calls;
 };
 
-static void xdp_live_check(const struct tx_config *config, unsigned int page_size,
-			   struct core_problems *problems)
+static unsigned int xdp_live_longest(unsigned int page_size)
 {
-	const unsigned int room = page_size - PAGE_TAKEN;
-
-	if (config->frame_size > room)
-		problem_add(problems, "frame_size",
-			    "frame of %u bytes in a page of an XDP program; at most %u, or exclude the "
-			    "pair", config->frame_size, room);
+	return page_size - PAGE_TAKEN;
 }
 
 static struct tx_memory xdp_live_memory(const struct tx_config *config)
@@ -106,7 +100,7 @@ static void xdp_live_close(struct tx_thread *thread)
 }
 
 /* A signal ends a call; whoever called looks at the stop flag. */
-static int xdp_live_submit(struct tx_thread *thread, uint32_t frames)
+static int xdp_live_run(struct tx_thread *thread, uint32_t frames)
 {
 	struct live *live = thread->state;
 	int err;
@@ -128,14 +122,20 @@ static void xdp_live_look(struct tx_thread *thread)
 
 static int xdp_live_stream(struct tx_thread *thread)
 {
-	return xdp_live_submit(thread, UINT32_MAX);
+	return xdp_live_run(thread, UINT32_MAX);
 }
 
 /* Not a slice's: what is looked at frame by frame. */
-static int xdp_live_burst(struct tx_thread *thread)
+static unsigned int xdp_live_fill(struct tx_thread *thread)
 {
 	const unsigned int burst = thread->config->burst;
-	const int err = xdp_live_submit(thread, burst < MOST_QUEUED ? burst : MOST_QUEUED);
+
+	return burst < MOST_QUEUED ? burst : MOST_QUEUED;
+}
+
+static int xdp_live_submit(struct tx_thread *thread, unsigned int frames)
+{
+	const int err = xdp_live_run(thread, frames);
 
 	xdp_live_look(thread);
 	return err;
@@ -176,11 +176,12 @@ const struct tx_method xdp_live_method = {
 	},
 	.in_netns = true,
 	.probe = xdp_live_probe,
-	.check = xdp_live_check,
+	.longest = xdp_live_longest,
 	.memory = xdp_live_memory,
 	.numbering = frame_numbering,
 	.open = xdp_live_open,
-	.burst = xdp_live_burst,
+	.fill = xdp_live_fill,
+	.submit = xdp_live_submit,
 	.reap = reap_submitted,
 	.stream = xdp_live_stream,
 	.look = xdp_live_look,

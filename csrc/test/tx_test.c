@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 #define TEST_KNOBS (KNOB_INTERFACE | KNOB_FRAME_SIZE | KNOB_THREADS | KNOB_FILL)
 #define SLOW_NS 25			/* what test_slow adds to each frame */
@@ -58,9 +58,9 @@ static long slow_call(struct tx_thread *thread)
 	return test_send(thread);
 }
 
-static int slow_burst(struct tx_thread *thread)
+static int slow_submit(struct tx_thread *thread, unsigned int frames)
 {
-	return single_turn(thread, "test_slow", slow_call);
+	return single_submit(thread, frames, "test_slow", slow_call);
 }
 
 const struct tx_method test_slow_method = {
@@ -75,15 +75,17 @@ const struct tx_method test_slow_method = {
 	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = slow_open,
-	.burst = slow_burst,
+	.fill = single_fill,
+	.submit = slow_submit,
+	.single = true,
 	.reap = sock_reap,
 };
 
-static int crash_burst(struct tx_thread *thread)
+static int crash_submit(struct tx_thread *thread, unsigned int frames)
 {
 	if (thread->counts.calls > TURNS_BEFORE_CRASH * FRAMES_PER_TURN)
 		raise(SIGSEGV);
-	return single_turn(thread, "test_crash", test_send);
+	return single_submit(thread, frames, "test_crash", test_send);
 }
 
 const struct tx_method test_crash_method = {
@@ -98,7 +100,9 @@ const struct tx_method test_crash_method = {
 	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = test_open,
-	.burst = crash_burst,
+	.fill = single_fill,
+	.submit = crash_submit,
+	.single = true,
 	.reap = sock_reap,
 };
 
@@ -111,9 +115,9 @@ static int zeros_open(struct tx_thread *thread, struct core_error *error)
 	return err;
 }
 
-static int zeros_burst(struct tx_thread *thread)
+static int zeros_submit(struct tx_thread *thread, unsigned int frames)
 {
-	return single_turn(thread, "test_zeros", test_send);
+	return single_submit(thread, frames, "test_zeros", test_send);
 }
 
 const struct tx_method test_zeros_method = {
@@ -128,7 +132,9 @@ const struct tx_method test_zeros_method = {
 	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = zeros_open,
-	.burst = zeros_burst,
+	.fill = single_fill,
+	.submit = zeros_submit,
+	.single = true,
 	.reap = sock_reap,
 };
 
@@ -137,9 +143,9 @@ static long liar_call(struct tx_thread *thread)
 	return thread->number > 100 && thread->number % 2 ? 0 : test_send(thread);
 }
 
-static int liar_burst(struct tx_thread *thread)
+static int liar_submit(struct tx_thread *thread, unsigned int frames)
 {
-	int err = single_turn(thread, "test_liar", liar_call);
+	int err = single_submit(thread, frames, "test_liar", liar_call);
 
 	thread->number++;
 	return err;
@@ -157,7 +163,9 @@ const struct tx_method test_liar_method = {
 	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = test_open,
-	.burst = liar_burst,
+	.fill = single_fill,
+	.submit = liar_submit,
+	.single = true,
 	.reap = sock_reap,
 };
 
@@ -169,9 +177,9 @@ static long fail_call(struct tx_thread *thread)
 	return -1;
 }
 
-static int fail_burst(struct tx_thread *thread)
+static int fail_submit(struct tx_thread *thread, unsigned int frames)
 {
-	return single_turn(thread, "test_fail", fail_call);
+	return single_submit(thread, frames, "test_fail", fail_call);
 }
 
 const struct tx_method test_fail_method = {
@@ -186,7 +194,9 @@ const struct tx_method test_fail_method = {
 	.numbering = frame_numbering,
 	.socket_open = sock_open_bound,
 	.open = test_open,
-	.burst = fail_burst,
+	.fill = single_fill,
+	.submit = fail_submit,
+	.single = true,
 	.reap = sock_reap,
 };
 
@@ -195,9 +205,8 @@ static int same_open(struct tx_thread *thread, struct core_error *error)
 	return frame_buffers(thread, thread->config->burst, error);
 }
 
-static int same_burst(struct tx_thread *thread)
+static int same_submit(struct tx_thread *thread, unsigned int burst)
 {
-	const unsigned int burst = thread->config->burst;
 	unsigned int i;
 
 	for (i = 0; i < burst; i++)
@@ -226,6 +235,7 @@ const struct tx_method test_same_method = {
 	.numbering = same_numbering,
 	.socket_open = sock_open_bound,
 	.open = same_open,
-	.burst = same_burst,
+	.fill = burst_fill,
+	.submit = same_submit,
 	.reap = sock_reap,
 };

@@ -214,6 +214,16 @@ def test_a_shift_that_the_calibration_had_too_night_after_night_is_the_machines(
     assert found.verdict is not Verdict.REGRESSED
 
 
+def test_two_runs_in_a_row_do_not_show_that_cells_outrun_a_machine_that_was_faster_too() -> None:
+    """They agree by chance, and nothing shows how far cells follow the calibration."""
+    machine = (a_cell("machine", interface=None),)
+    for seed in range(20):
+        generator = random.Random(seed)
+        a = a_run_summary(generator, calibration=machine)
+        b = [a_run_summary(generator, calibration=machine, all_by=1 / 1.48) for _ in range(2)]
+        assert shift(compare([a], b, [], {})).verdict is Verdict.INCONCLUSIVE
+
+
 # What is no evidence
 
 
@@ -392,3 +402,10 @@ def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
     assert not found.incomparable
     assert environments.differences([a], [a]) == ()
     assert len(environments.differences([a], [a_side()])) == len(facts)
+
+
+def test_a_program_that_has_changed_is_told_by_its_name() -> None:
+    a, b = (a_side(programs={"mine": digest}) for digest in ("aa", "bb"))
+    found = environments.Difference("program mine", "aa", "bb", incomparable=False)
+    assert environments.differences([a], [b]) == (found,)
+    assert environments.differences([a], [a]) == ()

@@ -22,6 +22,7 @@ from bench.model.cells import Cell
 from bench.render.nightly import document_of, summary
 from bench.store import folders, reader
 from tests.campaign.nights_of import MATRIX, METHODS, Nights, same
+from tests.running import assert_rounds
 
 
 @pytest.fixture
@@ -383,5 +384,5 @@ def test_a_budget_takes_rounds_and_says_so(nights: Nights) -> None:
     assert outcome.run
     run = reader.read(outcome.run)
     assert remark == f"rounds: {run.header.measure.rounds.max} in place of 400, to fit the budget"
-    assert len(run.samples) == len(run.cells) * run.header.measure.rounds.max
+    assert_rounds(run, run.header.measure.rounds.max)
     assert 20 <= run.header.measure.rounds.max < 400

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
 
 from bench.engines import core
+from bench.engines.config import check
 from bench.model.axes import (
     Choice,
     Flag,
@@ -38,6 +40,17 @@ METHODS = (
 
 
 @pytest.mark.usefixtures("built_core")
+@pytest.mark.parametrize("name", ["af_xdp", "tc_clone", "xdp_live"])
+def test_a_longer_frame_than_is_shown_is_refused_and_none_that_is_shorter(name: str) -> None:
+    longest = core.methods()[name].longest
+    assert longest < core.limits().max_frame
+    shown = {"method": name, "threads": 1, "fill": "prefilled"}
+    page = os.sysconf("SC_PAGE_SIZE")
+    assert not check(shown | {"frame_size": longest}, page)
+    assert [p.axis for p in check(shown | {"frame_size": longest + 1}, page)] == ["frame_size"]
+
+
+@pytest.mark.usefixtures("built_core")
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_shown_with_every_axis_that_it_reads(
     capsys: pytest.CaptureFixture[str], name: str
@@ -54,6 +67,8 @@ def test_a_method_is_shown_with_every_axis_that_it_reads(
         )
         if row["option"] == "burst" and method.max_burst:
             assert row["allowed"] == f"1 to {method.max_burst}"
+        if row["option"] == "frame_size":
+            assert row["allowed"] == f"14 to {method.longest} bytes"
     assert shown["facts"]["path"] == method.path
     assert shown["facts"]["offered"] is not bool(shown["facts"]["reason"])
     text = inside(capsys, "methods", name).out

@@ -18,12 +18,14 @@ from bench.cli import main
 from bench.engines import core
 from bench.matrix import load
 from bench.measure.local import LocalOpening
-from bench.measure.messages import Failure, Setup
+from bench.measure.messages import Failure, Open, Opened, RunSlice, Setup, Sliced
 from bench.measure.opening import Setting
+from bench.measure.parties import parties_of
 from bench.measure.prepare import vocabulary
 from bench.measure.supervisor import Supervisor
 from bench.measure.worker_process import WorkerProcess
 from bench.model.cells import Cell
+from bench.model.parties import under_test
 from bench.model.samples import Sample
 from bench.plan import plan
 from bench.system import host
@@ -31,6 +33,7 @@ from bench.topology.link import Allowed
 from tests.running import Outcome
 
 SLICES = core.SlicePlan(window_ns=1_000_000, warmup_ns=100_000, drain_ns=1_000_000_000)
+CPUS = (max(os.sched_getaffinity(0)),)
 TEXT = json.dumps(
     {"name": "m", "axes": {"method": ["null"], "frame_size": [64, 1514, 9000], "burst": [8]}}
 )
@@ -42,15 +45,18 @@ def some_cells() -> tuple[Cell, ...]:
     return plan.make_plan(load.parse(TEXT, "m.yaml", words), words).cells
 
 
-def setup(core_hash: str = "") -> Setup:
-    cpu = max(os.sched_getaffinity(0))
-    return Setup((), SLICES, (cpu,), core_hash or core.info().hash)
+def setup() -> Setup:
+    return Setup((), SLICES)
+
+
+def worker(core_hash: str = "") -> WorkerProcess:
+    return WorkerProcess(setup(), core_hash or core.info().hash)
 
 
 @contextmanager
 def opened(cells: tuple[Cell, ...]) -> Iterator[LocalOpening]:
     of = setup()
-    setting = Setting((), {}, of.cpus, of.slice_plan, of.core_hash, Allowed())
+    setting = Setting((), {}, CPUS, of.slice_plan, core.info().hash, Allowed())
     with closing(LocalOpening(setting, cells)) as opening:
         assert opening.open() == {}
         yield opening
@@ -74,10 +80,10 @@ def test_a_worker_that_dies_costs_the_cell_in_hand_and_the_others_are_opened_ane
         for cell in (first, second, third):
             facts = opening.open_cell(cell)
             assert not isinstance(facts, Failure)
-            assert list(facts["cpus"]) == list(setup().cpus)
+            assert list(facts["cpus"]) == list(CPUS)
         assert isinstance(opening.run_slice(first, 0, ()), Sample)
-        worker = worker_of(opening)
-        os.kill(worker, signal.SIGKILL)
+        killed = worker_of(opening)
+        os.kill(killed, signal.SIGKILL)
         assert opening.run_slice(second, 0, ()) == Failure(
             "the worker died of SIGKILL in this cell"
         )
@@ -85,8 +91,58 @@ def test_a_worker_that_dies_costs_the_cell_in_hand_and_the_others_are_opened_ane
             answer = opening.run_slice(cell, 1, ())
             assert isinstance(answer, Sample)
             assert (answer.cell, answer.round, answer.problem) == (cell, 1, "")
-        assert worker_of(opening) != worker
+        assert worker_of(opening) != killed
     assert children_of(os.getpid()) == []
+
+
+def test_who_dies_dies_of_the_first_slice_without_an_answer() -> None:
+    first, second, third = some_cells()
+    with closing(worker()) as started:
+        started.start()
+        for cell in (first, second, third):
+            started.open_cell(
+                Open(cell, under_test(parties_of(cell, CPUS)), None, None, check=True)
+            )
+        one, two, three = (RunSlice(cell.id, 0) for cell in (first, second, third))
+        for request, then in ((one, two), (two, three)):
+            answer = started.run_slice(request, then)
+            assert isinstance(answer, Sliced)
+            assert answer.sample.cell == request.cell
+        # What was announced, and is not asked for, is in nobody's way.
+        answer = started.run_slice(one)
+        assert isinstance(answer, Sliced)
+        assert answer.sample.cell == first.id
+        assert isinstance(started.run_slice(one, two), Sliced)
+        (pid,) = children_of(os.getpid())
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(WorkerDied, match="the worker died of SIGKILL"):
+            started.run_slice(three)
+
+
+def test_a_cell_on_the_runner_s_own_cpu_waits_until_the_sample_before_it_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second, _ = some_cells()
+    begun: list[RunSlice | None] = []
+    run_slice = WorkerProcess.run_slice
+
+    def noted(
+        self: WorkerProcess, request: RunSlice, then: RunSlice | None = None
+    ) -> Sliced | Failure:
+        begun.append(then)
+        return run_slice(self, request, then)
+
+    monkeypatch.setattr(WorkerProcess, "run_slice", noted)
+    (cpu,) = setup().cpus
+    for aside in ({cpu}, {cpu + 1}):
+        with opened((first, second)) as opening:
+            opening._aside = aside
+            opening.open_cell(first.id)
+            opening.run_slice(first.id, 0, (second.id,), (second.id, 0))  # which is not open yet
+            opening.open_cell(second.id)
+            opening.run_slice(first.id, 1, (second.id,), (second.id, 1))
+            opening.run_slice(second.id, 1, ())
+    assert begun == [None, None, None, None, RunSlice(second.id, 1), None]
 
 
 def test_cells_that_do_not_fit_are_closed_and_opened_again(
@@ -113,21 +169,21 @@ def test_cells_that_do_not_fit_are_closed_and_opened_again(
 
 def test_a_fault_of_the_worker_s_own_is_an_answer_and_it_goes_on() -> None:
     (cell, *_) = some_cells()
-    worker = WorkerProcess(setup())
-    with closing(worker):
-        worker.start()
-        answer = worker.run_slice("no such cell", 0)
+    sender = under_test(parties_of(cell, CPUS))
+    with closing(worker()) as started:
+        started.start()
+        answer = started.run_slice(RunSlice("no such cell", 0))
         assert isinstance(answer, Failure)
         assert answer.reason.startswith("KeyError: 'no such cell' (worker.py, line ")
-        assert not isinstance(worker.open_cell(cell, None, check=True), Failure)
-        assert isinstance(worker.run_slice(cell.id, 0), Sample)
+        assert isinstance(started.open_cell(Open(cell, sender, None, None, check=True)), Opened)
+        assert isinstance(started.run_slice(RunSlice(cell.id, 0)), Sliced)
 
 
 def test_a_worker_that_cannot_work_says_why() -> None:
-    with closing(WorkerProcess(setup(core_hash="another"))) as worker:
+    with closing(worker(core_hash="another")) as started:
         said = "the worker cannot start: the core's sources changed since the run began"
         with pytest.raises(BenchError, match=said):
-            worker.start()
+            started.start()
 
 
 def test_no_other_worker_is_tried_where_one_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,10 +197,10 @@ def test_no_other_worker_is_tried_where_one_cannot_start(monkeypatch: pytest.Mon
     monkeypatch.setattr(WorkerProcess, "start", counted)
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with (
-        closing(Supervisor(setup(), lambda: None)) as supervisor,
+        closing(Supervisor(worker, lambda: None)) as supervisor,
         pytest.raises(WorkerDied, match="the worker exited with code 1"),
     ):
-        supervisor.ask(lambda worker: worker.run_slice("a", 0))
+        supervisor.ask(lambda asked: asked.run_slice(RunSlice("a", 0)))
     assert len(started) == 1
 
 

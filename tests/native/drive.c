@@ -2,7 +2,6 @@
  * Drives every method of the core through its whole life over lo, in a network namespace of its
  * own: built with sanitizers by test_sanitizers.py. Says what failed and exits 1.
  */
-#include "core.h"
 #include "common.h"
 
 #define MOST_TRIES 50
@@ -29,22 +28,6 @@ static int all_sent(const struct tx_slice *slice)
 	return slice->threads > 0;
 }
 
-/* A method, its options at their defaults but for the geometry of a ring. */
-static const struct method_info *choose(struct tx_config *config, int method,
-					const struct ring_geometry *ring)
-{
-	const struct method_info *info = core_method(method);
-	unsigned int i;
-
-	config->method = info->name;
-	for (i = 0; i < info->option_nr; i++) {
-		config->options[i] = info->options[i].fallback;
-		if (info->options[i].type == OPTION_RING)
-			config->options[i].ring = *ring;
-	}
-	return info;
-}
-
 static void drive(const struct tx_config *config)
 {
 	const struct tx_slice_plan plan = {
@@ -65,6 +48,9 @@ static void drive(const struct tx_config *config)
 	tx_cell_facts(cell, &facts);
 	for (i = 0; i < config->threads; i++)
 		check(tx_cell_burst(cell, i, 1000000000, &error) > 0, "burst", method, error.text);
+	tx_cell_ready(cell);
+	tx_cell_unready(cell);
+	tx_cell_ready(cell);
 	/* On a busy machine a thread may wait for its CPU until the window is over. */
 	for (tries = 0; tries < MOST_TRIES && !all_sent(&slice); tries++)
 		check(!tx_cell_slice(cell, &plan, &slice, &error), "slice", method, error.text);
@@ -77,16 +63,8 @@ static void drive(const struct tx_config *config)
 		check(!slice.thread[i].undrained, "undrained", method, "frames left");
 		check(!slice.thread[i].moved, "pinned", method, "thread on another CPU");
 	}
+	tx_cell_ready(cell);
 	tx_cell_close(cell);
-}
-
-/* What works on purpose, and here: a container's root may lack CAP_BPF. */
-static int is_driven(int method)
-{
-	struct core_error error;
-
-	return strncmp(core_method(method)->name, "test_", 5) &&
-	       !core_method_probe(method, &error);
 }
 
 static void drive_all(struct tx_config config, const struct ring_geometry *ring)

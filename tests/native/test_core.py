@@ -14,6 +14,7 @@ from bench.base.errors import CoreError
 from bench.base.values import Value
 from bench.engines import build, core
 from bench.model.vocabulary import axes_of
+from tests.running import wait_for
 from tests.vocabulary import WORDS
 
 PLAN = core.SlicePlan(window_ns=5_000_000, warmup_ns=200_000, drain_ns=100_000_000)
@@ -133,6 +134,24 @@ def test_a_thread_that_is_not_pinned_runs_where_its_starter_may() -> None:
         os.sched_setaffinity(0, before)
     assert (thread.cpu, thread.moved) == (CPU, 0)
     assert thread.completed > 0
+
+
+def own_threads() -> set[Path]:
+    return {*Path("/proc/self/task").iterdir()}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_get_ready_first_and_are_gone_if_there_is_no_slice(threads: int) -> None:
+    ready = []
+    with core.OpenCell(values(threads=threads), None, [CPU] * threads) as cell:
+        before = own_threads()
+        cell.run_slice(PLAN, first=lambda: ready.append(own_threads() - before))
+        assert len(ready[0]) == threads
+        with pytest.raises(ZeroDivisionError):
+            cell.run_slice(PLAN, first=lambda: 1 / 0)
+        wait_for(lambda: own_threads() <= before, "the threads to end")
+        assert cell.run_slice(PLAN).slice_completed > 0
+    wait_for(lambda: own_threads() <= before, "the threads to end")
 
 
 def test_the_words_of_the_tests_have_the_limits_of_the_core() -> None:

@@ -1,5 +1,6 @@
-"""The core under sanitizers: its whole life over lo, of every method and with many knobs; the bytes
-that a fill writes; its windows behind a simulated shaper; and the CPUs that it asks for."""
+"""The core under sanitizers: its whole life over lo, of every method and with many knobs; the two
+steps of a burst; the bytes that a fill writes; its windows behind a simulated shaper; and the CPUs
+that it asks for."""
 
 from __future__ import annotations
 
@@ -29,6 +30,11 @@ def test_every_method_is_clean_under(sanitizers: str) -> None:
 
 def test_a_fill_writes_each_byte_or_none() -> None:
     assert_clean(sanitized.program(HERE / "fills.c", "address,undefined"))
+
+
+@pytest.mark.netns
+def test_after_fill_the_kernel_has_no_frame_of_any_method_and_after_submit_it_has_them() -> None:
+    assert_clean(sanitized.program(HERE / "seams.c", "address,undefined"))
 
 
 def test_no_window_has_more_frames_than_a_shaper_lets_pass_nor_looks_among_its_costs() -> None:

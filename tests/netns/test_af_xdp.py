@@ -23,7 +23,7 @@ from bench.topology import Topology, entered
 from bench.topology.kinds import up
 from bench.topology.link import Allowed, rtnl, set_up
 from tests.netns.driving import CPUS, DEADLINE_NS, PLAN, check, opened
-from tests.running import measured, needs_root
+from tests.running import assert_rounds, measured, needs_root
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 KINDS = ["lo", "veth", "ifb"]
@@ -69,7 +69,7 @@ def xdp(topology: Topology, **axes: Value) -> AbstractContextManager[core.OpenCe
 def assert_sound(run: Run, rounds: int = 2) -> None:
     """Every cell was measured in every round, and what was delivered is what was completed."""
     assert run.failures == {}
-    assert len(run.samples) == rounds * len(run.cells)
+    assert_rounds(run, rounds)
     for sample in run.samples:
         assert sample.problem == ""
         assert sample.delivered + sample.lost == sample.slice_completed > 0
@@ -216,8 +216,7 @@ def test_frames_and_rings_that_cannot_be_are_refused_with_their_axis() -> None:
     assert refused(frame_size=4097) == [
         (
             "frame_size",
-            "frame of 4097 bytes does not fit a chunk of a umem: at most a page, 4096 bytes; "
-            "exclude the pair",
+            "frame of 4097 bytes with method af_xdp; at most 4096, or exclude the pair",
         )
     ]
     assert refused(xdp_ring=1000) == [("xdp_ring", "xdp_ring of 1000 descriptors; a power of two")]

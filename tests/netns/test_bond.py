@@ -34,7 +34,7 @@ from bench.topology.link import rtnl
 from tests.netns.conftest import bonds, why_no_bond
 from tests.netns.test_core import DEADLINE_NS, opened
 from tests.netns.test_run import assert_sound
-from tests.running import Bench, Quiet, measured
+from tests.running import Bench, Quiet, assert_rounds, measured
 from tests.vocabulary import WORDS
 
 pytestmark = [pytest.mark.netns, bonds]
@@ -70,7 +70,7 @@ def test_without_bonding_its_cells_are_rows_with_the_reason(tmp_path: Path) -> N
     run = measured(tmp_path, axes)
     (reason,) = run.failures.values()
     assert re.match(r"bond, mode balance-rr: .*; this kernel may be without CONFIG_BONDING", reason)
-    assert len(run.samples) == 2
+    assert_rounds(run, rounds=2)
 
 
 MODPROBE = f"""import ctypes, sys

@@ -22,7 +22,7 @@ from bench.model.cells import Cell
 from bench.model.run import Run
 from bench.topology import Topology, entered, ethtool
 from bench.topology.kinds import up
-from tests.running import Bench, measured, needs_root, needs_setpriv, wait_for
+from tests.running import Bench, assert_rounds, measured, needs_root, needs_setpriv, wait_for
 from tests.vocabulary import WORDS
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
@@ -42,7 +42,7 @@ UNPRIVILEGED = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 def assert_sound(run: Run, rounds: int = 2) -> None:
     assert run.failures == {}
-    assert len(run.samples) == rounds * len(run.cells)
+    assert_rounds(run, rounds)
     for sample in run.samples:
         assert sample.problem == ""
         assert sample.total("completed") > 0
@@ -268,7 +268,7 @@ def test_without_the_machine_s_cap_bpf_it_is_a_row_with_its_reason(
     run = bench.stored()
     (reason,) = run.failures.values()
     assert reason.startswith(f"method {method}: bpf(BPF_PROG_LOAD) needs root (CAP_BPF and")
-    assert len(run.samples) == 2
+    assert_rounds(run, rounds=2)
 
 
 @needs_root

@@ -34,6 +34,8 @@ from tests.running import (
     NO_USER_NAMESPACES,
     UNPRIVILEGED,
     Bench,
+    Quiet,
+    assert_rounds,
     complaints,
     ended,
     inside,
@@ -60,8 +62,7 @@ def assert_sound(run: Run, rounds: int) -> None:
     """Every cell was measured in every round, and what was delivered is what was completed."""
     assert run.failures == {}
     assert run.end == "done"
-    measured = sorted((sample.cell, sample.round) for sample in run.samples)
-    assert measured == sorted((cell.id, n) for cell in run.cells for n in range(rounds))
+    assert_rounds(run, rounds)
     for sample in run.samples:
         assert sample.problem == ""
         assert sample.slice_completed > 0
@@ -103,10 +104,10 @@ def test_each_opening_has_a_worker_and_namespaces_of_its_own_and_leaves_nothing(
     workers, namespaces = [], []
     make, start = subprocess.Popen, WorkerProcess.__init__
 
-    def noted(self: WorkerProcess, setup: Setup) -> None:
+    def noted(self: WorkerProcess, setup: Setup, *more: Any) -> None:
         fds = [fd for topology in setup.topologies for fd in topology.netns_fds]
         namespaces.append({os.fstat(fd).st_ino for fd in fds})
-        start(self, setup)
+        start(self, setup, *more)
 
     def started(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         process = make(*arguments, **options)
@@ -206,6 +207,21 @@ def test_what_the_peer_of_a_veth_does_is_an_option(tmp_path: Path) -> None:
     run = measured(tmp_path, axes)
     assert len(run.cells) == 32
     assert_sound(run, rounds=2)
+
+
+def test_who_reads_at_the_peer_is_there_while_cells_send(tmp_path: Path) -> None:
+    found: list[int] = []
+    axes = {"interface": [{"kind": "veth", "peer": "capture"}, "veth"], "method": ["send"]}
+    measured(tmp_path, axes, progress=Quiet(lambda: found.append(readers()), after=2))
+    assert (found, readers()) == ([1], 0)
+
+
+def readers() -> int:
+    """Capturing readers that this process has started."""
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    pids = " ".join(path.read_text() for path in children).split()
+    commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids]
+    return sum("bench.topology.reader" in command for command in commands)
 
 
 @needs_two_cpus
@@ -461,7 +477,7 @@ def test_where_user_namespaces_are_forbidden_the_rest_is_measured(bench: Bench) 
     assert outcome.code == 4
     run = bench.stored()
     assert [cell.method for cell in run.cells if cell.id in run.failures] == ["send"]
-    assert len(run.samples) == 2
+    assert_rounds(run, rounds=2)
     assert "user.max_user_namespaces is 0" in outcome.out
     doctor = bench("doctor", matrix, prefix=forbidden)
     assert doctor.code == 0
@@ -764,7 +780,7 @@ def test_an_interface_that_cannot_be_made_fails_its_cells_alone(
         assert reason in outcome.out
         run = bench.stored()
         assert list(run.failures.values()) == [reason]
-        assert len(run.samples) == 2
+        assert_rounds(run, rounds=2)
         alone = inside(capsys, *arguments, "--filter", "qdisc=pfifo")
         assert (alone.code, reason in " ".join(alone.out.split())) == (4, True)
     assert len(bench.files()) == 2

@@ -19,7 +19,7 @@ from bench.base.errors import BenchError
 from bench.model.vocabulary import DEVICE
 from bench.system.netns import entered, private_netns
 from bench.system.procfs import ProcFs
-from bench.topology import Port, link, qdisc, veth
+from bench.topology import Port, link, peer, qdisc, veth
 from bench.topology.kinds import KINDS, up
 from bench.topology.qdisc import QDISCS
 from tests.netns.conftest import bonds
@@ -331,8 +331,10 @@ def test_a_capturing_reader_is_there_and_goes() -> None:
         with entered(topology.rx[0].netns_fd):
             return len(Path("/proc/thread-self/net/packet").read_text().splitlines()) - 1
 
-    with up({"kind": "veth", "peer": "capture"}) as topology:
-        assert taps() == 1
+    with up("veth") as topology:
+        with peer.read_all(topology.rx[0]):
+            assert taps() == 1
+        assert taps() == 0
 
 
 @needs_root

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -16,8 +15,9 @@ from bench.base.values import Value
 from bench.engines.config import memory_of
 from bench.model.cells import Cell
 from bench.model.matrix import Mark, Matrix, Measure
-from bench.plan import plan, queue
+from bench.plan import plan
 from bench.plan.queue import Queue
+from bench.plan.queue import _charge as charge_of
 from bench.topology.kinds import QDISC_KINDS, shaper
 from tests.vocabulary import WORDS
 
@@ -76,7 +76,7 @@ def test_a_frame_takes_of_the_send_buffer_what_the_kernel_charges(
     frame_size: int, in_ring: bool, charge: int
 ) -> None:
     """SO_MEMINFO's wmem_alloc of a socket with a single frame under way, on kernels of today."""
-    assert queue._charge(frame_size, in_ring) == charge
+    assert charge_of(frame_size, in_ring) == charge
 
 
 def test_rings_of_several_threads_queue_as_many_frames_as_they_have() -> None:
@@ -88,32 +88,45 @@ def test_rings_of_several_threads_queue_as_many_frames_as_they_have() -> None:
     assert int(of_two) == 2 * int(of_one)
 
 
-def a_queue(**fields: Any) -> Queue:
-    """A frame leaves every millisecond; ten leave at once after a pause."""
-    some = {"frame_ns": 1e6, "free": 10.0, "room": 90.0, "full": 90.0, "blocked": 32.0}
-    return Queue(**(some | {"awaited": 0, "charge": 2304, "in_ring": False} | fields))
+FRAME_NS, EACH_NS, WARMUP_NS = 60_000.0, 1_000.0, 300_000.0
 
 
-SECOND = 1_000_000_000
+def queue(**values: Any) -> Queue:
+    """A frame leaves every 60 us; 20 at once after a pause, and 100 wait."""
+    plain = {"free": 20, "room": 100, "full": 100, "waits": False, "awaited": 0}
+    return Queue(frame_ns=FRAME_NS, charge=2304, in_ring=False, **plain | values)
 
 
-def test_what_is_queued_when_time_is_up_leaves_afterwards() -> None:
-    """A second lets 1000 frames pass, and then 90 + 32 are queued."""
-    assert a_queue().left_ns(SECOND, math.inf, 0, free=10) == pytest.approx(1.122e9)
-    assert a_queue().left_ns(3 * SECOND, math.inf, 0, free=10) == pytest.approx(3.122e9)
-    assert a_queue(blocked=0.0).left_ns(SECOND, math.inf, 0, free=0) == pytest.approx(1.09e9)
+def slice_frames(of: Queue, window: float, turn: int = 16, call: int = 1) -> float:
+    """A slice, of a window of so many frames' time, in frames' times."""
+    taken_ns = of.slice_ns(WARMUP_NS, window * FRAME_NS, EACH_NS, turn, call)
+    return taken_ns / FRAME_NS
 
 
-def test_no_more_leave_than_are_offered_and_no_fewer_than_the_least() -> None:
-    assert a_queue().left_ns(SECOND, 510.0, 0, free=10) == pytest.approx(0.5e9)
-    assert a_queue().left_ns(SECOND, 510.0, 2010, free=10) == pytest.approx(2e9)
+def test_a_full_queue_leaves_half_before_the_window_and_whole_after_it() -> None:
+    """The warm-up fills it within 5 frames' time, and the next turn finds no room."""
+    warmup = WARMUP_NS / FRAME_NS
+    assert slice_frames(queue(), 200) == pytest.approx(warmup + 50 + 200 + 100, abs=1)
 
 
-def test_a_call_that_waits_for_its_frames_ends_with_the_last_one() -> None:
-    """Of 64 frames: 16 such calls are the fewest that take more than a second."""
-    waiting = a_queue(awaited=64)
-    assert waiting.left_ns(SECOND, math.inf, 0, free=0) == pytest.approx(16 * 64 * 1e6)
-    assert waiting.left_ns(SECOND, math.inf, 0, free=24) == pytest.approx((16 * 64 - 24) * 1e6)
+def test_a_call_that_waits_goes_on_when_half_of_the_queue_has_left() -> None:
+    """So a warm-up ends at 50 frames and its last turn adds 16, half of which leave; the window
+    ends with a wait of 50, and 50 left."""
+    assert slice_frames(queue(waits=True), 200) == pytest.approx(50 + 33 + 200 + 50, abs=1)
+    assert slice_frames(queue(waits=True), 210) == pytest.approx(50 + 33 + 250 + 50, abs=1)
+
+
+def test_calls_that_return_when_all_has_left_are_three_and_those_of_the_window() -> None:
+    ring = queue(awaited=64, full=512, free=20)
+    assert slice_frames(ring, 64, turn=64, call=64) == pytest.approx(4 * 64 - 20)
+    assert slice_frames(ring, 65, turn=64, call=64) == pytest.approx(5 * 64 - 20)
+
+
+def test_the_warm_up_goes_on_until_the_bucket_is_spent() -> None:
+    """A sender of 60 times the shaper's speed needs 1,000 / 59 frames' time for 1,000 frames. Of
+    the turn that follows half has left when the window opens."""
+    taken = slice_frames(queue(free=1000), 200)
+    assert taken == pytest.approx(1000 / 59 + 8 + 200 + 100, abs=1)
 
 
 @given(

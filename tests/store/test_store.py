@@ -186,7 +186,7 @@ def test_a_full_disk_is_an_error_and_keeps_what_was_written(tmp_path: Path) -> N
     writer = RunWriter(path)
     writer.header(a_header(), [CELL])
     writer._file.close()
-    writer._file = open("/dev/full", "w")  # noqa: SIM115
+    writer._file = open("/dev/full", "wb")  # noqa: SIM115
     with pytest.raises(BenchError, match=os.strerror(errno.ENOSPC)):
         writer.sample(SAMPLE)
     with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):

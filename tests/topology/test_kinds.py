@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from msgspec import msgpack
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.base.errors import BenchError, UsageError
@@ -253,7 +253,7 @@ def test_a_topology_can_be_sent_to_another_process() -> None:
         dst_mac=bytes(6),
         delivery=Delivery(),
     )
-    assert pickle.loads(pickle.dumps(topology)) == topology
+    assert msgpack.decode(msgpack.encode(topology), type=Topology) == topology
     assert topology.netns_fds == (7, 9)
 
 

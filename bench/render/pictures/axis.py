@@ -124,9 +124,9 @@ def _picture(
     return Picture(
         title=f"{what} against {axis}",
         variant=" at ".join(filter(None, (axis, load))),
-        caption=f"{what} against {axis}{f' ({load})' if load else ''}. The fastest variant of each "
-        "method is drawn with its 95 % intervals, its other variants are thin. A dashed line is "
-        f"of a method that knows no {axis}.",
+        caption=f"{what} against {axis}{f' ({load})' if load else ''}. Of each method the variant "
+        "with most values, the fastest of several, is drawn with its 95 % intervals; its other "
+        f"variants are thin. A dashed line is of a method that knows no {axis}.",
         data=layout.data(lines),
         draw=lambda width: _spec(lines, scale, methods, width),
     )

@@ -1,0 +1,75 @@
+"""Carries messages over a stream: each is MessagePack, after its length."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from bench.base.errors import BenchError
+
+T = TypeVar("T")
+
+LENGTH = 4
+"""Bytes of a length, the highest first."""
+
+
+LARGEST = 1 << 24
+"""Bytes of a message: more are not read. A setup of 10,000 interfaces has some 4 MiB."""
+
+
+_PART = 1 << 16
+
+
+class NoMessage(BenchError):
+    """What came is none of the messages that are expected."""
+
+
+class Channel(Generic[T]):
+    """One end of a connected stream socket, by which messages of some types come."""
+
+    def __init__(self, stream: socket.socket, expected: Any) -> None:
+        """``expected`` is the union of the types T."""
+        self._stream = stream
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(expected)
+        self._begun = b""  # what came after the last message
+
+    def send(self, message: msgspec.Struct) -> None:
+        """Raises OSError if the other end is gone."""
+        text = bytearray(LENGTH)
+        self._encoder.encode_into(message, text, LENGTH)
+        text[:LENGTH] = (len(text) - LENGTH).to_bytes(LENGTH)
+        self._stream.sendall(text)
+
+    def receive(self, timeout_s: float | None = None) -> T:
+        """The next message.
+
+        Raises TimeoutError, OSError or EOFError if the other end is gone, and NoMessage.
+        """
+        self._stream.settimeout(timeout_s)
+        text, self._begun = self._begun, b""
+        while len(text) < (end := self._end(text)):
+            part = self._stream.recv(_PART)
+            if not part:
+                raise EOFError
+            text += part
+        self._begun = text[end:]
+        try:
+            message: T = self._decoder.decode(memoryview(text)[LENGTH:end])
+        except msgspec.MsgspecError as error:
+            raise NoMessage(f"no message of this version: {error}") from error
+        return message
+
+    def _end(self, text: bytes) -> int:
+        """Of the message that these bytes begin, as far as that is known."""
+        if len(text) < LENGTH:
+            return LENGTH
+        length = int.from_bytes(text[:LENGTH])
+        if length > LARGEST:
+            raise NoMessage(f"a message of {length} bytes; {LARGEST} are the most")
+        return LENGTH + length
+
+    def close(self) -> None:
+        self._stream.close()
