@@ -154,6 +154,7 @@ uint64_t frame_memory(const struct tx_config *config, unsigned int burst);
 struct tx_memory frame_memory_single(const struct tx_config *config);
 struct tx_memory frame_memory_burst(const struct tx_config *config);
 struct tx_numbering frame_numbering(const struct tx_config *config);
+struct tx_numbering frame_numbering_burst(const struct tx_config *config);
 
 /* super.c, which super.h says more of */
 void super_check(const struct tx_config *config, struct core_problems *problems);

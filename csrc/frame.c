@@ -196,6 +196,21 @@ struct tx_numbering frame_numbering(const struct tx_config *config)
 	};
 }
 
+/*
+ * Of those that send a burst from the buffer's beginning each time: a prefilled one is the same frames.
+ * With flows it begins where the last one ended.
+ */
+struct tx_numbering frame_numbering_burst(const struct tx_config *config)
+{
+	struct tx_numbering numbering = frame_numbering(config);
+
+	if (config->prefilled && config->flows == 1) {
+		numbering.kind = NUMBERING_PER_BURST;
+		numbering.period = config->burst;
+	}
+	return numbering;
+}
+
 static size_t whole_lines(size_t bytes)
 {
 	return (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;

@@ -108,14 +108,3 @@ void messages_close(struct tx_thread *thread)
 	free(messages->parts);
 	free(messages);
 }
-
-struct tx_numbering messages_numbering(const struct tx_config *config)
-{
-	struct tx_numbering numbering = frame_numbering(config);
-
-	if (config->prefilled && config->flows == 1) {
-		numbering.kind = NUMBERING_PER_BURST;
-		numbering.period = config->burst;
-	}
-	return numbering;
-}

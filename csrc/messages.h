@@ -19,7 +19,5 @@ int messages_open(struct tx_thread *thread, int skip, unsigned int length,
 int messages_submit(struct tx_thread *thread, unsigned int frames);
 int messages_submit_any(struct tx_thread *thread, unsigned int frames);
 void messages_close(struct tx_thread *thread);
-/* A prefilled burst is the same messages each time; with flows it begins where the last ended. */
-struct tx_numbering messages_numbering(const struct tx_config *config);
 
 #endif

@@ -20,8 +20,10 @@ from pathlib import Path
 from bench.base import signals
 from bench.base.errors import BenchError, UsageError, told
 from bench.engines.build import PACKAGE, SOURCES, Place, missing_compiler
+from bench.engines.core import methods
 from bench.engines.library import library, module_name, text_of
-from bench.engines.options import NAME, options_of
+from bench.engines.options import NAME
+from bench.model.vocabulary import axes_of
 
 INSTALLED = PACKAGE / "engines" / "include"
 """What a wheel has of csrc: the headers."""
@@ -55,7 +57,7 @@ def load(files: Sequence[Path]) -> None:
         compiled, digest = _compiled(file, Path(library().__file__), _headers())
         try:
             method = load_compiled(compiled)
-            options_of(method)
+            axes_of(methods())  # its options are no axes of others
         except BenchError as error:
             raise UsageError(f"{file}: {error}") from None
         _loaded.append(Own(file, method, digest, compiled))

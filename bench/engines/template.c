@@ -47,10 +47,11 @@ static long own_call(struct tx_thread *thread)
  * Hand over what fill has made ready. single_submit() calls own_call() for each frame and counts:
  * EAGAIN and ENOBUFS are refusals, any other errno ends the cell.
  *
- * A call that takes many frames has no .single: .fill is burst_fill(), with frame_buffers(thread,
- * thread->config->burst, error) in .open and KNOB_BURST among the knobs. Its submit hands over `frames`
- * frames from thread->buffer on, thread->stride bytes apart, adds those that the kernel took to
- * thread->number, and counts them:
+ * A call that takes many frames has no .single. Its .fill is burst_fill, its .memory frame_memory_burst,
+ * its .numbering frame_numbering_burst; KNOB_BURST is among the knobs and KNOB_FLOWS is not, and .open
+ * has frame_buffers(thread, thread->config->burst, error). Its submit hands over `frames` frames from
+ * thread->buffer on, thread->stride bytes apart, adds those that the kernel took to thread->number, and
+ * counts them:
  *
  *	count(&thread->counts.calls, 1);
  *	count(&thread->counts.requested, frames);

@@ -1,9 +1,9 @@
 """How long a plan takes, from what its cells do in it.
 
-The constants are of a virtual machine of two CPUs (AMD EPYC, Linux 6.1) with nothing else to do;
+The constants are of a virtual machine of two CPUs (AMD EPYC, Linux 6.18) with nothing else to do;
 ``benchmarks/estimates.py`` sets what is told against what is needed. What a shaper makes of a cell
-is computed: its queue leaves at the shaper's rate, twice in each slice and at each burst of the
-frame check.
+is computed: its queue leaves at the shaper's rate, in each slice and at each burst of the frame
+check.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.system.host import MEMORY_SHARE
 from bench.system.procfs import ProcFs
 from bench.topology.kinds import shaper
 
-START_NS = 850_000_000
+START_NS = 950_000_000
 """From the shell to the first cell and from the last one back, without interfaces: most of it are
 imports in two processes, and a look at the machine for disturbance."""
 
@@ -56,15 +56,16 @@ MAPPED_NS = 1.0
 """Making, filling and giving back a byte of rings and buffers."""
 
 
-SLICE_NS = 1_100_000
-"""Threads, counters, questions and answers, the way to the disk, a nap's slack."""
+SLICE_NS = 450_000
+"""Threads, questions and answers, the way to the disk."""
 
 
-CROWDED_NS = 800_000
-"""Where every CPU sends: the clock that ends the window has to wait for one."""
+CROWDED_NS = 3_000_000
+"""Where every CPU sends: who ends the window has to wait for one, until a tick (CONFIG_HZ) takes it
+from a sender (kernel/sched/fair.c, ``RUN_TO_PARITY``)."""
 
 
-COUNTED_NS = 150_000
+COUNTED_NS = 300_000
 """The counters of an interface around a slice."""
 
 
@@ -184,26 +185,21 @@ class _Sender:
         return checking_ns
 
     def slice_ns(self, window_ns: int) -> float:
-        warmup_ns = self._phase_ns(WARMUP_NS, 2 * self.turn, self.turn, is_first=True)
-        return (
-            self.overhead_ns
-            + self.call_ns
-            + warmup_ns
-            + self._phase_ns(window_ns, self.call, self.call)
-        )
-
-    def _phase_ns(self, planned_ns: int, least: int, step: int, is_first: bool = False) -> float:
-        """Sending for so long, and at least so many frames, until the last one has left.
-
-        Time is up in the middle of a step, on average, which is then brought to its end.
-        """
-        sending_ns = max(planned_ns + step * self.send_ns / 2, least * self.send_ns)
-        if not self.queue:
-            return sending_ns
-        offered = max(least, sending_ns / self.send_ns) * self.threads
-        free = self.queue.free if is_first else 0
-        left_ns = self.queue.left_ns(planned_ns, offered, least * self.threads, free)
-        return max(sending_ns, min(left_ns, sending_ns + DRAIN_NS))
+        """Time is up in the midst of a turn, and of a call, on average, which is then brought to
+        its end; the warm-up has one turn more."""
+        turn_ns, call_ns = self.turn * self.send_ns, self.call * self.send_ns
+        sending_ns = max(WARMUP_NS + turn_ns / 2, 2 * turn_ns) + turn_ns
+        sending_ns += max(window_ns + call_ns / 2, call_ns)
+        if self.queue:
+            shaped_ns = self.queue.slice_ns(
+                WARMUP_NS,
+                window_ns,
+                self.send_ns / self.threads,
+                self.turn * self.threads,
+                self.call * self.threads,
+            )
+            sending_ns = max(sending_ns, min(shaped_ns, sending_ns + 2 * DRAIN_NS))
+        return self.overhead_ns + self.call_ns + sending_ns
 
 
 def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:

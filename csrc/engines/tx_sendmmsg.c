@@ -24,7 +24,7 @@ const struct tx_method sendmmsg_method = {
 	},
 	.probe = sock_probe,
 	.memory = frame_memory_burst,
-	.numbering = messages_numbering,
+	.numbering = frame_numbering_burst,
 	.socket_open = sock_open_bound,
 	.open = sendmmsg_open,
 	.fill = burst_fill,

@@ -103,7 +103,7 @@ static int udp_open(struct tx_thread *thread, struct core_error *error)
 
 static struct tx_numbering udp_numbering(const struct tx_config *config)
 {
-	struct tx_numbering numbering = messages_numbering(config);
+	struct tx_numbering numbering = frame_numbering_burst(config);
 
 	numbering.streams = config_sockets(config);
 	numbering.kernel_headers = true;

@@ -43,6 +43,15 @@ def test_the_template_is_a_row_like_any_other(bench: Bench) -> None:
 
 
 @pytest.mark.netns
+def test_one_of_a_call_that_takes_a_burst(bench: Bench) -> None:
+    axes = METHODS | {"method": ["sendmmsg", "batch"], "burst": [1, 48], "threads": [1]}
+    matrix = bench.matrix(axes | {"fill": ["copy", "prefilled"], "frame_size": [14, 1514]})
+    outcome = bench("run", matrix, "--engine", ROOT / "tests" / "engines" / "batch.c")
+    assert outcome.code == 0, outcome.err
+    assert all(not sample.problem for sample in bench.stored().samples)
+
+
+@pytest.mark.netns
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
@@ -112,6 +121,10 @@ BAD = {
     "with an option that makes no sense": (
         ('.name = "verify"', '.name = "Verify"'),
         "mine.c: method mine: option Verify: a name has",
+    ),
+    "with an option of the name of an axis": (
+        ('.name = "verify"', '.name = "burst"'),
+        "mine.c: method mine declares the option burst, which is an axis of every matrix",
     ),
 }
 

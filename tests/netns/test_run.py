@@ -104,10 +104,10 @@ def test_each_opening_has_a_worker_and_namespaces_of_its_own_and_leaves_nothing(
     workers, namespaces = [], []
     make, start = subprocess.Popen, WorkerProcess.__init__
 
-    def noted(self: WorkerProcess, setup: Setup, core_hash: str, checkout: str) -> None:
+    def noted(self: WorkerProcess, setup: Setup, *more: Any) -> None:
         fds = [fd for topology in setup.topologies for fd in topology.netns_fds]
         namespaces.append({os.fstat(fd).st_ino for fd in fds})
-        start(self, setup, core_hash, checkout)
+        start(self, setup, *more)
 
     def started(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         process = make(*arguments, **options)

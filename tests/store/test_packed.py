@@ -107,6 +107,18 @@ def test_a_column_that_says_nothing_of_absent_fields_has_them_all() -> None:
     assert rows_of(2, [(sparse, [0, 3])]) == [{}, {"lost": 3}]
 
 
+@pytest.mark.parametrize("numbers", [[-1], [-1, 1]])
+@pytest.mark.parametrize(
+    "shape",
+    [Shape("x", items="objects"), Shape("x", items="numbers"), Shape("x", texts=["a", "b"])],
+    ids=["objects", "numbers", "texts"],
+)
+def test_what_counts_or_names_something_is_not_below_0(shape: Shape, numbers: list[int]) -> None:
+    with pytest.raises((ValueError, LookupError)):
+        rows_of(len(numbers), [(shape, numbers)])
+    assert rows_of(0, [(shape, [])]) == []
+
+
 def test_lists_of_numbers_and_of_objects_come_back_beside_each_other() -> None:
     rows = [{"sinks": [1, 2], "threads": [{"cpu": 1}, {"cpu": 2}]}, {"sinks": [], "threads": []}]
     made = columns_of(rows, ["threads"], ["cpu"])
