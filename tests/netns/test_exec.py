@@ -168,7 +168,7 @@ def cell_of(method: Value) -> Cell:
 def test_frames_that_leave_after_sigstop_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue goes on sending when all processes have stopped."""
     monkeypatch.setattr(measured_program, "REST_S", 0.05)
-    shaped = {"kind": "tbf", "rate": "1mbit", "burst": "2KiB", "limit": "1MiB"}
+    shaped = {"kind": "tbf", "rate": "16kbit", "burst": "2KiB", "limit": "1MiB"}
     said = r"frames: frames leave 0\.05 s after SIGSTOP"
     with (
         up("veth", shaped) as topology,
