@@ -4,6 +4,8 @@
 #ifndef CORE_H
 #define CORE_H
 
+#include <pthread.h>
+
 #include "engine.h"
 
 /* What a thread has had of its CPU, and how often it gave it up. */
@@ -68,6 +70,7 @@ int thread_burst(const struct tx_method *method, struct tx_thread *thread);
 /* slice.c: send nothing, until the kernel owns no frame or the deadline. True: it owns some. */
 bool thread_drain(const struct tx_method *method, struct tx_thread *thread, uint64_t deadline_ns);
 void thread_settle(struct tx_cell *cell, struct tx_thread *thread);	/* what it has for itself */
+int thread_pin(pthread_t pthread, const struct tx_thread *thread, struct core_error *error);
 /* What a thread did between two edges, and in a slice that began with these counts. */
 void sample_fill(struct tx_thread_sample *sample, const struct tx_thread *thread,
 		 const struct tx_counts *before, const struct edge *first, const struct edge *last);

@@ -37,31 +37,67 @@ static void wmem_look(const struct tx_socket *socket, uint64_t *high)
 		*high = (uint64_t)bytes;
 }
 
-/* Pins a thread that has a CPU. The set is as large as its number asks: cpu_set_t ends at 1024. */
-static void thread_pin(struct tx_thread *thread)
+/* Of a thread of this process: the kernel makes the number of its clock of its id (times.c). */
+static int thread_id(pthread_t pthread, pid_t *id)
+{
+	clockid_t clock;
+	const int err = pthread_getcpuclockid(pthread, &clock);
+
+	*id = ~(clock >> 3);
+	return err;
+}
+
+/*
+ * By whoever started it: a thread that has not run yet moves at once, and does its part while its
+ * starter goes on. The set is as large as its number asks: cpu_set_t ends at 1024.
+ */
+int thread_pin(pthread_t pthread, const struct tx_thread *thread, struct core_error *error)
 {
 	const int cpu = thread->config->cpus[thread->index];
 	cpu_set_t *set;
 	size_t size;
+	pid_t id;
+	int err;
 
 	if (cpu < 0)
-		return;
+		return 0;
 	size = CPU_ALLOC_SIZE(cpu + 1);
 	set = CPU_ALLOC(cpu + 1);
-	if (!set) {
-		error_set(&thread->error, ENOMEM, "thread %u on CPU %d", thread->index, cpu);
-		return;
-	}
+	if (!set)
+		return error_set(error, ENOMEM, "thread %u on CPU %d", thread->index, cpu);
 	CPU_ZERO_S(size, set);
 	CPU_SET_S(cpu, size, set);
-	if (sched_setaffinity(0, size, set) < 0)
-		error_set(&thread->error, errno, "thread %u on CPU %d", thread->index, cpu);
+	err = thread_id(pthread, &id);
+	if (!err && sched_setaffinity(id, size, set) < 0)
+		err = errno;
 	CPU_FREE(set);
+	return err ? error_set(error, err, "thread %u on CPU %d", thread->index, cpu) : 0;
 }
 
-/* What a sending thread has for itself: a timer slack, a file table, a namespace, a CPU. */
+/*
+ * A sender does not sleep. At the same real-time priority (chrt) it would keep off its CPU who has to
+ * end its window, so it has one less, and of the lowest none.
+ */
+static void thread_give_way(void)
+{
+	struct sched_param param;
+	int policy;
+
+	if (pthread_getschedparam(pthread_self(), &policy, &param))
+		return;
+	if (policy != SCHED_FIFO && policy != SCHED_RR)
+		return;
+	if (--param.sched_priority < sched_get_priority_min(policy)) {
+		policy = SCHED_OTHER;
+		param.sched_priority = 0;
+	}
+	pthread_setschedparam(pthread_self(), policy, &param);
+}
+
+/* What a sending thread has for itself: a priority, a timer slack, a file table, a namespace. */
 void thread_settle(struct tx_cell *cell, struct tx_thread *thread)
 {
+	thread_give_way();
 	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);	/* naps of a drain: not 50 us too long */
 	/*
 	 * A lone sender gets a file table of its own, as a program without threads has: in a shared
@@ -71,7 +107,6 @@ void thread_settle(struct tx_cell *cell, struct tx_thread *thread)
 	if (cell->config.threads == 1)
 		unshare(CLONE_FILES);
 	cell_enter(cell, &thread->error);
-	thread_pin(thread);
 }
 
 /* Nobody wakes a sender when its last frame has left, so it polls. */
@@ -168,7 +203,7 @@ static int thread_start(struct slice_thread *self, struct core_error *error)
 	if (err)
 		return error_set(error, err, "thread %u", self->thread->index);
 	self->created = true;
-	return 0;
+	return thread_pin(self->pthread, self->thread, error);
 }
 
 void nap_until(uint64_t when_ns)

@@ -5,7 +5,6 @@
 #ifndef SLICE_H
 #define SLICE_H
 
-#include <pthread.h>
 #include <semaphore.h>
 
 #include "core.h"

@@ -11,7 +11,6 @@
  * The signal does nothing but interrupt. It is sent again and again until the thread has left its
  * call, as the first one may come before the call begins. The disposition that it had is put back.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -98,7 +97,7 @@ static int stream_start(struct stream *self, struct tx_cell *cell, unsigned int 
 	if (err)
 		return error_set(error, err, "thread %u", index);
 	self->created = true;
-	return 0;
+	return thread_pin(self->pthread, self->thread, error);
 }
 
 /* Until it sends, or sends on. Nothing: it failed, or sent nothing for too long. */

@@ -34,6 +34,7 @@ class Channel(Generic[T]):
         self._stream = stream
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(expected)
+        self._begun = b""  # what came after the last message
 
     def send(self, message: msgspec.Struct) -> None:
         """Raises OSError if the other end is gone."""
@@ -43,27 +44,28 @@ class Channel(Generic[T]):
         self._stream.sendall(text)
 
     def receive(self, timeout_s: float | None = None) -> T:
-        """The next message. Nothing may come after it before it is answered.
+        """The next message.
 
         Raises TimeoutError, OSError or EOFError if the other end is gone, and NoMessage.
         """
         self._stream.settimeout(timeout_s)
-        text = self._part()
-        while len(text) < LENGTH or len(text) < self._end(text):
-            text += self._part()
+        text, self._begun = self._begun, b""
+        while len(text) < (end := self._end(text)):
+            part = self._stream.recv(_PART)
+            if not part:
+                raise EOFError
+            text += part
+        self._begun = text[end:]
         try:
-            message: T = self._decoder.decode(memoryview(text)[LENGTH:])
+            message: T = self._decoder.decode(memoryview(text)[LENGTH:end])
         except msgspec.MsgspecError as error:
             raise NoMessage(f"no message of this version: {error}") from error
         return message
 
-    def _part(self) -> bytes:
-        part = self._stream.recv(_PART)
-        if not part:
-            raise EOFError
-        return part
-
     def _end(self, text: bytes) -> int:
+        """Of the message that these bytes begin, as far as that is known."""
+        if len(text) < LENGTH:
+            return LENGTH
         length = int.from_bytes(text[:LENGTH])
         if length > LARGEST:
             raise NoMessage(f"a message of {length} bytes; {LARGEST} are the most")

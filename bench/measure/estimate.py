@@ -1,9 +1,9 @@
 """How long a plan takes, from what its cells do in it.
 
-The constants are of a virtual machine of two CPUs (AMD EPYC, Linux 6.1) with nothing else to do;
+The constants are of a virtual machine of two CPUs (AMD EPYC, Linux 6.18) with nothing else to do;
 ``benchmarks/estimates.py`` sets what is told against what is needed. What a shaper makes of a cell
-is computed: its queue leaves at the shaper's rate, twice in each slice and at each burst of the
-frame check.
+is computed: its queue leaves at the shaper's rate, in each slice and at each burst of the frame
+check.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from bench.engines.config import call_ns, memory_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
+from bench.model.programs import EXEC
 from bench.model.vocabulary import DEVICE
 from bench.plan import calibration
 from bench.plan.plan import Plan
@@ -25,7 +26,7 @@ from bench.system.host import MEMORY_SHARE
 from bench.system.procfs import ProcFs
 from bench.topology.kinds import shaper
 
-START_NS = 850_000_000
+START_NS = 950_000_000
 """From the shell to the first cell and from the last one back, without interfaces: most of it are
 imports in two processes, and a look at the machine for disturbance."""
 
@@ -56,15 +57,21 @@ MAPPED_NS = 1.0
 """Making, filling and giving back a byte of rings and buffers."""
 
 
-SLICE_NS = 1_100_000
-"""Threads, counters, questions and answers, the way to the disk, a nap's slack."""
+SLICE_NS = 450_000
+"""Threads, questions and answers, the way to the disk."""
 
 
-CROWDED_NS = 800_000
-"""Where every CPU sends: the clock that ends the window has to wait for one."""
+PROGRAM_SLICE_NS, PROGRAM_START_NS = 9_000_000, 400_000_000
+"""Of a program: until it sends again and until it rests, in each slice; and until it rests after it
+has started."""
 
 
-COUNTED_NS = 150_000
+CROWDED_NS = 3_000_000
+"""Where every CPU sends: who ends the window has to wait for one, until a tick (CONFIG_HZ) takes it
+from a sender (kernel/sched/fair.c, ``RUN_TO_PARITY``)."""
+
+
+COUNTED_NS = 300_000
 """The counters of an interface around a slice."""
 
 
@@ -89,7 +96,7 @@ and a frame, from the capturing socket to the comparison. Of a ring, turns of fe
 are sent together."""
 
 
-UNCAPTURED = frozenset({"ifb", DEVICE})
+UNCAPTURED = frozenset({"ifb", "dummy", DEVICE})
 """Interfaces whose frames are checked by counters alone."""
 
 
@@ -153,7 +160,7 @@ class _Sender:
     """Of each thread: a turn is what it sends between two looks at the clock, a call what it sends
     between two looks at the stop flag, ``checked`` the frames of the frame check, of which at least
     ``together`` are sent before the receiver looks. ``call_ns`` is what a call waits that sends
-    through a whole slice."""
+    through a whole slice, ``start_ns`` what a program needs until it sends and rests again."""
 
     threads: int
     turn: int
@@ -161,6 +168,7 @@ class _Sender:
     send_ns: float
     call_ns: int
     overhead_ns: int
+    start_ns: int
     checked: int
     is_captured: bool
     together: int
@@ -168,7 +176,7 @@ class _Sender:
     queue: Queue | None
 
     def open_ns(self) -> float:
-        return OPEN_NS + self.memory * MAPPED_NS
+        return OPEN_NS + self.start_ns + self.memory * MAPPED_NS
 
     def check_ns(self) -> float:
         """Turn by turn, and each one leaves before the next."""
@@ -184,32 +192,28 @@ class _Sender:
         return checking_ns
 
     def slice_ns(self, window_ns: int) -> float:
-        warmup_ns = self._phase_ns(WARMUP_NS, 2 * self.turn, self.turn, is_first=True)
-        return (
-            self.overhead_ns
-            + self.call_ns
-            + warmup_ns
-            + self._phase_ns(window_ns, self.call, self.call)
-        )
-
-    def _phase_ns(self, planned_ns: int, least: int, step: int, is_first: bool = False) -> float:
-        """Sending for so long, and at least so many frames, until the last one has left.
-
-        Time is up in the middle of a step, on average, which is then brought to its end.
-        """
-        sending_ns = max(planned_ns + step * self.send_ns / 2, least * self.send_ns)
-        if not self.queue:
-            return sending_ns
-        offered = max(least, sending_ns / self.send_ns) * self.threads
-        free = self.queue.free if is_first else 0
-        left_ns = self.queue.left_ns(planned_ns, offered, least * self.threads, free)
-        return max(sending_ns, min(left_ns, sending_ns + DRAIN_NS))
+        """Time is up in the midst of a turn, and of a call, on average, which is then brought to
+        its end; the warm-up has one turn more."""
+        turn_ns, call_ns = self.turn * self.send_ns, self.call * self.send_ns
+        sending_ns = max(WARMUP_NS + turn_ns / 2, 2 * turn_ns) + turn_ns
+        sending_ns += max(window_ns + call_ns / 2, call_ns)
+        if self.queue:
+            shaped_ns = self.queue.slice_ns(
+                WARMUP_NS,
+                window_ns,
+                self.send_ns / self.threads,
+                self.turn * self.threads,
+                self.call * self.threads,
+            )
+            sending_ns = max(sending_ns, min(shaped_ns, sending_ns + 2 * DRAIN_NS))
+        return self.overhead_ns + self.call_ns + sending_ns
 
 
 def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
     values, interface, memory = cell.values, cell.values["interface"], memory_of(cell)
     burst, flows = int(values["burst"] or 1), int(values["flows"] or 1)  # type: ignore[arg-type]
     slots, held = memory.ring_frames, shaper(values)
+    is_program = cell.engine == EXEC
     is_captured = interface is not None and _mapping(interface)["kind"] not in UNCAPTURED
     return _Sender(
         threads=cell.threads,
@@ -218,8 +222,10 @@ def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
         send_ns=SEND_NS + SEND_BYTE_NS * cell.frame_size if interface else NULL_NS,
         call_ns=call_ns(cell.engine),
         overhead_ns=SLICE_NS
+        + (PROGRAM_SLICE_NS if is_program else 0)
         + (COUNTED_NS if interface else 0)
         + (CROWDED_NS if 1 < cpus <= cell.threads else 0),
+        start_ns=PROGRAM_START_NS if is_program else 0,
         checked=max(slots, flows) + 2 * burst if interface else 0,
         is_captured=is_captured,
         together=min(slots, SENT_TOGETHER),

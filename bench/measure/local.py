@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
@@ -10,8 +11,8 @@ from bench.base.errors import BenchError, NotAllowed, UsageError
 from bench.engines import own, table
 from bench.engines.config import memory_of
 from bench.engines.programs import why_missing
-from bench.measure.messages import Failure, Open, Setup
-from bench.measure.opening import Facts, Setting
+from bench.measure.messages import Failure, Open, RunSlice, Setup
+from bench.measure.opening import Facts, Setting, Turn
 from bench.measure.parties import parties_of
 from bench.measure.places import Place, places_of, rivals_of
 from bench.measure.residency import Residency
@@ -32,6 +33,7 @@ class LocalOpening:
         self._setting = setting
         self._cells = {cell.id: cell for cell in cells}
         self._resources = ExitStack()
+        self._aside = os.sched_getaffinity(0)
         lonely = {name for name, method in table.methods().items() if method.alone}
         borrowed = {
             index for index, spec in enumerate(setting.topologies) if is_borrowed(spec.interface)
@@ -116,16 +118,24 @@ class LocalOpening:
     def open_cell(self, cell: str) -> Facts | Failure:
         return self._supervisor.ask(lambda worker: self._opened(worker, cell, (), check=True))
 
-    def run_slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
+    def run_slice(
+        self, cell: str, round_: int, upcoming: Sequence[str], then: Turn | None = None
+    ) -> Sample | Failure:
         def slice_in(worker: WorkerProcess) -> Sample | Failure:
             if cell not in self._residency:
                 facts = self._opened(worker, cell, upcoming, check=False)
                 if isinstance(facts, Failure):
                     return facts
-            answer = worker.run_slice(cell, round_)
+            ahead = RunSlice(*then) if then and self._may_begin(then[0]) else None
+            answer = worker.run_slice(RunSlice(cell, round_), ahead)
             return answer if isinstance(answer, Failure) else answer.sample
 
         return self._supervisor.ask(slice_in)
+
+    def _may_begin(self, cell: str) -> bool:
+        """Whether a cell may warm up while the sample before it is stored: not on our own CPU."""
+        its = under_test(self._parties[cell]).cpus
+        return cell in self._residency and self._aside.isdisjoint(its)
 
     def _opened(
         self, worker: WorkerProcess, id_: str, upcoming: Sequence[str], *, check: bool

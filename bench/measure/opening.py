@@ -15,6 +15,10 @@ from bench.plan.plan import TopologySpec
 from bench.system import host
 from bench.topology.link import Allowed
 
+Turn = tuple[str, int]
+"""A slice that is to be run: its cell and its round."""
+
+
 Facts = Mapping[str, Any]
 """What an open cell really has: sizes, flags, CPUs."""
 
@@ -61,8 +65,13 @@ class Opening(Protocol):
         Raises BenchError if no other cell would fare better.
         """
 
-    def run_slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
-        """One slice of a cell that was opened; ``upcoming`` are the cells of the slices to come."""
+    def run_slice(
+        self, cell: str, round_: int, upcoming: Sequence[str], then: Turn | None = None
+    ) -> Sample | Failure:
+        """One slice of a cell that was opened; ``upcoming`` are the cells of the slices to come.
+
+        ``then`` will most likely be asked next, and may begin at once.
+        """
 
     def close(self) -> None:
         """Undo everything."""

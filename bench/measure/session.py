@@ -12,7 +12,7 @@ from bench.base import signals
 from bench.base.errors import BenchError, UsageError
 from bench.measure import stop
 from bench.measure.messages import Failure
-from bench.measure.opening import MakeOpening, Opening, Setting
+from bench.measure.opening import MakeOpening, Opening, Setting, Turn
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix, Rounds
 from bench.model.run import Run
@@ -141,17 +141,21 @@ class Session:
 
     def _rounds(self, opening: Opening, wanted: list[str]) -> None:
         self._stage("measuring")
-        first, least = self._round, self._least
+        first = self._round
         for round_ in range(first, self._share.most):
-            is_due = (round_ - least) % PRECISION_CHECK_ROUNDS == 0
-            if round_ >= least and round_ > first and is_due:
+            if round_ > first and self._is_check_due(round_):
                 wanted = self._still_wanted(wanted)
             cells = [cell for cell in wanted if cell not in self._failures]
             if not _has_cells_of_the_plan(cells):
                 break
             to_come = self._slices_to_come(len(cells))
             self._progress.rounds(to_come, round_ + 1, self._matrix.measure.rounds)
-            self._round_of(opening, cells, round_, first)
+            is_certain = round_ + 1 < self._share.most and not self._is_check_due(round_ + 1)
+            self._round_of(opening, cells, round_, first, round_ + is_certain)
+
+    def _is_check_due(self, round_: int) -> bool:
+        least = self._least
+        return round_ >= least and (round_ - least) % PRECISION_CHECK_ROUNDS == 0
 
     def _make_up(self, opening: Opening, opened: Sequence[str]) -> None:
         """Measure cells further that have fewer usable samples than rounds were asked for."""
@@ -163,22 +167,26 @@ class Session:
                 break
             cells = [cell for cell in self._along_with(short) if cell not in self._failures]
             self._progress.rounds(len(cells), round_ + 1, Rounds(round_ + 1, round_ + 1))
-            self._round_of(opening, cells, round_, self._round)
+            self._round_of(opening, cells, round_, self._round, round_)
 
-    def _round_of(self, opening: Opening, cells: Sequence[str], round_: int, first: int) -> None:
-        """A round of an opening that began with round ``first``."""
-        order, following = (
-            schedule.round_order(
+    def _round_of(
+        self, opening: Opening, cells: Sequence[str], round_: int, first: int, certain: int
+    ) -> None:
+        """A round of an opening that began with round ``first``; ``certain`` is the last one that
+        is sure to come."""
+        turns = [
+            (cell, number)
+            for number in (round_, round_ + 1)
+            for cell in schedule.round_order(
                 self._due(cells, number - first),
                 self._matrix.measure.seed,
                 number,
                 self._plan.twins,
             )
-            for number in (round_, round_ + 1)
-        )
-        for position, cell in enumerate(order):
-            if cell not in self._failures:
-                self._slice(opening, cell, round_, [*order[position + 1 :], *following])
+        ]
+        for position, (cell, number) in enumerate(turns, 1):
+            if number == round_ and cell not in self._failures:
+                self._slice(opening, (cell, round_), turns[position:], certain)
         self._round = round_ + 1
 
     def _due(self, cells: Sequence[str], number: int) -> list[str]:
@@ -196,9 +204,12 @@ class Session:
         seldom = len(_CALIBRATING) * (1 - 1 / self._interval)
         return math.ceil((cells - seldom) * here + (left - seldom) * self._share.later)
 
-    def _slice(self, opening: Opening, cell: str, round_: int, upcoming: Sequence[str]) -> None:
+    def _slice(self, opening: Opening, turn: Turn, left: Sequence[Turn], certain: int) -> None:
         signals.check()
-        answer = opening.run_slice(cell, round_, upcoming)
+        cell, round_ = turn
+        upcoming = [other for other, _ in left]
+        follows = left and left[0][0] not in self._failures and left[0][1] <= certain
+        answer = opening.run_slice(cell, round_, upcoming, left[0] if follows else None)
         if isinstance(answer, Failure):
             self._failed(cell, answer)
             self._progress.slice(self._cells[cell], None)

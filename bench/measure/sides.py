@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from bench.base.errors import BenchError
 from bench.measure.local import LocalOpening
 from bench.measure.messages import Failure
-from bench.measure.opening import Facts, MakeOpening, Opening, Setting
+from bench.measure.opening import Facts, MakeOpening, Opening, Setting, Turn
 from bench.model.cells import Cell
 from bench.model.header import Side
 from bench.model.samples import Sample
@@ -69,8 +69,11 @@ class SidesOpening:
     def open_cell(self, cell: str) -> Facts | Failure:
         return self._of(cell).open_cell(cell)
 
-    def run_slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
-        return self._of(cell).run_slice(cell, round_, upcoming)
+    def run_slice(
+        self, cell: str, round_: int, upcoming: Sequence[str], then: Turn | None = None
+    ) -> Sample | Failure:
+        is_b = {each in self._sides.of_b for each in (cell, *(then or ())[:1])}
+        return self._of(cell).run_slice(cell, round_, upcoming, then if len(is_b) == 1 else None)
 
     def _of(self, cell: str) -> Opening:
         is_b = cell in self._sides.of_b

@@ -1,4 +1,4 @@
-"""The parent's end of a worker: one request at a time, and how the child died."""
+"""The parent's end of a worker: what it is asked, in which order, and how it died."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class WorkerProcess:
         are descriptors of the user's own, compiled for it."""
         ours, theirs = socket.socketpair()
         self._channel: Channel[Answer] = Channel(ours, Answer)
-        fds = {fd for topology in setup.topologies for fd in topology.netns_fds}
+        fds = {fd for topology in setup.topologies for fd in topology.fds}
         with theirs:
             given = (theirs.fileno(), *engines)
             try:
@@ -74,6 +74,7 @@ class WorkerProcess:
                 ) from error
         self._setup, self._core_hash = setup, core_hash
         self._is_busy = False
+        self._ahead: RunSlice | None = None
         plan = setup.slice_plan
         self._slice_s = (plan.window_ns + plan.warmup_ns + 3 * plan.drain_ns) / 1e9
 
@@ -90,14 +91,16 @@ class WorkerProcess:
     def close_cell(self, cell: str) -> None:
         self._ask(Close(cell), Done, ANSWER_SLACK_S)
 
-    def run_slice(self, cell: str, round_: int) -> Sliced | Failure:
-        return self._ask(RunSlice(cell, round_), Sliced, self._slice_s + ANSWER_SLACK_S)
+    def run_slice(self, request: RunSlice, then: RunSlice | None = None) -> Sliced | Failure:
+        """``then`` begins as soon as this one is answered, and should be what is asked next."""
+        return self._ask(request, Sliced, self._slice_s + ANSWER_SLACK_S, then)
 
-    def _ask(self, request: Request, wanted: type[A], timeout_s: float) -> A | Failure:
+    def _ask(
+        self, request: Request, wanted: type[A], timeout_s: float, then: RunSlice | None = None
+    ) -> A | Failure:
         self._is_busy = True
         try:
-            self._channel.send(request)
-            answer = self._channel.receive(timeout_s)
+            answer = self._answer(request, timeout_s, then)
             if not isinstance(answer, wanted | Failure):
                 raise NoMessage(f"{answer} where {wanted.__name__} was wanted")
         except TimeoutError as error:
@@ -108,8 +111,19 @@ class WorkerProcess:
         except NoMessage as error:
             self._process.kill()
             raise WorkerDied(f"the worker answered {error}") from error
-        self._is_busy = False
+        self._is_busy = self._ahead is not None
         return answer
+
+    def _answer(self, request: Request, timeout_s: float, then: RunSlice | None) -> Answer:
+        """Answers come in the order of the requests: who dies, dies of the first without one."""
+        if request != self._ahead:
+            if self._ahead:  # a slice that nobody wants any more
+                self._channel.receive(timeout_s)
+            self._channel.send(request)
+        self._ahead = then
+        if then:
+            self._channel.send(then)
+        return self._channel.receive(timeout_s)
 
     def _death(self) -> str:
         try:

@@ -36,29 +36,55 @@ class Queue:
     """Behind a shaper: a frame leaves every ``frame_ns``, but for the first ``free`` ones after a
     pause. Of all threads.
 
-    ``room`` frames are queued when time is up; what blocks meanwhile adds ``blocked``
-    more on average. ``awaited`` are those of a call that returns when all of them have left, or 0.
-    At most ``full`` frames are queued.
-    ``charge`` is what a frame takes of the send buffer, in bytes.
+    At most ``room`` frames are queued. A call that finds none then waits (``waits``) until half of
+    them have left, or fails. ``awaited`` are those of a call that returns when all of them have
+    left, or 0. ``full`` are at most queued or in a ring. ``charge`` is what a frame takes of the
+    send buffer, in bytes.
     """
 
     frame_ns: float
     free: float
     room: float
     full: float
-    blocked: float
+    waits: bool
     awaited: int
     charge: int
     in_ring: bool
 
-    def left_ns(self, planned_ns: int, offered: float, least: int, free: float) -> float:
-        """When the last frame has left, after sending for so long."""
+    def slice_ns(
+        self, warmup_ns: float, window_ns: float, each_ns: float, turn: int, call: int
+    ) -> float:
+        """From the first frame of a slice until the last one has left.
+
+        A frame is handed over every ``each_ns``; ``turn`` frames between two looks at the clock,
+        ``call`` between two at the stop flag. Three turns at least are the warm-up, the last of
+        which begins when its time is up and the bucket spent; the window opens when half of what
+        is queued has left (csrc/window.c).
+        """
         if self.awaited:
-            calls = ceil((planned_ns / self.frame_ns + free) / self.awaited)
-            taken = float(calls * self.awaited)
-        else:
-            taken = planned_ns / self.frame_ns + free + self.room + self.blocked
-        return (max(least, min(offered, taken)) - free) * self.frame_ns
+            call_ns = self.awaited * self.frame_ns
+            calls = max(2, ceil(warmup_ns / call_ns)) + 1 + ceil(window_ns / call_ns)
+            return calls * call_ns - self.free * self.frame_ns
+        ahead_ns = self.frame_ns - each_ns
+        spent_ns = self.free * self.frame_ns * each_ns / ahead_ns if ahead_ns > 0 else 0.0
+        warm_ns, queued = self._sent(max(warmup_ns, spent_ns), 2 * turn, each_ns, -self.free)
+        last_ns, queued = self._sent(0, turn, each_ns, queued)
+        open_ns, queued = queued / 2 * self.frame_ns, queued / 2
+        sent_ns, queued = self._sent(window_ns, call, each_ns, queued)
+        return warm_ns + last_ns + open_ns + sent_ns + queued * self.frame_ns
+
+    def _sent(
+        self, planned_ns: float, least: int, each_ns: float, queued: float
+    ) -> tuple[float, float]:
+        """How long it takes to send for so long, and at least so many frames, and how many are
+        queued then; ``queued`` are before, negative while the bucket has something to give."""
+        sending_ns = max(planned_ns, least * each_ns)
+        queued_then = queued + max(least, sending_ns / each_ns) - sending_ns / self.frame_ns
+        if queued_then <= self.room or not self.waits:
+            return sending_ns, max(0.0, min(queued_then, self.room))
+        half_ns = self.room / 2 * self.frame_ns
+        whole_ns = (least + queued - self.room) * self.frame_ns
+        return max(ceil(planned_ns / half_ns) * half_ns, whole_ns), self.room / 2
 
     def most_frames(self, window_ns: int) -> float:
         """Queued at the end of a window. A call that waits for too many frames is given up, and the
@@ -79,18 +105,15 @@ def queue_of(
     waits, burst = not values["msg_dontwait"], int(str(values["burst"] or 1))
     charge, frame_ns = _charge(frame_size, slots > 0), frame_size * 8e9 / held.rate
     sndbuf = _sndbuf(values["sndbuf"], machine) / charge * sockets
-    # Who waits is woken when half of the send buffer is free (``sock_writeable``).
-    room = min(0.75 * sndbuf if waits else sndbuf, held.room)
     in_call = (burst if waits else slots) * threads
     awaited = in_call if slots and min(in_call, sndbuf) <= held.room else 0
-    if slots:  # refused frames stay in it and are sent again
-        room = slots * sockets
+    room = min(sndbuf, held.room)
     return Queue(
         frame_ns=frame_ns,
         free=held.burst / frame_size,
         room=room,
-        full=slots * sockets or min(sndbuf, held.room),
-        blocked=burst * threads / 2 if waits and room < held.room else 0,
+        full=slots * sockets or room,  # a ring's refused frames stay in it
+        waits=waits and not slots and sndbuf < held.room,  # ``sock_writeable``: half is free
         awaited=awaited,
         charge=charge,
         in_ring=slots > 0,

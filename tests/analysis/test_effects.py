@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analysis.effects import effects
+from bench.analysis.contrasts import Pairs
+from bench.analysis.effects import DISAGREEMENT, effects
 from bench.analysis.figures import usable_by_cell
 from bench.model.answer import Effect, Worth
 from bench.model.cells import Cell
@@ -109,6 +110,36 @@ def test_a_difference_that_is_a_small_part_of_a_large_effect_is_no_disagreement(
 
     found = by_name(effects_of(a_race(product(AXES), worth, rounds=200, noise=0.005)))
     assert not found["method sendmmsg/send -"].parts
+
+
+def test_the_axis_with_most_values_is_not_the_one_that_tells_pairs_apart_for_that() -> None:
+    """Noise hardly less than the difference: six groups are apart by more of it than two are."""
+
+    def worth(cell: Cell) -> float:
+        costs = cell.values["frame_size"] == 1514 and cell.values["fill"] == "prefilled"
+        return 0.95 if costs else 1.0
+
+    cells = product({**AXES, "method": ["send"], "burst": [1, 2, 4, 8, 16, 32]})
+    splits = [
+        by_name(found)["fill prefilled/copy send"].split
+        for seed in range(12)
+        for found in [effects_of(a_race(cells, worth, rounds=60, noise=0.05, seed=seed))]
+    ]
+    assert {*splits} <= {"frame_size", ""}
+    assert splits.count("frame_size") >= 8
+
+
+def test_all_tests_of_a_run_together_have_the_level_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of pairs that agree: none is split, so that each is tested once."""
+    levels: list[float] = []
+
+    def differs(_pairs: Pairs, _weights: object, level: float, _matters: float) -> bool:
+        levels.append(level)
+        return False
+
+    monkeypatch.setattr(Pairs, "differs", differs)
+    effects_of(a_race(product({**AXES, "burst": [1, 8, 64]})))
+    assert sum(levels) == pytest.approx(DISAGREEMENT)
 
 
 def test_few_rounds_have_effects_without_intervals() -> None:

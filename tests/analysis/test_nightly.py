@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from bench.analysis import nightly
 from bench.analysis.nightly import Decision, Finding, Nights, decide
 from bench.analysis.noise import Floats
 
@@ -184,6 +187,61 @@ def test_a_change_that_no_night_shows_by_itself_is_told_of_some_nights_together(
     assert told[:, 25:].any(axis=1).mean() > 0.9
 
 
+@pytest.mark.parametrize(("by", "number"), [(3.4, 3), (2.9, 5), (2.4, 8)])
+def test_the_smaller_a_change_the_more_nights_show_it_together(by: float, number: int) -> None:
+    """Nights that are all ``by`` standard deviations away: eight at the most."""
+
+    def told(nights: int) -> list[int]:
+        slow = np.log(100) - by * 0.005
+        values = np.hstack([history(40), np.full((SERIES, nights - 1), slow)])
+        none, tonight = np.zeros(SERIES, np.int64), np.full(SERIES, slow)
+        found = decide(Nights(values, none, none, tonight, tonight), 1, DECISIONS, effect=0.0)
+        return [of.lately for of in found if of.finding is Finding.REGRESSED]
+
+    assert len(told(number)) > 0.8 * SERIES
+    assert {*told(number)} == {number - 1}
+    assert len(told(number - 1)) < 0.2 * SERIES
+
+
+def test_all_numbers_of_nights_share_the_chance_of_one_decision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spent: list[float] = []
+
+    def lately(_nights: Nights, _number: int, _better: int, chance: float, _effect: object) -> Any:
+        spent.append(chance)
+        return {}
+
+    monkeypatch.setattr(nightly, "_lately", lately)
+    night(0.0)
+    assert sum(spent) == pytest.approx(nightly.CHANCE / DECISIONS)
+
+
+@pytest.mark.parametrize(("nearest", "is_told"), [(2.75, True), (2.2, False)])
+def test_of_some_nights_the_nearest_must_be_far_as_well(nearest: float, is_told: bool) -> None:
+    """Three nights: a night is by chance 2.53 deviations away in one of 176, on one side."""
+    far, tonight = (np.log(100) - 0.005 * np.array([4.0, nearest])).tolist()
+    values = np.hstack([history(40), np.full((SERIES, 2), far)])
+    none, tonights = np.zeros(SERIES, np.int64), np.full(SERIES, tonight)
+    found = decide(Nights(values, none, none, tonights, tonights), 1, DECISIONS, effect=0.0)
+    told = sum(of.finding is Finding.REGRESSED for of in found)
+    assert told > 0.7 * SERIES if is_told else told < 0.3 * SERIES
+
+
+@pytest.mark.parametrize(("percent", "is_told"), [(40, False), (60, True)])
+def test_of_some_nights_too_an_effect_is_a_part_of_the_level_up_and_down(
+    percent: int, is_told: bool
+) -> None:
+    """A cost that rose by 60 % is 37 % less of what it was before, seen the other way round."""
+    rise = np.log1p(percent / 100)
+    values = np.hstack([history(40, sigma=0.15), np.full((SERIES, 7), np.log(100) + rise)])
+    none, tonight = np.zeros(SERIES, np.int64), np.full(SERIES, np.log(100) + rise)
+    risen = decide(Nights(values, none, none, tonight, tonight), -1, DECISIONS, effect=0.5)
+    fallen = decide(Nights(-values, none, none, -tonight, -tonight), 1, DECISIONS, effect=1 / 3)
+    expected = {Finding.REGRESSED if is_told else Finding.STEADY}
+    assert findings(risen) == findings(fallen) == expected
+
+
 def alarms(chance: float, heavy: bool) -> int:
     """Of 200 series over 60 nights without a change, whatever its size."""
     rng = np.random.default_rng(7)
@@ -213,6 +271,8 @@ def test_a_missed_night_keeps_what_is_pending() -> None:
     began, none = np.zeros(SERIES, np.int64), np.full(SERIES, np.nan)
     missed = decide(Nights(values, began, pending, none, none), 1, DECISIONS)
     assert all(decision.stands_out for decision in missed)
+    nothing = decide(Nights(values, began, began, none, none), 1, DECISIONS)
+    assert not any(decision.stands_out for decision in nothing)
     slow = np.full(SERIES, np.log(100) - 0.06)
     later = Nights(np.hstack([values, none[:, None]]), began, pending + 1, slow, slow)
     assert findings(decide(later, 1, DECISIONS)) == {Finding.REGRESSED}

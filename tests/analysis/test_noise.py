@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.analysis.noise import noise
+from bench.analysis.noise import MAX_CORRELATION, noise
 from tests.analysis.nights import SIGMA, quiet
 
 
@@ -35,6 +35,11 @@ def test_a_line_hides_neither_noise_nor_likeness(nights: int, drift: float) -> N
         assert np.mean(found.correlation) == pytest.approx(correlation, abs=0.08)
 
 
+def test_what_a_line_takes_of_noise_that_is_much_alike_is_given_back() -> None:
+    found = noise(quiet(400, 30, correlation=0.6), np.full(400, 30))
+    assert np.median(found.sigma) == pytest.approx(SIGMA, rel=0.05)
+
+
 def test_a_series_has_the_noise_that_it_has_beside_longer_ones() -> None:
     values = quiet(40, 200)
     nights = np.repeat([70, 200], 20)
@@ -57,3 +62,39 @@ def test_a_line_without_noise_has_none(nights: int) -> None:
     line = np.outer([1.0, -2.0], np.arange(nights))
     found = noise(line, np.full(2, nights))
     np.testing.assert_allclose(found.sigma, 0, atol=1e-9 * nights)
+
+
+@pytest.mark.parametrize("nights", [12, 13, 30, 31, 59, 60])
+def test_a_bad_night_bends_no_line(nights: int) -> None:
+    """At the high end of a line that goes up, it leaves the median of its half where it is."""
+    line = np.outer([1.0, -2.0], np.arange(nights))
+    line[:, nights - nights // 6] += [100.0, -100.0]
+    found = noise(line, np.full(2, nights))
+    np.testing.assert_allclose(found.sigma, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("night", [0, -1])
+@pytest.mark.parametrize("nights", [20, 45, 60])
+def test_a_bad_night_at_an_end_is_no_step(night: int, nights: int) -> None:
+    """A step that is taken out takes some of the noise with it."""
+    values, all_of_them = quiet(400, nights), np.full(400, nights)
+    before = np.mean(noise(values, all_of_them).sigma)
+    values[:, night] += 1.0
+    assert np.mean(noise(values, all_of_them).sigma) > 0.99 * before
+
+
+@pytest.mark.parametrize("series", [1, 40])
+def test_of_a_level_that_wanders_off_no_more_is_said_than_that_nights_are_much_alike(
+    series: int,
+) -> None:
+    wandering = np.cumsum(quiet(series, 200) - np.log(100), axis=1)
+    found = noise(wandering, np.full(series, 200))
+    assert 0.6 < np.max(found.correlation) <= MAX_CORRELATION < 1
+
+
+def test_a_series_whose_nights_are_more_alike_than_the_others_is_taken_for_that() -> None:
+    values = quiet(40, 365)
+    values[7] = quiet(1, 365, correlation=0.7)[0]
+    found = noise(values, np.full(40, 365)).correlation
+    assert found[7] > 0.35
+    assert np.max(np.delete(found, 7)) < 0.25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import sys
 from collections.abc import Callable
 
@@ -145,6 +146,22 @@ def test_cells_of_different_openings_are_estimated_together() -> None:
         False,
         *[True] * 4,
     ]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "what"), [(0, "pps without a baseline"), (1, "1 ratio"), (2, "2 ratios")]
+)
+def test_what_gets_no_interval_is_told_with_the_rounds_that_it_needs(
+    ratios: int, what: str
+) -> None:
+    told = openings.why_no_interval(19, 1, ratios)
+    (least,) = re.findall(r"would need (\d+) rounds, not 19, or 3 openings with 5", told)
+    assert told.startswith(f"no interval: {what} would need")
+    assert openings.why_no_interval(int(least), 1, ratios) == ""
+    assert openings.why_no_interval(int(least) + 1, 1, ratios) == ""
+    assert openings.why_no_interval(int(least) - 1, 1, ratios)
+    assert openings.why_no_interval(15, 3, ratios) == ""
+    assert openings.why_no_interval(14, 3, ratios)
 
 
 def test_a_run_of_too_few_openings_needs_no_scipy(monkeypatch: pytest.MonkeyPatch) -> None:

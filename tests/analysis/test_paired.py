@@ -6,6 +6,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
+
 from bench.analysis import paired
 from bench.analysis.verdicts import Comparison, Verdict
 from bench.model.summaries import CellSummary, OpeningFigures, RunSummary
@@ -71,6 +73,15 @@ def test_a_cost_of_all_cells_is_told_of_all_and_taken_off_of_none() -> None:
     assert {shift.verdict for shift in result.shifts} == {Verdict.REGRESSED}
     (cost,) = (s.change for s in result.shifts if s.figure == "ns_per_frame")
     assert cost.low < 0.02 < cost.high
+
+
+@pytest.mark.parametrize(("number", "have"), [(2, False), (3, True), (4, True)])
+def test_it_takes_three_cells_to_have_something_in_common(number: int, have: bool) -> None:
+    run = a_run(1)
+    left = {cell.id: cell for cell in CELLS[:number]}
+    summaries = {id_: of for id_, of in run.summaries.items() if id_.rstrip("b") in left}
+    shifts = paired.compare(replace(run, summaries=summaries)).shifts
+    assert [shift.figure for shift in shifts] == (["pps", "ns_per_frame"] if have else [])
 
 
 def test_intervals_hold_what_they_say() -> None:

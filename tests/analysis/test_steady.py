@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.analysis import steady
 from bench.analysis.steady import FEWEST, levels
 
 CELLS = [f"c{number}" for number in range(12)]
@@ -66,6 +67,24 @@ def test_a_machine_whose_speed_wanders_within_rounds_leaves_the_levels_alone() -
 def test_few_cells_have_their_medians(number: int, values: list[float]) -> None:
     of = {cell: dict(enumerate(values)) for cell in CELLS[:number]}
     assert levels(of) == dict.fromkeys(CELLS[:number], statistics.median(values))
+
+
+def test_a_slice_that_was_disturbed_by_much_says_no_more_of_the_machine() -> None:
+    generator = random.Random(4)
+    away = [generator.gauss(0, 0.01) for _ in range(40)]
+    far, farther = ([*away[:20], by, *away[21:]] for by in (0.1, 10.0))
+    assert steady._speed(far) == steady._speed(farther)
+    assert max(map(abs, steady._speed(far))) < 0.05
+
+
+def test_the_first_and_the_last_slice_have_one_beside_them() -> None:
+    generator = random.Random(5)
+    away = [generator.uniform(-0.01, 0.01) for _ in range(40)]
+    found = steady._speed(away)
+    assert steady._speed(away[::-1]) == pytest.approx(found[::-1])
+    inner = [(before + after) / 2 for before, after in zip(away, away[2:], strict=False)]
+    middle = statistics.median([away[1], *inner, away[-2]])
+    assert found == pytest.approx([of - middle for of in (away[1], *inner, away[-2])])
 
 
 @given(st.floats(-2, 2), st.integers(0, 11))

@@ -295,6 +295,31 @@ def test_a_machine_that_became_half_as_fast_drifted_by_half() -> None:
     assert speed.drift == pytest.approx(-0.5, abs=0.001)
 
 
+@pytest.mark.parametrize(("rounds", "is_known"), [(7, False), (8, True)])
+def test_it_takes_eight_rounds_to_know_a_machines_speed(rounds: int, is_known: bool) -> None:
+    slices = tuple(a_sample("syscall", round_, 1e6) for round_ in range(rounds))
+    measured = run([], {}, calibration=(cell("syscall"),), calibration_samples=slices)
+    found = calibration.calibration_speed(measured, measured.calibration[0])
+    assert (found is not None) is is_known
+
+
+def test_the_slaves_of_a_bond_have_their_parts_of_what_they_carried() -> None:
+    samples = [a_sample("a", round_, per_sink=(1 + round_, 29 - round_)) for round_ in range(30)]
+    (row,) = summary.summarise(run(samples, {}), 0.5)
+    assert row.slaves == pytest.approx((465 / 900, 435 / 900))
+    (row,) = summary.summarise(run([a_sample("a", r) for r in range(30)], {}), 0.5)
+    assert row.slaves == ()
+
+
+def test_half_of_the_machines_speeds_are_within_its_spread() -> None:
+    slices = tuple(a_sample("syscall", r, 1e6 * (1 + r / 100)) for r in range(41))
+    measured = run([], {}, calibration=(cell("syscall"),), calibration_samples=slices)
+    speed = calibration.calibration_speed(measured, measured.calibration[0])
+    assert speed is not None
+    assert speed.rate == pytest.approx(1.2e6)
+    assert speed.spread == pytest.approx(0.1 / 1.2, rel=0.06)
+
+
 def test_between_its_measurements_the_machines_speed_is_on_a_line() -> None:
     """It becomes twice as fast; every tenth round measures that."""
     speed = [1 + at / 100 for at in range(101)]
@@ -310,6 +335,19 @@ def test_between_its_measurements_the_machines_speed_is_on_a_line() -> None:
     inner = [figures.pps(s) for s in calibration.normalised(measured).samples[20:80]]
     assert max(inner) / min(inner) < 1.02
     assert row.figures.pps is not None
+
+
+@pytest.mark.parametrize(
+    ("round_", "speed"), [(0, 1.0), (2, 1.2), (10, 2.0), (15, 1.5), (18, 1.2), (20, 1.0), (25, 1.0)]
+)
+def test_a_machines_speed_is_on_the_line_between_the_measurements_beside_it(
+    round_: int, speed: float
+) -> None:
+    """It was twice as fast in round 10; before and after all measurements it is as in those."""
+    found = calibration._speed_in(round_, [0, 10, 20], {0: 1.0, 10: 2.0, 20: 1.0})
+    assert found == pytest.approx(speed)
+    assert calibration._speed_in(round_, [round_ + 3], {round_ + 3: 7.0}) == 7.0
+    assert calibration._speed_in(round_, [], {}) == 1.0
 
 
 def test_normalising_changes_no_share_and_no_sample_is_disturbed_by_it() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
-from bench.analysis import environments
+from bench.analysis import compared, environments
 from bench.analysis.compared import compare
+from bench.analysis.shifts import ASSUMED_SHIFT
 from bench.analysis.verdicts import (
     NOTHING_SHOWS,
     TOO_WIDE,
@@ -21,7 +24,7 @@ from bench.analysis.verdicts import (
 from bench.base.values import key_of
 from bench.model.header import RunHeader
 from bench.model.summaries import CellSummary, RunSummary
-from tests.analysis.simulated import a_run_summary, cells_of
+from tests.analysis.simulated import Spread, a_run_summary, cells_of
 from tests.builders import a_cell, a_header
 
 CELLS = cells_of()
@@ -147,6 +150,58 @@ def test_a_shift_below_the_minimum_effect_is_no_regression_however_far_its_inter
     assert any(of.change.low > 0 and of.change.high >= 0.03 > of.change.value for of in told)
 
 
+def test_a_shift_that_runs_make_by_themselves_is_not_told() -> None:
+    """Runs stray by 5 % from each other, and so did this one."""
+    generator, told = random.Random(15), []
+    wild = Spread(shift=0.05)
+    for _ in range(20):
+        a, *history, b = (a_run_summary(generator, spread=wild) for _ in range(8))
+        told.append(shift(compare([a], [b], history, {})))
+    assert max(abs(of.change.value) for of in told) > 0.05
+    assert sum(of.verdict is not Verdict.INCONCLUSIVE for of in told) <= 2  # one on average
+
+
+def test_an_assumed_shift_strays_on_both_sides() -> None:
+    generator = random.Random(16)
+    change = shift(compare(runs(1, generator), runs(1, generator), [], {})).change
+    reach = math.log((1 + change.high) / (1 + change.low)) / 2
+    students = 2.776  # of ASSUMED_FREEDOM
+    assert reach == pytest.approx(students * ASSUMED_SHIFT * math.sqrt(2), rel=1e-3)
+
+
+def test_an_interface_that_strays_from_opening_to_opening_is_not_told() -> None:
+    told = []
+    for seed in range(20):
+        generator = random.Random(seed)
+        wild = Spread(opening_interface=0.03)
+        a, b = (a_run_summary(generator, spread=wild) for _ in range(2))
+        shifts = compare([a], [b], [], {}).shifts
+        told += [of for of in shifts if of.scope and of.figure == "ns_per_frame"]
+    assert max(abs(of.change.value) for of in told) > 0.03
+    assert sum(of.verdict is Verdict.REGRESSED for of in told) <= 2
+
+
+def test_runs_that_there_are_need_not_be_made() -> None:
+    more = [compared._runs_to_tell(0.02, 0.03, now) for now in range(1, 8)]
+    least = more[0]
+    assert least is not None
+    assert more == [max(1, least - made) for made in range(7)]
+    assert compared._runs_to_tell(0.5, 0.03, 1) is None
+
+
+def test_the_interval_of_a_cell_is_as_wide_as_its_change_strays() -> None:
+    """Of one pair of runs: nothing shows it but their openings."""
+    changes = [
+        row.changes["ns_per_frame"]
+        for seed in range(20)
+        for generator in [random.Random(seed)]
+        for row in compare(runs(1, generator), runs(1, generator), [], {}).rows
+    ]
+    strays = statistics.pstdev(change.value for change in changes)
+    reach = statistics.fmean((change.high - change.low) / 2 for change in changes)
+    assert 0.9 < reach / (1.96 * strays) < 1.3
+
+
 def test_a_shift_that_the_calibration_had_too_night_after_night_is_the_machines() -> None:
     """It is taken off as far as the history shows that cells follow the calibration."""
     generator = random.Random(5)
@@ -179,6 +234,7 @@ def test_the_pps_of_a_starved_cell_is_no_evidence_and_the_row_says_so() -> None:
     found = rows(compare(runs(1, generator), [b], [], {}))
     assert found[SOME[0]].verdict is Verdict.INCONCLUSIVE
     assert found[SOME[0]].reasons == ("pps is no evidence: starved in B",)
+    assert found[SOME[0]].more_openings == 0
     assert found[SOME[1]].verdict is Verdict.UNCHANGED
 
 
@@ -325,6 +381,18 @@ def test_runs_with_other_privileges_are_compared_and_it_is_said() -> None:
     assert not environments.is_alike(as_root, as_user)
 
 
+def test_a_history_goes_on_with_another_kernel_and_marks_it_and_ends_with_another_cpu() -> None:
+    a, kernel = a_side(), a_side(host={"cpu": "x", "kernel": "6.2"})
+    cpu = a_side(host={"cpu": "y", "kernel": "6.1"})
+    assert environments.marked(a, a) == ()
+    assert environments.continues(a, a)
+    (found,) = environments.marked(a, kernel)
+    assert found == environments.Difference("host kernel", "6.1", "6.2", False)
+    assert environments.continues(a, kernel)
+    assert [of.what for of in environments.marked(a, cpu)] == ["host cpu"]
+    assert not environments.continues(a, cpu)
+
+
 def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
     facts = {"driver": "igb", "rings": {"tx": 256}, "features": ["tx-checksum-ipv4"]}
     a = a_side(devices={"eth1": facts})
@@ -334,3 +402,10 @@ def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
     assert not found.incomparable
     assert environments.differences([a], [a]) == ()
     assert len(environments.differences([a], [a_side()])) == len(facts)
+
+
+def test_a_program_that_has_changed_is_told_by_its_name() -> None:
+    a, b = (a_side(programs={"mine": digest}) for digest in ("aa", "bb"))
+    found = environments.Difference("program mine", "aa", "bb", incomparable=False)
+    assert environments.differences([a], [b]) == (found,)
+    assert environments.differences([a], [a]) == ()

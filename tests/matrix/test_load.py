@@ -506,6 +506,22 @@ measure: {window: 010}
     ]
 
 
+@pytest.mark.parametrize(
+    ("axis", "value"), [("burst", "64"), ("qdisc", "noqueue"), ("threads", "2")]
+)
+def test_a_value_of_a_threshold_may_be_bare(axis: str, value: str) -> None:
+    one, some = (
+        parse(
+            f"name: m\naxes: {{method: sendmmsg, {axis}: {value}}}\n"
+            f"thresholds: [{{{axis}: {of}, min_effect: 5%}}]"
+        )
+        for of in (value, f"[{value}]")
+    )
+    assert one.thresholds == some.thresholds
+    ((rule, effect),) = one.thresholds
+    assert (len(rule[axis]), effect) == (1, 0.05)
+
+
 # Files
 
 

@@ -8,7 +8,7 @@ from typing import Self
 
 from bench.base.errors import BenchError
 from bench.measure.messages import Failure
-from bench.measure.opening import Facts, Setting
+from bench.measure.opening import Facts, Setting, Turn
 from bench.model.cells import Cell
 from bench.model.samples import Sample, ThreadSample
 
@@ -51,6 +51,8 @@ class FakeOpening:
     opened: list[str] = field(default_factory=list)
     slices: list[tuple[int, str, tuple[str, ...]]] = field(default_factory=list)
     """Round, cell, and those to come after it."""
+    announced: list[tuple[Turn, Turn | None]] = field(default_factory=list)
+    """Each slice, and the one that may begin at once."""
     cells_of: list[list[str]] = field(default_factory=list)
     """The cells of each opening that was made."""
     is_open: bool = False
@@ -79,14 +81,20 @@ class FakeOpening:
         reason = self.unopenable.get(self.cells[cell].method)
         return Failure(reason) if reason else {"sndbuf": len(self.opened)}
 
-    def run_slice(self, cell: str, round_: int, upcoming: Sequence[str]) -> Sample | Failure:
+    def run_slice(
+        self, cell: str, round_: int, upcoming: Sequence[str], then: Turn | None = None
+    ) -> Sample | Failure:
         assert self.is_open
         assert cell in self.opened
         self.slices.append((round_, cell, tuple(upcoming)))
+        self.announced.append(((cell, round_), then))
         answer = self.sample(self.cells[cell], round_)
         if isinstance(answer, Failure):
             return answer
         return replace(answer, at_ns=len(self.slices))  # one after the other
+
+    def is_of(self, turn: Turn, method: str) -> bool:
+        return self.cells[turn[0]].method == method
 
     def close(self) -> None:
         self.is_open = False

@@ -41,6 +41,7 @@ TOPOLOGY = Topology(
     rx=(PORT,),
     sinks=(PORT, PORT),
     queues=(),
+    droppers=(),
     src_mac=bytes(range(6)),
     dst_mac=b"\xff" * 6,
     delivery=Delivery("tx", late_s=0.25),
@@ -90,6 +91,16 @@ def test_a_message_arrives_as_it_was(
     received = Channel[Any](theirs, expected).receive(10)
     assert received == message
     assert type(received) is type(message)
+
+
+def test_messages_that_come_together_are_told_apart(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    asking, asked = Channel[Any](ours, Answer), Channel[Any](theirs, Request)
+    for request in REQUESTS:
+        asking.send(request)
+    assert [asked.receive(10) for _ in REQUESTS] == REQUESTS
 
 
 def test_a_message_that_does_not_fit_the_buffers_comes_in_parts(

@@ -18,7 +18,7 @@ from bench.cli import main
 from bench.engines import core
 from bench.matrix import load
 from bench.measure.local import LocalOpening
-from bench.measure.messages import Failure, Open, Opened, Setup, Sliced
+from bench.measure.messages import Failure, Open, Opened, RunSlice, Setup, Sliced
 from bench.measure.opening import Setting
 from bench.measure.parties import parties_of
 from bench.measure.prepare import vocabulary
@@ -95,6 +95,56 @@ def test_a_worker_that_dies_costs_the_cell_in_hand_and_the_others_are_opened_ane
     assert children_of(os.getpid()) == []
 
 
+def test_who_dies_dies_of_the_first_slice_without_an_answer() -> None:
+    first, second, third = some_cells()
+    with closing(worker()) as started:
+        started.start()
+        for cell in (first, second, third):
+            started.open_cell(
+                Open(cell, under_test(parties_of(cell, CPUS)), None, None, check=True)
+            )
+        one, two, three = (RunSlice(cell.id, 0) for cell in (first, second, third))
+        for request, then in ((one, two), (two, three)):
+            answer = started.run_slice(request, then)
+            assert isinstance(answer, Sliced)
+            assert answer.sample.cell == request.cell
+        # What was announced, and is not asked for, is in nobody's way.
+        answer = started.run_slice(one)
+        assert isinstance(answer, Sliced)
+        assert answer.sample.cell == first.id
+        assert isinstance(started.run_slice(one, two), Sliced)
+        (pid,) = children_of(os.getpid())
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(WorkerDied, match="the worker died of SIGKILL"):
+            started.run_slice(three)
+
+
+def test_a_cell_on_the_runner_s_own_cpu_waits_until_the_sample_before_it_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second, _ = some_cells()
+    begun: list[RunSlice | None] = []
+    run_slice = WorkerProcess.run_slice
+
+    def noted(
+        self: WorkerProcess, request: RunSlice, then: RunSlice | None = None
+    ) -> Sliced | Failure:
+        begun.append(then)
+        return run_slice(self, request, then)
+
+    monkeypatch.setattr(WorkerProcess, "run_slice", noted)
+    (cpu,) = CPUS
+    for aside in ({cpu}, {cpu + 1}):
+        with opened((first, second)) as opening:
+            opening._aside = aside
+            opening.open_cell(first.id)
+            opening.run_slice(first.id, 0, (second.id,), (second.id, 0))  # which is not open yet
+            opening.open_cell(second.id)
+            opening.run_slice(first.id, 1, (second.id,), (second.id, 1))
+            opening.run_slice(second.id, 1, ())
+    assert begun == [None, None, None, None, RunSlice(second.id, 1), None]
+
+
 def test_cells_that_do_not_fit_are_closed_and_opened_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -122,11 +172,11 @@ def test_a_fault_of_the_worker_s_own_is_an_answer_and_it_goes_on() -> None:
     sender = under_test(parties_of(cell, CPUS))
     with closing(worker()) as started:
         started.start()
-        answer = started.run_slice("no such cell", 0)
+        answer = started.run_slice(RunSlice("no such cell", 0))
         assert isinstance(answer, Failure)
         assert answer.reason.startswith("KeyError: 'no such cell' (worker.py, line ")
         assert isinstance(started.open_cell(Open(cell, sender, None, None, check=True)), Opened)
-        assert isinstance(started.run_slice(cell.id, 0), Sliced)
+        assert isinstance(started.run_slice(RunSlice(cell.id, 0)), Sliced)
 
 
 def test_a_worker_that_cannot_work_says_why() -> None:
@@ -150,7 +200,7 @@ def test_no_other_worker_is_tried_where_one_cannot_start(monkeypatch: pytest.Mon
         closing(Supervisor(worker, lambda: None)) as supervisor,
         pytest.raises(WorkerDied, match="the worker exited with code 1"),
     ):
-        supervisor.ask(lambda asked: asked.run_slice("a", 0))
+        supervisor.ask(lambda asked: asked.run_slice(RunSlice("a", 0)))
     assert len(started) == 1
 
 

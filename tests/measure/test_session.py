@@ -125,6 +125,30 @@ def test_with_each_slice_goes_what_comes_after_it_until_the_end_of_the_next_roun
         assert list(upcoming) == order[position + 1 : 5 * (position // 5 + 2)]
 
 
+def test_a_slice_that_is_announced_comes_next(path: Path) -> None:
+    """All are, but where a round may be the last one of an opening: looks at precision come after 2
+    and 12 rounds of the first, and after 1 and 11 of the second."""
+
+    def unsteady(cell: Cell, round_: int) -> Sample:
+        return at_rate(cell, round_, 1e6 * (1 + (round_**2 + len(cell.method)) % 7))
+
+    fake = FakeOpening(unsteady)
+    run(path, fake, {"min": 3, "max": 40}, openings=2)
+    turns = [turn for turn, _ in fake.announced]
+    for (_, then), following in zip(fake.announced, [*turns[1:], None], strict=True):
+        assert then in (None, following)
+    lasts = [turn[1] for turn, then in fake.announced if then is None]
+    assert lasts == [1, 11, 19, 20, 30, 39]
+
+
+def test_what_failed_is_not_announced(path: Path) -> None:
+    fake = FakeOpening(failing("sendto", 2, "no"))
+    run(path, fake)
+    failed = next(turn for turn, _ in fake.announced if turn[1] == 2 and fake.is_of(turn, "sendto"))
+    later = fake.announced[[turn for turn, _ in fake.announced].index(failed) + 1 :]
+    assert not any(then and fake.is_of(then, "sendto") for _, then in later)
+
+
 def test_an_opening_is_made_of_descriptions(path: Path) -> None:
     fake = FakeOpening()
     done = run(path, fake)

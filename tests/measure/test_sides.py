@@ -61,6 +61,21 @@ def test_a_side_is_switched_to_before_anything_is_done_on_it_and_away_at_the_end
     assert [cell for _, cell, _ in both.fakes[1].slices] == ["xb", "xb"]
 
 
+def test_no_side_begins_while_the_other_one_sends() -> None:
+    both = Both()
+    with closing(both.opening()) as opening:
+        opening.open()
+        for cell in ("x", "xb"):
+            opening.open_cell(cell)
+            for then in ("x", "xb"):
+                opening.run_slice(cell, 0, (), (then, 1))
+    announced = [fake.announced for fake in both.fakes]
+    assert announced == [
+        [((cell, 0), (cell, 1) if cell == then else None) for then in ("x", "xb")]
+        for cell in ("x", "xb")
+    ]
+
+
 def test_what_one_side_is_refused_leaves_the_other() -> None:
     both = Both(refused={"sendto": UsageError("no")})
     with closing(both.opening()) as opening:

@@ -20,7 +20,7 @@ int __wrap_sched_setaffinity(pid_t thread, size_t size, const cpu_set_t *set)
 	unsigned int i;
 
 	for (i = 0; i < THREADS; i++)
-		if (thread == 0 && CPU_COUNT_S(size, set) == 1 && CPU_ISSET_S(cpus[i], size, set))
+		if (thread && CPU_COUNT_S(size, set) == 1 && CPU_ISSET_S(cpus[i], size, set))
 			__atomic_add_fetch(&asked[i], 1, __ATOMIC_RELAXED);
 	return 0;
 }

@@ -20,6 +20,9 @@ def test_it_costs_little_and_still_shows_drift(cells: int, rounds: int, openings
     if long_enough:
         calibrating, own = len(CALIBRATION) / every, cells
         assert calibrating / (calibrating + own) <= MOST + 1e-9
+        if every > 1:  # and it is measured as often as it may be
+            oftener = len(CALIBRATION) / (every - 1)
+            assert oftener / (oftener + own) > MOST
 
 
 def test_many_cells_are_measured_with_the_machine_in_every_round() -> None:

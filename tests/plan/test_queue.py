@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from bench.engines.config import memory_of
 from bench.model.cells import Cell
 from bench.model.matrix import Mark, Matrix, Measure
 from bench.plan import plan
+from bench.plan.queue import Queue
+from bench.plan.queue import _charge as charge_of
 from bench.topology.kinds import QDISC_KINDS, shaper
 from tests.vocabulary import WORDS
 
@@ -55,6 +58,75 @@ def test_a_queue_that_outlasts_the_wait_is_refused_with_its_place() -> None:
     assert told.startswith("m.yaml:5:10: some 92 frames of 1514 bytes queue before tbf")
     assert "take 11.2 s to leave; a slice waits 2 s for them: lower sndbuf to 18KiB" in told
     assert refusal(100_000_000, method="sendto") == ""
+
+
+@pytest.mark.parametrize(
+    ("frame_size", "in_ring", "charge"),
+    [
+        (64, False, 768),
+        (160, False, 768),
+        (161, False, 1280),
+        (1514, False, 2304),
+        (9014, False, 13056),
+        (64, True, 832),
+        (1514, True, 2282),
+    ],
+)
+def test_a_frame_takes_of_the_send_buffer_what_the_kernel_charges(
+    frame_size: int, in_ring: bool, charge: int
+) -> None:
+    """SO_MEMINFO's wmem_alloc of a socket with a single frame under way, on kernels of today."""
+    assert charge_of(frame_size, in_ring) == charge
+
+
+def test_rings_of_several_threads_queue_as_many_frames_as_they_have() -> None:
+    one, two = (
+        refusal(1_000_000, method="tx_ring", msg_dontwait=True, burst=64, threads=threads)
+        for threads in (1, 2)
+    )
+    (of_one,), (of_two,) = (re.findall(r"some (\d+) frames", told) for told in (one, two))
+    assert int(of_two) == 2 * int(of_one)
+
+
+FRAME_NS, EACH_NS, WARMUP_NS = 60_000.0, 1_000.0, 300_000.0
+
+
+def queue(**values: Any) -> Queue:
+    """A frame leaves every 60 us; 20 at once after a pause, and 100 wait."""
+    plain = {"free": 20, "room": 100, "full": 100, "waits": False, "awaited": 0}
+    return Queue(frame_ns=FRAME_NS, charge=2304, in_ring=False, **plain | values)
+
+
+def slice_frames(of: Queue, window: float, turn: int = 16, call: int = 1) -> float:
+    """A slice, of a window of so many frames' time, in frames' times."""
+    taken_ns = of.slice_ns(WARMUP_NS, window * FRAME_NS, EACH_NS, turn, call)
+    return taken_ns / FRAME_NS
+
+
+def test_a_full_queue_leaves_half_before_the_window_and_whole_after_it() -> None:
+    """The warm-up fills it within 5 frames' time, and the next turn finds no room."""
+    warmup = WARMUP_NS / FRAME_NS
+    assert slice_frames(queue(), 200) == pytest.approx(warmup + 50 + 200 + 100, abs=1)
+
+
+def test_a_call_that_waits_goes_on_when_half_of_the_queue_has_left() -> None:
+    """So a warm-up ends at 50 frames and its last turn adds 16, half of which leave; the window
+    ends with a wait of 50, and 50 left."""
+    assert slice_frames(queue(waits=True), 200) == pytest.approx(50 + 33 + 200 + 50, abs=1)
+    assert slice_frames(queue(waits=True), 210) == pytest.approx(50 + 33 + 250 + 50, abs=1)
+
+
+def test_calls_that_return_when_all_has_left_are_three_and_those_of_the_window() -> None:
+    ring = queue(awaited=64, full=512, free=20)
+    assert slice_frames(ring, 64, turn=64, call=64) == pytest.approx(4 * 64 - 20)
+    assert slice_frames(ring, 65, turn=64, call=64) == pytest.approx(5 * 64 - 20)
+
+
+def test_the_warm_up_goes_on_until_the_bucket_is_spent() -> None:
+    """A sender of 60 times the shaper's speed needs 1,000 / 59 frames' time for 1,000 frames. Of
+    the turn that follows half has left when the window opens."""
+    taken = slice_frames(queue(free=1000), 200)
+    assert taken == pytest.approx(1000 / 59 + 8 + 200 + 100, abs=1)
 
 
 @given(

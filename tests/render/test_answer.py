@@ -163,6 +163,25 @@ def test_equal_cells_are_not_told_apart() -> None:
     assert text_of(quiet) + text_of(noisy) == EQUAL
 
 
+ONE_METHOD = """\
+Fastest (ratios of pps in the same rounds, with 95 % intervals):
+  here  tx_ring with burst 64, copy: 3.045 Mpps, 1.668 [1.664, 1.671] times tx_ring with burst 1; as
+        fast (within 0.2 %): 1 cell of tx_ring
+        as fast:  tx_ring with burst 64, fill prefilled; slower by 0.2 % at most
+        ahead of: tx_ring with burst 1 by 1.668 [1.664, 1.671]
+
+Worth of an axis (ratios of pps, all else equal; all of them: bench show --effects):
+  burst 64 over 1  1.667 [1.666, 1.669]
+  no effect        fill prefilled over copy (within ±0.1 %)
+"""
+
+
+def test_cells_of_one_method_are_told_apart_by_what_they_differ_in() -> None:
+    cells = product({"method": ["tx_ring"], "burst": [1, 64], "fill": ["copy", "prefilled"]})
+    run = a_race(cells, worth, noise=0.004, likeness=0.0)
+    assert text_of(run, whole=True) == ONE_METHOD
+
+
 MANY = """\
 Fastest (ratios of pps in the same rounds, with 95 % intervals):
   lo   sendmmsg: in 4 of 6 workloads (64 B, 128 B, 256 B, 512 B), 1.200 [1.195, 1.206] to

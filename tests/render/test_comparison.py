@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,9 +19,9 @@ from bench.analysis.verdicts import (
     Verdict,
 )
 from bench.campaign.sides import Compared
-from bench.model.header import CoreBuild, Diagnosis, HostFacts
+from bench.model.header import CoreBuild, Diagnosis, HostFacts, Side
 from bench.model.summaries import RunSummary
-from bench.render import comparison, comparisons
+from bench.render import comparison, comparisons, sides
 from bench.render.comparison import side_fact
 from tests.builders import a_cell, a_header
 
@@ -123,3 +124,30 @@ def test_records_of_several_sides_bear_a_name() -> None:
     ]
     document = comparisons.document_of(sides)
     assert [row["side"] for row in document.records.rows] == ["B", "C"]
+
+
+# Two sides of one run
+
+
+@pytest.mark.parametrize(
+    ("openings", "said"), [(0, "0 openings"), (1, "1 opening"), (5, "5 openings")]
+)
+def test_a_run_of_two_sides_says_from_how_many_openings_it_is(openings: int, said: str) -> None:
+    assert sides._openings(a_result(openings=openings)) == f"{said} of each side"
+
+
+def test_a_side_has_what_the_other_has_not() -> None:
+    side = Side("A", "0123456789abcdef", "/there", {"net.core.wmem_max": "1"}, {"burst": 64})
+    told = ["core 0123456789ab of /there", "sysctl net.core.wmem_max=1", "burst 64"]
+    assert [*sides._told(side)] == told
+    assert next(sides._told(replace(side, checkout=""))) == "core 0123456789ab"
+
+
+def test_the_commonest_reasons_are_told_and_the_others_counted() -> None:
+    counts = Counter({"a": 4, "b": 3, "c": 2, "d": 1, "e": 1})
+    *first, others = sides._reasons(counts)
+    assert first == ["4 cells: a", "3 cells: b", "2 cells: c"]
+    assert others == "and 2 other reasons, which csv and json have"
+    del counts["d"], counts["e"]
+    assert [*sides._reasons(counts)] == first
+    assert [*sides._reasons(Counter(a=1))] == ["1 cell: a"]

@@ -42,3 +42,18 @@ def test_the_rounds_are_those_that_cells_have() -> None:
     """A cell without any is told elsewhere."""
     assert "5 rounds" in rounds_of(a=5, b=5)
     assert "3 to 5 rounds" in rounds_of(a=3, b=5)
+
+
+def test_each_device_has_a_line_and_programs_have_all_of_them() -> None:
+    two = {"eth1": {"driver": "igb"}, "eth2": {"driver": "ixgbe"}}
+    found = facts.of(a_run(header={"devices": two}))
+    assert [fact.label for fact in found if fact.label.startswith("device")] == [
+        "device eth1",
+        "device eth2",
+    ]
+    (of_all,) = [fact for fact in found if fact.key == "devices"]
+    assert {name: of["driver"] for name, of in of_all.value.items()} == {
+        "eth1": "igb",
+        "eth2": "ixgbe",
+    }
+    assert not any(fact.key == "devices" for fact in facts.of(a_run()))

@@ -857,6 +857,8 @@ def test_an_axis_of_a_later_version_tells_cells_apart_that_have_all_else_in_comm
     assert axes.varying(cells) == ["gso"]
     assert axes.column(cells, "gso") == ("-", "yes")
     assert not any("gso" in phrase for phrase in axes.shared(cells))
+    queued = Cell("queued", {**cells[0].values, "of_tomorrow": {"kind": "pfifo", "limit": 7}})
+    assert not any("limit" in phrase for phrase in axes.shared((cells[0], queued)))
     # Where a method alone has it, that says which cell it is.
     cells = (cells_of("sendto"), later("send"))
     assert axes.varying(cells) == ["method"]

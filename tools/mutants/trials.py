@@ -68,19 +68,18 @@ class Copy:
             check=True,
         ).stdout.split("\0")
         built = [str(core.relative_to(checkout)) for core in checkout.glob("bench/*.so")]
-        digest = hashlib.sha256()
+        self._contents: dict[str, str] = {}
         for name in sorted(filter(None, {*listed, *built})):
             if (checkout / name).is_file():
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(checkout / name, self.root / name)
-                content = hashlib.sha256((checkout / name).read_bytes()).hexdigest()
-                digest.update(f"{name} {content}\n".encode())
-        self._digest = digest.hexdigest()[:32]
+                content = (checkout / name).read_bytes()
+                self._contents[name] = hashlib.sha256(content).hexdigest()
 
     def baseline(self, folder: str, kept: Path, packages: Path) -> Baseline:
         """Runs the tests below tests/``folder``, unless ``kept`` has what they did on the same
         files. Raises Broken if one fails."""
-        record = kept / f"{folder}-{self._digest}.json"
+        record = kept / f"{folder}-{self._digest(folder)}.json"
         if not record.exists():
             made = self._folder / "record.json"
             code = self._pytest({"record": str(made)}, [f"tests/{folder}"], None, str(packages))
@@ -96,6 +95,15 @@ class Copy:
         found = json.loads(record.read_text())
         quickest = sorted(found["seconds"].items(), key=lambda item: item[1])
         return Baseline(dict(quickest), found["lines"])
+
+    def _digest(self, folder: str) -> str:
+        """Of all files but the tests of other folders."""
+        digest = hashlib.sha256()
+        for name, content in self._contents.items():
+            path = Path(name)
+            if not path.name.startswith("test_") or path.is_relative_to(f"tests/{folder}"):
+                digest.update(f"{name} {content}\n".encode())
+        return digest.hexdigest()[:32]
 
     def notices(self, mutant: Mutant, baselines: Mapping[str, Baseline]) -> str | None:
         """The test that notices the fault, or how it ends; None if nothing does."""

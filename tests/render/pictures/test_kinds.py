@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -12,10 +13,11 @@ import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.model.cells import Cell
 from bench.render.pictures import KINDS, kind, theme
 from bench.render.pictures.convert import standing_alone
 from bench.render.pictures.picture import Choice, NotDrawn, Picture, Subject
-from tests.builders import a_cell, a_run
+from tests.builders import a_cell, a_run, a_sample
 from tests.drawn_runs import INTERFACES, cells_of, run_of, subject_of, usual_cells
 
 WIDTHS = pytest.mark.parametrize("width", [350, 1040])
@@ -245,6 +247,15 @@ def test_values_that_are_no_numbers_stand_side_by_side() -> None:
     assert {row["x"] for row in rows(picture)} == {"copy", "prefilled"}
 
 
+def test_the_horizontal_axis_bears_the_name_of_what_it_has() -> None:
+    cells = cells_of(method=["sendto", "tx_ring"], frame_size=[64, 128], burst=[1, 8])
+    for axis, title in (("frame_size", "frame size (bytes)"), ("burst", "burst")):
+        for picture in pictures("axis", subject_of(run_of(cells)), x=axis):
+            (*_, last) = picture.draw(900)["vconcat"]
+            x = last["hconcat"][0]["layer"][0]["encoding"]["x"]
+            assert x["axis"]["title"] == title
+
+
 def test_the_best_line_alone_has_intervals() -> None:
     cells = cells_of(method=["sendto"], frame_size=[64, 512], burst=[1, 8])
     cells += [a_cell(f"d{n}", **c.values) for n, c in enumerate(cells_of(method=["tx_ring"]))]
@@ -256,6 +267,22 @@ def test_the_best_line_alone_has_intervals() -> None:
             assert row["low"] <= row["y"] <= row["high"]
 
 
+def test_of_each_method_the_fastest_variant_is_the_best() -> None:
+    rates = {1: 1e6, 8: 2e6, 64: 1.5e6}
+    cells = cells_of(method=["sendto", "tx_ring"], frame_size=[64, 512], burst=[*rates])
+
+    def rate(cell: Cell) -> float:
+        return rates[cell.values["burst"]]  # type: ignore[index]
+
+    (picture,) = pictures("axis", subject_of(run_of(cells, rate=rate)), x="frame_size")
+    chains = {(row["chain"], row["best"]) for row in rows(picture)}
+    assert chains == {
+        (f"{method}, burst {burst}", burst == 8)
+        for method in ("sendto", "tx_ring")
+        for burst in rates
+    }
+
+
 def test_only_the_first_panel_of_a_line_has_labels(usual: Subject) -> None:
     (picture,) = pictures("axis", usual)
     for line in picture.draw(1040)["vconcat"]:
@@ -263,6 +290,16 @@ def test_only_the_first_panel_of_a_line_has_labels(usual: Subject) -> None:
             axis = panel["layer"][0]["encoding"]["y"]["axis"]
             assert axis.get("labels", True) == (number == 0)
             assert (axis["title"] is None) == (number > 0)
+
+
+def test_a_figure_is_drawn_from_nothing_to_above_its_highest_value(usual: Subject) -> None:
+    (picture,) = pictures("axis", usual)
+    for n, line in enumerate(picture.draw(1040)["vconcat"]):
+        for panel in line["hconcat"]:
+            low, high = panel["layer"][0]["encoding"]["y"]["scale"]["domain"]
+            highest = max(row["y"] for m in (0, 1) for row in picture.data[f"panel{n}_{m}"])
+            assert low == 0
+            assert highest <= high < 1.2 * highest
 
 
 # Threads
@@ -301,7 +338,24 @@ def test_the_axis_of_threads_has_all_counts(threaded: Subject) -> None:
     assert 4 < high < 5
 
 
+def test_a_speed_up_is_drawn_from_nothing_to_above_the_ideal(threaded: Subject) -> None:
+    (picture,) = pictures("threads", threaded)
+    (line,) = picture.draw(900)["vconcat"]
+    low, high = line["hconcat"][0]["layer"][1]["encoding"]["y"]["scale"]["domain"]
+    assert low == 0
+    assert 4 < high < 5
+
+
 # Heat
+
+
+def test_fields_of_the_same_value_have_a_scale() -> None:
+    cells = cells_of(method=["sendto", "tx_ring"], frame_size=[64, 128])
+    samples = [a_sample(cell.id, round_) for round_ in range(20) for cell in cells]
+    (picture,) = pictures("heat", subject_of(a_run(samples, cells)))
+    (line,) = picture.draw(900)["vconcat"]
+    low, high = line["hconcat"][0]["layer"][0]["encoding"]["color"]["scale"]["domain"]
+    assert low == rows(picture)[0]["value"] < high
 
 
 def test_a_field_has_the_best_of_its_cells(usual: Subject) -> None:
@@ -367,6 +421,16 @@ def test_the_run_in_time_has_each_round_and_each_opening() -> None:
     disturbed = sum(row["count"] for row in picture.data["odd"])
     assert disturbed > 0
     assert f"{disturbed} disturbed" in picture.caption
+
+
+@pytest.mark.parametrize("rounds", [2, 30])
+def test_the_axis_of_rounds_begins_with_the_first_and_ends_with_the_last(rounds: int) -> None:
+    (picture,) = pictures("time", subject_of(run_of(usual_cells(), rounds=rounds)))
+    found = re.findall(r'"domain": \[(-[\d.]+), ([\d.]+)\]', json.dumps(picture.draw(900)))
+    assert found
+    for low, high in found:
+        assert -1 <= float(low) < 0
+        assert rounds - 1 < float(high) <= rounds
 
 
 # Numbers
