@@ -199,7 +199,9 @@ def test_a_hook_that_plan_calls_cannot_end_or_stop_bench(
     written(bench.folder, (hook, f"{name} = bad,"), ("const struct tx_method bench", function))
     outcome = bench("plan", bench.matrix(METHODS), "--engine", "mine.c")
     assert outcome.code == 2
-    assert all(f"mine: its check, memory or numbering: {said}" in c for c in outcome.complaints)
+    assert all(
+        f"mine: its shape, check, memory or numbering: {said}" in c for c in outcome.complaints
+    )
 
 
 def test_a_probe_that_crashes_is_a_reason(bench: Bench) -> None:
