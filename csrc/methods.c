@@ -168,15 +168,15 @@ void core_check(const struct tx_config *config, unsigned int page_size,
 	problems->number = 0;
 	if (!method)
 		return;
+	if (own_has(method) && !own_check(method, config, page_size, problems))
+		return;
 	frame_shape(method, &shaped);
 	if (method->info.max_burst && config->burst > method->info.max_burst)
 		problem_add(problems, "burst", "%u frames in one %s call; at most %u",
 			    config->burst, method->info.name, method->info.max_burst);
 	frame_check(&shaped, problems);
 	longest_check(method, config, page_size, problems);
-	if (own_has(method))
-		own_check(method, &shaped, page_size, problems);
-	else if (method->check)
+	if (method->check && !own_has(method))
 		method->check(&shaped, page_size, problems);
 }
 
