@@ -109,12 +109,17 @@ class Numbering:
     """Which number a frame has.
 
     Numbers repeat after ``period`` frames (0: never). ``streams`` is how many source addresses
-    there are, each with numbers of its own: one of all threads, or one of each.
+    there are, each with numbers of its own: one of all threads, or one of each. Before the number
+    stand ``headers`` bytes, without a VLAN tag; with ``kernel_headers`` the kernel writes them. So
+    many frames as ``segments`` are cut from one super-frame (1: none are).
     """
 
     order: Order
     period: int
     streams: int
+    headers: int = 14
+    segments: int = 1
+    kernel_headers: bool = False
 
     def number(self, position: int, k: int) -> int:
         """Of frame k of a burst that begins at a position of the stream."""
@@ -132,4 +137,13 @@ def numbering_of(cell: Cell) -> Numbering:
     raw = core.ffi.new("struct tx_numbering *")
     core.lib.core_numbering(config_of(cell.values), raw)
     (order,) = (order for order in Order if getattr(core.lib, order.value) == raw.kind)
-    return Numbering(order, raw.period, raw.streams)
+    return Numbering(
+        order, raw.period, raw.streams, raw.headers, raw.segments, bool(raw.kernel_headers)
+    )
+
+
+def segments_of(values: Mapping[str, Value | None]) -> int:
+    """Frames that the kernel cuts from one skb of a cell; 1: it cuts none."""
+    if engine_of(values["method"]) == EXEC:
+        return 1
+    return numbering_of(Cell("", values)).segments or 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.engines.config import sends_xdp
-from bench.model.cells import Cell
+from bench.model.cells import VLAN_TAG, Cell
 from bench.model.problems import Code, Problem, joined
 from bench.system.netlink.stats import LinkStats, QdiscStats
 from bench.system.procfs import Softirqs
@@ -28,13 +28,15 @@ many that were lost, so it is less than the least difference that a comparison c
 class Counters:
     """One reading.
 
-    ``tx`` is the sending interface, ``sinks`` are those that count delivered frames. ``qdisc`` and
-    ``queued`` (frames) are sums over the interface's qdiscs, zeros where there is none.
-    ``softnet_drops`` are those at the backlogs of the whole machine.
+    ``tx`` is the sending interface, ``sinks`` are those that count delivered frames; devices on the
+    way have ``dropped`` so many. ``qdisc`` and ``queued`` (frames) are sums over the interface's
+    qdiscs, zeros where there is none. ``softnet_drops`` are those at the backlogs of the whole
+    machine.
     """
 
     tx: LinkStats
     sinks: tuple[LinkStats, ...]
+    dropped: int
     qdisc: QdiscStats
     queued: int
     softnet_drops: int
@@ -47,6 +49,7 @@ class Delta:
 
     tx: LinkStats
     sinks: tuple[LinkStats, ...]
+    dropped: int
     qdisc: QdiscStats
     softnet_drops: int
     softirqs: Softirqs
@@ -108,6 +111,7 @@ def delta(before: Counters, after: Counters) -> Delta:
             LinkStats(*_risen(old, new, u64))
             for old, new in zip(before.sinks, after.sinks, strict=True)
         ),
+        dropped=(after.dropped - before.dropped) % u64,
         # Its bytes have 64 bits, the others 32: include/uapi/linux/gen_stats.h
         qdisc=QdiscStats(
             *_risen(before.qdisc[:1], after.qdisc[:1], u64),
@@ -122,8 +126,13 @@ def delta(before: Counters, after: Counters) -> Delta:
 
 def delivery_of(cell: Cell, delivery: Delivery) -> Delivery:
     """How frames of a cell are counted: an XDP frame whole also where an skb is without its header
-    (drivers/net/veth.c, ``veth_xdp_rcv``)."""
-    return replace(delivery, header_left_out=0) if sends_xdp(cell.engine) else delivery
+    (drivers/net/veth.c, ``veth_xdp_rcv``), one with a tag without it where that is left out."""
+    if sends_xdp(cell.engine):
+        return replace(delivery, header_left_out=0)
+    has_tag = isinstance(cell.values.get("vlan"), dict)
+    if delivery.tag_left_out and has_tag:
+        return replace(delivery, header_left_out=delivery.header_left_out + VLAN_TAG)
+    return delivery
 
 
 def arrivals(change: Delta, delivery: Delivery) -> tuple[int, ...]:
@@ -153,6 +162,7 @@ def account(
     refused: int = 0,
     pending: int = 0,
     carrier_lost: str = "",
+    segments: int = 1,
 ) -> Accounting:
     """Set the frames that the sender counted against those that the kernel counted.
 
@@ -163,22 +173,24 @@ def account(
     frames that were not delivered. Frames of ``frame_size`` bytes are checked through the byte
     counters. ``carrier_lost`` names ports that lost their carrier meanwhile: what is sent to one
     ends in its noop qdisc, which on most kernels counts nothing (net/sched/sch_generic.c,
-    ``noop_enqueue``).
+    ``noop_enqueue``). A qdisc counts super-frames of so many ``segments``, which the kernel cuts
+    behind it (net/core/dev.c, ``validate_xmit_skb``); interfaces count the frames.
     """
     arrived = delivered(change, delivery)
-    drops = change.qdisc.drops + change.tx.tx_dropped
+    qdisc_drops = change.qdisc.drops * segments
+    drops = qdisc_drops + change.dropped
     if delivery.hidden_backlog:
         drops += change.softnet_drops
     unasked = max(0, arrived - completed)
     late = min(unasked, pending)
     foreign = unasked - late
-    still_queued = change.queued_after
+    still_queued = change.queued_after * segments
     missing = max(0, completed - arrived - still_queued)
     lost = missing if carrier_lost else min(missing, max(0, drops - refused))
     unexplained = missing - lost
     few_foreign = delivery.others_send and foreign <= FOREIGN_SHARE * completed
     counted = {
-        Code.QUEUED_BEFORE: change.queued_before,
+        Code.QUEUED_BEFORE: change.queued_before * segments,
         Code.STILL_QUEUED: still_queued,
         Code.LATE: late,
         Code.FOREIGN: 0 if few_foreign else foreign,
@@ -193,8 +205,8 @@ def account(
     return Accounting(
         delivered=arrived,
         lost=lost,
-        qdisc_drops=change.qdisc.drops,
-        device_drops=change.tx.tx_dropped,
+        qdisc_drops=qdisc_drops,
+        device_drops=change.dropped,
         softnet_drops=min(missing, change.softnet_drops) if delivery.hidden_backlog else 0,
         foreign=foreign,
         problems=tuple(problems),

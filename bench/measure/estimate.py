@@ -96,7 +96,7 @@ and a frame, from the capturing socket to the comparison. Of a ring, turns of fe
 are sent together."""
 
 
-UNCAPTURED = frozenset({"ifb", DEVICE})
+UNCAPTURED = frozenset({"ifb", "dummy", DEVICE})
 """Interfaces whose frames are checked by counters alone."""
 
 

@@ -18,12 +18,43 @@ from bench.base.values import Value
 from bench.matrix.complaints import complaint
 from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
-from bench.topology import NO_QDISC, Delivery, Topology, bond, device, ifb, link, lo, qdisc, veth
+from bench.topology import (
+    NO_QDISC,
+    Delivery,
+    Topology,
+    bond,
+    bridge,
+    device,
+    dummy,
+    ifb,
+    ipv4,
+    link,
+    lo,
+    macvlan,
+    qdisc,
+    tap,
+    veth,
+    vlan,
+)
 from bench.topology.link import Allowed, Kind, Options
 from bench.topology.qdisc import QDISCS
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND, bond.KIND, device.KIND)}
+    {
+        kind.info.name: kind
+        for kind in (
+            lo.KIND,
+            veth.KIND,
+            ifb.KIND,
+            dummy.KIND,
+            tap.KIND,
+            macvlan.KIND,
+            vlan.KIND,
+            bridge.KIND,
+            bond.KIND,
+            device.KIND,
+        )
+    }
 )
 INTERFACES: Mapping[str, KindInfo] = MappingProxyType(
     {name: kind.info for name, kind in KINDS.items()}
@@ -86,6 +117,9 @@ def up(
         kind.borrow(options, mtu, None if keeps else qdisc_name, allowed),
         kind.create(options, mtu) as made,
     ):
+        if not kind.info.is_borrowed:
+            ipv4.make_way(made.tx, made.dst_mac)
+            ipv4.cut_super_frames(made.tx)
         queues = made.queues or (made.tx,)
         effective = qdisc.kept(made.tx) if keeps else {"kind": NO_QDISC}
         row = QDISCS[NO_QDISC if keeps else qdisc_name]
@@ -97,12 +131,15 @@ def up(
             rx=made.rx,
             sinks=made.sinks,
             queues=queues,
+            droppers=made.droppers or (made.tx,),
             src_mac=made.src_mac,
             dst_mac=made.dst_mac,
             delivery=_later(made.delivery, row.delay_ns(qdisc_options)),
+            mirror=made.mirror,
             rewrites_source=made.rewrites_source,
             may_reorder=made.may_reorder,
-            may_lose=row.loses(qdisc_options),
+            may_lose=row.loses(qdisc_options)
+            or (made.drops_untold and effective["kind"] != NO_QDISC),
         )
 
 
