@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,18 +75,22 @@ def differences(a: Sequence[RunHeader], b: Sequence[RunHeader]) -> tuple[Differe
             incomparable = (section, key) in MUST_AGREE
             texts = " or ".join(of_a), " or ".join(of_b)
             found.append(Difference(f"{section} {key}", *texts, incomparable))
-    for device, fact in _device_facts([*a, *b]):
-        of_a, of_b = (_values(side, "devices", device, fact) for side in (a, b))
+    for what, path in _named([*a, *b]):
+        of_a, of_b = (_values(side, *path) for side in (a, b))
         if of_a != of_b or len(of_a) > 1:
             texts = " or ".join(of_a), " or ".join(of_b)
-            found.append(Difference(f"device {device} {fact}", *texts, incomparable=False))
+            found.append(Difference(what, *texts, incomparable=False))
     return tuple(found)
 
 
-def _device_facts(runs: Sequence[RunHeader]) -> list[tuple[str, str]]:
-    devices = sorted({device for run in runs for device in run.devices})
+def _named(runs: Sequence[RunHeader]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What headers have under names of the user's: facts of devices, and programs."""
     facts = sorted(field.name for field in dataclasses.fields(DeviceFacts))
-    return [(device, fact) for device in devices for fact in facts]
+    for device in sorted({device for run in runs for device in run.devices}):
+        for fact in facts:
+            yield f"device {device} {fact}", ("devices", device, fact)
+    for program in sorted({program for run in runs for program in run.programs}):
+        yield f"program {program}", ("programs", program)
 
 
 def _values(runs: Sequence[RunHeader], *path: str) -> list[str]:

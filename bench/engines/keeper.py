@@ -50,14 +50,9 @@ def main() -> None:
         return
     connection = socket.socket(fileno=fd)
     wanted = json.loads(connection.recv(1 << 20))
-    for done, doing in (
-        (_libc.setns(wanted["netns_fd"], CLONE_NEWNET), "enter the interface's namespace"),
-        (_libc.unshare(_CLONE_NEWPID | _CLONE_NEWNS), "make a PID namespace for it"),
-    ):
-        if done != 0:
-            why = os.strerror(ctypes.get_errno())
-            connection.send(_told({"ended": f"cannot start: cannot {doing}: {why}", "said": ""}))
-            return
+    if why := _entered(wanted["netns_fd"]):
+        connection.send(_told({"ended": f"cannot start: {why}", "said": ""}))
+        return
     if inner := os.fork():
         connection.close()
         os.waitpid(inner, 0)
@@ -66,6 +61,16 @@ def main() -> None:
     _mount()
     with suppress(ConnectionError):
         _Keeper(connection).serve(wanted)
+
+
+def _entered(netns_fd: int) -> str:
+    """Why this process may not be in the interface's namespace, or its children in one of their
+    own; "" if they are."""
+    if _libc.setns(netns_fd, CLONE_NEWNET) != 0:
+        return f"cannot enter the interface's namespace: {os.strerror(ctypes.get_errno())}"
+    if _libc.unshare(_CLONE_NEWPID | _CLONE_NEWNS) != 0:
+        return f"cannot make a PID namespace for it: {os.strerror(ctypes.get_errno())}"
+    return ""
 
 
 def _mount() -> None:
@@ -132,16 +137,17 @@ class _Keeper:
             died = f"died of {signal.Signals(-code).name}" if code < 0 else ""
             how = died or f"exited with code {code}"
         self._listen()
-        return {"ended": how, "said": _telling(self._said.decode(errors="replace"))}
+        return {"ended": how, "said": telling(self._said.decode(errors="replace"))}
 
     def _listen(self) -> bool:
-        """Take what the program writes, so that it never waits; false at its end."""
+        """Take some of what the program writes, so that it goes on; false at its end."""
         assert self._program.stdout
-        with suppress(BlockingIOError):
-            while words := os.read(self._program.stdout.fileno(), 1 << 16):
-                self._said = (self._said + words)[-_MOST_WORDS:]
-            return False
-        return True
+        try:
+            words = os.read(self._program.stdout.fileno(), 1 << 16)
+        except BlockingIOError:
+            return True
+        self._said = (self._said + words)[-_MOST_WORDS:]
+        return bool(words)
 
     def _end(self) -> str:
         """Ask it to end; what it ignores, or ""."""
@@ -156,7 +162,7 @@ class _Keeper:
         return ""
 
 
-def _telling(text: str) -> str:
+def telling(text: str) -> str:
     """The last line that speaks of a failure, else the last one: usage comes after complaints."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     failures = [line for line in lines if _FAILURE.search(line)]

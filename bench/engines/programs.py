@@ -7,6 +7,7 @@ keeper, whatever ends that.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -53,6 +54,19 @@ def check_allowed(cells: Sequence[Cell], allowed: bool) -> None:
                 for name, value in programs.items()
             )
         )
+
+
+def hashes(cells: Sequence[Cell]) -> dict[str, str]:
+    """The SHA-256 of the file of each program of these cells, by the method's name; "" of one that
+    is not there or may not be read."""
+    programs = {cell.method: cell.values["method"] for cell in cells if cell.engine == EXEC}
+    return {name: _hash(program_of(value).command[0]) for name, value in programs.items()}
+
+
+def _hash(program: str) -> str:
+    with suppress(OSError):
+        return hashlib.sha256(Path(shutil.which(program) or "").read_bytes()).hexdigest()
+    return ""
 
 
 def why_missing(cell: Cell) -> str:

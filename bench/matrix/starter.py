@@ -12,7 +12,7 @@ description: Is a PACKET_MMAP TX ring faster than sendto()?
 # The cells are the product of all axes. `bench methods` lists the methods and what each reads; an
 # axis that a method does not read makes no further cells of it.
 axes:
-  # lo, veth, ifb, bond: in network namespaces that the run makes for itself. A real interface is
+  # lo, veth, bridge, macvlan ...: in network namespaces that the run makes. A real interface is
   # {{kind: device, name: eth1}}, and has to be on the command line, too: --allow-device eth1.
   interface: [lo, veth]
   method: [sendto, sendmmsg, tx_ring]

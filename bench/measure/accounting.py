@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.engines.config import sends_xdp
-from bench.model.cells import Cell
+from bench.model.cells import VLAN_TAG, Cell
 from bench.model.problems import Code, Problem, joined
 from bench.system.netlink.stats import LinkStats, QdiscStats
 from bench.system.procfs import Softirqs
@@ -28,13 +28,15 @@ many that were lost, so it is less than the least difference that a comparison c
 class Counters:
     """One reading.
 
-    ``tx`` is the sending interface, ``sinks`` are those that count delivered frames. ``qdisc`` and
-    ``queued`` (frames) are sums over the interface's qdiscs, zeros where there is none.
-    ``softnet_drops`` are those at the backlogs of the whole machine.
+    ``tx`` is the sending interface, ``sinks`` are those that count delivered frames; devices on the
+    way have ``dropped`` so many. ``qdisc`` and ``queued`` (frames) are sums over the interface's
+    qdiscs, zeros where there is none. ``softnet_drops`` are those at the backlogs of the whole
+    machine.
     """
 
     tx: LinkStats
     sinks: tuple[LinkStats, ...]
+    dropped: int
     qdisc: QdiscStats
     queued: int
     softnet_drops: int
@@ -47,6 +49,7 @@ class Delta:
 
     tx: LinkStats
     sinks: tuple[LinkStats, ...]
+    dropped: int
     qdisc: QdiscStats
     softnet_drops: int
     softirqs: Softirqs
@@ -108,6 +111,7 @@ def delta(before: Counters, after: Counters) -> Delta:
             LinkStats(*_risen(old, new, u64))
             for old, new in zip(before.sinks, after.sinks, strict=True)
         ),
+        dropped=(after.dropped - before.dropped) % u64,
         # Its bytes have 64 bits, the others 32: include/uapi/linux/gen_stats.h
         qdisc=QdiscStats(
             *_risen(before.qdisc[:1], after.qdisc[:1], u64),
@@ -122,8 +126,13 @@ def delta(before: Counters, after: Counters) -> Delta:
 
 def delivery_of(cell: Cell, delivery: Delivery) -> Delivery:
     """How frames of a cell are counted: an XDP frame whole also where an skb is without its header
-    (drivers/net/veth.c, ``veth_xdp_rcv``)."""
-    return replace(delivery, header_left_out=0) if sends_xdp(cell.engine) else delivery
+    (drivers/net/veth.c, ``veth_xdp_rcv``), one with a tag without it where that is left out."""
+    if sends_xdp(cell.engine):
+        return replace(delivery, header_left_out=0)
+    has_tag = isinstance(cell.values.get("vlan"), dict)
+    if delivery.tag_left_out and has_tag:
+        return replace(delivery, header_left_out=delivery.header_left_out + VLAN_TAG)
+    return delivery
 
 
 def arrivals(change: Delta, delivery: Delivery) -> tuple[int, ...]:
@@ -169,7 +178,7 @@ def account(
     """
     arrived = delivered(change, delivery)
     qdisc_drops = change.qdisc.drops * segments
-    drops = qdisc_drops + change.tx.tx_dropped
+    drops = qdisc_drops + change.dropped
     if delivery.hidden_backlog:
         drops += change.softnet_drops
     unasked = max(0, arrived - completed)
@@ -197,7 +206,7 @@ def account(
         delivered=arrived,
         lost=lost,
         qdisc_drops=qdisc_drops,
-        device_drops=change.tx.tx_dropped,
+        device_drops=change.dropped,
         softnet_drops=min(missing, change.softnet_drops) if delivery.hidden_backlog else 0,
         foreign=foreign,
         problems=tuple(problems),

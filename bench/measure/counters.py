@@ -14,7 +14,13 @@ from typing import Self
 
 from bench.measure.accounting import Accounting, Counters, Delta, delta
 from bench.system.netlink import codec
-from bench.system.netlink.stats import CarrierDowns, LinkCounters, QdiscCounters, QdiscStats
+from bench.system.netlink.stats import (
+    CarrierDowns,
+    LinkCounters,
+    LinkStats,
+    QdiscCounters,
+    QdiscStats,
+)
 from bench.system.procfs import kept_open, softirqs, softnet_drops
 from bench.topology import NO_QDISC, Topology
 
@@ -34,8 +40,9 @@ class CounterReader:
 
     def __enter__(self) -> Self:
         tx, sinks, queues = self._topology.tx, self._topology.sinks, self._topology.queues
+        droppers = self._topology.droppers
         with ExitStack() as stack:
-            namespaces = {port.netns_fd for port in (tx, *sinks, *queues)}
+            namespaces = {port.netns_fd for port in (tx, *sinks, *queues, *droppers)}
             sockets = {fd: stack.enter_context(codec.opened(fd)) for fd in namespaces}
             self._tx = LinkCounters(sockets[tx.netns_fd], tx.ifindex)
             self._qdiscs = [
@@ -45,6 +52,10 @@ class CounterReader:
             self._sinks = [
                 LinkCounters(sockets[sink.netns_fd], sink.ifindex)
                 for sink in (sinks if sinks != (tx,) else ())
+            ]
+            self._droppers = [
+                LinkCounters(sockets[port.netns_fd], port.ifindex)
+                for port in (droppers if droppers != (tx,) else ())
             ]
             self._carriers = [
                 (port.ifname, CarrierDowns(sockets[port.netns_fd], port.ifindex)) for port in queues
@@ -71,6 +82,9 @@ class CounterReader:
     def _carrier_downs(self) -> dict[str, int]:
         return {name: carrier.read() for name, carrier in self._carriers}
 
+    def _dropping(self) -> list[LinkStats]:
+        return [dropper.read() for dropper in self._droppers]
+
     def read(self) -> Counters:
         """One reading: counters are read one after the other, within tens of microseconds."""
         tx = self._tx.read()
@@ -78,6 +92,7 @@ class CounterReader:
         return Counters(
             tx=tx,
             sinks=tuple(sink.read() for sink in self._sinks) or (tx,),
+            dropped=sum(each.tx_dropped for each in self._dropping() or (tx,)),
             qdisc=QdiscStats(*_sums([stats for stats, _ in qdiscs], QdiscStats._fields)),
             queued=sum(queued for _, queued in qdiscs),
             softnet_drops=softnet_drops(self._softnet()),

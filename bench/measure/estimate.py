@@ -16,6 +16,7 @@ from typing import Any
 from bench.engines.config import call_ns, memory_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
+from bench.model.programs import EXEC
 from bench.model.vocabulary import DEVICE
 from bench.plan import calibration
 from bench.plan.plan import Plan
@@ -60,6 +61,11 @@ SLICE_NS = 450_000
 """Threads, questions and answers, the way to the disk."""
 
 
+PROGRAM_SLICE_NS, PROGRAM_START_NS = 9_000_000, 400_000_000
+"""Of a program: until it sends again and until it rests, in each slice; and until it rests after it
+has started."""
+
+
 CROWDED_NS = 3_000_000
 """Where every CPU sends: who ends the window has to wait for one, until a tick (CONFIG_HZ) takes it
 from a sender (kernel/sched/fair.c, ``RUN_TO_PARITY``)."""
@@ -90,7 +96,7 @@ and a frame, from the capturing socket to the comparison. Of a ring, turns of fe
 are sent together."""
 
 
-UNCAPTURED = frozenset({"ifb", DEVICE})
+UNCAPTURED = frozenset({"ifb", "dummy", DEVICE})
 """Interfaces whose frames are checked by counters alone."""
 
 
@@ -154,7 +160,7 @@ class _Sender:
     """Of each thread: a turn is what it sends between two looks at the clock, a call what it sends
     between two looks at the stop flag, ``checked`` the frames of the frame check, of which at least
     ``together`` are sent before the receiver looks. ``call_ns`` is what a call waits that sends
-    through a whole slice."""
+    through a whole slice, ``start_ns`` what a program needs until it sends and rests again."""
 
     threads: int
     turn: int
@@ -162,6 +168,7 @@ class _Sender:
     send_ns: float
     call_ns: int
     overhead_ns: int
+    start_ns: int
     checked: int
     is_captured: bool
     together: int
@@ -169,7 +176,7 @@ class _Sender:
     queue: Queue | None
 
     def open_ns(self) -> float:
-        return OPEN_NS + self.memory * MAPPED_NS
+        return OPEN_NS + self.start_ns + self.memory * MAPPED_NS
 
     def check_ns(self) -> float:
         """Turn by turn, and each one leaves before the next."""
@@ -206,6 +213,7 @@ def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
     values, interface, memory = cell.values, cell.values["interface"], memory_of(cell)
     burst, flows = int(values["burst"] or 1), int(values["flows"] or 1)  # type: ignore[arg-type]
     slots, held = memory.ring_frames, shaper(values)
+    is_program = cell.engine == EXEC
     is_captured = interface is not None and _mapping(interface)["kind"] not in UNCAPTURED
     return _Sender(
         threads=cell.threads,
@@ -214,8 +222,10 @@ def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
         send_ns=SEND_NS + SEND_BYTE_NS * cell.frame_size if interface else NULL_NS,
         call_ns=call_ns(cell.engine),
         overhead_ns=SLICE_NS
+        + (PROGRAM_SLICE_NS if is_program else 0)
         + (COUNTED_NS if interface else 0)
         + (CROWDED_NS if 1 < cpus <= cell.threads else 0),
+        start_ns=PROGRAM_START_NS if is_program else 0,
         checked=max(slots, flows) + 2 * burst if interface else 0,
         is_captured=is_captured,
         together=min(slots, SENT_TOGETHER),

@@ -25,7 +25,7 @@ from bench.measure.accounting import account, delivery_of
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frames import HEADER, NUMBER, TAG_AT, as_meant, difference, expected_frame
 from bench.model.cells import Cell
-from bench.topology import Port, Topology, entered
+from bench.topology import Port, Topology, entered, tap_reader
 
 SLOW_PROTOCOLS = b"\x88\x09"
 
@@ -64,6 +64,10 @@ ARRIVAL_MS = 1000
 """A drained frame has been handed to the receiver; ksoftirqd may still hold it for a while."""
 
 
+MIRROR_S = 30.0
+"""A tap's reader answers in a moment; one that does not for so long hangs."""
+
+
 LOSSY_MS = 20
 """The same where some never arrive: a later one is looked for among those of the next burst."""
 
@@ -87,11 +91,11 @@ class FrameCheck:
         wrong.
         """
         facts = opened.facts()
-        if not self._topology.rx:
+        if not can_capture(self._topology):
             _check_counters(cell, opened, self._topology, facts)
             return
         if not self._receivers:
-            self._receivers = [capture(port) for port in self._topology.rx]
+            self._receivers = captures(self._topology)
         room = min(_make_room(receiver, cell) for receiver in self._receivers)
         numbering, position = numbering_of(cell), 0
         try:
@@ -108,7 +112,7 @@ class FrameCheck:
 
     def close(self) -> None:
         for receiver in self._receivers:
-            receiver.close()
+            let_go(self._topology, receiver)
         self._receivers = []
 
 
@@ -143,8 +147,40 @@ def _tag(cell: Cell) -> bytes:
     return struct.pack("!HH", 0x8100, int(vlan["priority"]) << 13 | int(vlan["id"]))
 
 
-def capture(port: Port) -> socket.socket:
-    """A socket that takes every frame that arrives at a port."""
+def can_capture(topology: Topology) -> bool:
+    return bool(topology.rx) or topology.mirror is not None
+
+
+def captures(topology: Topology) -> list[socket.socket]:
+    """What gives every frame that arrives: sockets on the ports, or a tap's reader."""
+    if topology.mirror is None:
+        return [_capture(port) for port in topology.rx]
+    receiver = socket.socket(fileno=os.dup(topology.mirror))
+    _ask_mirror(receiver, tap_reader.MIRROR)
+    return [receiver]
+
+
+def let_go(topology: Topology, receiver: socket.socket) -> None:
+    """Of what ``captures`` gave. Raises BenchError."""
+    if topology.mirror is not None:
+        _ask_mirror(receiver, tap_reader.SILENCE)
+    receiver.close()
+
+
+def _ask_mirror(receiver: socket.socket, what: bytes) -> None:
+    """Wait for the answer, and throw away what was read before. Raises BenchError."""
+    receiver.settimeout(MIRROR_S)
+    try:
+        receiver.send(what)
+        while receiver.recv(tap_reader.LONGEST) not in (what, b""):
+            pass
+    except OSError as error:
+        receiver.close()
+        raise BenchError(f"the tap's reader does not answer: {error}") from error
+    receiver.settimeout(None)
+
+
+def _capture(port: Port) -> socket.socket:
     with entered(port.netns_fd):
         receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with suppress(OSError):  # before Linux 4.20 they are left out as they are read
@@ -230,7 +266,8 @@ def waiting(receiver: socket.socket, buffer: memoryview) -> Iterator[bytes]:
                 [buffer], _AUXDATA_ROOM, socket.MSG_DONTWAIT
             )
             frame = _with_tag(bytes(buffer[:length]), beside)
-            if address[2] != socket.PACKET_OUTGOING and not _is_of_the_link(frame):
+            is_ours = address and address[2] == socket.PACKET_OUTGOING
+            if not is_ours and not _is_of_the_link(frame):
                 yield frame
 
 

@@ -9,27 +9,22 @@ frames, so CPU time per frame is the whole slice's.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import select
 import shutil
-import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from bench.base.errors import BenchError
 from bench.base.stderr import say
 from bench.engines.core import Slice, SlicePlan
 from bench.engines.programs import CpuTime, RunningProgram
-from bench.measure.accounting import Counters, account, delivered, delivery_of, delta
+from bench.measure.accounting import Counters, delivered, delivery_of, delta
 from bench.measure.counters import CounterReader
-from bench.measure.frame_check import capture, waiting
-from bench.measure.frames import HEADER, difference, expected_frame
+from bench.measure.frames import HEADER, expected_frame
 from bench.model.cells import Cell
 from bench.model.programs import filled, placeholders, program_of
 from bench.model.samples import ThreadSample
@@ -43,10 +38,6 @@ WARM_S = 0.2
 """It goes on for so long after that: what it says to others first is no frame of a slice."""
 SETTLE_S = 0.005
 """It sends for so long before a window opens."""
-CHECKED = 64
-"""Frames that are compared; of more threads as many more."""
-COUNTED_S = 0.02
-"""It sends for so long where frames cannot be captured, but counted."""
 QUIET_S = 0.001
 """Counters that stand still for so long tell that nothing is sent."""
 PCAP_FRAMES = 1000
@@ -54,10 +45,9 @@ PCAP_FRAMES = 1000
 
 @dataclass(frozen=True, slots=True)
 class ProgramFacts:
-    """The file that runs, and its SHA-256."""
+    """The file that runs."""
 
     program: str
-    sha256: str
 
 
 class OpenProgram:
@@ -70,7 +60,7 @@ class OpenProgram:
     def __init__(
         self, cell: Cell, topology: Topology, cpus: Sequence[int], reader: CounterReader
     ) -> None:
-        self._cell, self._topology, self._cpus, self._reader = cell, topology, cpus, reader
+        self._cell, self._cpus, self._reader = cell, cpus, reader
         self._program = program_of(cell.values["method"])
         self._delivery = delivery_of(cell, topology.delivery)
         self._values = _values(cell, topology, cpus)
@@ -90,7 +80,7 @@ class OpenProgram:
                 [frames] if "pcap" in words else [],
             )
         try:
-            self._wait_for_frames(at_start, START_S)
+            self._wait_for_frames(at_start)
             time.sleep(WARM_S)
             self._spent = self._stopped()
         except BaseException:
@@ -98,46 +88,37 @@ class OpenProgram:
             raise
 
     def facts(self) -> ProgramFacts:
-        path = Path(shutil.which(self._program.command[0]) or "").resolve()
-        return ProgramFacts(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+        return ProgramFacts(str(Path(shutil.which(self._program.command[0]) or "").resolve()))
 
-    def check_frames(self) -> None:
-        """Look at some of its frames as they arrive; where none can be captured, at the counters.
+    @property
+    def content(self) -> bytes:
+        """How each of its frames begins; empty if it does not say."""
+        values = {name: text.replace(":", "") for name, text in self._values.items()}
+        return bytes.fromhex(filled([self._program.content], values)[0])
 
-        Raises BenchError, naming the first thing that is wrong.
-        """
-        if self._topology.rx:
-            for frame in self._captured():
-                self._check(frame)
-        else:
-            self._check_counters()
-
-    def run_slice(self, plan: SlicePlan, first: Callable[[], object]) -> Slice:
-        """One slice, after ``first``; it has no warm-up or drain but those that a program needs."""
-        first()
+    @contextmanager
+    def sending(self) -> Iterator[Callable[[], None]]:
+        """It sends meanwhile; the value raises BenchError once it has ended."""
         try:
-            return self._sliced(plan)
+            self._running.go()
+            yield self._running.check
+            self._spent = self._stopped()
         except BaseException:
             self.close()
             raise
 
-    def close(self) -> None:
-        """End it, and all that it started."""
-        if ignored := self._running.close():
-            say(f"{self._cell.method} {ignored}, and was killed")
-
-    def _sliced(self, plan: SlicePlan) -> Slice:
-        started_ns, rest = time.monotonic_ns(), self._reader.read()
-        self._running.go()
-        self._wait_for_frames(_arrived(rest), plan.drain_ns / 1e9)
-        time.sleep(SETTLE_S)
-        opened_ns, before = time.monotonic_ns(), self._reader.read()
-        time.sleep(plan.window_ns / 1e9)
-        closed_ns, after = time.monotonic_ns(), self._reader.read()
-        spent = self._stopped()
-        used, self._spent = spent.since(self._spent), spent
+    def run_slice(self, plan: SlicePlan, first: Callable[[], object] = lambda: None) -> Slice:
+        """One slice, after ``first``; it has no warm-up or drain but those that a program needs."""
+        first()
+        started_ns, rest, spent = time.monotonic_ns(), self._reader.read(), self._spent
+        with self.sending():
+            self._wait_for_frames(_arrived(rest))
+            time.sleep(SETTLE_S)
+            opened_ns, before = time.monotonic_ns(), self._reader.read()
+            time.sleep(plan.window_ns / 1e9)
+            closed_ns, after = time.monotonic_ns(), self._reader.read()
         whole = delivered(delta(rest, self._reader.read()), self._delivery)
-        window = _Window(
+        window = Window(
             wall_ns=closed_ns - opened_ns,
             frames=delivered(delta(before, after), self._delivery),
             of_frames=whole,
@@ -145,21 +126,26 @@ class OpenProgram:
         )
         return Slice(
             wall_ns=window.wall_ns,
-            threads=window.threads(self._cpus, used),
+            threads=window.threads(self._cpus, self._spent.since(spent)),
             slice_completed=whole,
             slice_submitted=whole,
             slice_refused=0,
             undrained=False,
         )
 
-    def _wait_for_frames(self, since: int, patience_s: float) -> None:
-        deadline = time.monotonic() + patience_s
+    def close(self) -> None:
+        """End it, and all that it started."""
+        if ignored := self._running.close():
+            say(f"{self._cell.method} {ignored}, and was killed")
+
+    def _wait_for_frames(self, since: int) -> None:
+        deadline = time.monotonic() + START_S
         while _arrived(self._reader.read()) == since:
             self._running.check()
             if time.monotonic() > deadline:
                 words = self._running.said
                 raise BenchError(
-                    f"{self._cell.method} sends nothing: no frame within {patience_s:g} s"
+                    f"{self._cell.method} sends nothing: no frame within {START_S:g} s"
                     + (f"; it says: {words}" if words else "")
                 )
             time.sleep(0.0005)
@@ -179,57 +165,6 @@ class OpenProgram:
                     f"{self._cell.method}: frames leave {REST_S:g} s after SIGSTOP, which stopped "
                     "all of its processes; let it send without queues, or kernel threads"
                 )
-
-    def _captured(self) -> list[bytes]:
-        """The next frames that it sends."""
-        wanted, buffer = CHECKED * self._cell.threads, memoryview(bytearray(1 << 17))
-        frames: list[bytes] = []
-        receivers: dict[int, socket.socket] = {}
-        arrival = select.poll()
-        with ExitStack() as stack:
-            for port in self._topology.rx:
-                receiver = stack.enter_context(capture(port))
-                arrival.register(receiver, select.POLLIN)
-                receivers[receiver.fileno()] = receiver
-            self._running.go()
-            deadline = time.monotonic() + START_S
-            while len(frames) < wanted and time.monotonic() < deadline:
-                for descriptor, _ in arrival.poll(10):
-                    frames += islice(waiting(receivers[descriptor], buffer), wanted)
-                self._running.check()
-            self._spent = self._stopped()
-        if not frames:
-            raise BenchError(f"{self._cell.method} sends nothing: no frame within {START_S:g} s")
-        return frames
-
-    def _check(self, frame: bytes) -> None:
-        if len(frame) != self._cell.frame_size:
-            kind = int.from_bytes(frame[HEADER - 2 : HEADER])
-            raise BenchError(
-                f"wrong frames: {len(frame)} bytes long (EtherType {kind:#06x}), "
-                f"{self._cell.frame_size} meant"
-            )
-        meant = bytes.fromhex(filled([self._program.content], self._bytes)[0])
-        if self._topology.rewrites_source:
-            meant = (meant[:6] + frame[6:12] + meant[12:])[: len(meant)]
-        begin = frame[: len(meant)]
-        if begin != meant:
-            raise BenchError(f"wrong frames: {difference(begin, meant)}")
-
-    @property
-    def _bytes(self) -> dict[str, str]:
-        return {name: text.replace(":", "") for name, text in self._values.items()}
-
-    def _check_counters(self) -> None:
-        before = self._reader.read()
-        self._running.go()
-        time.sleep(COUNTED_S)
-        self._spent = self._stopped()
-        change = delta(before, self._reader.read())
-        sent = delivered(change, self._delivery)
-        found = account(change, self._delivery, frame_size=self._cell.frame_size, completed=sent)
-        if found.problem:
-            raise BenchError(f"wrong frames: {found.problem}")
 
 
 # What its command is filled with
@@ -277,7 +212,7 @@ def _arrived(counters: Counters) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
+class Window:
     """The window of a slice: its time and frames, and those of the whole slice."""
 
     wall_ns: int

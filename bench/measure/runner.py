@@ -168,6 +168,7 @@ def _header(
         core=CoreBuild(of_core.hash, of_core.compiler, checkout.commit(), own.hashes()),
         host=seen.fingerprint,
         devices=devices,
+        programs=programs.hashes(planned.runnable),
         doctor=Diagnosis(**seen.found),
         baselines=planned.baselines,
         thresholds=planned.thresholds,
@@ -212,6 +213,7 @@ def _obstacles(
         if not same
     ]
     problems += _other_measure(measure, now.measure)
+    problems += _changed("program", header.programs, now.programs)
     if measure.cpus not in ((), planned.cpus):
         problems.append(f"it ran on {_listed(measure.cpus)}, not {_listed(planned.cpus)}")
     problems += _changed("mitigation of", machine.mitigations, known.mitigations)

@@ -27,6 +27,7 @@ from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
 from bench.engines import core, own
 from bench.engines.config import segments_of
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
+from bench.measure import program_check
 from bench.measure.accounting import Accounting, Counters, account, delivery_of
 from bench.measure.channel import Channel, NoMessage
 from bench.measure.counters import CounterReader, settle
@@ -119,8 +120,10 @@ class _Cells:
             return OpenCell(cell.values, None, cpus)
         topology = self._setup.topologies[place]
         if request.sender.engine == EXEC:
-            program = OpenProgram(cell, topology, cpus, self._readers[place])
-            return _checked(program, OpenProgram.check_frames, request.check)
+            reader = self._readers[place]
+            program = OpenProgram(cell, topology, cpus, reader)
+            compare = functools.partial(program_check.check, cell, topology, reader)
+            return _checked(program, compare, request.check)
         endpoint = Endpoint(topology.tx.ifindex, topology.dst_mac, topology.src_mac)
         with entered(topology.tx.netns_fd):
             opened = OpenCell(cell.values, endpoint, cpus)

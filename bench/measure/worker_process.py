@@ -55,7 +55,7 @@ class WorkerProcess:
         are descriptors of the user's own, compiled for it."""
         ours, theirs = socket.socketpair()
         self._channel: Channel[Answer] = Channel(ours, Answer)
-        fds = {fd for topology in setup.topologies for fd in topology.netns_fds}
+        fds = {fd for topology in setup.topologies for fd in topology.fds}
         with theirs:
             given = (theirs.fileno(), *engines)
             try:

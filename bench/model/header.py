@@ -148,8 +148,9 @@ class RunHeader:
     cells (--filter), ``settings`` give axes other values than the matrix does (--set); all may be
     empty.
     ``baselines`` maps a cell to its baseline, ``thresholds`` to its minimum effect (a fraction).
-    ``devices`` are the real interfaces by name. ``sides`` are A and B of a run of `bench ab`, in
-    which the baseline of each cell of B is the same cell of A; other runs have none.
+    ``devices`` are the real interfaces by name, ``programs`` the SHA-256 of the file of each
+    method that is a program, by its name. ``sides`` are A and B of a run of `bench ab`, in which
+    the baseline of each cell of B is the same cell of A; other runs have none.
     """
 
     id: str = ""
@@ -159,6 +160,7 @@ class RunHeader:
     core: CoreBuild = field(default_factory=CoreBuild)
     host: HostFacts = field(default_factory=HostFacts)
     devices: Mapping[str, DeviceFacts] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict)
     doctor: Diagnosis = field(default_factory=Diagnosis)
     sides: tuple[Side, ...] = ()
     machine: str = ""

@@ -90,7 +90,8 @@ class KindInfo:
     ``keeps_qdisc`` True for one that has its own where the matrix does not name the axis.
     ``is_borrowed`` is True for one that is not made but there already: its option ``name`` says
     which real interface, and nothing is sent on it that the command line does not allow.
-    ``refuses_xdp`` says of options why such an interface takes no XDP frames; "" if it may.
+    ``refuses_xdp`` says of options why such an interface takes no XDP frames; "" if it may;
+    ``refuses_flows`` why it takes frames of one flow only.
     ``needs_queues``: a qdisc that takes an interface with several transmit queues, which the
     interface's option ``queues`` has, or else one. ``receiver`` says of options which engine takes
     what arrives over such an interface; "" if nobody does but the stack.
@@ -103,6 +104,7 @@ class KindInfo:
     keeps_qdisc: bool = False
     is_borrowed: bool = False
     refuses_xdp: Callable[[Mapping[str, Any]], str] = lambda _options: ""
+    refuses_flows: Callable[[Mapping[str, Any]], str] = lambda _options: ""
     needs_queues: bool = False
     receiver: Callable[[Mapping[str, Any]], str] = lambda _options: ""
 

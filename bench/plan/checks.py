@@ -67,6 +67,7 @@ def _cell_problems(
         yield "threads", f"{threads} threads on {cpus_text(cpus)}; at most {cpus}"
     yield from _mtu_problems(values)
     yield from _xdp_problems(values, vocabulary)
+    yield from _flows_problems(values, vocabulary)
     yield from _borrowed_problems(values, vocabulary)
     if values["qdisc"] is not None:
         yield from _qdisc_problems(values, values["qdisc"], vocabulary)
@@ -98,6 +99,16 @@ def _xdp_problems(
         return
     if why := kind_of(interface, vocabulary).refuses_xdp(interface):
         yield "interface", f"method {method.name} sends XDP frames: {why}, or exclude the pair"
+
+
+def _flows_problems(
+    values: Mapping[str, Value | None], vocabulary: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    flows, interface = values["flows"], values["interface"]
+    if not isinstance(interface, dict) or not isinstance(flows, int) or flows == 1:
+        return
+    if why := kind_of(interface, vocabulary).refuses_flows(interface):
+        yield "flows", f"{flows} flows have an address each: {why}, or exclude the pair"
 
 
 def _borrowed_problems(

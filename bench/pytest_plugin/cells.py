@@ -12,6 +12,7 @@ import pytest
 from bench.base.errors import BenchError
 from bench.model.axes import Role, role_of
 from bench.model.cells import Cell
+from bench.model.programs import name_of
 from bench.pytest_plugin import benchmark
 from bench.pytest_plugin.runs import Runs
 from bench.render import axes
@@ -32,7 +33,7 @@ class MatrixFile(pytest.File):
         cells = plan.cells
         columns = {axis: axes.column(cells, axis) for axis in cells[0].values}
         places = [a for a in axes.varying(cells) if role_of(a) in (Role.PLACE, Role.WORKLOAD)]
-        methods = matrix.axes.get("method", ())
+        methods = [name_of(method) for method in matrix.axes.get("method", ())]
         for i, (cell, name) in enumerate(zip(cells, axes.names(cells), strict=True)):
             params = {axis: column[i] for axis, column in columns.items()}
             index = methods.index(cell.method) if cell.method in methods else 0

@@ -30,7 +30,8 @@ class Delivery:
     """How the kernel counts frames that were delivered over a link.
 
     ``direction`` names the counters of the sinks: ``rx`` (rx_packets, rx_bytes) or ``tx``.
-    ``header_left_out``: bytes per frame that the byte counter leaves out.
+    ``header_left_out``: bytes per frame that the byte counter leaves out; ``tag_left_out``: and the
+    VLAN tag of one that has it, which was taken out before (net/core/skbuff.c, ``skb_vlan_untag``).
     ``hidden_backlog``: a frame dropped at a full softnet backlog shows in no drop counter of
     the sending device, only in /proc/net/softnet_stat. ``copies`` of each frame arrive.
     ``late_s``: a counter may rise up to this many seconds after the sender got its frame back (in
@@ -41,6 +42,7 @@ class Delivery:
 
     direction: Literal["rx", "tx"] = "rx"
     header_left_out: int = 0
+    tag_left_out: bool = False
     hidden_backlog: bool = False
     copies: int = 1
     late_s: float = 0.005
@@ -54,10 +56,12 @@ class Topology:
     """An interface that is up with its qdisc; plain values, fit for another process.
 
     ``qdisc`` is the canonical value in effect. Senders open their sockets at ``tx``. Frames arrive
-    and can be captured at ``rx`` (lo: the same port; ifb and device: none). The kernel counts
-    delivered frames at ``sinks``, as ``delivery`` describes. Each of ``queues`` has a qdisc of its
-    own (a bond: its slaves). ``rewrites_source``: frames may arrive with another source address;
-    ``may_reorder``: or in another order; ``may_lose``: or not at all.
+    and can be captured at ``rx`` (lo: the same port; ifb, dummy and device: none); a tap's reader
+    copies them to the socket ``mirror`` while it is asked. The kernel counts delivered frames at
+    ``sinks``, as ``delivery`` describes, and those that a device on the way drops at ``droppers``.
+    Each of ``queues`` has a qdisc of its own (a bond: its slaves). ``rewrites_source``: frames may
+    arrive with another source address; ``may_reorder``: or in another order; ``may_lose``: or not
+    at all.
     """
 
     qdisc: dict[str, Any]
@@ -65,15 +69,22 @@ class Topology:
     rx: tuple[Port, ...]
     sinks: tuple[Port, ...]
     queues: tuple[Port, ...]
+    droppers: tuple[Port, ...]
     src_mac: bytes
     dst_mac: bytes
     delivery: Delivery
+    mirror: int | None = None
     rewrites_source: bool = False
     may_reorder: bool = False
     may_lose: bool = False
 
     @property
     def netns_fds(self) -> tuple[int, ...]:
-        """The descriptors that another process needs (``pass_fds``)."""
-        ports = (self.tx, *self.rx, *self.sinks, *self.queues)
+        """The descriptors of all its namespaces."""
+        ports = (self.tx, *self.rx, *self.sinks, *self.queues, *self.droppers)
         return tuple(sorted({port.netns_fd for port in ports}))
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """The descriptors that another process needs (``pass_fds``)."""
+        return self.netns_fds if self.mirror is None else (*self.netns_fds, self.mirror)

@@ -23,19 +23,38 @@ from bench.topology import (
     Delivery,
     Topology,
     bond,
+    bridge,
     device,
+    dummy,
     ifb,
     ipv4,
     link,
     lo,
+    macvlan,
     qdisc,
+    tap,
     veth,
+    vlan,
 )
 from bench.topology.link import Allowed, Kind, Options
 from bench.topology.qdisc import QDISCS
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.info.name: kind for kind in (lo.KIND, veth.KIND, ifb.KIND, bond.KIND, device.KIND)}
+    {
+        kind.info.name: kind
+        for kind in (
+            lo.KIND,
+            veth.KIND,
+            ifb.KIND,
+            dummy.KIND,
+            tap.KIND,
+            macvlan.KIND,
+            vlan.KIND,
+            bridge.KIND,
+            bond.KIND,
+            device.KIND,
+        )
+    }
 )
 INTERFACES: Mapping[str, KindInfo] = MappingProxyType(
     {name: kind.info for name, kind in KINDS.items()}
@@ -112,12 +131,15 @@ def up(
             rx=made.rx,
             sinks=made.sinks,
             queues=queues,
+            droppers=made.droppers or (made.tx,),
             src_mac=made.src_mac,
             dst_mac=made.dst_mac,
             delivery=_later(made.delivery, row.delay_ns(qdisc_options)),
+            mirror=made.mirror,
             rewrites_source=made.rewrites_source,
             may_reorder=made.may_reorder,
-            may_lose=row.loses(qdisc_options),
+            may_lose=row.loses(qdisc_options)
+            or (made.drops_untold and effective["kind"] != NO_QDISC),
         )
 
 

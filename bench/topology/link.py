@@ -67,9 +67,13 @@ class Link:
 
     Senders open their sockets at ``tx``; frames arrive and can be captured at ``rx`` (none
     where they are swallowed). The counters of ``sinks``, summed, are the delivered frames, as
-    ``delivery`` describes. ``queues`` are the ports that get the qdisc, if not ``tx``.
+    ``delivery`` describes. ``queues`` are the ports that get the qdisc, if not ``tx``, and
+    ``droppers`` those whose tx_dropped, summed, are the frames that were dropped on the way, if not
+    ``tx``. ``mirror`` is a socket's descriptor: who reads all frames gives copies of them there to
+    whoever asks (topology/tap_reader.py).
     ``rewrites_source``: the link may write another source address into a frame.
-    ``may_reorder``: a frame may arrive before one that was sent earlier.
+    ``may_reorder``: a frame may arrive before one that was sent earlier. ``drops_untold``: where a
+    qdisc stands before it, it may drop a frame, and the sender never learns.
     """
 
     tx: Port
@@ -79,8 +83,11 @@ class Link:
     dst_mac: bytes
     delivery: Delivery = field(default_factory=Delivery)
     queues: tuple[Port, ...] = ()
+    droppers: tuple[Port, ...] = ()
+    mirror: int | None = None
     rewrites_source: bool = False
     may_reorder: bool = False
+    drops_untold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +233,14 @@ def load_module(name: str, parameter: str) -> None:
         subprocess.run(command, capture_output=True, check=False)
 
 
+_CONFIG = {"vlan": "CONFIG_VLAN_8021Q"}
+"""Of kinds that are not called as their option is."""
+
+
 def add_link(ip: IPRoute, kind: str, **attributes: Any) -> None:
     """Create an interface; raises BenchError if the kernel lacks the kind or refuses a value."""
     doing = f"interface {kind} with MTU {attributes['mtu']}"
-    with refusals(doing, needs_config(f"CONFIG_{kind.upper()}")):
+    with refusals(doing, needs_config(_CONFIG.get(kind, f"CONFIG_{kind.upper()}"))):
         ip.link("add", kind=kind, **attributes)
 
 

@@ -11,9 +11,9 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bench.base.errors import BenchError, UsageError
@@ -142,16 +142,25 @@ READY_S = 30.0
 """Some hundred times a reader's start: one that is silent for longer hangs."""
 
 
-@contextmanager
-def read_all(port: Port) -> Iterator[None]:
+def read_all(port: Port) -> AbstractContextManager[None]:
     """A process that captures every frame on arrival at a port, as tcpdump would.
+
+    Raises BenchError as ``reading`` does.
+    """
+    name = f"capturing reader on {port.ifname}"
+    return reading("bench.topology.reader", name, (port.netns_fd,), port.ifname)
+
+
+@contextmanager
+def reading(module: str, name: str, fds: Sequence[int], *more: str) -> Iterator[None]:
+    """A process that runs a module's ``main`` with this process' id, descriptors and ``more``.
 
     Raises BenchError if it does not start, or is not ready within READY_S.
     """
-    arguments = [str(os.getpid()), str(port.netns_fd), port.ifname]
+    arguments = [*map(str, (os.getpid(), *fds)), *more]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from bench.topology.reader import main; main()", *arguments],
-        pass_fds=(port.netns_fd,),
+        [sys.executable, "-P", "-c", f"from {module} import main; main()", *arguments],
+        pass_fds=fds,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -162,11 +171,9 @@ def read_all(port: Port) -> Iterator[None]:
     said.register(process.stdout)
     try:
         if not said.poll(READY_S * 1000):
-            raise BenchError(
-                f"the capturing reader on {port.ifname} was not ready within {READY_S:g} s"
-            )
+            raise BenchError(f"the {name} was not ready within {READY_S:g} s")
         if not process.stdout.readline():
-            raise BenchError(f"the capturing reader on {port.ifname} did not start")
+            raise BenchError(f"the {name} did not start")
         yield
     finally:
         process.send_signal(signal.SIGKILL)

@@ -234,6 +234,7 @@ def test_the_pps_of_a_starved_cell_is_no_evidence_and_the_row_says_so() -> None:
     found = rows(compare(runs(1, generator), [b], [], {}))
     assert found[SOME[0]].verdict is Verdict.INCONCLUSIVE
     assert found[SOME[0]].reasons == ("pps is no evidence: starved in B",)
+    assert found[SOME[0]].more_openings == 0
     assert found[SOME[1]].verdict is Verdict.UNCHANGED
 
 
@@ -380,6 +381,18 @@ def test_runs_with_other_privileges_are_compared_and_it_is_said() -> None:
     assert not environments.is_alike(as_root, as_user)
 
 
+def test_a_history_goes_on_with_another_kernel_and_marks_it_and_ends_with_another_cpu() -> None:
+    a, kernel = a_side(), a_side(host={"cpu": "x", "kernel": "6.2"})
+    cpu = a_side(host={"cpu": "y", "kernel": "6.1"})
+    assert environments.marked(a, a) == ()
+    assert environments.continues(a, a)
+    (found,) = environments.marked(a, kernel)
+    assert found == environments.Difference("host kernel", "6.1", "6.2", False)
+    assert environments.continues(a, kernel)
+    assert [of.what for of in environments.marked(a, cpu)] == ["host cpu"]
+    assert not environments.continues(a, cpu)
+
+
 def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
     facts = {"driver": "igb", "rings": {"tx": 256}, "features": ["tx-checksum-ipv4"]}
     a = a_side(devices={"eth1": facts})
@@ -389,3 +402,10 @@ def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:
     assert not found.incomparable
     assert environments.differences([a], [a]) == ()
     assert len(environments.differences([a], [a_side()])) == len(facts)
+
+
+def test_a_program_that_has_changed_is_told_by_its_name() -> None:
+    a, b = (a_side(programs={"mine": digest}) for digest in ("aa", "bb"))
+    found = environments.Difference("program mine", "aa", "bb", incomparable=False)
+    assert environments.differences([a], [b]) == (found,)
+    assert environments.differences([a], [a]) == ()

@@ -111,6 +111,10 @@ BAD = {
         ('.name = "mine"', '.name = "sendto"'),
         "mine.c: there is a method sendto already; give it another name",
     ),
+    "of a method that is no engine of the core": (
+        ('.name = "mine"', '.name = "exec"'),
+        "mine.c: there is a method exec already; give it another name",
+    ),
     "of a name that will not do": (
         ('.name = "mine"', '.name = "My one"'),
         "mine.c: method 'My one': a name has small letters",

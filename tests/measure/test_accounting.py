@@ -31,7 +31,8 @@ DEVICE = Delivery(direction="tx", others_send=True, may_pad=True, late_s=2.0)
 def change(arrived: int = 0, size: int = 64, **other: Any) -> Delta:
     """A slice in which frames arrived at a veth's peer, and whatever else is given."""
     values: dict[str, Any] = {
-        "tx": NOTHING._replace(tx_dropped=other.pop("device_drops", 0)),
+        "tx": NOTHING,
+        "dropped": other.pop("device_drops", 0),
         "sinks": (NOTHING._replace(rx_packets=arrived, rx_bytes=arrived * size),),
         "qdisc": QdiscStats(0, 0, other.pop("qdisc_drops", 0)),
         "softnet_drops": 0,
@@ -51,6 +52,7 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
     before = Counters(
         tx=LinkStats(*range(5)),
         sinks=(NOTHING._replace(rx_bytes=2**64 - 10),),
+        dropped=2**64 - 1,
         qdisc=QdiscStats(2**33, 2**32 - 1, 2**32 - 5),
         queued=3,
         softnet_drops=2**32 - 1,
@@ -59,6 +61,7 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
     after = Counters(
         tx=LinkStats(*range(100, 105)),
         sinks=(NOTHING._replace(rx_bytes=54),),
+        dropped=2,
         qdisc=QdiscStats(2**34, 1, 0),
         queued=1,
         softnet_drops=1,
@@ -67,6 +70,7 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
     assert delta(before, after) == Delta(
         tx=LinkStats(*[100] * 5),
         sinks=(NOTHING._replace(rx_bytes=64),),
+        dropped=3,
         qdisc=QdiscStats(2**33, 2, 5),
         softnet_drops=2,
         softirqs=Softirqs(0, 2),
@@ -209,7 +213,7 @@ class LateReader:
     def read(self) -> Counters:
         frames = self.to_come.pop(0) if len(self.to_come) > 1 else self.to_come[0]
         counted = NOTHING._replace(tx_packets=frames, tx_bytes=64 * frames)
-        return Counters(counted, (counted,), QdiscStats(0, 0, 0), 0, 0, Softirqs(0, 0))
+        return Counters(counted, (counted,), 0, QdiscStats(0, 0, 0), 0, 0, Softirqs(0, 0))
 
 
 def settled(reader: LateReader, delivery: Delivery = DEVICE) -> Accounting:

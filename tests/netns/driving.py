@@ -5,14 +5,15 @@ A worker takes half a minute to start under emulation; what an engine does needs
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from bench.base.values import Value
 from bench.engines import core
-from bench.measure.accounting import account, delta
-from bench.measure.counters import CounterReader
+from bench.measure.accounting import account, delivery_of
+from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
 from bench.measure.prepare import vocabulary
 from bench.model.axes import defaults
@@ -50,13 +51,14 @@ def check_on(topology: Topology, **axes: Value) -> core.Slice:
             checking.check(Cell("c", values), cell)
         before = reader.read()
         measured = cell.run_slice(PLAN)
-        found = account(
-            delta(before, reader.read()),
-            topology.delivery,
+        judge = functools.partial(
+            account,
+            delivery=delivery_of(Cell("c", values), topology.delivery),
             frame_size=int(values["frame_size"]),  # type: ignore[arg-type]
             completed=measured.slice_completed,
             refused=measured.slice_refused,
         )
+        found, _ = settle(reader, before, judge, topology.delivery.late_s)
     assert found.problem == ""
     assert not measured.undrained
     assert measured.slice_completed > 0

@@ -59,6 +59,11 @@ def main(way: str, *rest: str) -> None:
         case "killed":
             send(frame(), 2000)
             os.kill(os.getpid(), signal.SIGKILL)
+        case "talks":  # more than anybody reads
+            if os.fork() == 0:
+                while True:
+                    print("frame after frame after frame")
+            send(frame())
         case "stubborn":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             send(frame())

@@ -17,6 +17,7 @@ from bench.base.errors import BenchError
 from bench.base.values import Value
 from bench.engines.programs import RunningProgram
 from bench.measure import program as measured_program
+from bench.measure import program_check
 from bench.measure.counters import CounterReader
 from bench.measure.program import OpenProgram
 from bench.model.axes import AXES, defaults
@@ -100,8 +101,8 @@ def test_a_command_and_the_environment_have_what_the_cell_is(tmp_path: Path) -> 
     assert reasons(run) == {"tells": f"tells exited with code 1: {'|'.join(told)}"}
 
 
-def test_frames_of_a_grandchild_count_and_so_does_its_time(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "send", sender("forks"))
+def test_a_program_may_fork_and_talk_and_its_time_is_that_of_all_processes(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "send", sender("forks"), sender("talks"))
     assert_sound(run, rounds=2)
     (forks,) = (cell.id for cell in run.cells if cell.method == "forks")
     assert any(s.total("cpu_ns") > 0 for s in run.samples if s.cell == forks)
@@ -157,8 +158,11 @@ def test_a_file_that_is_no_program_says_so(tmp_path: Path) -> None:
 
 
 def open_program(topology: Topology, method: Value, reader: CounterReader) -> OpenProgram:
-    cell = Cell("c", defaults(AXES) | {"method": method})
-    return OpenProgram(cell, topology, CPUS[-1:], reader)
+    return OpenProgram(cell_of(method), topology, CPUS[-1:], reader)
+
+
+def cell_of(method: Value) -> Cell:
+    return Cell("c", defaults(AXES) | {"method": method})
 
 
 def test_frames_that_leave_after_sigstop_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +198,7 @@ def test_nothing_is_sent_between_slices() -> None:
         closing(open_program(topology, sender("forks"), reader)) as opened,
     ):
         before = reader.read().tx.tx_packets
-        opened.check_frames()
+        program_check.check(cell_of(sender("forks")), topology, reader, opened)
         between = reader.read().tx.tx_packets
         assert between > before
         assert reader.read().tx.tx_packets == between
@@ -305,3 +309,30 @@ def test_both_sides_of_ab_have_programs_of_their_own(bench: Bench) -> None:
     )
     assert outcome.code in (0, 4), outcome.err
     assert bench.stored().failures == {}
+
+
+@anykernel
+def test_a_night_runs_programs(bench: Bench) -> None:
+    matrix = bench.matrix({"interface": "veth", "method": [sender("frames")]}, rounds=6)
+    outcome = bench("nightly", matrix, "--allow-exec")
+    assert outcome.code in (0, 4), outcome.err
+    run = bench.stored()
+    assert (run.end, run.failures) == ("done", {})
+
+
+@anykernel
+def test_a_run_with_another_program_is_not_gone_on_with(bench: Bench) -> None:
+    mine = bench.folder / "mine"
+    mine.write_text(f"#!{PYTHON}\n{SENDER.read_text()}")
+    mine.chmod(0o755)
+    program = {"kind": "exec", "command": [str(mine), "frames"]}
+    matrix = bench.matrix({"interface": "veth", "method": ["send", program]})
+    bench("run", matrix, "--allow-exec")
+    (path,) = bench.files()
+    unfinish(path)
+    before = bench.stored().header.programs["mine"]
+    mine.write_text(mine.read_text() + "# changed\n")
+    outcome = bench("run", matrix, "--allow-exec", "--resume")
+    assert outcome.code == 2
+    (line,) = outcome.complaints
+    assert f"program mine was {before}, is " in line

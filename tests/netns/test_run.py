@@ -612,7 +612,7 @@ def test_what_is_not_needed_was_given_up_before_the_first_frame(
         assert sets["NoNewPrivs"] == {1}
 
 
-MODULES = {"bonding": "max_bonds=0", "ifb": "numifbs=0"}
+MODULES = {"bonding": "max_bonds=0", "ifb": "numifbs=0", "dummy": "numdummies=0"}
 
 
 @anykernel
@@ -627,7 +627,7 @@ def test_root_loads_modules_so_that_they_make_no_interfaces_on_the_host(
     modprobe.write_text(f'#!/bin/sh\necho "$@" $(grep CapEff /proc/self/status) >>"{told}"\n')
     modprobe.chmod(0o755)
     bench.environment["PATH"] = f"{tmp_path}:{bench.environment['PATH']}"
-    bench(command, bench.matrix({"interface": ["bond", "ifb"], "method": ["send"]}))
+    bench(command, bench.matrix({"interface": ["bond", "ifb", "dummy"], "method": ["send"]}))
     lines = told.read_text().splitlines() if told.exists() else []
     asked = [line.partition(" CapEff: ") for line in lines]
     missing = [name for name in MODULES if not Path("/sys/module", name).exists()]

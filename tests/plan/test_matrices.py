@@ -24,6 +24,7 @@ IDS = {
     "bond_scaling": (12, "c4ae9f3db19a2993"),
     "full_queue": (24, "256a2f368d03b391"),
     "generators": (68, "7f9d0d7dbc81fd6c"),
+    "interfaces": (24, "1b56a3e658215c3c"),
     "mmap_vs_sendto": (116, "b193fa3cbcb10e82"),
     "nightly": (24, "79de1c829c003d5b"),
     "scaling": (126, "b48a774215cb9605"),

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,11 +24,12 @@ from bench.topology.qdisc import QDISCS
 from tests.vocabulary import WORDS
 
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
+KINDS_KNOWN = "lo, veth, ifb, dummy, tap, macvlan, vlan, bridge, bond, device"
 KNOWN = "noqueue, pfifo, bfifo, pfifo_fast, tbf, htb, fq_codel, fq, prio, netem, mq"
 
 
 def test_the_tables_list_what_there_is() -> None:
-    assert list(INTERFACES) == list(KINDS) == ["lo", "veth", "ifb", "bond", "device"]
+    assert list(INTERFACES) == list(KINDS) == KINDS_KNOWN.split(", ")
     assert list(QDISC_KINDS) == list(QDISCS) == KNOWN.split(", ")
 
 
@@ -150,11 +152,11 @@ def test_no_row_takes_an_unknown_option(table: Any) -> None:
 @pytest.mark.parametrize(
     ("interface", "qdisc", "message"),
     [
-        ("wlan", "noqueue", "interface 'wlan' is unknown; known are lo, veth, ifb, bond, device"),
+        ("wlan", "noqueue", f"interface 'wlan' is unknown; known are {KINDS_KNOWN}"),
         (
             {"peer": 1},
             "noqueue",
-            "interface None is unknown; known are lo, veth, ifb, bond, device",
+            f"interface None is unknown; known are {KINDS_KNOWN}",
         ),
         (
             {"kind": "veth", "x": 1},
@@ -249,12 +251,14 @@ def test_a_topology_can_be_sent_to_another_process() -> None:
         rx=(rx,),
         sinks=(rx,),
         queues=(tx,),
+        droppers=(tx,),
         src_mac=bytes(6),
         dst_mac=bytes(6),
         delivery=Delivery(),
     )
     assert msgpack.decode(msgpack.encode(topology), type=Topology) == topology
-    assert topology.netns_fds == (7, 9)
+    assert topology.netns_fds == topology.fds == (7, 9)
+    assert replace(topology, mirror=5).fds == (7, 9, 5)
 
 
 def test_a_reader_that_never_gets_ready_is_an_error_and_is_ended(

@@ -34,7 +34,7 @@ MODULES: Mapping[str, str] = {
     "bonding": "max_bonds=0",
     "ifb": "numifbs=0",
     "dummy": "numdummies=0",
-    **dict.fromkeys(("veth", "macvlan", "bridge", "tun", "pktgen"), ""),
+    **dict.fromkeys(("veth", "macvlan", "8021q", "bridge", "tun", "pktgen"), ""),
     **dict.fromkeys(("sch_tbf", "sch_htb", "sch_netem", "sch_ingress"), ""),
     **dict.fromkeys(("sch_fq_codel", "sch_fq", "sch_prio"), ""),
     **dict.fromkeys(("cls_u32", "cls_matchall", "cls_bpf", "act_gact", "act_mirred"), ""),
