@@ -40,6 +40,13 @@
 #define CORE_MAX_OPTIONS 16
 #define CORE_MAX_CHOICES 8
 
+/* Bytes before a frame's number, without a VLAN tag. */
+#define HEADERS_ETHERNET 14
+#define HEADERS_UDP 42		/* of UDP over IPv4 */
+#define HEADERS_TCP 54		/* of TCP over IPv4 */
+
+#define CORE_MAX_SEGMENTS 128	/* UDP_MAX_SEGMENTS; 64 before Linux 6.9 */
+
 /* How an engine numbers its frames. */
 #define NUMBERING_CONTINUES 0	/* from burst to burst, each thread for itself */
 #define NUMBERING_PER_BURST 1	/* from 0 in each burst */
@@ -110,6 +117,7 @@ struct method_info {
 	unsigned int option_nr;		/* at most CORE_MAX_OPTIONS */
 	bool sends_xdp;			/* XDP frames, past the qdisc: only some drivers take them */
 	bool untold;			/* nobody is told when a frame has left a queue */
+	bool by_route;			/* IPv4 of the kernel's: it needs a way that topology makes */
 	uint64_t call_ns;		/* about what a call waits beside its frames; 0: for nothing */
 };
 
@@ -133,6 +141,10 @@ struct tx_config {
 	unsigned char src[6];		/* the last byte is replaced by the thread's index */
 	int cpus[CORE_MAX_THREADS];	/* thread i is pinned to cpus[i]; -1: runs where the caller may */
 	union option_value options[CORE_MAX_OPTIONS];	/* the method's, in the order of its table */
+	/* What follows from the rest; the core fills it in. */
+	unsigned int headers;		/* HEADERS_* */
+	unsigned int segments;		/* frames of a super-frame; 1: each frame has an skb */
+	unsigned int before;		/* bytes that the kernel wants before a frame */
 };
 
 /* What was really set up, read back from the kernel. */
@@ -156,6 +168,9 @@ struct tx_numbering {
 	unsigned int period;		/* frames after which the numbers repeat; 0: never */
 	unsigned int streams;		/* source addresses, each of which has numbers of its own */
 	unsigned int form;		/* FORM_* */
+	bool kernel_headers;		/* the kernel writes all headers: the MAC is the interface's */
+	unsigned int headers;		/* this and segments: the core fills them in */
+	unsigned int segments;
 };
 
 /*

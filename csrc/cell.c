@@ -107,6 +107,7 @@ struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *
 	cell->config = *config;
 	cell->method = method_find(config->method);
 	cell->config.method = cell->method->info.name;
+	frame_shape(cell->method, &cell->config);
 	if (!(cell->method->info.knobs & KNOB_SOCKET))
 		cell->config.socket_shared = 0;
 	cell->netns = cell->method->in_netns ? netns_own(error) : -1;

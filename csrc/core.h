@@ -49,8 +49,8 @@ const char *method_lacks(const struct tx_method *method);	/* a required hook; NU
 const struct tx_method *own_method(unsigned int index);		/* NULL: there are fewer */
 bool own_has(const struct tx_method *method);
 int own_probe(const struct tx_method *method, struct core_error *error);
-void own_check(const struct tx_method *method, const struct tx_config *config,
-	       unsigned int page_size, struct core_problems *problems);
+bool own_check(const struct tx_method *method, const struct tx_config *config,
+	       unsigned int page_size, struct core_problems *problems);	/* false: it gave no answer */
 
 /* times.c. The file is the calling thread's own (/proc/thread-self/schedstat); -1: it has none. */
 int times_open(void);

@@ -24,9 +24,8 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define CACHE_LINE 64
 #define NSEC_PER_SEC 1000000000ull
-#define ETHERNET_HEADER CORE_MIN_FRAME
+#define ETHERNET_HEADER HEADERS_ETHERNET
 #define VLAN_TAG 4		/* TPID and TCI, between the addresses and the EtherType */
-#define FLOW_HEADERS 42		/* Ethernet, IPv4, UDP; then the number */
 
 /* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */
 struct tx_socket {
@@ -48,7 +47,7 @@ struct tx_thread {
 	int flags;			/* of each system call: MSG_DONTWAIT or 0 */
 	unsigned int index;
 	unsigned char *frame;		/* a frame of each flow, copied from when fill is copy */
-	unsigned char *buffer;		/* what the kernel is given: frames, stride apart */
+	unsigned char *buffer;		/* what the kernel is given: (super-)frames, stride apart */
 	unsigned char *next;		/* the one that a method of single frames sends */
 	size_t stride;
 	void *state;			/* the method's */
@@ -65,6 +64,8 @@ struct tx_method {
 	struct method_info info;
 	bool in_netns;	/* calls act in the calling thread's namespace: it enters the cell's */
 	int (*probe)(struct core_error *error);
+	/* Optional: set headers, segments and before of frames that are not as all others. */
+	void (*shape)(struct tx_config *config);
 	/*
 	 * Optional, and callable without opening anything. longest: bytes of the longest frame that
 	 * it takes, CORE_MAX_FRAME if nothing else is said. check: what it refuses beside what all do.
@@ -134,6 +135,7 @@ void problem_add(struct core_problems *problems, const char *option, const char 
 int sock_open(struct tx_socket *socket, struct core_error *error);
 int sock_open_as(struct tx_socket *socket, int type, struct core_error *error);	/* SOCK_* */
 int sock_sndbuf(const struct tx_socket *socket, struct core_error *error);
+int sock_limits(const struct tx_socket *socket, struct core_error *error);	/* and a timeout */
 int sock_bind(const struct tx_socket *socket, struct core_error *error);
 int sock_open_bound(struct tx_socket *socket, struct core_error *error);
 int sock_probe(struct core_error *error);
@@ -141,15 +143,34 @@ int sock_wmem(int fd);
 bool sock_reap(struct tx_thread *thread);
 
 /* frame.c: burst is that of the buffer, 1 for single frames, 0 where a ring's slots are it */
+void frame_shape(const struct tx_method *method, struct tx_config *config);
 void frame_check(const struct tx_config *config, struct core_problems *problems);
 void frame_build(unsigned char *frame, const struct tx_config *config, unsigned int thread,
 		 uint64_t number);
+void frame_headers(unsigned char *frame, const struct tx_config *config, unsigned int thread,
+		   unsigned int flow, unsigned int size);
 int frame_buffers(struct tx_thread *thread, unsigned int burst, struct core_error *error);
 uint64_t frame_memory(const struct tx_config *config, unsigned int burst);
 struct tx_memory frame_memory_single(const struct tx_config *config);
 struct tx_memory frame_memory_burst(const struct tx_config *config);
 struct tx_numbering frame_numbering(const struct tx_config *config);
 struct tx_numbering frame_numbering_burst(const struct tx_config *config);
+
+/* super.c, which super.h says more of */
+void super_check(const struct tx_config *config, struct core_problems *problems);
+void super_build(unsigned char *super, const struct tx_config *config, unsigned int thread,
+		 uint64_t number);
+
+static inline unsigned int frame_payload(const struct tx_config *config)
+{
+	return config->frame_size - config->headers;
+}
+
+/* Bytes of a super-frame: one set of headers, and the payload of each frame. */
+static inline unsigned int super_size(const struct tx_config *config)
+{
+	return config->headers + config->segments * frame_payload(config);
+}
 
 static inline unsigned int config_sockets(const struct tx_config *config)
 {
@@ -191,8 +212,7 @@ static inline unsigned int frame_tag(const struct tx_config *config)
 static inline void frame_number(unsigned char *frame, const struct tx_config *config,
 				uint64_t number)
 {
-	const size_t at = (unlikely(config->flows > 1) ? FLOW_HEADERS : ETHERNET_HEADER) +
-			  frame_tag(config);
+	const size_t at = config->headers + frame_tag(config);
 
 	number = htole64(number);
 	if (likely(config->frame_size >= at + sizeof(number)))
@@ -247,7 +267,7 @@ static inline int thread_refused(struct tx_thread *thread, int code, const char 
 		return 0;
 	case ENOBUFS:
 		count(&thread->counts.enobufs, 1);
-		count(&thread->counts.refused, 1);
+		count(&thread->counts.refused, thread->config->segments);
 		return 0;
 	case EINTR:
 		return 0;

@@ -16,6 +16,8 @@ extern const struct tx_method tc_clone_method;
 extern const struct tx_method xdp_live_method;
 extern const struct tx_method af_xdp_method;
 extern const struct tx_method io_uring_method;
+extern const struct tx_method udp_method;
+extern const struct tx_method gso_method;
 extern const struct tx_method pktgen_method;
 #ifdef CORE_TEST_METHODS
 extern const struct tx_method test_slow_method;
@@ -39,6 +41,8 @@ static const struct tx_method *const methods[] = {
 	&xdp_live_method,
 	&af_xdp_method,
 	&io_uring_method,
+	&udp_method,
+	&gso_method,
 	&pktgen_method,
 #ifdef CORE_TEST_METHODS
 	&test_slow_method,
@@ -161,34 +165,47 @@ void core_check(const struct tx_config *config, unsigned int page_size,
 		struct core_problems *problems)
 {
 	const struct tx_method *method = method_find(config->method);
+	struct tx_config shaped = *config;
 
 	problems->number = 0;
 	if (!method)
 		return;
+	if (own_has(method) && !own_check(method, config, page_size, problems))
+		return;
+	frame_shape(method, &shaped);
 	if (method->info.max_burst && config->burst > method->info.max_burst)
 		problem_add(problems, "burst", "%u frames in one %s call; at most %u",
 			    config->burst, method->info.name, method->info.max_burst);
-	frame_check(config, problems);
+	frame_check(&shaped, problems);
 	longest_check(method, config, page_size, problems);
-	if (own_has(method))
-		own_check(method, config, page_size, problems);
-	else if (method->check)
-		method->check(config, page_size, problems);
+	if (method->check && !own_has(method))
+		method->check(&shaped, page_size, problems);
 }
 
 void core_memory(const struct tx_config *config, struct tx_memory *memory)
 {
 	const struct tx_method *method = method_find(config->method);
+	struct tx_config shaped = *config;
 
-	*memory = method && method->memory ? method->memory(config) : (struct tx_memory) { 0 };
+	*memory = (struct tx_memory) { 0 };
+	if (!method || !method->memory)
+		return;
+	frame_shape(method, &shaped);
+	*memory = method->memory(&shaped);
 }
 
 void core_numbering(const struct tx_config *config, struct tx_numbering *numbering)
 {
 	const struct tx_method *method = method_find(config->method);
+	struct tx_config shaped = *config;
 
-	*numbering = method && method->numbering ? method->numbering(config)
-						 : (struct tx_numbering) { 0 };
+	*numbering = (struct tx_numbering) { 0 };
+	if (!method || !method->numbering)
+		return;
+	frame_shape(method, &shaped);
+	*numbering = method->numbering(&shaped);
+	numbering->headers = shaped.headers;
+	numbering->segments = shaped.segments;
 }
 
 int core_knob_count(void)

@@ -129,39 +129,43 @@ int own_probe(const struct tx_method *method, struct core_error *error)
 	return *end ? refuse(error, "its probe: %s", end) : error->code;
 }
 
-/* Once memory and numbering have answered here they are asked directly. */
+/* Once the others have answered here they are asked directly. */
 static void ask_check(struct question *question)
 {
 	const struct tx_method *method = question->method;
+	struct tx_config shaped = *question->config;
 
+	frame_shape(method, &shaped);
 	if (method->check)
-		method->check(question->config, question->page_size, &question->problems);
+		method->check(&shaped, question->page_size, &question->problems);
 	if (method->memory)
-		method->memory(question->config);
+		method->memory(&shaped);
 	if (method->numbering)
-		method->numbering(question->config);
+		method->numbering(&shaped);
 }
 
-void own_check(const struct tx_method *method, const struct tx_config *config,
+bool own_check(const struct tx_method *method, const struct tx_config *config,
 	       unsigned int page_size, struct core_problems *problems)
 {
 	struct question *question = question_make(method);
+	bool answered;
 	const char *end;
 
 	if (!question) {
 		problem_add(problems, "method", "no memory for a check of %s", method->info.name);
-		return;
+		return false;
 	}
 	question->config = config;
 	question->page_size = page_size;
-	question->problems = *problems;
 	end = ask(question, ask_check);
-	if (*end)
-		problem_add(problems, "method", "%s: its check, memory or numbering: %s",
-			    method->info.name, end);
-	else
+	answered = !*end;
+	if (answered)
 		*problems = question->problems;
+	else
+		problem_add(problems, "method", "%s: its shape, check, memory or numbering: %s",
+			    method->info.name, end);
 	munmap(question, sizeof(*question));
+	return answered;
 }
 
 /* Loading */

@@ -74,9 +74,30 @@ int thread_pin(pthread_t pthread, const struct tx_thread *thread, struct core_er
 	return err ? error_set(error, err, "thread %u on CPU %d", thread->index, cpu) : 0;
 }
 
-/* What a sending thread has for itself: a timer slack, a file table, a namespace. */
+/*
+ * A sender does not sleep. At the same real-time priority (chrt) it would keep off its CPU who has to
+ * end its window, so it has one less, and of the lowest none.
+ */
+static void thread_give_way(void)
+{
+	struct sched_param param;
+	int policy;
+
+	if (pthread_getschedparam(pthread_self(), &policy, &param))
+		return;
+	if (policy != SCHED_FIFO && policy != SCHED_RR)
+		return;
+	if (--param.sched_priority < sched_get_priority_min(policy)) {
+		policy = SCHED_OTHER;
+		param.sched_priority = 0;
+	}
+	pthread_setschedparam(pthread_self(), policy, &param);
+}
+
+/* What a sending thread has for itself: a priority, a timer slack, a file table, a namespace. */
 void thread_settle(struct tx_cell *cell, struct tx_thread *thread)
 {
+	thread_give_way();
 	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);	/* naps of a drain: not 50 us too long */
 	/*
 	 * A lone sender gets a file table of its own, as a program without threads has: in a shared

@@ -1,5 +1,5 @@
 /*
- * Packet sockets: opening, options, and what the kernel still owns of their frames.
+ * Sockets: opening, options, and what the kernel still owns of their frames.
  */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
@@ -49,6 +49,13 @@ static int sock_packet(int type, unsigned int protocol, struct core_error *error
 					err == EPERM ? " needs CAP_NET_RAW" : "");
 }
 
+int sock_limits(const struct tx_socket *socket, struct core_error *error)
+{
+	if (setsockopt(socket->fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout)) < 0)
+		return error_set(error, errno, "setsockopt(SO_SNDTIMEO)");
+	return sock_sndbuf(socket, error);
+}
+
 int sock_open_as(struct tx_socket *sock, int type, struct core_error *error)
 {
 	int err;
@@ -56,14 +63,12 @@ int sock_open_as(struct tx_socket *sock, int type, struct core_error *error)
 	sock->fd = sock_packet(type, sock->config->protocol, error);
 	if (sock->fd < 0)
 		return sock->fd;
-	if (setsockopt(sock->fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout)) < 0)
-		return error_set(error, errno, "setsockopt(SO_SNDTIMEO)");
 	if (sock->config->qdisc_bypass) {
 		err = sock_option(sock->fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
 		if (err)
 			return error_set(error, err, "setsockopt(PACKET_QDISC_BYPASS)");
 	}
-	return sock_sndbuf(sock, error);
+	return sock_limits(sock, error);
 }
 
 int sock_open(struct tx_socket *socket, struct core_error *error)

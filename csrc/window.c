@@ -349,7 +349,8 @@ int64_t window_carried(const struct slice_run *run, unsigned int thread)
 	if (thread < cell->socket_nr)
 		frames += (int64_t)(run->first.behind[thread] - run->last.behind[thread]);
 	if (thread == 0 && cell->charge)
-		frames += (int64_t)(run->first.stock - run->last.stock) / (int64_t)cell->charge;
+		frames += (int64_t)(run->first.stock - run->last.stock) / (int64_t)cell->charge *
+			  cell->config.segments;
 	return frames;
 }
 

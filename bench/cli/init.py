@@ -58,7 +58,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _engine(file: Path) -> int:
     from bench.base.files import write_text
-    from bench.engines.core import methods
+    from bench.engines.table import methods
     from bench.engines.template import template
 
     _check(file, (".c",), "an engine is a .c file")

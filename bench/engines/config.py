@@ -116,13 +116,18 @@ class Numbering:
     """Which number a frame has.
 
     Numbers repeat after ``period`` frames (0: never). ``streams`` is how many source addresses
-    there are, each with numbers of its own: one of all threads, or one of each. ``form``: what a
-    frame is beside its number.
+    there are, each with numbers of its own: one of all threads, or one of each. Before the number
+    stand ``headers`` bytes, without a VLAN tag; with ``kernel_headers`` the kernel writes them. So
+    many frames as ``segments`` are cut from one super-frame (1: none are). ``form``: what a frame
+    is beside its number.
     """
 
     order: Order
     period: int
     streams: int
+    headers: int = 14
+    segments: int = 1
+    kernel_headers: bool = False
     form: Form = Form.OURS
 
     def number(self, position: int, k: int) -> int:
@@ -142,4 +147,13 @@ def numbering_of(cell: Cell) -> Numbering:
     core.lib.core_numbering(config_of(cell.values), raw)
     (order,) = (order for order in Order if getattr(core.lib, order.value) == raw.kind)
     (form,) = (form for form in Form if getattr(core.lib, form.value) == raw.form)
-    return Numbering(order, raw.period, raw.streams, form)
+    return Numbering(
+        order, raw.period, raw.streams, raw.headers, raw.segments, bool(raw.kernel_headers), form
+    )
+
+
+def segments_of(values: Mapping[str, Value | None]) -> int:
+    """Frames that the kernel cuts from one skb of a cell; 1: it cuts none."""
+    if engine_of(values["method"]) == EXEC:
+        return 1
+    return numbering_of(Cell("", values)).segments or 1

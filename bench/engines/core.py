@@ -71,6 +71,7 @@ def _method(row: Any, index: int) -> MethodInfo:
         sends_xdp=bool(row.sends_xdp),
         untold=bool(row.untold),
         alone=bool(row.alone),
+        by_route=bool(row.by_route),
         longest=library().lib.core_method_longest(index, os.sysconf("SC_PAGE_SIZE")),
     )
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from bench.base import signals
 from bench.base.errors import BenchError, UsageError, told
 from bench.engines.build import PACKAGE, SOURCES, Place, missing_compiler
-from bench.engines.core import methods
 from bench.engines.library import library, module_name, text_of
 from bench.engines.options import NAME
+from bench.engines.table import methods
 from bench.model.vocabulary import axes_of
 
 INSTALLED = PACKAGE / "engines" / "include"
@@ -55,8 +55,11 @@ def load(files: Sequence[Path]) -> None:
     _check(files)
     for file in files:
         compiled, digest = _compiled(file, Path(library().__file__), _headers())
+        taken = methods()
         try:
             method = load_compiled(compiled)
+            if method in taken:  # by no engine of the core: that refuses it
+                raise BenchError(f"there is a method {method} already; give it another name")
             axes_of(methods())  # its options are no axes of others
         except BenchError as error:
             raise UsageError(f"{file}: {error}") from None

@@ -162,6 +162,7 @@ def account(
     refused: int = 0,
     pending: int = 0,
     carrier_lost: str = "",
+    segments: int = 1,
 ) -> Accounting:
     """Set the frames that the sender counted against those that the kernel counted.
 
@@ -172,22 +173,24 @@ def account(
     frames that were not delivered. Frames of ``frame_size`` bytes are checked through the byte
     counters. ``carrier_lost`` names ports that lost their carrier meanwhile: what is sent to one
     ends in its noop qdisc, which on most kernels counts nothing (net/sched/sch_generic.c,
-    ``noop_enqueue``).
+    ``noop_enqueue``). A qdisc counts super-frames of so many ``segments``, which the kernel cuts
+    behind it (net/core/dev.c, ``validate_xmit_skb``); interfaces count the frames.
     """
     arrived = delivered(change, delivery)
-    drops = change.qdisc.drops + change.dropped
+    qdisc_drops = change.qdisc.drops * segments
+    drops = qdisc_drops + change.dropped
     if delivery.hidden_backlog:
         drops += change.softnet_drops
     unasked = max(0, arrived - completed)
     late = min(unasked, pending)
     foreign = unasked - late
-    still_queued = change.queued_after
+    still_queued = change.queued_after * segments
     missing = max(0, completed - arrived - still_queued)
     lost = missing if carrier_lost else min(missing, max(0, drops - refused))
     unexplained = missing - lost
     few_foreign = delivery.others_send and foreign <= FOREIGN_SHARE * completed
     counted = {
-        Code.QUEUED_BEFORE: change.queued_before,
+        Code.QUEUED_BEFORE: change.queued_before * segments,
         Code.STILL_QUEUED: still_queued,
         Code.LATE: late,
         Code.FOREIGN: 0 if few_foreign else foreign,
@@ -202,7 +205,7 @@ def account(
     return Accounting(
         delivered=arrived,
         lost=lost,
-        qdisc_drops=change.qdisc.drops,
+        qdisc_drops=qdisc_drops,
         device_drops=change.dropped,
         softnet_drops=min(missing, change.softnet_drops) if delivery.hidden_backlog else 0,
         foreign=foreign,

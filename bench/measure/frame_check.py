@@ -24,11 +24,11 @@ from bench.engines.core import Facts, OpenCell
 from bench.measure.accounting import account, delivery_of
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frames import (
-    FLOW_HEADERS,
     HEADER,
     NUMBER,
     PKTGEN_NUMBER,
     TAG_AT,
+    as_meant,
     difference,
     expected_frame,
     pktgen_frame,
@@ -101,14 +101,14 @@ class FrameCheck:
         wrong.
         """
         facts = opened.facts()
-        if not self._topology.rx and self._topology.mirror is None:
+        if not can_capture(self._topology):
             _check_counters(cell, opened, self._topology, facts)
             return
         numbering, position = numbering_of(cell), 0
         if numbering.form is Form.PKTGEN:
             self.close()  # with what it has sent as it was opened
         if not self._receivers:
-            self._receivers = _captures(self._topology)
+            self._receivers = captures(self._topology)
         room = min(_make_room(receiver, cell) for receiver in self._receivers)
         try:
             for thread in range(cell.threads):
@@ -124,9 +124,7 @@ class FrameCheck:
 
     def close(self) -> None:
         for receiver in self._receivers:
-            if self._topology.mirror is not None:
-                _ask_mirror(receiver, tap_reader.SILENCE)
-            receiver.close()
+            let_go(self._topology, receiver)
         self._receivers = []
 
 
@@ -161,13 +159,24 @@ def _tag(cell: Cell) -> bytes:
     return struct.pack("!HH", 0x8100, int(vlan["priority"]) << 13 | int(vlan["id"]))
 
 
-def _captures(topology: Topology) -> list[socket.socket]:
+def can_capture(topology: Topology) -> bool:
+    return bool(topology.rx) or topology.mirror is not None
+
+
+def captures(topology: Topology) -> list[socket.socket]:
     """What gives every frame that arrives: sockets on the ports, or a tap's reader."""
     if topology.mirror is None:
-        return [capture(port) for port in topology.rx]
+        return [_capture(port) for port in topology.rx]
     receiver = socket.socket(fileno=os.dup(topology.mirror))
     _ask_mirror(receiver, tap_reader.MIRROR)
     return [receiver]
+
+
+def let_go(topology: Topology, receiver: socket.socket) -> None:
+    """Of what ``captures`` gave. Raises BenchError."""
+    if topology.mirror is not None:
+        _ask_mirror(receiver, tap_reader.SILENCE)
+    receiver.close()
 
 
 def _ask_mirror(receiver: socket.socket, what: bytes) -> None:
@@ -183,8 +192,7 @@ def _ask_mirror(receiver: socket.socket, what: bytes) -> None:
     receiver.settimeout(None)
 
 
-def capture(port: Port) -> socket.socket:
-    """A socket that takes every frame that arrives at a port."""
+def _capture(port: Port) -> socket.socket:
     with entered(port.netns_fd):
         receiver = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with suppress(OSError):  # before Linux 4.20 they are left out as they are read
@@ -270,9 +278,8 @@ def waiting(receiver: socket.socket, buffer: memoryview) -> Iterator[bytes]:
                 [buffer], _AUXDATA_ROOM, socket.MSG_DONTWAIT
             )
             frame = _with_tag(bytes(buffer[:length]), beside)
-            # What a tap's reader gives has no address.
-            is_sent = address and address[2] == socket.PACKET_OUTGOING
-            if not is_sent and not _is_of_the_link(frame):
+            is_ours = address and address[2] == socket.PACKET_OUTGOING
+            if not is_ours and not _is_of_the_link(frame):
                 yield frame
 
 
@@ -346,19 +353,24 @@ class _Check:
         if self.topology.may_reorder:
             frames.sort(key=self._number_in)
             meant.sort(key=self._number_in)
-        for k, pair in enumerate(zip(frames, meant, strict=True)):
-            frame, wanted = map(self.told, pair)
+        for k, (frame, wanted) in enumerate(zip(map(self.told, frames), meant, strict=True)):
+            if self.topology.rewrites_source:
+                wanted = wanted[:6] + frame[6:12] + wanted[12:]
             if frame != wanted:
-                raise BenchError(
-                    f"wrong frames: frame {position + k // copies}: "
-                    f"{difference(frame, wanted, _flows(self.cell), len(_tag(self.cell)))}"
-                )
+                what = self.difference(frame, wanted)
+                raise BenchError(f"wrong frames: frame {position + k // copies}: {what}")
 
     def told(self, frame: bytes) -> bytes:
-        """Without a source that the link may have written, and what the sender alone knows."""
-        if self.topology.rewrites_source:
-            frame = frame[:6] + bytes(6) + frame[12:]
-        return without_own(frame) if self.numbering.form is Form.PKTGEN else frame
+        """What of a frame is the sender's, if the rest is sound."""
+        numbering = self.numbering
+        if numbering.form is Form.PKTGEN:
+            return without_own(frame)
+        if numbering.headers == HEADER or _flows(self.cell) > 1:
+            return frame
+        return as_meant(frame, numbering.headers, kernel_headers=numbering.kernel_headers)
+
+    def difference(self, frame: bytes, wanted: bytes) -> str:
+        return difference(frame, wanted, self.numbering.headers, len(_tag(self.cell)))
 
     def meant(self, sent: int, position: int) -> list[bytes]:
         """The frames of a burst of so many, as often as each arrives."""
@@ -367,23 +379,29 @@ class _Check:
 
     def _meant(self, position: int, k: int) -> bytes:
         """Frame k of a burst that begins at a position of the stream."""
-        number = self.numbering.number(position, k)
-        addresses = self.topology.dst_mac, self.topology.src_mac
-        if self.numbering.form is Form.PKTGEN:
-            return pktgen_frame(self.cell.frame_size, *addresses, number)
-        return expected_frame(
+        numbering = self.numbering
+        if numbering.form is Form.PKTGEN:
+            addresses = self.topology.dst_mac, self.topology.src_mac
+            return pktgen_frame(self.cell.frame_size, *addresses, numbering.number(position, k))
+        frame = expected_frame(
             self.cell.frame_size,
-            *addresses,
-            self.thread if self.numbering.streams > 1 else 0,
-            number,
+            self.topology.dst_mac,
+            self.topology.src_mac,
+            self.thread if numbering.streams > 1 else 0,
+            numbering.number(position, k),
             _flows(self.cell),
             _tag(self.cell),
+            numbering.headers,
+            0 if numbering.kernel_headers else (position + k) % numbering.segments,
         )
+        if numbering.kernel_headers:
+            return frame[:6] + self.topology.src_mac + frame[TAG_AT:]
+        return frame
 
     def _number_in(self, frame: bytes) -> int:
         if self.numbering.form is Form.PKTGEN:
             return int.from_bytes(frame[PKTGEN_NUMBER : PKTGEN_NUMBER + 4])
-        at = (HEADER if _flows(self.cell) == 1 else FLOW_HEADERS) + len(_tag(self.cell))
+        at = self.numbering.headers + len(_tag(self.cell))
         return int.from_bytes(frame[at : at + NUMBER], "little")
 
     def _miscounted(self, arrived: int, completed: int) -> str:
@@ -404,17 +422,22 @@ class _Some:
         self._sent = self._arrived = 0
 
     def compare(self, sent: int, frames: list[bytes], position: int) -> None:
-        self._missing.update(map(self._check.told, self._check.meant(sent, position)))
+        self._missing.update(map(self._told, self._check.meant(sent, position)))
         self._sent += sent
         for frame in frames:
-            told = self._check.told(frame)
+            told = self._told(frame)
             if not self._missing[told]:
                 meant = next(iter(+self._missing), b"")  # none left: it is too long
-                cell = self._check.cell
-                what = difference(told, meant, _flows(cell), len(_tag(cell)))
+                what = self._check.difference(told, meant)
                 raise BenchError(f"wrong frames: frame {position}: {what}")
             self._missing[told] -= 1
         self._arrived += len(frames)
+
+    def _told(self, frame: bytes) -> bytes:
+        """Without a source that the link may have written."""
+        frame = self._check.told(frame)
+        rewritten = self._check.topology.rewrites_source
+        return frame[:6] + bytes(6) + frame[12:] if rewritten else frame
 
     def check_arrived(self) -> None:
         if not self._arrived:

@@ -31,6 +31,7 @@ def vocabulary() -> Vocabulary:
         shaper=shaper,
         ring_frames=lambda values: config.memory_of(Cell("", values)).ring_frames,
         is_shaped=is_shaped,
+        segments=config.segments_of,
         page_size=os.sysconf("SC_PAGE_SIZE"),
     )
 

@@ -11,7 +11,7 @@ from itertools import islice
 from bench.base.errors import BenchError
 from bench.measure.accounting import account, delivered, delivery_of, delta
 from bench.measure.counters import CounterReader
-from bench.measure.frame_check import capture, waiting
+from bench.measure.frame_check import can_capture, captures, let_go, waiting
 from bench.measure.frames import HEADER, difference
 from bench.measure.program import START_S, OpenProgram
 from bench.model.cells import Cell
@@ -28,7 +28,7 @@ def check(cell: Cell, topology: Topology, reader: CounterReader, opened: OpenPro
 
     Raises BenchError, naming the first thing that is wrong.
     """
-    if not topology.rx:
+    if not can_capture(topology):
         _check_counters(cell, topology, reader, opened)
         return
     for frame in _captured(topology, CHECKED * cell.threads, opened):
@@ -41,8 +41,8 @@ def _captured(topology: Topology, wanted: int, opened: OpenProgram) -> list[byte
     receivers: dict[int, socket.socket] = {}
     arrival, buffer = select.poll(), memoryview(bytearray(1 << 17))
     with ExitStack() as stack:
-        for port in topology.rx:
-            receiver = stack.enter_context(capture(port))
+        for receiver in captures(topology):
+            stack.callback(let_go, topology, receiver)
             arrival.register(receiver, select.POLLIN)
             receivers[receiver.fileno()] = receiver
         check_alive = stack.enter_context(opened.sending())

@@ -25,6 +25,7 @@ from typing import TypeVar
 
 from bench.base.errors import BenchError, CoreError, CpuTaken, told_with_place
 from bench.engines import core, own
+from bench.engines.config import segments_of
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
 from bench.measure import program_check
 from bench.measure.accounting import Accounting, Counters, account, delivery_of
@@ -219,6 +220,7 @@ class _Cells:
             completed=measured.slice_completed,
             refused=measured.slice_refused,
             pending=self._pending[topology] + measured.slice_submitted - measured.slice_completed,
+            segments=segments_of(cell.values),
         )
         accounting, change = settle(self._readers[topology], before, judge, delivery.late_s)
         is_short = bool(accounting.problem or accounting.lost)

@@ -23,7 +23,7 @@ class MethodInfo:
     bytes that it takes here (0: any). ``path`` is its way through the kernel. Two cells of a method
     that wants to be ``alone`` cannot be open on one interface. ``sends_xdp``: devices get XDP
     frames of it, not skbs, and qdiscs nothing. ``untold``: nobody is told when a frame of it has
-    left a queue.
+    left a queue. ``by_route``: the kernel's routes send its frames.
     """
 
     name: str
@@ -35,6 +35,7 @@ class MethodInfo:
     sends_xdp: bool = False
     untold: bool = False
     alone: bool = False
+    by_route: bool = False
     longest: int = 0
 
 
@@ -144,6 +145,8 @@ class Vocabulary:
     """Slots of each ring of such a cell; 0: it has none."""
     is_shaped: Callable[[Value, int], bool] = lambda _qdisc, _frame_size: False
     """Whether a qdisc holds frames of a size (bytes) back to a rate, and so has a queue of them."""
+    segments: Callable[[Mapping[str, Value | None]], int] = lambda _values: 1
+    """Frames that the kernel cuts from one skb of such a cell."""
     page_size: int = 4096
     """Bytes of a page of the kernel: a ring's blocks are whole pages."""
     axes: Mapping[str, Axis] = field(init=False)

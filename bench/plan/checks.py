@@ -68,6 +68,7 @@ def _cell_problems(
     yield from _mtu_problems(values)
     yield from _xdp_problems(values, vocabulary)
     yield from _flows_problems(values, vocabulary)
+    yield from _borrowed_problems(values, vocabulary)
     if values["qdisc"] is not None:
         yield from _qdisc_problems(values, values["qdisc"], vocabulary)
     for problem in vocabulary.check(values, vocabulary.page_size):
@@ -110,6 +111,27 @@ def _flows_problems(
         yield "flows", f"{flows} flows have an address each: {why}, or exclude the pair"
 
 
+def _borrowed_problems(
+    values: Mapping[str, Value | None], vocabulary: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    """What bench sets up at interfaces that it makes, and changes at no other."""
+    method = vocabulary.methods[engine_of(values["method"])]
+    if values["interface"] is None or not kind_of(values["interface"], vocabulary).is_borrowed:
+        return
+    if method.by_route:
+        yield (
+            "interface",
+            f"method {method.name} sends by a route, which bench sets at no interface that it "
+            "borrows; exclude the pair",
+        )
+    if (segments := vocabulary.segments(values)) > 1:
+        yield (
+            "interface",
+            f"super-frames of {segments} segments: a device that cuts them may count "
+            "them whole; segments: 1, or exclude the pair",
+        )
+
+
 def _qdisc_problems(
     values: Mapping[str, Value | None], qdisc: Value, vocabulary: Vocabulary
 ) -> Iterator[tuple[str, str]]:
@@ -132,11 +154,19 @@ def _qdisc_problems(
             f"method {method.name} is not told when a frame has left qdisc {value_text(qdisc)}, "
             "which makes a queue; exclude the pair",
         )
-    if longest is not None and longest < frame_size:
+    segments = vocabulary.segments(values)
+    if segments > 1 and vocabulary.is_shaped(qdisc, frame_size):
+        yield (
+            "qdisc",
+            f"super-frames of {segments} segments: qdisc {value_text(qdisc)} makes a "
+            "queue, in which nobody counts their frames; segments: 1, or exclude the pair",
+        )
+    if longest is not None and longest < frame_size * segments:
+        of_several = f"super-frame of {segments} frames" if segments > 1 else "frame"
         yield (
             "frame_size",
-            f"frame of {frame_size} bytes: qdisc {value_text(qdisc)} drops every one longer than "
-            f"{longest}; exclude the pair or raise its burst or limit",
+            f"{of_several} of {frame_size} bytes: qdisc {value_text(qdisc)} drops every one longer "
+            f"than {longest}; exclude the pair or raise its burst or limit",
         )
 
 

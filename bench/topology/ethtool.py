@@ -1,4 +1,4 @@
-"""A driver's facts about its device, and a switch of it, by ethtool(8)'s first ioctls.
+"""A driver's facts about its device, and switches of it, by ethtool(8)'s first ioctls.
 
 Every kernel answers them, for every driver that has an answer; they need one socket and no
 privilege. (pyroute2's Ethtool names no driver, and fails on a link mode newer than itself.)
@@ -10,11 +10,13 @@ import ctypes
 import fcntl
 import socket
 import struct
+from collections.abc import Collection
 from typing import Any
 
 SIOCETHTOOL = 0x8946
 _GSET, _GDRVINFO, _GCOALESCE, _GRINGPARAM = 0x1, 0x3, 0xE, 0x10
-_GSTRINGS, _GSSET_INFO, _GFEATURES, _GCHANNELS = 0x1B, 0x37, 0x3A, 0x3C
+_GSTRINGS, _GSSET_INFO, _GCHANNELS = 0x1B, 0x37, 0x3C
+_GFEATURES, _SFEATURES = 0x3A, 0x3B
 _SGRO = 0x2C
 _SS_FEATURES = 4
 _STRING = 32
@@ -31,8 +33,11 @@ _COALESCE = struct.Struct("=23I")
 _SSET_INFO = struct.Struct("=IIQI")
 _COUNTED = struct.Struct("=II")
 _SET_OF = struct.Struct("=III")
+_FEATURES_A_BLOCK = 32
 _FEATURE_BLOCK = struct.Struct("=IIII")
-"""32 features each: available, requested, active, never_changed."""
+"""available, requested, active, never_changed"""
+_SWITCHED_BLOCK = struct.Struct("=II")
+"""struct ethtool_set_features_block: valid, requested"""
 
 _UNKNOWN_SPEED = (0, 0xFFFF, 0xFFFFFFFF)
 _DUPLEX = {0: "half", 1: "full"}
@@ -63,6 +68,19 @@ def switch_gro_on(ifname: str) -> None:
     """Generic receive offload, of an interface in the calling thread's namespace; or OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         _Device(asking, ifname).tell(_VALUE.pack(_SGRO, 1))
+
+
+def switch_off(ifname: str, features: Collection[str]) -> None:
+    """Features by their names, as in ``ethtool -K``, of an interface in the calling thread's
+    namespace; one that it does not know is off. Raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        device = _Device(asking, ifname)
+        names = _feature_names(device)
+        bits = sum(1 << names.index(name) for name in features if name in names)
+        blocks = -(-len(names) // _FEATURES_A_BLOCK)
+        masks = (bits >> _FEATURES_A_BLOCK * block & 0xFFFFFFFF for block in range(blocks))
+        wanted = b"".join(_SWITCHED_BLOCK.pack(mask, 0) for mask in masks)
+        device.tell(_COUNTED.pack(_SFEATURES, blocks) + wanted)
 
 
 class _Device:
@@ -119,22 +137,29 @@ def _named(
     return {} if answer is None else {name: answer[index] for name, index in fields.items()}
 
 
-def _features(device: _Device) -> tuple[str, ...]:
+def _feature_names(device: _Device) -> list[str]:
+    """In the order of their bits."""
     request = _SSET_INFO.pack(_GSSET_INFO, 0, 1 << _SS_FEATURES, 0)
     answer = device.ask(request)
     if not answer or not _SSET_INFO.unpack(answer)[2]:
-        return ()
+        return []
     count = _SSET_INFO.unpack(answer)[3]
     strings = device.ask(_SET_OF.pack(_GSTRINGS, _SS_FEATURES, count) + bytes(count * _STRING))[
         _SET_OF.size :
     ]
-    blocks = -(-count // 32)
+    return [_text(strings[at : at + _STRING]) for at in range(0, len(strings), _STRING)]
+
+
+def _features(device: _Device) -> tuple[str, ...]:
+    names = _feature_names(device)
+    blocks = -(-len(names) // _FEATURES_A_BLOCK)
     states = device.ask(_COUNTED.pack(_GFEATURES, blocks) + bytes(blocks * _FEATURE_BLOCK.size))[
         _COUNTED.size :
     ]
-    if not strings or not states:
+    if not states:
         return ()
     active = [block[2] for block in _FEATURE_BLOCK.iter_unpack(states)]
-    names = [_text(strings[at : at + _STRING]) for at in range(0, count * _STRING, _STRING)]
-    on = (name for i, name in enumerate(names) if active[i // 32] >> i % 32 & 1)
-    return tuple(sorted(on))
+    blocks_of = (
+        (active[i // _FEATURES_A_BLOCK] >> i % _FEATURES_A_BLOCK) for i in range(len(names))
+    )
+    return tuple(sorted(name for name, bits in zip(names, blocks_of, strict=True) if bits & 1))

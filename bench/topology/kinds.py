@@ -27,6 +27,7 @@ from bench.topology import (
     device,
     dummy,
     ifb,
+    ipv4,
     link,
     lo,
     macvlan,
@@ -116,6 +117,9 @@ def up(
         kind.borrow(options, mtu, None if keeps else qdisc_name, allowed),
         kind.create(options, mtu) as made,
     ):
+        if not kind.info.is_borrowed:
+            ipv4.make_way(made.tx, made.dst_mac)
+            ipv4.cut_super_frames(made.tx)
         queues = made.queues or (made.tx,)
         effective = qdisc.kept(made.tx) if keeps else {"kind": NO_QDISC}
         row = QDISCS[NO_QDISC if keeps else qdisc_name]

@@ -220,7 +220,11 @@ static int same_submit(struct tx_thread *thread, unsigned int burst)
 
 static struct tx_numbering same_numbering(const struct tx_config *config)
 {
-	return (struct tx_numbering) { NUMBERING_PER_BURST, config->burst, config->threads };
+	struct tx_numbering numbering = frame_numbering(config);
+
+	numbering.kind = NUMBERING_PER_BURST;
+	numbering.period = config->burst;
+	return numbering;
 }
 
 const struct tx_method test_same_method = {

@@ -100,3 +100,10 @@ def test_nothing_is_known_of_no_nights() -> None:
     found = of(np.full((3, 10), np.nan))
     assert np.isnan(found.mean).all()
     assert (found.tails, found.correlation) == (levels.HEAVIEST, 0.0)
+
+
+@pytest.mark.parametrize("nights", [3, 8, 20])
+def test_nights_that_are_all_alike_are_a_level_without_noise(nights: int) -> None:
+    found = of(np.full((4, nights), 5.0))
+    assert found.mean.tolist() == [5.0] * 4
+    assert found.sigma.tolist() == [0.0] * 4

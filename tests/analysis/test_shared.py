@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.series import EVERYTHING, taken_apart
-from bench.analysis.shared import Shared
+from bench.analysis.shared import Shared, row_medians
 from tests.builders import a_cell
 
 
@@ -44,3 +44,13 @@ def test_what_many_rows_share_is_what_each_one_does(places: str) -> None:
     rows = np.random.default_rng(2).normal(0, 1, (7, columns))
     expected = [shared.centres(row)[0] for row in rows]
     np.testing.assert_allclose(shared.centres_of_rows(rows), expected)
+
+
+def test_the_median_of_a_row_is_of_what_is_known_of_it() -> None:
+    rows = np.random.default_rng(3).normal(0, 1, (8, 7))
+    for number, row in enumerate(rows):
+        row[number:] = np.nan
+    found = row_medians(rows, np.isfinite(rows))
+    assert np.isnan(found[0])
+    np.testing.assert_allclose(found[1:], np.nanmedian(rows[1:], axis=1))
+    assert np.isnan(row_medians(rows[:, :0], np.isfinite(rows[:, :0]))).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.noise import Floats
-from bench.analysis.steps import LINE, SCALES, Scan
+from bench.analysis.steps import LINE, SCALES, Scan, weights
 
 NIGHTS = 120
 VALUES = np.random.default_rng(1).standard_normal((3, NIGHTS)) + np.linspace(0, 2, NIGHTS)
@@ -71,3 +71,13 @@ def test_a_step_that_one_of_few_nights_before_makes_is_none(before: int) -> None
             scan = Scan(values[:, 1:], np.array([1.0]), np.array([0.0]), np.array([4.0]))
             found = scan._without_one_before(np.array([0]), np.array([before]), 20, size)
             assert found == [told]
+
+
+@pytest.mark.parametrize(("before", "since"), [(2, 2), (5, LINE - 6), (6, 6), (40, 20)])
+def test_weights_find_the_level_before_a_step_and_its_size_with_its_sign(
+    before: int, since: int
+) -> None:
+    values = np.repeat([3.0, 5.0], [before, since])
+    level, *slope, step = weights(before, since) @ values
+    assert (level, step) == pytest.approx((3.0, 2.0))
+    assert slope == pytest.approx([0.0] * (before + since >= LINE), abs=1e-12)

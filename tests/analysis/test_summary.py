@@ -337,6 +337,19 @@ def test_between_its_measurements_the_machines_speed_is_on_a_line() -> None:
     assert row.figures.pps is not None
 
 
+@pytest.mark.parametrize(
+    ("round_", "speed"), [(0, 1.0), (2, 1.2), (10, 2.0), (15, 1.5), (18, 1.2), (20, 1.0), (25, 1.0)]
+)
+def test_a_machines_speed_is_on_the_line_between_the_measurements_beside_it(
+    round_: int, speed: float
+) -> None:
+    """It was twice as fast in round 10; before and after all measurements it is as in those."""
+    found = calibration._speed_in(round_, [0, 10, 20], {0: 1.0, 10: 2.0, 20: 1.0})
+    assert found == pytest.approx(speed)
+    assert calibration._speed_in(round_, [round_ + 3], {round_ + 3: 7.0}) == 7.0
+    assert calibration._speed_in(round_, [], {}) == 1.0
+
+
 def test_normalising_changes_no_share_and_no_sample_is_disturbed_by_it() -> None:
     """In half of the rounds the machine was twice as slow, and so all took twice as long."""
 

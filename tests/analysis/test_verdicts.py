@@ -234,6 +234,7 @@ def test_the_pps_of_a_starved_cell_is_no_evidence_and_the_row_says_so() -> None:
     found = rows(compare(runs(1, generator), [b], [], {}))
     assert found[SOME[0]].verdict is Verdict.INCONCLUSIVE
     assert found[SOME[0]].reasons == ("pps is no evidence: starved in B",)
+    assert found[SOME[0]].more_openings == 0
     assert found[SOME[1]].verdict is Verdict.UNCHANGED
 
 
@@ -378,6 +379,18 @@ def test_runs_with_other_privileges_are_compared_and_it_is_said() -> None:
     (found,) = environments.differences([as_root], [as_user])
     assert found == environments.Difference("measure privileges", "root", "user namespace", False)
     assert not environments.is_alike(as_root, as_user)
+
+
+def test_a_history_goes_on_with_another_kernel_and_marks_it_and_ends_with_another_cpu() -> None:
+    a, kernel = a_side(), a_side(host={"cpu": "x", "kernel": "6.2"})
+    cpu = a_side(host={"cpu": "y", "kernel": "6.1"})
+    assert environments.marked(a, a) == ()
+    assert environments.continues(a, a)
+    (found,) = environments.marked(a, kernel)
+    assert found == environments.Difference("host kernel", "6.1", "6.2", False)
+    assert environments.continues(a, kernel)
+    assert [of.what for of in environments.marked(a, cpu)] == ["host cpu"]
+    assert not environments.continues(a, cpu)
 
 
 def test_a_device_that_is_not_as_it_was_is_told_fact_by_fact() -> None:

@@ -361,6 +361,20 @@ def test_a_matrix_for_a_larger_machine_runs_as_far_as_it_can(
     assert inside(capsys, *run_it, "--filter", "threads=1").code == 0
 
 
+@pytest.mark.parametrize("policy", [["--fifo", "1"], ["--fifo", "10"], ["--rr", "10"]])
+def test_real_time_senders_on_every_cpu_do_not_keep_off_who_ends_their_window(
+    bench: Bench, policy: list[str]
+) -> None:
+    """One of them alone would hold its CPU until the kernel's real-time throttle."""
+    prefix = ["chrt", *policy]
+    if shutil.which("chrt") is None or subprocess.run([*prefix, "true"], check=False).returncode:
+        pytest.skip("util-linux's chrt is missing, or may not give a real-time priority here")
+    matrix = bench.matrix({"method": ["null"], "threads": [len(CPUS)]}, rounds=5)
+    outcome = bench("run", matrix, prefix=prefix)
+    assert outcome.code == 0, outcome.err
+    assert_rounds(bench.stored(), 5)
+
+
 @pytest.mark.skipif(len(CPUS) < 2, reason="there is no other CPU to keep off to")
 def test_the_runner_and_its_worker_keep_off_the_senders_cpu(bench: Bench) -> None:
     sender = CPUS[-1]

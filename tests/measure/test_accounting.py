@@ -256,3 +256,15 @@ def test_a_window_with_more_frames_than_a_shaper_lets_pass_is_a_problem() -> Non
     assert (problem.code, problem.count, problem.completed) == (Code.TOO_MANY, 3, 93)
     both = judged(change(140), completed=135).at_most(90, completed=93)
     assert [each.code for each in both.problems] == [Code.FOREIGN, Code.TOO_MANY]
+
+
+def test_a_qdisc_counts_super_frames_and_an_interface_the_frames() -> None:
+    slice_ = change(arrived=936, qdisc_drops=2)
+    assert judged(slice_, segments=32).lost == 64
+    assert judged(slice_, segments=32).qdisc_drops == 64
+    assert judged(slice_, segments=32).problem == ""
+    assert judged(slice_).problem != ""
+    refused = judged(change(arrived=1000, qdisc_drops=2), segments=32, refused=64)
+    assert (refused.lost, refused.problem) == (0, "")
+    queued = judged(change(arrived=936, queued_after=2), segments=32)
+    assert [(p.code, p.count) for p in queued.problems] == [(Code.STILL_QUEUED, 64)]

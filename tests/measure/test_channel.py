@@ -41,6 +41,7 @@ TOPOLOGY = Topology(
     rx=(PORT,),
     sinks=(PORT, PORT),
     queues=(),
+    droppers=(),
     src_mac=bytes(range(6)),
     dst_mac=b"\xff" * 6,
     delivery=Delivery("tx", late_s=0.25),

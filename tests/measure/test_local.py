@@ -133,7 +133,7 @@ def test_a_cell_on_the_runner_s_own_cpu_waits_until_the_sample_before_it_is_stor
         return run_slice(self, request, then)
 
     monkeypatch.setattr(WorkerProcess, "run_slice", noted)
-    (cpu,) = setup().cpus
+    (cpu,) = CPUS
     for aside in ({cpu}, {cpu + 1}):
         with opened((first, second)) as opening:
             opening._aside = aside

@@ -5,6 +5,7 @@
 #include "common.h"
 
 #define MOST_TRIES 50
+#define LONGEST_HEADERS 128
 
 static int failures;
 static int options_vary;	/* a value may be one that lo refuses */
@@ -67,6 +68,18 @@ static void drive(const struct tx_config *config)
 	tx_cell_close(cell);
 }
 
+/* With frames as long as its headers want, if those asked for are shorter. */
+static void drive_fitting(struct tx_config config)
+{
+	struct core_problems problems;
+
+	do
+		core_check(&config, (unsigned int)sysconf(_SC_PAGESIZE), &problems);
+	while (problems.number && !strcmp(problems.list[0].option, "frame_size") &&
+	       config.frame_size++ < LONGEST_HEADERS);
+	drive(&config);
+}
+
 static void drive_all(struct tx_config config, const struct ring_geometry *ring)
 {
 	int i;
@@ -74,7 +87,24 @@ static void drive_all(struct tx_config config, const struct ring_geometry *ring)
 	for (i = 0; i < core_method_count(); i++) {
 		choose(&config, i, ring);
 		if (is_driven(i))
-			drive(&config);
+			drive_fitting(config);
+	}
+}
+
+/* Of each engine that has super-frames of several segments. */
+static void drive_supers(struct tx_config config, const struct ring_geometry *ring)
+{
+	unsigned int option;
+	int i;
+
+	for (i = 0; i < core_method_count(); i++) {
+		const struct method_info *info = choose(&config, i, ring);
+
+		for (option = 0; option < info->option_nr; option++)
+			if (!strcmp(info->options[option].name, "segments")) {
+				config.options[option].number = config.burst / 2;
+				drive(&config);
+			}
 	}
 }
 
@@ -106,7 +136,7 @@ static void drive_options(struct tx_config config, const struct ring_geometry *r
 		for (option = 0; option < info->option_nr; option++) {
 			for (value = 0; value < values_of(&info->options[option]); value++) {
 				config.options[option].number = value;
-				drive(&config);
+				drive_fitting(config);
 			}
 			choose(&config, i, ring);
 		}
@@ -134,7 +164,9 @@ int main(void)
 	drive_all(config, &ring);
 	config.frame_size = CACHE_LINE;		/* ends where its buffer does */
 	drive_all(config, &ring);
+	drive_supers(config, &ring);
 	config.prefilled = 1;
+	drive_supers(config, &ring);
 	config.msg_dontwait = 1;
 	config.qdisc_bypass = 1;
 	config.frame_size = 14;

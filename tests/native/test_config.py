@@ -89,6 +89,65 @@ def test_every_problem_of_a_cell_is_told_with_the_axis_to_change() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("axes", "least"),
+    [
+        ({"method": "udp"}, 50),
+        ({"method": "gso"}, 50),
+        ({"method": "gso", "gso_type": "tcp"}, 62),
+        ({"method": "gso", "gso_type": "tcp", "segments": 4}, 62),
+    ],
+)
+def test_a_frame_has_room_for_its_headers_and_its_number(
+    axes: dict[str, Value], least: int
+) -> None:
+    assert problems(**axes, burst=4, frame_size=least) == []
+    assert problems(**axes, burst=4, frame_size=least - 1) == [
+        (
+            "frame_size",
+            f"frame of {least - 1} bytes has no room for its {least - 8} bytes of headers and its "
+            f"number; at least {least}, or exclude the pair",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("axes", "most"),
+    [
+        ({"method": "udp", "frame_size": 1514}, 44),
+        ({"method": "gso", "frame_size": 1514, "gso_type": "tcp"}, 44),
+        ({"method": "gso", "frame_size": 9014}, 7),
+        ({"method": "gso", "frame_size": 64}, 128),
+    ],
+)
+def test_a_super_frame_is_a_datagram(axes: dict[str, Value], most: int) -> None:
+    assert problems(**axes, segments=most, burst=2 * most) == []
+    if most < 128:
+        assert problems(**axes, segments=most + 1, burst=most + 1) == [
+            (
+                "segments",
+                f"{most + 1} segments of frames of {axes['frame_size']} bytes: a datagram has "
+                f"65,535 bytes; at most {most}, or exclude the pair",
+            )
+        ]
+
+
+def test_a_burst_is_whole_super_frames_that_somebody_cuts() -> None:
+    axes: dict[str, Value] = {"method": "gso", "segments": 32}
+    assert problems(**axes, burst=48, qdisc_bypass=True) == [
+        (
+            "burst",
+            "burst of 48 frames in super-frames of 32; a multiple of 32, or exclude the pair",
+        ),
+        (
+            "qdisc_bypass",
+            "qdisc_bypass with super-frames of 32 segments, which nobody cuts there; false, or "
+            "exclude the pair",
+        ),
+    ]
+    assert problems(method="gso", burst=48, qdisc_bypass=True) == []
+
+
 @pytest.mark.parametrize("rest", [16, 1360, 4096 - 64])
 def test_slots_may_leave_a_rest_in_each_block(rest: int) -> None:
     ring = RING | {"block_size": 4096, "frame_size": 4096 - rest}
@@ -240,10 +299,27 @@ PREFILLED: dict[str, Value] = {"fill": "prefilled"}
     [
         ({"method": "sendto"}, Numbering(Order.CONTINUES, 0, 2)),
         ({"method": "sendto", **PREFILLED}, Numbering(Order.CONTINUES, 1, 2)),
-        ({"method": "sendto", **PREFILLED, "flows": 3}, Numbering(Order.CONTINUES, 3, 2)),
+        (
+            {"method": "sendto", **PREFILLED, "flows": 3},
+            Numbering(Order.CONTINUES, 3, 2, headers=42),
+        ),
         ({"method": "sendmmsg"}, Numbering(Order.CONTINUES, 0, 2)),
         ({"method": "sendmmsg", **PREFILLED}, Numbering(Order.PER_BURST, 8, 2)),
-        ({"method": "sendmmsg", **PREFILLED, "flows": 3}, Numbering(Order.CONTINUES, 3, 2)),
+        (
+            {"method": "sendmmsg", **PREFILLED, "flows": 3},
+            Numbering(Order.CONTINUES, 3, 2, headers=42),
+        ),
+        ({"method": "udp"}, Numbering(Order.CONTINUES, 0, 2, 42, 1, kernel_headers=True)),
+        (
+            {"method": "udp", **PREFILLED, "segments": 4},
+            Numbering(Order.PER_BURST, 8, 2, 42, 4, kernel_headers=True),
+        ),
+        (
+            {"method": "udp", **PREFILLED, "burst": 1, "socket": "shared"},
+            Numbering(Order.PER_BURST, 1, 1, 42, 1, kernel_headers=True),
+        ),
+        ({"method": "gso", "segments": 8}, Numbering(Order.CONTINUES, 0, 2, 42, 8)),
+        ({"method": "gso", "gso_type": "tcp"}, Numbering(Order.CONTINUES, 0, 2, 54, 1)),
         ({"method": "tx_ring", "socket": "shared"}, Numbering(Order.CONTINUES, 0, 2)),
         ({"method": "tx_ring", **PREFILLED}, Numbering(Order.PER_SLOT, 16, 2)),
         ({"method": "tx_ring", **PREFILLED, "socket": "shared"}, Numbering(Order.PER_SLOT, 16, 1)),
@@ -259,7 +335,8 @@ def test_an_engine_says_how_it_numbers_its_frames(
 ) -> None:
     asked = cell(**{"threads": 2, "burst": 8, "ring": RING, **axes})
     assert config.numbering_of(asked) == numbering
-    assert numbering.goes_on == (axes.get("socket") == "shared" and "fill" in axes)
+    is_ring = axes["method"] == "tx_ring"
+    assert numbering.goes_on == (is_ring and axes.get("socket") == "shared" and "fill" in axes)
 
 
 def test_a_number_follows_from_the_position_or_from_the_place_in_its_burst() -> None:

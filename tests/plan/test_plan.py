@@ -14,7 +14,7 @@ from bench.base.values import Value
 from bench.model.cells import cell_id
 from bench.model.matrix import Mark, Matrix, Measure
 from bench.model.needs import Memory
-from bench.model.vocabulary import KindInfo
+from bench.model.vocabulary import KindInfo, MethodInfo
 from bench.plan import needs, plan, schedule, selection
 from tests.trees import machine_of
 from tests.vocabulary import DEFAULTS, WORDS
@@ -171,6 +171,44 @@ def test_a_device_can_be_one_thing_at_a_time() -> None:
         "leave one with exclude or --filter"
     )
     selection.check_devices(selection.select(made, {"qdisc": ["pfifo"]}), of_all)
+
+
+def with_super_frames(segments: int, **axes: tuple[Value, ...]) -> list[str]:
+    knobs = frozenset({"interface", "qdisc", "frame_size", "threads"})
+    udp = MethodInfo("udp", "", "", knobs, by_route=True)
+    words = replace(
+        WITH_DEVICE,
+        methods={**WORDS.methods, "udp": udp},
+        segments=lambda _values: segments,
+        is_shaped=lambda qdisc, _frame_size: qdisc == {"kind": "pfifo", "limit": 1},
+    )
+    with pytest.raises(UsageError) as refused:
+        plan.make_plan(matrix(**axes), words)
+    return str(refused.value).splitlines()
+
+
+def test_what_bench_makes_of_its_own_interfaces_is_wanted_of_no_other() -> None:
+    assert with_super_frames(1, method=("udp",), interface=(ETH1,)) == [
+        "m.yaml:3:3: method udp sends by a route, which bench sets at no interface that it "
+        "borrows; exclude the pair"
+    ]
+    assert with_super_frames(8, method=("sendto",), interface=(ETH1,)) == [
+        "m.yaml:3:3: super-frames of 8 segments: a device that cuts them may count them whole; "
+        "segments: 1, or exclude the pair"
+    ]
+
+
+def test_super_frames_fit_their_qdisc_which_makes_no_queue_of_them() -> None:
+    short: Value = {"kind": "pfifo", "limit": 7}
+    assert with_super_frames(8, interface=(VETH,), frame_size=(251,), qdisc=(short,)) == [
+        "m.yaml:3:3: super-frame of 8 frames of 251 bytes: qdisc pfifo limit=7 drops every one "
+        "longer than 2000; exclude the pair or raise its burst or limit"
+    ]
+    shaper: Value = {"kind": "pfifo", "limit": 1}
+    assert with_super_frames(8, interface=(VETH,), qdisc=(shaper,)) == [
+        "m.yaml:3:3: super-frames of 8 segments: qdisc pfifo limit=1 makes a queue, in which "
+        "nobody counts their frames; segments: 1, or exclude the pair"
+    ]
 
 
 # Zip, exclude, include

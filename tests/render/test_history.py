@@ -146,6 +146,42 @@ def test_a_single_series_is_a_history_too(made: Timeline) -> None:
     assert len(line["hconcat"]) == 1
 
 
+@pytest.mark.parametrize(("number", "said"), [(1, ""), (20, ""), (21, " (the latest 20 of 21)")])
+def test_of_many_marks_the_latest_are_shown(made: Timeline, number: int, said: str) -> None:
+    marks = tuple(Mark(n, f"kernel {n}") for n in range(number))
+    shown = listing(replace(made, marks=marks), "marks")
+    assert shown.heading == f"marks{said}:"
+    assert [item.text for item in shown.items] == [mark.text for mark in marks[-20:]]
+
+
+def test_the_notes_of_a_cell_are_those_of_the_last_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for night, notes in enumerate([{"lossy": 1}, {"lossy": 1}, {"starved": 1}]):
+        write_night(tmp_path / "runs", night, notes=notes)
+    found = nights(tmp_path / "runs").nights
+    last = timeline(found, [*cells_of(found).values()], ())
+    (table,) = [
+        of for of in history.document_of(last, Path("runs")).blocks if isinstance(of, Table)
+    ]
+    (notes_of_cells,) = [of.cells for of in table.columns if of.label == "last night"]
+    assert {*notes_of_cells} == {"1 starved"}
+
+
+@pytest.mark.parametrize(("left_out", "said"), [((), ""), ((3, 4, 9), ", 3 missing")])
+def test_nights_that_are_missing_are_counted(
+    made: Timeline, left_out: tuple[int, ...], said: str
+) -> None:
+    kept = [n for n in range(NIGHTS) if n not in left_out]
+    nights = tuple(made.nights[n] for n in kept)
+    lines = tuple(replace(line, values=line.values[kept], changes=()) for line in made.lines)
+    facts = history.document_of(replace(made, nights=nights, lines=lines), Path("runs")).facts
+    (fact,) = [fact for fact in facts if fact.label == "nights"]
+    assert fact.text == f"{len(kept)}, 2026-01-01 to 2026-02-09{said}"
+    assert fact.value == len(left_out)
+
+
 def test_programs_find_marks_at_their_series(made: Timeline) -> None:
     marks = (Mark(3, "another kernel"), Mark(5, "acknowledged", "c1"))
     found = history.document_of(replace(made, marks=marks), Path("runs")).data["marks"]

@@ -20,7 +20,7 @@ from bench.model.problems import Code, Problem
 from bench.model.results import LARGEST_INTEGER
 from bench.model.run import Run
 from bench.model.samples import Sample, ThreadSample
-from bench.store import coding, reader
+from bench.store import coding, planes, reader
 from bench.store.columns import Shape, columns_of, rows_of
 from bench.store.packed import pack
 from bench.store.writer import RunWriter
@@ -105,6 +105,11 @@ def test_a_column_that_says_nothing_of_absent_fields_has_them_all() -> None:
     assert rows_of(2, [(shape, [0, 3])]) == [{"lost": 0}, {"lost": 3}]
     sparse = msgspec.convert({"name": "lost", "is_sparse": True}, Shape)
     assert rows_of(2, [(sparse, [0, 3])]) == [{}, {"lost": 3}]
+
+
+def test_no_numbers_have_no_planes() -> None:
+    assert planes.planes_of([]) == planes.planes_of([0, 0]) == []
+    assert planes.numbers_of([], 0, is_signed=False) == []
 
 
 @pytest.mark.parametrize("numbers", [[-1], [-1, 1]])

@@ -17,7 +17,7 @@ from bench.model.cells import Cell
 from bench.render.pictures import KINDS, kind, theme
 from bench.render.pictures.convert import standing_alone
 from bench.render.pictures.picture import Choice, NotDrawn, Picture, Subject
-from tests.builders import a_cell, a_run
+from tests.builders import a_cell, a_run, a_sample
 from tests.drawn_runs import INTERFACES, cells_of, run_of, subject_of, usual_cells
 
 WIDTHS = pytest.mark.parametrize("width", [350, 1040])
@@ -247,6 +247,15 @@ def test_values_that_are_no_numbers_stand_side_by_side() -> None:
     assert {row["x"] for row in rows(picture)} == {"copy", "prefilled"}
 
 
+def test_the_horizontal_axis_bears_the_name_of_what_it_has() -> None:
+    cells = cells_of(method=["sendto", "tx_ring"], frame_size=[64, 128], burst=[1, 8])
+    for axis, title in (("frame_size", "frame size (bytes)"), ("burst", "burst")):
+        for picture in pictures("axis", subject_of(run_of(cells)), x=axis):
+            (*_, last) = picture.draw(900)["vconcat"]
+            x = last["hconcat"][0]["layer"][0]["encoding"]["x"]
+            assert x["axis"]["title"] == title
+
+
 def test_the_best_line_alone_has_intervals() -> None:
     cells = cells_of(method=["sendto"], frame_size=[64, 512], burst=[1, 8])
     cells += [a_cell(f"d{n}", **c.values) for n, c in enumerate(cells_of(method=["tx_ring"]))]
@@ -329,7 +338,24 @@ def test_the_axis_of_threads_has_all_counts(threaded: Subject) -> None:
     assert 4 < high < 5
 
 
+def test_a_speed_up_is_drawn_from_nothing_to_above_the_ideal(threaded: Subject) -> None:
+    (picture,) = pictures("threads", threaded)
+    (line,) = picture.draw(900)["vconcat"]
+    low, high = line["hconcat"][0]["layer"][1]["encoding"]["y"]["scale"]["domain"]
+    assert low == 0
+    assert 4 < high < 5
+
+
 # Heat
+
+
+def test_fields_of_the_same_value_have_a_scale() -> None:
+    cells = cells_of(method=["sendto", "tx_ring"], frame_size=[64, 128])
+    samples = [a_sample(cell.id, round_) for round_ in range(20) for cell in cells]
+    (picture,) = pictures("heat", subject_of(a_run(samples, cells)))
+    (line,) = picture.draw(900)["vconcat"]
+    low, high = line["hconcat"][0]["layer"][0]["encoding"]["color"]["scale"]["domain"]
+    assert low == rows(picture)[0]["value"] < high
 
 
 def test_a_field_has_the_best_of_its_cells(usual: Subject) -> None:
