@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ from tests.running import (
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 anykernel = pytest.mark.anykernel
+needs_numpy = pytest.mark.skipif(
+    find_spec("numpy") is None, reason="the answer above a table takes numpy"
+)
 
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": 9000, "limit": 9000}
 MODES = ("bridge", "private", "vepa", "passthru")
@@ -141,6 +145,7 @@ def test_tagged_frames_arrive_as_they_are_meant(tmp_path: Path, interface: Value
 
 
 @anykernel
+@needs_numpy
 @needs_setpriv
 def test_they_need_no_root(bench: Bench, there: list[Value]) -> None:
     axes = {"interface": there, "method": ["send", "tx_ring"], "burst": [8], "ring": [RING]}
@@ -163,6 +168,7 @@ def test_a_killed_run_leaves_nothing(bench: Bench, there: list[Value]) -> None:
 
 
 @anykernel
+@needs_numpy
 def test_wrong_frames_are_found_on_them(bench: Bench, there: list[Value]) -> None:
     """But for a dummy, where none can be captured."""
     bench.environment["BENCH_CORE"] = "test"

@@ -18,7 +18,15 @@ from bench.topology.kinds import up
 from tests.netns.driving import check, opened
 from tests.netns.test_interfaces import INTERFACES, why_not
 from tests.netns.test_run import assert_sound
-from tests.running import UNPRIVILEGED, Bench, inside, measured, needs_setpriv, wait_for
+from tests.running import (
+    UNPRIVILEGED,
+    Bench,
+    ended,
+    inside,
+    measured,
+    needs_setpriv,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 anykernel = pytest.mark.anykernel
@@ -135,9 +143,10 @@ def test_a_killed_run_stops_it(bench: Bench) -> None:
     process = bench.start(
         "run", bench.matrix({"interface": ["veth"], "method": ["pktgen"]}, rounds=500)
     )
-    wait_for(lambda: bench.samples() >= 2, "samples", process)
+    # A start under emulation, and a call that looks for the kernel's thread, take their time.
+    wait_for(lambda: bench.samples() >= 2, "samples", process, within_s=300)
     process.kill()
-    process.wait()
+    ended(process)
 
 
 # What does not
