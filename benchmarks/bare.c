@@ -7,11 +7,14 @@
  * Each line "WARMUP_NS WINDOW_NS" on stdin is one slice, answered by a line of
  * "frames of the window, frames of the slice, wall, CPU, user and system nanoseconds".
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <linux/if_xdp.h>
 #include <linux/io_uring.h>
 #include <linux/sockios.h>
+#include <linux/virtio_net.h>
+#include <netinet/udp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +38,13 @@
 #define MAX_FRAME (SLOT_SIZE - DATA_OFFSET)
 #define CACHE_LINE 64
 #define HEADER 14
+#define UDP_HEADERS 42
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
 
 static volatile sig_atomic_t stop;
 static int fd;
@@ -42,6 +52,7 @@ static unsigned int burst;
 static size_t frame_size;
 static unsigned char frames[MAX_BURST * SLOT_SIZE] __attribute__((aligned(CACHE_LINE)));
 static struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_halen = 6 };
+static unsigned char super_frame[65536];
 static unsigned char *ring;
 static struct {
 	uint32_t *produced, *completed, *seen;
@@ -104,7 +115,7 @@ static uint64_t loop_sendmsg(void)
 	return sent;
 }
 
-static uint64_t loop_sendmmsg(void)
+static uint64_t messages(size_t skip)
 {
 	static struct mmsghdr messages[MAX_BURST];
 	static struct iovec parts[MAX_BURST];
@@ -114,8 +125,8 @@ static uint64_t loop_sendmmsg(void)
 	int taken;
 
 	for (i = 0; i < burst; i++) {
-		parts[i] = (struct iovec) { frames + i * stride, frame_size };
-		memmove(parts[i].iov_base, frames, frame_size);
+		memmove(frames + i * stride, frames, frame_size);
+		parts[i] = (struct iovec) { frames + i * stride + skip, frame_size - skip };
 		messages[i].msg_hdr.msg_iov = &parts[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -126,6 +137,37 @@ static uint64_t loop_sendmmsg(void)
 		sent += (unsigned int)taken;
 	}
 	return sent;
+}
+
+static uint64_t loop_sendmmsg(void)
+{
+	return messages(0);
+}
+
+static uint64_t loop_udp(void)
+{
+	return messages(UDP_HEADERS);
+}
+
+static uint64_t send_super(const void *from, size_t length)
+{
+	uint64_t sent = 0;
+
+	for (; !stop; sent += burst)
+		if (send(fd, from, length, 0) < 0)
+			die("send");
+	return sent;
+}
+
+static uint64_t loop_udp_segment(void)
+{
+	return send_super(super_frame, burst * (frame_size - UDP_HEADERS));
+}
+
+static uint64_t loop_gso(void)
+{
+	return send_super(super_frame, sizeof(struct virtio_net_hdr) + UDP_HEADERS +
+				       burst * (frame_size - UDP_HEADERS));
 }
 
 /* A send that blocks returns when every slot has come back: no status has to be read. */
@@ -230,6 +272,61 @@ static void dgram_open(void)
 	if (fd < 0)
 		die("socket");
 	memcpy(&address.sll_protocol, frames + HEADER - 2, 2);
+}
+
+static void udp_open(void)
+{
+	const struct sockaddr_in from = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc6120000), .sin_port = htons(32768),
+	}, to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc6130000), .sin_port = htons(9),
+	};
+	const int on = 1;
+
+	close(fd);
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ||
+	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
+		die("a UDP socket");
+}
+
+/* A burst of payloads, behind what comes before them. */
+static void super_fill(unsigned char *to)
+{
+	const size_t payload = frame_size - UDP_HEADERS;
+	unsigned int i;
+
+	for (i = 0; i < burst; i++)
+		memcpy(to + i * payload, frames + UDP_HEADERS, payload);
+}
+
+static void udp_segment_open(void)
+{
+	const int payload = (int)frame_size - UDP_HEADERS;
+
+	udp_open();
+	if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &payload, sizeof(payload)) < 0)
+		die("setsockopt(UDP_SEGMENT)");
+	super_fill(super_frame);
+}
+
+/* Whoever cuts it writes lengths and checksums anew. */
+static void gso_open(void)
+{
+	const struct virtio_net_hdr header = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_UDP_L4,
+		.hdr_len = UDP_HEADERS, .gso_size = (uint16_t)(frame_size - UDP_HEADERS),
+		.csum_start = 34, .csum_offset = 6,
+	};
+	const int on = 1;
+
+	do_bind();
+	if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0)
+		die("setsockopt(PACKET_VNET_HDR)");
+	memcpy(super_frame, &header, sizeof(header));
+	memcpy(super_frame + sizeof(header), frames, UDP_HEADERS);
+	super_fill(super_frame + sizeof(header) + UDP_HEADERS);
 }
 
 static unsigned char *xdp_map(const struct xdp_ring_offset *offset, size_t entries, uint64_t at)
@@ -357,6 +454,9 @@ static const struct method {
 	{ "dgram", dgram_open, loop_dgram },
 	{ "af_xdp", xdp_open, loop_xdp },
 	{ "io_uring", uring_open, loop_uring },
+	{ "udp", udp_open, loop_udp },
+	{ "udp_segment", udp_segment_open, loop_udp_segment },
+	{ "gso", gso_open, loop_gso },
 };
 
 static const struct method *method_find(const char *name)

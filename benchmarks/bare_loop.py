@@ -45,14 +45,16 @@ from bench.engines import core
 from bench.engines.core import OpenCell, SlicePlan
 from bench.measure.accounting import account, delta
 from bench.measure.counters import CounterReader
-from bench.measure.frames import expected_frame
+from bench.measure.frames import FLOW_HEADERS, HEADER, expected_frame
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
-PLAIN = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "dgram", "af_xdp", "io_uring")
+PACKET = ("sendto", "send", "sendmsg", "sendmmsg", "tx_ring", "dgram", "af_xdp", "io_uring")
+OF_UDP = ("udp", "udp_segment", "gso")
+"""What sends frames of UDP, the last two as one super-frame for each burst."""
 PROGRAMS = ("tc_clone", "xdp_live")
 """Of these the bare loop is bare_programs.c."""
-METHODS = (*PLAIN, *PROGRAMS)
+METHODS = (*PACKET, *OF_UDP, *PROGRAMS)
 INTERFACES: dict[str, Value] = {
     "lo": "lo",
     "ifb": "ifb",
@@ -63,6 +65,11 @@ TAKE_XDP = ("veth-gro",)
 """What xdp_live sends by; the others take no XDP frames."""
 FRAME_SIZE = 64
 BURST = 64
+CELLS: dict[str, dict[str, Value]] = {
+    "udp_segment": {"method": "udp", "segments": BURST},
+    "gso": {"method": "gso", "segments": BURST},
+}
+"""The core's cells of those that are a method with options."""
 WARMUP_NS = 500_000
 DRAIN_NS = 1_000_000_000
 RATIO_GOAL = 0.98
@@ -144,7 +151,9 @@ class Programs:
 
 @contextmanager
 def bare_loop(programs: Programs, method: str, topology: Topology, cpu: int) -> Iterator[Bare]:
-    frame = expected_frame(FRAME_SIZE, topology.dst_mac, topology.src_mac, 0, 0)
+    headers = FLOW_HEADERS if method in OF_UDP else HEADER
+    ends = topology.dst_mac, topology.src_mac
+    frame = expected_frame(FRAME_SIZE, *ends, 0, 0, headers=headers)
     with (
         entered(topology.tx.netns_fd),
         subprocess.Popen(
@@ -171,9 +180,11 @@ def senders(
     with ExitStack() as stack:
         found: dict[tuple[str, str], Sender] = {}
         for method in methods:
-            cell = open_cell(topology, cpu, method=method, frame_size=FRAME_SIZE, burst=BURST)
+            axes = CELLS.get(method, {"method": method})
+            cell = open_cell(topology, cpu, frame_size=FRAME_SIZE, burst=BURST, **axes)
             found[method, "core"] = Core(topology, stack.enter_context(cell))
-            bare = bare_loop(programs, method, apart if known[method].alone else topology, cpu)
+            alone = known[str(axes["method"])].alone
+            bare = bare_loop(programs, method, apart if alone else topology, cpu)
             found[method, "bare"] = stack.enter_context(bare)
         yield found
 

@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--interfaces", nargs="+", default=[*COUNTED], choices=[*COUNTED])
     parser.add_argument("--frame-size", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each in a round")
     parser.add_argument("--window-ms", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)

@@ -49,6 +49,19 @@ static int gso_open(struct tx_thread *thread, struct core_error *error)
 	return messages_open(thread, -(int)sizeof(header), super_size(config), error);
 }
 
+/* Whether a kernel cuts UDP it says only when it is asked to (virtio_net_hdr_to_skb). */
+static int gso_submit(struct tx_thread *thread, unsigned int frames)
+{
+	const int err = messages_submit_any(thread, frames);
+
+	if (unlikely(err == -EINVAL) && thread->config->segments > 1 &&
+	    thread->config->headers == HEADERS_UDP)
+		return error_set(&thread->error, EINVAL,
+				 "super-frame of UDP, which packet sockets take from Linux 6.2 on (of "
+				 "more than 64 segments from 6.9 on); use gso_type: tcp");
+	return err;
+}
+
 const struct tx_method gso_method = {
 	.info = {
 		.name = "gso",
@@ -68,7 +81,7 @@ const struct tx_method gso_method = {
 	.socket_open = gso_socket_open,
 	.open = gso_open,
 	.fill = super_fill,
-	.submit = messages_submit_any,
+	.submit = gso_submit,
 	.reap = sock_reap,
 	.close = messages_close,
 };

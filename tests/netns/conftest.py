@@ -9,6 +9,8 @@ import pytest
 from bench.base.errors import BenchError
 from bench.topology.kinds import up
 
+QUEUES = {"kind": "veth", "queues": 3}
+"""What every qdisc takes."""
 bonds = pytest.mark.together("bonds")
 """One test takes the module away for a while."""
 
@@ -28,4 +30,22 @@ def why_no_bond() -> str:
 @pytest.fixture(scope="session")
 def bonding() -> None:
     if reason := why_no_bond():
+        pytest.skip(reason)
+
+
+@functools.cache
+def why_no(kind: str) -> str:
+    """Empty if this kernel has a qdisc; raises whatever else goes wrong with it."""
+    try:
+        with up(QUEUES, kind):
+            return ""
+    except BenchError as error:
+        if f"CONFIG_NET_SCH_{kind.upper()}" not in str(error):
+            raise
+        return str(error)
+
+
+def needs_qdisc(kind: str) -> None:
+    """Skip a test with the reason where this kernel lacks a qdisc."""
+    if reason := why_no(kind):
         pytest.skip(reason)

@@ -53,9 +53,11 @@ def sender(way: str, *rest: str, **options: Any) -> dict[str, Any]:
     return {"kind": "exec", "command": command, "name": way, "content": "", **options}
 
 
-def run_of(folder: Path, *methods: Any, interface: Any = "veth", **more: Any) -> Run:
+def run_of(
+    folder: Path, *methods: Any, interface: Any = "veth", window: str = "1ms", **more: Any
+) -> Run:
     axes = {"interface": interface, "method": [*methods], **more}
-    return measured(folder, axes, allowed=Allowed(programs=True))
+    return measured(folder, axes, allowed=Allowed(programs=True), window=window)
 
 
 def reasons(run: Run) -> dict[str, str]:
@@ -102,7 +104,8 @@ def test_a_command_and_the_environment_have_what_the_cell_is(tmp_path: Path) -> 
 
 
 def test_a_program_may_fork_and_talk_and_its_time_is_that_of_all_processes(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "send", sender("forks"), sender("talks"))
+    # On a busy machine it is without its CPU for tens of milliseconds.
+    run = run_of(tmp_path, "send", sender("forks"), sender("talks"), window="200ms")
     assert_sound(run, rounds=2)
     (forks,) = (cell.id for cell in run.cells if cell.method == "forks")
     assert any(s.total("cpu_ns") > 0 for s in run.samples if s.cell == forks)
@@ -168,7 +171,7 @@ def cell_of(method: Value) -> Cell:
 def test_frames_that_leave_after_sigstop_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue goes on sending when all processes have stopped."""
     monkeypatch.setattr(measured_program, "REST_S", 0.05)
-    shaped = {"kind": "tbf", "rate": "1mbit", "burst": "2KiB", "limit": "1MiB"}
+    shaped = {"kind": "tbf", "rate": "16kbit", "burst": "2KiB", "limit": "1MiB"}
     said = r"frames: frames leave 0\.05 s after SIGSTOP"
     with (
         up("veth", shaped) as topology,

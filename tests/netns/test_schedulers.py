@@ -15,32 +15,14 @@ from bench.measure.counters import CounterReader, settle
 from bench.model.run import Run
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
+from tests.netns.conftest import QUEUES, needs_qdisc, why_no
 from tests.netns.test_core import DEADLINE_NS, opened
 from tests.netns.test_run import assert_sound
 from tests.running import measured
 
 pytestmark = pytest.mark.netns
 
-QUEUES = {"kind": "veth", "queues": 3}
 NEW = ("fq_codel", "fq", "prio", "netem", "mq")
-
-
-@functools.cache
-def why_no(kind: str) -> str:
-    """Empty if this kernel has a qdisc; raises whatever else goes wrong with it."""
-    try:
-        with up(QUEUES, kind):
-            return ""
-    except BenchError as error:
-        if f"CONFIG_NET_SCH_{kind.upper()}" not in str(error):
-            raise
-        return str(error)
-
-
-def needs_qdisc(kind: str) -> None:
-    """Skip a test with the reason where this kernel lacks a qdisc."""
-    if reason := why_no(kind):
-        pytest.skip(reason)
 
 
 @pytest.mark.parametrize(

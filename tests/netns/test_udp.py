@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 from pathlib import Path
 
 import pytest
 
+from bench.base.errors import CoreError
 from bench.base.values import Value
 from bench.topology import entered, ethtool, ipv4
 from bench.topology.kinds import up
-from tests.netns.conftest import bonds
+from tests.netns.conftest import bonds, needs_qdisc
 from tests.netns.driving import check
 from tests.running import assert_rounds, measured
 
@@ -19,6 +22,10 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 needs_two_cpus = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="two threads need two CPUs"
 )
+KERNEL = tuple(map(int, re.findall(r"\d+", platform.release())[:2]))
+CUTS_UDP = KERNEL >= (6, 2)
+"""Whether packet sockets take super-frames of UDP (VIRTIO_NET_HDR_GSO_UDP_L4); UDP's own do."""
+MOST_OF_UDP = 128 if KERNEL >= (6, 9) else 64
 INTERFACES: list[Value] = ["lo", "veth", {"kind": "veth", "gro": True}, "ifb"]
 
 
@@ -53,6 +60,8 @@ def test_frames_of_udp(
 def test_super_frames(
     interface: Value, fill: str, gso_type: str, burst: int, segments: int, frame_size: int
 ) -> None:
+    if gso_type == "udp" and (segments > MOST_OF_UDP or (segments > 1 and not CUTS_UDP)):
+        pytest.skip("this kernel's packet sockets take no such super-frame of UDP")
     measured = check(
         interface,
         method="gso",
@@ -86,6 +95,7 @@ def test_two_threads_on_sockets_of_their_own_and_on_a_shared_one(
         "fill": ["copy", "prefilled"],
         "burst": [16],
         "segments": [1, 8],
+        "gso_type": ["tcp"],
         "msg_dontwait": [False, True],
     }
     run = measured(tmp_path, axes)
@@ -96,9 +106,38 @@ def test_two_threads_on_sockets_of_their_own_and_on_a_shared_one(
         assert sample.delivered + sample.lost == sample.slice_completed
 
 
+@pytest.mark.parametrize("method", ["udp", "gso"])
+def test_what_a_qdisc_loses_of_super_frames_is_counted_in_frames(
+    tmp_path: Path, method: str
+) -> None:
+    needs_qdisc("netem")
+    axes = {
+        "interface": ["veth"],
+        "qdisc": [{"kind": "netem", "loss": "30%"}],
+        "method": [method],
+        "burst": [32],
+        "segments": [1, 8],
+        "gso_type": ["tcp"],
+    }
+    run = measured(tmp_path, axes, window="5ms")
+    assert run.failures == {}
+    for sample in run.samples:
+        assert sample.problem == ""
+        assert sample.delivered + sample.lost == sample.slice_completed
+        (cell,) = [cell for cell in run.cells if cell.id == sample.cell]
+        assert sample.lost % int(str(cell.values.get("segments") or 1)) == 0
+    assert any(sample.lost for sample in run.samples)
+
+
 @bonds
 @pytest.mark.usefixtures("bonding")
 @pytest.mark.parametrize("method", ["udp", "gso"])
 def test_over_a_bond(method: str) -> None:
     bond = {"kind": "bond", "mode": "balance-rr", "slaves": 2}
-    check(bond, method=method, burst=16, segments=8)
+    check(bond, method=method, burst=16, segments=8, gso_type="tcp")
+
+
+@pytest.mark.skipif(CUTS_UDP, reason="this kernel's packet sockets cut UDP")
+def test_a_kernel_that_does_not_cut_udp_says_so() -> None:
+    with pytest.raises(CoreError, match=r"super-frame of UDP.*gso_type: tcp: Invalid argument"):
+        check("veth", method="gso", burst=16, segments=8, gso_type="udp")

@@ -28,7 +28,7 @@ IDS = {
     "mmap_vs_sendto": (116, "b193fa3cbcb10e82"),
     "nightly": (24, "79de1c829c003d5b"),
     "scaling": (126, "b48a774215cb9605"),
-    "senders": (62, "47692933d67373b1"),
+    "senders": (92, "2616ea447a2d6071"),
     "smoke": (6, "8e0a24334083ff78"),
 }
 """How many cells, and the SHA-256 of their ids in order, since before a ring could have slots."""

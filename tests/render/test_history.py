@@ -166,7 +166,7 @@ def test_the_notes_of_a_cell_are_those_of_the_last_night(
         of for of in history.document_of(last, Path("runs")).blocks if isinstance(of, Table)
     ]
     (notes_of_cells,) = [of.cells for of in table.columns if of.label == "last night"]
-    assert {*notes_of_cells} == {"starved"}
+    assert {*notes_of_cells} == {"1 starved"}
 
 
 @pytest.mark.parametrize(("left_out", "said"), [((), ""), ((3, 4, 9), ", 3 missing")])
