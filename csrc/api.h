@@ -52,6 +52,10 @@
 #define NUMBERING_PER_BURST 1	/* from 0 in each burst */
 #define NUMBERING_PER_SLOT 2	/* a ring's slot keeps its number, whichever thread sends it */
 
+/* What its frames are. */
+#define FORM_OURS 0		/* csrc/frame.c */
+#define FORM_PKTGEN 1		/* the kernel's generator's: UDP over IPv4, a header of its own */
+
 #define CORE_MAX_PROBLEMS 8
 #define CORE_MAX_OWN 16		/* methods of the user's own C files */
 
@@ -163,6 +167,7 @@ struct tx_numbering {
 	unsigned int kind;		/* NUMBERING_* */
 	unsigned int period;		/* frames after which the numbers repeat; 0: never */
 	unsigned int streams;		/* source addresses, each of which has numbers of its own */
+	unsigned int form;		/* FORM_* */
 	bool kernel_headers;		/* the kernel writes all headers: the MAC is the interface's */
 	unsigned int headers;		/* this and segments: the core fills them in */
 	unsigned int segments;

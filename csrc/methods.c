@@ -18,6 +18,7 @@ extern const struct tx_method af_xdp_method;
 extern const struct tx_method io_uring_method;
 extern const struct tx_method udp_method;
 extern const struct tx_method gso_method;
+extern const struct tx_method pktgen_method;
 #ifdef CORE_TEST_METHODS
 extern const struct tx_method test_slow_method;
 extern const struct tx_method test_crash_method;
@@ -42,6 +43,7 @@ static const struct tx_method *const methods[] = {
 	&io_uring_method,
 	&udp_method,
 	&gso_method,
+	&pktgen_method,
 #ifdef CORE_TEST_METHODS
 	&test_slow_method,
 	&test_crash_method,

@@ -74,6 +74,18 @@ static pid_t stream_tid(const struct stream *self)
 	return __atomic_load_n(&self->tid, __ATOMIC_ACQUIRE);
 }
 
+/* Who uses the CPU: the thread, or one of the kernel that sends for it. */
+static pid_t sender_tid(const struct stream *self)
+{
+	return self->thread->helper ? self->thread->helper : stream_tid(self);
+}
+
+static uint64_t sender_cpu_ns(const struct stream *self)
+{
+	return self->thread->helper ? times_process_ns(self->thread->helper)
+				    : times_cpu_ns(stream_tid(self));
+}
+
 static bool any_ended(const struct stream *streams, unsigned int threads)
 {
 	unsigned int i;
@@ -121,27 +133,26 @@ static void await_frame(struct stream *self, uint64_t deadline_ns)
 /* Counts and clocks of one moment: read again where the reader was held up between them. */
 static void edge_read(struct stream *self, struct edge *edge)
 {
-	const pid_t tid = stream_tid(self);
 	unsigned int tries;
 	uint64_t start_ns;
 
 	for (tries = 0; tries < EDGE_TRIES; tries++) {
 		start_ns = clock_ns(CLOCK_MONOTONIC);
 		self->cell->method->look(self->thread);
-		edge->times.cpu_ns = times_cpu_ns(tid);
+		edge->times.cpu_ns = sender_cpu_ns(self);
 		edge->wall_ns = clock_ns(CLOCK_MONOTONIC);
 		edge->counts = self->thread->counts;
 		if (edge->wall_ns - start_ns < EDGE_NS)
 			break;
 	}
-	edge->times.system_ns = edge->times.cpu_ns;	/* it is in a system call all the while */
+	edge->times.system_ns = edge->times.cpu_ns;	/* it is in the kernel all the while */
 }
 
 static void edge_first(struct stream *self, uint64_t deadline_ns)
 {
 	await_frame(self, deadline_ns);
-	task_times(stream_tid(self), &self->first.times);
-	self->first.cpu = task_cpu(stream_tid(self));
+	task_times(sender_tid(self), &self->first.times);
+	self->first.cpu = task_cpu(sender_tid(self));
 	await_frame(self, deadline_ns);
 	edge_read(self, &self->first);
 }
@@ -152,8 +163,8 @@ static void edge_last(struct stream *self, uint64_t deadline_ns)
 
 	await_frame(self, deadline_ns);
 	edge_read(self, &self->last);
-	self->last.cpu = task_cpu(stream_tid(self));
-	task_times(stream_tid(self), &times);
+	self->last.cpu = task_cpu(sender_tid(self));
+	task_times(sender_tid(self), &times);
 	self->last.times.run_delay_ns = times.run_delay_ns;
 	self->last.times.voluntary = times.voluntary;
 	self->last.times.involuntary = times.involuntary;

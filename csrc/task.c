@@ -1,6 +1,7 @@
 /*
- * What another thread of this process has had of its CPU, by /proc: it cannot say so itself while it
- * is in a system call. Its CPU clock can be read as any other (times_cpu_ns).
+ * What another thread of this process, or another process, has had of its CPU, by /proc: it cannot say
+ * so itself while it is in a system call. Its CPU clock can be read as any other (times_cpu_ns,
+ * times_process_ns).
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +17,10 @@ static void task_read(pid_t tid, const char *file, char *text, size_t size)
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", (int)tid, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)tid, file);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
 	if (fd >= 0) {
 		length = read(fd, text, size - 1);
 		close(fd);

@@ -68,6 +68,11 @@ uint64_t times_cpu_ns(int thread)
 	return thread ? clock_ns((clockid_t)(~(unsigned int)thread << 3 | 6)) : 0;
 }
 
+uint64_t times_process_ns(int pid)
+{
+	return clock_ns((clockid_t)(~(unsigned int)pid << 3 | 2));
+}
+
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to)
 {
 	return (struct thread_times) {

@@ -104,6 +104,13 @@ class Order(enum.Enum):
     PER_SLOT = "NUMBERING_PER_SLOT"
 
 
+class Form(enum.Enum):
+    """What an engine's frames are; csrc/api.h says it of each."""
+
+    OURS = "FORM_OURS"
+    PKTGEN = "FORM_PKTGEN"
+
+
 @dataclass(frozen=True, slots=True)
 class Numbering:
     """Which number a frame has.
@@ -111,7 +118,8 @@ class Numbering:
     Numbers repeat after ``period`` frames (0: never). ``streams`` is how many source addresses
     there are, each with numbers of its own: one of all threads, or one of each. Before the number
     stand ``headers`` bytes, without a VLAN tag; with ``kernel_headers`` the kernel writes them. So
-    many frames as ``segments`` are cut from one super-frame (1: none are).
+    many frames as ``segments`` are cut from one super-frame (1: none are). ``form``: what a frame
+    is beside its number.
     """
 
     order: Order
@@ -120,6 +128,7 @@ class Numbering:
     headers: int = 14
     segments: int = 1
     kernel_headers: bool = False
+    form: Form = Form.OURS
 
     def number(self, position: int, k: int) -> int:
         """Of frame k of a burst that begins at a position of the stream."""
@@ -137,8 +146,9 @@ def numbering_of(cell: Cell) -> Numbering:
     raw = core.ffi.new("struct tx_numbering *")
     core.lib.core_numbering(config_of(cell.values), raw)
     (order,) = (order for order in Order if getattr(core.lib, order.value) == raw.kind)
+    (form,) = (form for form in Form if getattr(core.lib, form.value) == raw.form)
     return Numbering(
-        order, raw.period, raw.streams, raw.headers, raw.segments, bool(raw.kernel_headers)
+        order, raw.period, raw.streams, raw.headers, raw.segments, bool(raw.kernel_headers), form
     )
 
 

@@ -19,11 +19,21 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from bench.base.errors import BenchError
-from bench.engines.config import Numbering, numbering_of
+from bench.engines.config import Form, Numbering, numbering_of
 from bench.engines.core import Facts, OpenCell
 from bench.measure.accounting import account, delivery_of
 from bench.measure.counters import CounterReader, settle
-from bench.measure.frames import HEADER, NUMBER, TAG_AT, as_meant, difference, expected_frame
+from bench.measure.frames import (
+    HEADER,
+    NUMBER,
+    PKTGEN_NUMBER,
+    TAG_AT,
+    as_meant,
+    difference,
+    expected_frame,
+    pktgen_frame,
+    without_own,
+)
 from bench.model.cells import Cell
 from bench.topology import Port, Topology, entered, tap_reader
 
@@ -94,10 +104,12 @@ class FrameCheck:
         if not can_capture(self._topology):
             _check_counters(cell, opened, self._topology, facts)
             return
+        numbering, position = numbering_of(cell), 0
+        if numbering.form is Form.PKTGEN:
+            self.close()  # with what it has sent as it was opened
         if not self._receivers:
             self._receivers = captures(self._topology)
         room = min(_make_room(receiver, cell) for receiver in self._receivers)
-        numbering, position = numbering_of(cell), 0
         try:
             for thread in range(cell.threads):
                 if not numbering.goes_on:
@@ -351,6 +363,8 @@ class _Check:
     def told(self, frame: bytes) -> bytes:
         """What of a frame is the sender's, if the rest is sound."""
         numbering = self.numbering
+        if numbering.form is Form.PKTGEN:
+            return without_own(frame)
         if numbering.headers == HEADER or _flows(self.cell) > 1:
             return frame
         return as_meant(frame, numbering.headers, kernel_headers=numbering.kernel_headers)
@@ -366,6 +380,9 @@ class _Check:
     def _meant(self, position: int, k: int) -> bytes:
         """Frame k of a burst that begins at a position of the stream."""
         numbering = self.numbering
+        if numbering.form is Form.PKTGEN:
+            addresses = self.topology.dst_mac, self.topology.src_mac
+            return pktgen_frame(self.cell.frame_size, *addresses, numbering.number(position, k))
         frame = expected_frame(
             self.cell.frame_size,
             self.topology.dst_mac,
@@ -382,6 +399,8 @@ class _Check:
         return frame
 
     def _number_in(self, frame: bytes) -> int:
+        if self.numbering.form is Form.PKTGEN:
+            return int.from_bytes(frame[PKTGEN_NUMBER : PKTGEN_NUMBER + 4])
         at = self.numbering.headers + len(_tag(self.cell))
         return int.from_bytes(frame[at : at + NUMBER], "little")
 

@@ -97,6 +97,31 @@ def _ip_headers(
     return mac + src[:5] + bytes([thread]) + b"\x08\x00" + _with_checksum(ip) + ports + rest
 
 
+PKTGEN_NUMBER = FLOW_HEADERS + 4
+"""Where the number of a frame of the kernel's generator lies: behind a magic one."""
+
+
+_PKTGEN_OWN = ((18, 20), (24, 26), (50, 58))
+"""IPv4's identification and checksum, and the time: nobody else knows them."""
+
+
+def pktgen_frame(size: int, dst: bytes, src: bytes, number: int) -> bytes:
+    """The frame of the kernel's generator of a number, from 0, as ``without_own`` leaves it
+    (net/core/pktgen.c, ``fill_packet_ipv4``)."""
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, size - HEADER, 0, 0, 32, 17, 0)
+    ip += bytes([198, 18, 0, 0]) + bytes([198, 19, 0, 0])
+    udp = struct.pack("!HHHH", 9, 9, size - HEADER - len(ip), 0)
+    frame = dst + src + b"\x08\x00" + ip + udp + struct.pack("!II", 0xBE9BE955, number + 1)
+    return frame.ljust(size, b"\0")
+
+
+def without_own(frame: bytes) -> bytes:
+    """A frame of the kernel's generator with zeros for what changes from one to the next."""
+    for start, end in _PKTGEN_OWN:
+        frame = frame[:start] + bytes(len(frame[start:end])) + frame[end:]
+    return frame
+
+
 def _sum(words: bytes) -> int:
     """Of 16-bit words, with the carries added back (RFC 1071)."""
     padded = words + bytes(len(words) % 2)

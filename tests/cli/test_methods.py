@@ -36,6 +36,7 @@ METHODS = (
     "xdp_live",
     "af_xdp",
     "io_uring",
+    "pktgen",
 )
 
 

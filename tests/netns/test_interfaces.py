@@ -164,11 +164,10 @@ def test_a_killed_run_leaves_nothing(bench: Bench, there: list[Value]) -> None:
 
 @anykernel
 def test_wrong_frames_are_found_on_them(bench: Bench, there: list[Value]) -> None:
+    """But for a dummy, where none can be captured."""
     bench.environment["BENCH_CORE"] = "test"
     axes = {
-        "interface": [
-            value for value in there if value != "dummy"
-        ],  # nothing can be captured there
+        "interface": [value for value in there if value != "dummy"],
         "method": ["send", "test_zeros", "test_same", "test_liar"],
         "burst": [2],
     }

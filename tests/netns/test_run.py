@@ -536,7 +536,11 @@ def test_without_root_doctor_and_methods_say_what_cannot_run(bench: Bench) -> No
     assert doctor.code == 0
     assert "12 of 24 cells cannot run here" in doctor.out
     methods = bench("methods", prefix=UNPRIVILEGED)
-    assert re.findall(r"^(\w+) +no: ", methods.out, re.MULTILINE) == ["tc_clone", "xdp_live"]
+    assert re.findall(r"^(\w+) +no: ", methods.out, re.MULTILINE) == [
+        "tc_clone",
+        "xdp_live",
+        "pktgen",
+    ]
 
 
 @anykernel
