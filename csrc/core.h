@@ -51,6 +51,8 @@ bool own_has(const struct tx_method *method);
 int own_probe(const struct tx_method *method, struct core_error *error);
 bool own_check(const struct tx_method *method, const struct tx_config *config,
 	       unsigned int page_size, struct core_problems *problems);	/* false: it gave no answer */
+struct tx_memory own_memory(const struct tx_method *method, const struct tx_config *config);
+struct tx_numbering own_numbering(const struct tx_method *method, const struct tx_config *config);
 
 /* times.c. The file is the calling thread's own (/proc/thread-self/schedstat); -1: it has none. */
 int times_open(void);

@@ -190,6 +190,10 @@ void core_memory(const struct tx_config *config, struct tx_memory *memory)
 	*memory = (struct tx_memory) { 0 };
 	if (!method || !method->memory)
 		return;
+	if (own_has(method)) {
+		*memory = own_memory(method, config);
+		return;
+	}
 	frame_shape(method, &shaped);
 	*memory = method->memory(&shaped);
 }
@@ -202,6 +206,10 @@ void core_numbering(const struct tx_config *config, struct tx_numbering *numberi
 	*numbering = (struct tx_numbering) { 0 };
 	if (!method || !method->numbering)
 		return;
+	if (own_has(method)) {
+		*numbering = own_numbering(method, config);
+		return;
+	}
 	frame_shape(method, &shaped);
 	*numbering = method->numbering(&shaped);
 	numbering->headers = shaped.headers;

@@ -56,6 +56,8 @@ struct question {
 	const struct tx_config *config;
 	unsigned int page_size;
 	struct core_problems problems;
+	struct tx_memory memory;
+	struct tx_numbering numbering;
 	struct core_error error;
 	bool answered;
 };
@@ -129,8 +131,7 @@ int own_probe(const struct tx_method *method, struct core_error *error)
 	return *end ? refuse(error, "its probe: %s", end) : error->code;
 }
 
-/* Once the others have answered here they are asked directly. */
-static void ask_check(struct question *question)
+static void ask_config(struct question *question)
 {
 	const struct tx_method *method = question->method;
 	struct tx_config shaped = *question->config;
@@ -139,33 +140,51 @@ static void ask_check(struct question *question)
 	if (method->check)
 		method->check(&shaped, question->page_size, &question->problems);
 	if (method->memory)
-		method->memory(&shaped);
+		question->memory = method->memory(&shaped);
 	if (method->numbering)
-		method->numbering(&shaped);
+		question->numbering = method->numbering(&shaped);
+	question->numbering.headers = shaped.headers;
+	question->numbering.segments = shaped.segments;
+}
+
+/* All that a method says of a config; nothing but a problem where it gave no answer. */
+static struct question config_asked(const struct tx_method *method, const struct tx_config *config,
+				    unsigned int page_size)
+{
+	struct question *question = question_make(method), answer = { 0 };
+	const char *end = "no memory to ask in";
+
+	if (question) {
+		question->config = config;
+		question->page_size = page_size;
+		end = ask(question, ask_config);
+		if (!*end)
+			answer = *question;
+		munmap(question, sizeof(*question));
+	}
+	if (*end)
+		problem_add(&answer.problems, "method",
+			    "%s: its shape, check, memory or numbering: %s", method->info.name, end);
+	return answer;
 }
 
 bool own_check(const struct tx_method *method, const struct tx_config *config,
 	       unsigned int page_size, struct core_problems *problems)
 {
-	struct question *question = question_make(method);
-	bool answered;
-	const char *end;
+	const struct question answer = config_asked(method, config, page_size);
 
-	if (!question) {
-		problem_add(problems, "method", "no memory for a check of %s", method->info.name);
-		return false;
-	}
-	question->config = config;
-	question->page_size = page_size;
-	end = ask(question, ask_check);
-	answered = !*end;
-	if (answered)
-		*problems = question->problems;
-	else
-		problem_add(problems, "method", "%s: its shape, check, memory or numbering: %s",
-			    method->info.name, end);
-	munmap(question, sizeof(*question));
-	return answered;
+	*problems = answer.problems;
+	return answer.answered;
+}
+
+struct tx_memory own_memory(const struct tx_method *method, const struct tx_config *config)
+{
+	return config_asked(method, config, (unsigned int)sysconf(_SC_PAGESIZE)).memory;
+}
+
+struct tx_numbering own_numbering(const struct tx_method *method, const struct tx_config *config)
+{
+	return config_asked(method, config, (unsigned int)sysconf(_SC_PAGESIZE)).numbering;
 }
 
 /* Loading */

@@ -111,6 +111,7 @@ def test_a_program_may_fork_and_talk_and_its_time_is_that_of_all_processes(tmp_p
     assert any(s.total("cpu_ns") > 0 for s in run.samples if s.cell == forks)
 
 
+@anykernel
 @needs_setpriv
 def test_without_root_a_program_runs_in_the_user_namespace(bench: Bench) -> None:
     matrix = bench.matrix({"interface": "veth", "method": ["send", sender("frames")]})
@@ -233,6 +234,7 @@ def test_the_time_of_children_that_have_ended_counts() -> None:
             assert program.stop() == spent
 
 
+@anykernel
 def test_a_program_that_ignores_sigterm_is_killed_and_named(bench: Bench) -> None:
     matrix = bench.matrix({"interface": "veth", "method": ["send", sender("stubborn")]})
     outcome = bench("run", matrix, "--allow-exec")
@@ -240,6 +242,7 @@ def test_a_program_that_ignores_sigterm_is_killed_and_named(bench: Bench) -> Non
     assert "stubborn ignored SIGTERM for 1.5 s, and was killed" in outcome.complaints
 
 
+@anykernel
 @pytest.mark.parametrize("prefix", [[], pytest.param(UNPRIVILEGED, marks=needs_setpriv)])
 def test_nothing_is_left_of_a_run_that_is_killed(bench: Bench, prefix: list[str]) -> None:
     """The fixture looks for processes, those of programs included."""
