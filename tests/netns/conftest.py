@@ -6,7 +6,8 @@ import functools
 
 import pytest
 
-from bench.base.errors import BenchError
+from bench.base.errors import BenchError, UsageError
+from bench.base.values import Value
 from bench.topology.kinds import up
 
 QUEUES = {"kind": "veth", "queues": 3}
@@ -31,6 +32,24 @@ def why_no_bond() -> str:
 def bonding() -> None:
     if reason := why_no_bond():
         pytest.skip(reason)
+
+
+def why_not_up(interface: Value) -> str:
+    """Empty if this kernel has such an interface, and we may make it; raises whatever else goes
+    wrong with it."""
+    try:
+        with up(interface):
+            return ""
+    except UsageError as error:  # /dev/net/tun is root's alone
+        return str(error)
+    except BenchError as error:
+        if "this kernel may be without CONFIG_" not in str(error):
+            raise
+        return str(error)
+
+
+why_no_kind = functools.cache(why_not_up)
+"""Of an interface's kind, without options."""
 
 
 @functools.cache

@@ -25,6 +25,7 @@ from bench.measure.counters import CounterReader, settle
 from bench.topology import Topology, tap
 from bench.topology.kinds import up
 from bench.topology.link import rtnl
+from tests.netns.conftest import why_not_up
 from tests.netns.driving import check
 from tests.netns.test_counters import Sent, send
 from tests.netns.test_run import METHODS, RING, assert_sound
@@ -60,17 +61,7 @@ INTERFACES: dict[str, Value] = {
 
 @functools.cache
 def why_not(name: str) -> str:
-    """Empty if this kernel has such an interface, and we may make it; raises whatever else goes
-    wrong with it."""
-    try:
-        with up(INTERFACES[name]):
-            return ""
-    except UsageError as error:  # /dev/net/tun is root's alone
-        return str(error)
-    except BenchError as error:
-        if "this kernel may be without CONFIG_" not in str(error):
-            raise
-        return str(error)
+    return why_not_up(INTERFACES[name])
 
 
 @pytest.fixture(params=INTERFACES)

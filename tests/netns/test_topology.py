@@ -22,7 +22,7 @@ from bench.system.procfs import ProcFs
 from bench.topology import Port, link, peer, qdisc, veth
 from bench.topology.kinds import KINDS, up
 from bench.topology.qdisc import QDISCS
-from tests.netns.conftest import bonds
+from tests.netns.conftest import bonds, why_no_kind
 from tests.running import needs_root, wait_for
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
@@ -39,8 +39,8 @@ TBF = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", "limit": "1MiB"}
 )
 def kind(request: pytest.FixtureRequest) -> str:
     """Each kind of interface that is made, and that this kernel has."""
-    if request.param == "bond":
-        request.getfixturevalue("bonding")
+    if reason := why_no_kind(request.param):
+        pytest.skip(reason)
     return str(request.param)
 
 

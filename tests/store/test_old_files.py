@@ -91,7 +91,7 @@ def test_every_section_of_a_header_is_written_in_one_order(tmp_path: Path) -> No
     written = json.loads(path.read_text())
     assert [*written] == [
         *("type", "format", "id", "started", "matrix", "measure", "core", "host", "devices"),
-        *("doctor", "machine", "filters", "settings", "baselines", "thresholds", "cells"),
-        "calibration",
+        *("programs", "doctor", "machine", "filters", "settings", "baselines", "thresholds"),
+        *("cells", "calibration"),
     ]
     assert [*written["matrix"]] == ["name", "description", "text", "baseline"]
