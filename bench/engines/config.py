@@ -142,11 +142,9 @@ class Numbering:
 
 
 def numbering_of(cell: Cell) -> Numbering:
-    core = library()
-    raw = core.ffi.new("struct tx_numbering *")
-    core.lib.core_numbering(config_of(cell.values), raw)
-    (order,) = (order for order in Order if getattr(core.lib, order.value) == raw.kind)
-    (form,) = (form for form in Form if getattr(core.lib, form.value) == raw.form)
+    lib, raw = library().lib, _numbering(cell.values)
+    (order,) = (order for order in Order if getattr(lib, order.value) == raw.kind)
+    (form,) = (form for form in Form if getattr(lib, form.value) == raw.form)
     return Numbering(
         order, raw.period, raw.streams, raw.headers, raw.segments, bool(raw.kernel_headers), form
     )
@@ -156,4 +154,11 @@ def segments_of(values: Mapping[str, Value | None]) -> int:
     """Frames that the kernel cuts from one skb of a cell; 1: it cuts none."""
     if engine_of(values["method"]) == EXEC:
         return 1
-    return numbering_of(Cell("", values)).segments or 1
+    return int(_numbering(values).segments) or 1
+
+
+def _numbering(values: Mapping[str, Value | None]) -> Any:
+    core = library()
+    raw = core.ffi.new("struct tx_numbering *")
+    core.lib.core_numbering(config_of(values), raw)
+    return raw

@@ -148,14 +148,17 @@ def _qdisc_problems(
             "exclude the pair",
         )
     method = vocabulary.methods[engine_of(values["method"])]
-    if method.untold and vocabulary.is_shaped(qdisc, frame_size):
+    is_shaped = vocabulary.is_shaped(qdisc, frame_size)
+    if method.untold and is_shaped:
         yield (
             "qdisc",
             f"method {method.name} is not told when a frame has left qdisc {value_text(qdisc)}, "
             "which makes a queue; exclude the pair",
         )
+    if not is_shaped and longest is None:
+        return
     segments = vocabulary.segments(values)
-    if segments > 1 and vocabulary.is_shaped(qdisc, frame_size):
+    if segments > 1 and is_shaped:
         yield (
             "qdisc",
             f"super-frames of {segments} segments: qdisc {value_text(qdisc)} makes a "
