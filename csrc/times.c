@@ -70,7 +70,11 @@ uint64_t times_cpu_ns(int thread)
 
 uint64_t times_process_ns(int pid)
 {
-	return clock_ns((clockid_t)(~(unsigned int)pid << 3 | 2));
+	struct timespec spent;
+
+	if (clock_gettime((clockid_t)(~(unsigned int)pid << 3 | 2), &spent) < 0)
+		return 0;
+	return (uint64_t)spent.tv_sec * NSEC_PER_SEC + (uint64_t)spent.tv_nsec;
 }
 
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to)

@@ -234,6 +234,14 @@ static unsigned int candidates_find(const char *name, struct candidate *found)
 	return number;
 }
 
+/* Since its CPU time was noted; none of one that has ended meanwhile, with its namespace. */
+static uint64_t worked(const struct candidate *of)
+{
+	const uint64_t now = times_process_ns(of->pid);
+
+	return now > of->cpu_ns ? now - of->cpu_ns : 0;
+}
+
 /* Whose CPU time rose most, and far more than that of any other; 0: that cannot be told. */
 static int leader(const struct candidate *found, unsigned int number)
 {
@@ -242,7 +250,7 @@ static int leader(const struct candidate *found, unsigned int number)
 	int pid = 0;
 
 	for (i = 0; i < number; i++) {
-		work = times_process_ns(found[i].pid) - found[i].cpu_ns;
+		work = worked(&found[i]);
 		if (work > most) {
 			second = most;
 			most = work;

@@ -133,9 +133,10 @@ def test_a_queue_that_netem_delays_is_waited_for(tmp_path: Path) -> None:
 def test_fq_codel_drops_and_its_sender_never_learns() -> None:
     """Behind a shaper, as a device's queue would be: on a veth alone nothing ever waits."""
     needs_qdisc("fq_codel")
+    room = {"bytes": 1 << 20, "force": True}
     with (
         up("veth", {"kind": "htb", "rate": "100kbit", "burst": 1600}) as topology,
-        opened(topology, method="sendto", sndbuf={"bytes": 1 << 20, "force": True}) as cell,
+        opened(topology, method="sendmmsg", burst=16, sndbuf=room) as cell,
     ):
         with rtnl(topology.tx.netns_fd) as ip:
             few = {"attrs": [("TCA_FQ_CODEL_LIMIT", 5)]}
