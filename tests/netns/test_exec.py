@@ -84,6 +84,7 @@ def test_a_program_is_a_row_beside_others_on_every_interface(tmp_path: Path) -> 
     assert {run.facts[cell]["program"] for cell in by_program} == {str(Path(PYTHON).resolve())}
 
 
+@anykernel
 @pytest.mark.skipif(len(CPUS) < 2, reason="two threads need two CPUs")
 def test_a_program_has_the_cpus_of_its_cell(tmp_path: Path) -> None:
     run = run_of(tmp_path, sender("threads"), threads=[2])
@@ -91,6 +92,7 @@ def test_a_program_has_the_cpus_of_its_cell(tmp_path: Path) -> None:
     assert {len(sample.threads) for sample in run.samples if sample.cell == run.cells[0].id} == {2}
 
 
+@anykernel
 def test_a_command_and_the_environment_have_what_the_cell_is(tmp_path: Path) -> None:
     command = ["{interface} {source} {frame_size} {payload} {cpus}", "{ x }", "${cpu}", "{frame}"]
     run = run_of(tmp_path, sender("tells", *command), frame_size=[16])
@@ -122,6 +124,7 @@ def test_without_root_a_program_runs_in_the_user_namespace(bench: Bench) -> None
 # What is wrong with some
 
 
+@anykernel
 @pytest.mark.parametrize(
     ("way", "interface", "said"),
     [
@@ -143,6 +146,7 @@ def test_a_program_that_is_wrong_costs_its_own_cell(
     assert others == {cell.id for cell in run.cells if cell.method == "send"}
 
 
+@anykernel
 def test_a_program_that_is_not_there_is_a_row_with_the_reason(tmp_path: Path) -> None:
     nowhere = {"kind": "exec", "command": ["nosuchprogram", "-x"]}
     run = run_of(tmp_path, "send", nowhere)
@@ -153,6 +157,7 @@ def test_a_program_that_is_not_there_is_a_row_with_the_reason(tmp_path: Path) ->
     )
 
 
+@anykernel
 def test_a_file_that_is_no_program_says_so(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.write_text("")
@@ -182,6 +187,7 @@ def test_frames_that_leave_after_sigstop_are_told(monkeypatch: pytest.MonkeyPatc
         open_program(topology, sender("frames"), reader)
 
 
+@anykernel
 def test_a_program_that_sends_nothing_is_told_with_its_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -216,6 +222,7 @@ def busy(seconds: float) -> str:
     return f"import time\nwhile time.process_time() < {seconds}: pass"
 
 
+@anykernel
 def test_the_time_of_children_that_have_ended_counts() -> None:
     """Half a second of two children's, one of which left its parent; and nobody's while stopped."""
     orphan = f'("{PYTHON}" -c "{busy(0.2)}" & )'
