@@ -27,7 +27,8 @@
 #define MIN_FRAME 58			/* Ethernet, IPv4, UDP, and struct pktgen_hdr of 16 bytes */
 #define CHECKED_FRAMES 16
 #define LEAST_TRIED 4000		/* frames, in the first try to find the thread */
-#define TRIES 4				/* with four times as many each */
+#define MOST_TRIED 64000		/* each further try has four times as many, up to these */
+#define TRIES 10
 #define LEAST_WORK_NS 1000000		/* of the one that works, and so many times that of any other */
 #define LEAST_LEAD 4
 #define MOST_THREADS 4096		/* kernel threads of one CPU: one a namespace */
@@ -272,12 +273,14 @@ static int worker_find(struct tx_thread *thread, struct core_error *error)
 
 	if (!found)
 		return error_set(error, ENOMEM, "threads of pktgen");
-	number = candidates_find(pktgen->cpu, found);
-	for (try = 0; try < TRIES && number && !thread->helper && !err; try++, frames *= 4) {
+	/* Threads of namespaces that are being made or removed meanwhile work, too. */
+	for (try = 0; try < TRIES && !thread->helper && !err; try++) {
+		number = candidates_find(pktgen->cpu, found);
 		for (i = 0; i < number; i++)
 			found[i].cpu_ns = times_process_ns(found[i].pid);
 		err = run(thread, frames);
 		thread->helper = leader(found, number);
+		frames = frames < MOST_TRIED ? 4 * frames : MOST_TRIED;
 	}
 	free(found);
 	if (err)

@@ -91,7 +91,7 @@ def test_its_cpu_time_is_that_of_the_kernel_s_thread() -> None:
     assert thread.cpu == CPUS[0]
     assert thread.moved == 0
     assert thread.user_ns == 0
-    assert 0 < thread.cpu_ns <= 1.05 * measured.wall_ns
+    assert 0 < thread.cpu_ns <= 2 * measured.wall_ns  # clocks are read one after the other
     assert thread.cpu_ns + thread.run_delay_ns > measured.wall_ns / 10
 
 
