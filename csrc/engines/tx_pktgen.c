@@ -273,9 +273,8 @@ static int worker_find(struct tx_thread *thread, struct core_error *error)
 
 	if (!found)
 		return error_set(error, ENOMEM, "threads of pktgen");
-	/* Threads of namespaces that are being made or removed meanwhile work, too. */
-	for (try = 0; try < TRIES && !thread->helper && !err; try++) {
-		number = candidates_find(pktgen->cpu, found);
+	number = candidates_find(pktgen->cpu, found);
+	for (try = 0; try < TRIES && number && !thread->helper && !err; try++) {
 		for (i = 0; i < number; i++)
 			found[i].cpu_ns = times_process_ns(found[i].pid);
 		err = run(thread, frames);

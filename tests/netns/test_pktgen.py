@@ -28,8 +28,10 @@ from tests.running import (
     wait_for,
 )
 
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 anykernel = pytest.mark.anykernel
+# Known fault: in the whole run on an emulated machine the search for the generator's thread fails now
+# and then (the cell fails, and says so). Until that is found, machines run this with KERNELS_FULL.
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host"), anykernel]
 
 CPUS = sorted(os.sched_getaffinity(0))
 FOLDER = Path("/proc/thread-self/net/pktgen")
