@@ -60,7 +60,6 @@ uint64_t run_delay_ns(int file);
 void times_begin(int file, struct thread_times *times);
 void times_end(int file, struct thread_times *times);
 uint64_t times_cpu_ns(int thread);	/* by its id, of this process; of 0: 0 */
-uint64_t times_process_ns(int pid);	/* of any process, also a kernel's thread; 0: it has ended */
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 
 /* task.c: of another thread of this process, or any process, without its clocks */

@@ -177,6 +177,9 @@ static inline unsigned int config_sockets(const struct tx_config *config)
 	return config->socket_shared ? 1 : config->threads;
 }
 
+/* times.c: CPU time of any process, also a helper's, a kernel's thread; 0: it has ended */
+uint64_t times_process_ns(int pid);
+
 static inline uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;

@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../core.h"
+#include "../engine.h"
 
 #define FOLDER "/proc/thread-self/net/pktgen"
 #define MIN_FRAME 58			/* Ethernet, IPv4, UDP, and struct pktgen_hdr of 16 bytes */
@@ -141,22 +141,27 @@ static void nap(void)
 }
 
 /*
- * After a "start" has returned. The thread may not have begun yet, and would later, when nobody waits
- * for it; where a signal came it may still run.
+ * After a "start" has returned. It waits 125 ms for the thread and then as long as that runs, so a slow
+ * thread may begin later, when nobody waits for it. A run without a count is stopped; one of a count
+ * ends by itself, and is given up where its count stands still.
  */
-static int run_end(struct tx_thread *thread)
+static int run_end(struct tx_thread *thread, bool counted)
 {
 	struct pktgen *pktgen = thread->state;
-	const uint64_t deadline_ns = clock_ns(CLOCK_MONOTONIC) + ANSWER_NS;
+	uint64_t moved_ns = clock_ns(CLOCK_MONOTONIC), sent = 0;
 	struct progress now = progress_read(pktgen);
 
 	while (!now.ended) {
-		if (clock_ns(CLOCK_MONOTONIC) > deadline_ns)
+		if (clock_ns(CLOCK_MONOTONIC) > moved_ns + ANSWER_NS)
 			return thread_fail(thread, ETIMEDOUT, "pktgen's thread does not answer");
-		if (now.running)
+		if (now.running && !counted)
 			file_write(pktgen->control, "stop");
 		nap();
 		now = progress_read(pktgen);
+		if (counted && now.sent != sent) {
+			sent = now.sent;
+			moved_ns = clock_ns(CLOCK_MONOTONIC);
+		}
 	}
 	pktgen->sent += now.sent;
 	pktgen->errors += now.errors;
@@ -179,7 +184,7 @@ static int run(struct tx_thread *thread, uint64_t frames)
 	err = file_write(pktgen->control, "start");
 	if (err < 0 && err != -EINTR)
 		return thread_fail(thread, -err, "pktgen: start");
-	return run_end(thread);
+	return run_end(thread, frames > 0);
 }
 
 /* A frame that the driver or the qdisc dropped is an error of pktgen's, which others are told as ENOBUFS. */

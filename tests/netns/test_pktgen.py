@@ -29,9 +29,7 @@ from tests.running import (
 )
 
 anykernel = pytest.mark.anykernel
-# Known fault: in a whole run of a machine the search for the generator's thread fails now and then
-# (the cell fails, and says so). Until that is mended, machines run this with KERNELS_FULL.
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host"), anykernel]
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 
 CPUS = sorted(os.sched_getaffinity(0))
 FOLDER = Path("/proc/thread-self/net/pktgen")
