@@ -160,7 +160,7 @@ struct tx_facts {
 struct tx_memory {
 	uint64_t bytes;			/* rings and buffers of all threads */
 	uint64_t locked;		/* the largest mapping that is to be locked */
-	unsigned int ring_frames;	/* slots per ring */
+	unsigned int ring_frames;	/* that a ring holds */
 };
 
 struct tx_numbering {

@@ -74,3 +74,13 @@ struct virtio_net_hdr super_vnet_header(const struct tx_config *config)
 	}
 	return header;
 }
+
+int super_explained(struct tx_thread *thread, int err)
+{
+	if (unlikely(err == -EINVAL) && thread->config->segments > 1 &&
+	    thread->config->headers == HEADERS_UDP)
+		return error_set(&thread->error, EINVAL,
+				 "super-frame of UDP, which packet sockets take from Linux 6.2 on (of "
+				 "more than 64 segments from 6.9 on); use gso_type: tcp");
+	return err;
+}

@@ -30,8 +30,21 @@
 	}
 enum { GSO_UDP, GSO_TCP };
 
+/* shape, of engines whose frames are always of UDP or TCP, or only where they are cut. */
+static inline void super_shape(struct tx_config *config, uint64_t segments, uint64_t gso_type)
+{
+	config->segments = (unsigned int)segments;
+	config->headers = gso_type == GSO_TCP ? HEADERS_TCP : HEADERS_UDP;
+}
+
 /* Of config->headers: how the kernel is to cut, and to complete checksums. */
 struct virtio_net_hdr super_vnet_header(const struct tx_config *config);
+
+/*
+ * Of a system call. Whether a kernel cuts UDP it says only when it is asked to (virtio_net_hdr_to_skb):
+ * then the error says so.
+ */
+int super_explained(struct tx_thread *thread, int err);
 
 static inline unsigned int burst_supers(const struct tx_config *config)
 {

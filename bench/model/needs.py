@@ -11,7 +11,7 @@ class Memory:
 
     ``bytes`` are those of rings and frame buffers of all threads, without the kernel's own skbs;
     ``locked`` those of the largest mapping that is to be locked, against each of which the limit
-    is held for itself. ``ring_frames`` are the slots of each ring, 0 without one.
+    is held for itself. ``ring_frames`` are the frames that each ring holds, 0 without one.
     """
 
     bytes: int = 0

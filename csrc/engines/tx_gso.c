@@ -20,8 +20,7 @@ static const struct option_info gso_options[] = {
 
 static void gso_shape(struct tx_config *config)
 {
-	config->headers = config->options[OPT_TYPE].number == GSO_TCP ? HEADERS_TCP : HEADERS_UDP;
-	config->segments = (unsigned int)config->options[OPT_SEGMENTS].number;
+	super_shape(config, config->options[OPT_SEGMENTS].number, config->options[OPT_TYPE].number);
 	config->before = sizeof(struct virtio_net_hdr);
 }
 
@@ -49,17 +48,9 @@ static int gso_open(struct tx_thread *thread, struct core_error *error)
 	return messages_open(thread, -(int)sizeof(header), super_size(config), error);
 }
 
-/* Whether a kernel cuts UDP it says only when it is asked to (virtio_net_hdr_to_skb). */
 static int gso_submit(struct tx_thread *thread, unsigned int frames)
 {
-	const int err = messages_submit_any(thread, frames);
-
-	if (unlikely(err == -EINVAL) && thread->config->segments > 1 &&
-	    thread->config->headers == HEADERS_UDP)
-		return error_set(&thread->error, EINVAL,
-				 "super-frame of UDP, which packet sockets take from Linux 6.2 on (of "
-				 "more than 64 segments from 6.9 on); use gso_type: tcp");
-	return err;
+	return super_explained(thread, messages_submit_any(thread, frames));
 }
 
 const struct tx_method gso_method = {

@@ -40,7 +40,16 @@ static const struct option_info tx_ring_options[] = {
 		.help = "PACKET_VNET_HDR: the kernel copies the frame instead of referring to its "
 			"pages",
 	},
+	[OPT_SEGMENTS] = SEGMENTS_OPTION,
+	[OPT_TYPE] = GSO_TYPE_OPTION,
 };
+
+static void tx_ring_shape(struct tx_config *config)
+{
+	if (config->options[OPT_SEGMENTS].number > 1)
+		super_shape(config, config->options[OPT_SEGMENTS].number,
+			    config->options[OPT_TYPE].number);
+}
 
 /* All are refused (EBUSY) once the ring exists. */
 static int tx_ring_set(const struct tx_socket *socket, const struct tx_ring *tx,
@@ -66,20 +75,28 @@ static int tx_ring_set(const struct tx_socket *socket, const struct tx_ring *tx,
  * Every slot gets a whole frame once, numbered by slot (those that are skipped left out); fill:
  * copy then writes over it. A shared ring has the first thread's address in all of them.
  *
- * With vnet_hdr a virtio_net_hdr stands before it. It asks for no offload; its hdr_len says that
- * the whole frame belongs into the skb's linear part (tpacket_fill_skb copies that much), which
- * spares devices that cannot keep foreign pages their own, dearer copy (veth: skb_copy_ubufs).
+ * With vnet_hdr a virtio_net_hdr stands before it. It asks for no offload but to cut super-frames;
+ * its hdr_len says that the whole (super-)frame belongs into the skb's linear part (tpacket_fill_skb
+ * copies that much), which spares devices that cannot keep foreign pages their own, dearer copy (veth:
+ * skb_copy_ubufs). Of a super-frame nothing else would do: the slot is free as soon as it is cut, and
+ * frames under way would still be in its pages.
  */
 static void tx_ring_prefill(const struct tx_socket *socket, struct tx_ring *tx)
 {
 	const struct tx_config *config = socket->config;
-	const struct virtio_net_hdr header = { .hdr_len = (uint16_t)config->frame_size };
+	struct virtio_net_hdr header = { 0 };
 	unsigned int i;
+
+	if (config->segments > 1)
+		header = super_vnet_header(config);
+	header.hdr_len = (uint16_t)super_size(config);
 
 	for (i = 0; i < tx->ring.slot_nr; i++) {
 		unsigned char *frame = tx->ring.slots[i] + tx->data_offset;
 
-		if (skipped_slots(config)) {
+		if (config->segments > 1) {
+			super_build(frame, config, socket->index, (uint64_t)i * config->segments);
+		} else if (skipped_slots(config)) {
 			frame_build(frame, config, socket->index, i - malformed_before(config, i));
 		} else if (i < config->flows) {
 			frame_build(frame, config, socket->index, i);
@@ -99,6 +116,33 @@ static unsigned int frame_offset(const struct tx_config *config)
 	return ring_header(config->options[OPT_RING].ring.version) + vnet_header(config);
 }
 
+/* Of frames that have room for their headers, which frame_check() looks at. */
+static void tx_ring_check_supers(const struct tx_config *config, struct core_problems *problems)
+{
+	const unsigned int most = (UINT16_MAX - config->headers) / frame_payload(config);
+
+	if (!vnet_header(config))
+		problem_add(problems, "vnet_hdr",
+			    "a ring with super-frames of %u segments and no header that says how to cut "
+			    "them; vnet_hdr: true, or exclude the pair", config->segments);
+	if (config->segments > most)
+		problem_add(problems, "segments",
+			    "%u segments of frames of %u bytes: the kernel copies 65,535 bytes of a "
+			    "slot; at most %u, or exclude the pair",
+			    config->segments, config->frame_size, most);
+	if (config->flows > 1)
+		problem_add(problems, "flows",
+			    "%u flows in super-frames, which have one; 1, or exclude the pair",
+			    config->flows);
+	if (config->vlan_tag)
+		problem_add(problems, "vlan",
+			    "a VLAN tag in super-frames, whose headers have none; none, or exclude the "
+			    "pair");
+	if (config->malformed)
+		problem_add(problems, "malformed",
+			    "malformed slots among super-frames; 0%%, or exclude the pair");
+}
+
 static void tx_ring_check(const struct tx_config *config, unsigned int page_size,
 			  struct core_problems *problems)
 {
@@ -106,22 +150,30 @@ static void tx_ring_check(const struct tx_config *config, unsigned int page_size
 	const unsigned int offset = frame_offset(config), slot = ring->frame_size;
 	const unsigned int room = slot > offset ? slot - offset : 0;
 	struct ring_proposal write;
-	unsigned long long slots;
+	unsigned long long slots, frames;
 
 	ring_check(ring, page_size, problems);
-	if (!ring_header(ring->version))
+	if (!ring_header(ring->version) || config->frame_size <= config->headers)
 		return;
-	ring_proposal(ring, page_size, offset + config->frame_size, &write);
+	if (config->segments > 1)
+		tx_ring_check_supers(config, problems);
+	else if (config->options[OPT_TYPE].number != GSO_UDP)
+		problem_add(problems, "gso_type",
+			    "gso_type: tcp of a ring with segments: 1, which cuts nothing; udp, or "
+			    "exclude the pair");
+	ring_proposal(ring, page_size, offset + super_size(config), &write);
 	slots = ring_slot_count(&write.geometry);
-	if (config->frame_size > room)
+	frames = slots * config->segments;
+	if (super_size(config) > room)
 		problem_add(problems, "frame_size",
-			    "frame of %u bytes does not fit a ring slot of %u: v%u leaves %u bytes; "
+			    "%sframe of %u bytes does not fit a ring slot of %u: v%u leaves %u bytes; "
 			    "exclude the pair, or write %s in ring",
-			    config->frame_size, slot, ring->version, room, write.text);
-	if (config->burst > slots)
+			    config->segments > 1 ? "super-" : "", super_size(config), slot,
+			    ring->version, room, write.text);
+	if (config->burst > frames)
 		problem_add(problems, "burst",
 			    "burst of %u frames in a ring of %llu slots; at most %llu",
-			    config->burst, slots, slots);
+			    config->burst, slots, frames);
 	malformed_check(config, slots, problems);
 	slots -= skipped_slots(config) < slots ? skipped_slots(config) : 0;
 	if (config->flows > slots && config->prefilled)
@@ -129,6 +181,17 @@ static void tx_ring_check(const struct tx_config *config, unsigned int page_size
 			    "%u flows in a prefilled ring of %llu slots, each of which keeps its flow; "
 			    "at most %llu, or fill: copy",
 			    config->flows, slots, slots);
+}
+
+/* A thread's buffer has one super-frame, whose headers it copies into slots. */
+static unsigned int buffered(const struct tx_config *config)
+{
+	return config->segments > 1 ? config->segments : 0;
+}
+
+static unsigned int ring_frames(const struct tx_config *config)
+{
+	return (unsigned int)ring_slot_count(&config->options[OPT_RING].ring) * config->segments;
 }
 
 /*
@@ -140,9 +203,9 @@ static struct tx_memory tx_ring_memory(const struct tx_config *config)
 	const uint64_t ring = ring_bytes(&config->options[OPT_RING].ring);
 
 	return (struct tx_memory) {
-		.bytes = frame_memory(config, 0) + config_sockets(config) * ring,
+		.bytes = frame_memory(config, buffered(config)) + config_sockets(config) * ring,
 		.locked = config->options[OPT_LOCKED].number ? ring : 0,
-		.ring_frames = (unsigned int)ring_slot_count(&config->options[OPT_RING].ring),
+		.ring_frames = ring_frames(config),
 	};
 }
 
@@ -153,8 +216,7 @@ static struct tx_numbering tx_ring_numbering(const struct tx_config *config)
 		return frame_numbering(config);
 	return (struct tx_numbering) {
 		.kind = NUMBERING_PER_SLOT,
-		.period = (unsigned int)ring_slot_count(&config->options[OPT_RING].ring) -
-			  skipped_slots(config),
+		.period = ring_frames(config) - skipped_slots(config),
 		.streams = config_sockets(config),
 	};
 }
@@ -166,7 +228,8 @@ static int tx_ring_make(struct tx_socket *socket, struct tx_ring *tx, struct cor
 	int err;
 
 	ring_init(&tx->ring, &config->options[OPT_RING].ring);
-	tx->tp_len = config->frame_size + vnet_header(config);
+	tx->tp_len = super_size(config) + vnet_header(config);
+	tx->burst = burst_supers(config);
 	tx->data_offset = frame_offset(config);
 	tx->to_refuse = malformed_at(config, 0);
 	err = sock_open(socket, error);
@@ -214,7 +277,7 @@ static void tx_ring_socket_close(struct tx_socket *socket)
 
 static int tx_ring_open(struct tx_thread *thread, struct core_error *error)
 {
-	return frame_buffers(thread, 0, error);
+	return frame_buffers(thread, buffered(thread->config), error);
 }
 
 static void tx_ring_facts(const struct tx_socket *first, struct tx_facts *facts)
@@ -225,7 +288,7 @@ static void tx_ring_facts(const struct tx_socket *first, struct tx_facts *facts)
 static int tx_ring_probe(struct core_error *error)
 {
 	struct tx_config config = {
-		.threads = 1, .burst = 1, .frame_size = 64,
+		.threads = 1, .burst = 1, .frame_size = 64, .segments = 1,
 		.options[OPT_RING].ring = {
 			.version = 2, .block_size = (unsigned int)sysconf(_SC_PAGESIZE),
 			.block_nr = 1, .frame_size = 128,
@@ -253,6 +316,7 @@ const struct tx_method tx_ring_method = {
 		.option_nr = ARRAY_SIZE(tx_ring_options),
 	},
 	.probe = tx_ring_probe,
+	.shape = tx_ring_shape,
 	.check = tx_ring_check,
 	.memory = tx_ring_memory,
 	.numbering = tx_ring_numbering,

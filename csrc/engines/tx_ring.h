@@ -5,17 +5,17 @@
 #ifndef TX_RING_H
 #define TX_RING_H
 
-#include <linux/virtio_net.h>
 #include <pthread.h>
 
 #include "../ring.h"
+#include "../super.h"
 
 #define PARTS 1000000		/* of which config->malformed are */
 #define MALFORMED_LENGTH (ETHERNET_HEADER - 1)
 #define STATUS_MASK (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING | TP_STATUS_WRONG_FORMAT)
 
 /* Its options, in the order of the table in tx_ring.c. */
-enum { OPT_RING, OPT_WAIT, OPT_LOSS, OPT_LOCKED, OPT_VNET_HDR };
+enum { OPT_RING, OPT_WAIT, OPT_LOSS, OPT_LOCKED, OPT_VNET_HDR, OPT_SEGMENTS, OPT_TYPE };
 
 /* ring_wait */
 enum { WAIT_BLOCK, WAIT_POLL, WAIT_SPIN };
@@ -28,8 +28,9 @@ struct malformed {
 
 struct tx_ring {
 	struct ring ring;
-	unsigned int data_offset;	/* of the frame in its slot */
-	unsigned int tp_len;		/* of each slot: the frame and what the kernel takes before it */
+	unsigned int data_offset;	/* of the (super-)frame in its slot */
+	unsigned int tp_len;		/* of each slot: that and what the kernel takes before it */
+	unsigned int burst;		/* slots of one */
 	unsigned int head;		/* the next slot to fill */
 	struct malformed to_refuse;	/* the next one that the kernel meets, without PACKET_LOSS */
 	bool shared;			/* between threads: one has the lock from fill to submit */

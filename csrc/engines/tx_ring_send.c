@@ -38,7 +38,7 @@ static int tx_ring_send(struct tx_thread *thread, int flags, uint64_t bytes)
 
 static int tx_ring_refused(struct tx_thread *thread, int code)
 {
-	return thread_refused(thread, code, "send on the ring");
+	return super_explained(thread, thread_refused(thread, code, "send on the ring"));
 }
 
 static int tx_ring_kick(struct tx_thread *thread, int flags, uint64_t bytes)
@@ -119,17 +119,21 @@ unsigned int tx_ring_fill(struct tx_thread *thread)
 {
 	const struct tx_config *config = thread->config;
 	struct tx_ring *tx = thread->socket->state;
-	unsigned int filled, head;
+	unsigned int filled, head;	/* slots */
 
 	if (tx->shared)
 		pthread_mutex_lock(&tx->lock);
 	head = tx->head;
-	for (filled = 0; filled < config->burst; filled++) {
+	for (filled = 0; filled < tx->burst; filled++) {
 		unsigned char *slot = tx->ring.slots[head];
 
 		if (unlikely(slot_status(tx, slot) != TP_STATUS_AVAILABLE))
 			break;
-		if (!config->prefilled) {
+		if (!config->prefilled && unlikely(config->segments > 1)) {
+			memcpy(slot + tx->data_offset, thread->buffer, config->headers);
+			super_copy(slot + tx->data_offset, thread, thread->number);
+			thread->number += config->segments;
+		} else if (!config->prefilled) {
 			frame_copy(slot + tx->data_offset, thread, thread->number);
 			thread->number += !slot_is_skipped(config, head);
 		}
@@ -138,16 +142,16 @@ unsigned int tx_ring_fill(struct tx_thread *thread)
 	}
 	if (tx->shared && !filled)
 		pthread_mutex_unlock(&tx->lock);
-	return filled;
+	return filled * config->segments;
 }
 
-/* The slots that were filled, as long as they are to be: how many of them are malformed. */
+/* So many frames that were filled, as long as they are to be: how many of them are malformed. */
 static unsigned int tx_ring_publish(struct tx_ring *tx, const struct tx_config *config,
-				    unsigned int filled)
+				    unsigned int frames)
 {
 	unsigned int i, malformed = 0, head = tx->head;
 
-	for (i = 0; i < filled; i++) {
+	for (i = 0; i < frames; i += config->segments) {
 		unsigned char *slot = tx->ring.slots[head];
 
 		if (slot_is_malformed(config, head)) {
@@ -161,6 +165,14 @@ static unsigned int tx_ring_publish(struct tx_ring *tx, const struct tx_config *
 	}
 	__atomic_store_n(&tx->head, head, __ATOMIC_RELEASE);	/* after the slots' statuses */
 	return malformed;
+}
+
+/* What send() counts of so many frames: those of a super-frame share its headers. */
+static uint64_t bytes_of(const struct tx_config *config, unsigned int frames)
+{
+	if (unlikely(config->segments > 1))
+		return (uint64_t)(frames / config->segments) * super_size(config);
+	return (uint64_t)frames * config->frame_size;
 }
 
 int tx_ring_submit(struct tx_thread *thread, unsigned int filled)
@@ -178,12 +190,12 @@ int tx_ring_submit(struct tx_thread *thread, unsigned int filled)
 	} else {
 		count(&thread->counts.submitted, filled);
 	}
-	return tx_ring_kick(thread, thread->flags, (uint64_t)filled * config->frame_size);
+	return tx_ring_kick(thread, thread->flags, bytes_of(config, filled));
 }
 
 /*
- * Slots with one of these statuses, of those that are not skipped. It reads every slot, so it is
- * for what goes wrong only.
+ * Frames in slots with one of these statuses, of those that are not skipped. It reads every slot, so
+ * it is for what goes wrong only.
  */
 static uint64_t tx_ring_count(const struct tx_socket *socket, unsigned int statuses)
 {
@@ -194,7 +206,7 @@ static uint64_t tx_ring_count(const struct tx_socket *socket, unsigned int statu
 	for (i = 0; i < tx->ring.slot_nr; i++)
 		found += (slot_status(tx, tx->ring.slots[i]) & statuses) != 0 &&
 			 !slot_is_skipped(socket->config, i);
-	return found;
+	return found * socket->config->segments;
 }
 
 /*
@@ -242,7 +254,7 @@ uint64_t tx_ring_left_behind(const struct tx_socket *socket)
 		if (slot_status(tx, tx->ring.slots[slot]) != TP_STATUS_SEND_REQUEST)
 			break;
 	}
-	return left;
+	return left * socket->config->segments;
 }
 
 /* What a shared ring has left is counted once, by the first thread. */

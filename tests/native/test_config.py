@@ -148,6 +148,65 @@ def test_a_burst_is_whole_super_frames_that_somebody_cuts() -> None:
     assert problems(method="gso", burst=48, qdisc_bypass=True) == []
 
 
+def test_a_ring_says_what_does_not_go_with_super_frames() -> None:
+    axes: dict[str, Value] = {"method": "tx_ring", "segments": 4, "burst": 8, "vnet_hdr": True}
+    axes |= {"ring": RING}
+    assert problems(**axes) == []
+    wrong: dict[str, Value] = {"vnet_hdr": False, "flows": 2, "malformed": "25%"}
+    wrong |= {"vlan": {"id": 1, "priority": 0}, "frame_size": 70, "packet_loss": True}
+    assert problems(**axes | wrong) == [
+        (
+            "vnet_hdr",
+            "a ring with super-frames of 4 segments and no header that says how to cut them; "
+            "vnet_hdr: true, or exclude the pair",
+        ),
+        ("flows", "2 flows in super-frames, which have one; 1, or exclude the pair"),
+        (
+            "vlan",
+            "a VLAN tag in super-frames, whose headers have none; none, or exclude the pair",
+        ),
+        ("malformed", "malformed slots among super-frames; 0%, or exclude the pair"),
+    ]
+    assert problems(**axes | {"segments": 1, "gso_type": "tcp"}) == [
+        (
+            "gso_type",
+            "gso_type: tcp of a ring with segments: 1, which cuts nothing; udp, or exclude the "
+            "pair",
+        )
+    ]
+
+
+def test_a_super_frame_fits_its_slot_and_what_the_kernel_copies_of_it() -> None:
+    ring = {"version": 2, "block_size": 131072, "block_nr": 8, "frame_size": 65536}
+    axes: dict[str, Value] = {"method": "tx_ring", "vnet_hdr": True, "burst": 32, "segments": 32}
+    assert problems(**axes, ring=ring, frame_size=1514) == []
+    assert problems(**axes, ring=RING, frame_size=1514) == [
+        (
+            "frame_size",
+            "super-frame of 47146 bytes does not fit a ring slot of 2048: v2 leaves 2006 bytes; "
+            "exclude the pair, or write frame_size: 47200, block_size: 98304 in ring",
+        )
+    ]
+    axes |= {"ring": ring | {"block_size": 262144, "frame_size": 131072}}
+    longest = 42 + (65535 - 42) // 5
+    assert problems(**axes | {"segments": 5, "burst": 5}, frame_size=longest) == []
+    assert problems(**axes | {"segments": 5, "burst": 5}, frame_size=longest + 2) == [
+        (
+            "segments",
+            f"5 segments of frames of {longest + 2} bytes: the kernel copies 65,535 bytes of a "
+            "slot; at most 4, or exclude the pair",
+        )
+    ]
+
+
+def test_a_ring_of_super_frames_holds_so_many_frames() -> None:
+    asked = cell(method="tx_ring", ring=RING, segments=8, burst=8, vnet_hdr=True)
+    assert config.memory_of(asked).ring_frames == 128
+    assert problems(method="tx_ring", ring=RING, segments=8, burst=136, vnet_hdr=True) == [
+        ("burst", "burst of 136 frames in a ring of 16 slots; at most 128")
+    ]
+
+
 @pytest.mark.parametrize("rest", [16, 1360, 4096 - 64])
 def test_slots_may_leave_a_rest_in_each_block(rest: int) -> None:
     ring = RING | {"block_size": 4096, "frame_size": 4096 - rest}
@@ -327,6 +386,14 @@ PREFILLED: dict[str, Value] = {"fill": "prefilled"}
         (
             {"method": "tx_ring", **PREFILLED, "malformed": "25%", "packet_loss": True},
             Numbering(Order.PER_SLOT, 12, 2),
+        ),
+        (
+            {"method": "tx_ring", "vnet_hdr": True, "segments": 4},
+            Numbering(Order.CONTINUES, 0, 2, 42, 4),
+        ),
+        (
+            {"method": "tx_ring", **PREFILLED, "vnet_hdr": True, "segments": 4, "gso_type": "tcp"},
+            Numbering(Order.PER_SLOT, 64, 2, 54, 4),
         ),
     ],
 )

@@ -27,6 +27,10 @@ CUTS_UDP = KERNEL >= (6, 2)
 """Whether packet sockets take super-frames of UDP (VIRTIO_NET_HDR_GSO_UDP_L4); UDP's own do."""
 MOST_OF_UDP = 128 if KERNEL >= (6, 9) else 64
 INTERFACES: list[Value] = ["lo", "veth", {"kind": "veth", "gro": True}, "ifb"]
+RINGS: list[Value] = [
+    {"version": version, "block_size": 65536, "block_nr": 5, "frame_size": 32768}
+    for version in (1, 2, 3)
+]
 
 
 @pytest.mark.parametrize("interface", INTERFACES, ids=str)
@@ -76,17 +80,53 @@ def test_super_frames(
 
 
 @pytest.mark.parametrize("interface", INTERFACES, ids=str)
+@pytest.mark.parametrize("fill", ["copy", "prefilled"])
+@pytest.mark.parametrize("gso_type", ["udp", "tcp"])
+@pytest.mark.parametrize("ring", RINGS, ids=lambda ring: f"v{ring['version']}")
+@pytest.mark.parametrize(
+    ("burst", "segments", "frame_size"), [(2, 2, 62), (48, 16, 64), (32, 16, 1514)]
+)
+def test_super_frames_of_a_ring(
+    interface: Value,
+    fill: str,
+    gso_type: str,
+    ring: Value,
+    burst: int,
+    segments: int,
+    frame_size: int,
+) -> None:
+    if gso_type == "udp" and not CUTS_UDP:
+        pytest.skip("this kernel's packet sockets take no such super-frame of UDP")
+    measured = check(
+        interface,
+        method="tx_ring",
+        ring=ring,
+        vnet_hdr=True,
+        fill=fill,
+        gso_type=gso_type,
+        burst=burst,
+        segments=segments,
+        frame_size=frame_size,
+    )
+    (thread,) = measured.threads
+    assert thread.completed % segments == 0
+    assert thread.short_counts == 0
+
+
+@pytest.mark.parametrize("interface", INTERFACES, ids=str)
 def test_a_device_that_bench_makes_cuts_no_super_frames(interface: Value) -> None:
     with up(interface) as topology, entered(topology.tx.netns_fd):
         assert not {*ethtool.read(topology.tx.ifname)["features"]} & {*ipv4.CUT_BY_THE_DEVICE}
 
 
 @needs_two_cpus
-@pytest.mark.parametrize("method", ["udp", "gso"])
+@pytest.mark.parametrize("method", ["udp", "gso", "tx_ring"])
 def test_two_threads_on_sockets_of_their_own_and_on_a_shared_one(
     tmp_path: Path, method: str
 ) -> None:
     axes = {
+        "ring": [{"slots": 8, "frame_size": 16384}],
+        "vnet_hdr": [True],
         "interface": ["lo", "veth", "ifb"],
         "method": [method],
         "frame_size": [64, 1514],
@@ -94,7 +134,7 @@ def test_two_threads_on_sockets_of_their_own_and_on_a_shared_one(
         "socket": ["own", "shared"],
         "fill": ["copy", "prefilled"],
         "burst": [16],
-        "segments": [1, 8],
+        "segments": [2 if method == "tx_ring" else 1, 8],
         "gso_type": ["tcp"],
         "msg_dontwait": [False, True],
     }
@@ -138,6 +178,8 @@ def test_over_a_bond(method: str) -> None:
 
 
 @pytest.mark.skipif(CUTS_UDP, reason="this kernel's packet sockets cut UDP")
-def test_a_kernel_that_does_not_cut_udp_says_so() -> None:
+@pytest.mark.parametrize("method", ["gso", "tx_ring"])
+def test_a_kernel_that_does_not_cut_udp_says_so(method: str) -> None:
+    ring = RINGS[1] if method == "tx_ring" else None
     with pytest.raises(CoreError, match=r"super-frame of UDP.*gso_type: tcp: Invalid argument"):
-        check("veth", method="gso", burst=16, segments=8, gso_type="udp")
+        check("veth", method=method, burst=16, segments=8, ring=ring, vnet_hdr=True)
