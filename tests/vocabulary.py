@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from bench.engines import config
-from bench.model.axes import Axis, Choice, Flag, Ring, defaults
+from bench.model.axes import Axis, Choice, Flag, Ring, Whole, defaults
 from bench.model.vocabulary import KindInfo, Limits, MethodInfo, Vocabulary
 
 
@@ -65,6 +65,20 @@ RING_OPTIONS = (
                 "PACKET_VNET_HDR: the kernel copies the frame instead of referring to its pages",
             ),
         )
+    ),
+    Axis(
+        "segments",
+        Whole(1, 128),
+        1,
+        "frames of one skb, which the kernel cuts (GSO); 1: it cuts none",
+        after="burst",
+    ),
+    Axis(
+        "gso_type",
+        Choice(("udp", "tcp")),
+        "udp",
+        "frames that are cut: of UDP (Linux 6.2) or of TCP",
+        after="burst",
     ),
 )
 """Of tx_ring, as csrc/engines/tx_ring.c declares them (tests/native/test_options.py)."""

@@ -33,7 +33,7 @@ def test_values_are_handed_over_in_the_order_of_the_declaration() -> None:
     values = {"ring": ring, "ring_wait": "spin", "mmap_locked": True, "vnet_hdr": None}
     config = config_of({"method": "tx_ring", "frame_size": 64, "threads": 1, **values})
     assert {name: getattr(config.options[0].ring, name) for name in ring} == ring
-    assert [config.options[i].number for i in range(1, 6)] == [2, 0, 1, 0, 0]
+    assert [config.options[i].number for i in range(1, 7)] == [2, 0, 1, 0, 1, 0]
 
 
 def test_an_option_without_a_value_is_at_its_default() -> None:
