@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.base import ids
 from bench.base.exit_codes import ExitCode
 from bench.base.units import length_text
 from bench.cli import options
+from bench.render import FOR_PEOPLE
 from bench.render.document import Document, Fact, Records, Table, count, text_column
 from bench.render.facts import programs
 
@@ -45,14 +47,17 @@ def execute(args: argparse.Namespace) -> int:
     options.check_output(args)
     matrix, planned = prepare.planned(args.matrix, args.filter, args.seed, args.set)
     told = estimate(planned, matrix, ProcFs())
-    options.write(document_of(matrix, planned, told, args.cells), args)
+    document = document_of(matrix, planned, told, args.cells, args.format not in FOR_PEOPLE)
+    options.write(document, args)
     return ExitCode.FINE
 
 
-def document_of(matrix: Matrix, planned: Plan, told: Estimate, cells: bool = False) -> Document:
-    """What would run; ``cells``: with a line for each cell."""
+def document_of(
+    matrix: Matrix, planned: Plan, told: Estimate, cells: bool = False, records: bool = True
+) -> Document:
+    """What would run; ``cells``: with a line for each cell; ``records``: and for programs."""
     return Document(
-        records=_records(planned),
+        records=_records(planned if records else replace(planned, cells=())),
         name=matrix.name,
         description=matrix.description,
         facts=_facts(matrix, planned, told),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench.base.errors import BenchError
@@ -39,19 +39,25 @@ def raw_values(values: Mapping[str, Value | None]) -> list[dict[str, Any]]:
     """``union option_value`` of each option of a cell's method; one without a value is at its
     default."""
     return [
-        _raw(option.type, option.default if value is None else value)
-        for option in options_of(str(values["method"]))
-        for value in [values.get(option.name)]
+        raw(default if value is None else value)
+        for name, default, raw in _raws(str(values["method"]))
+        for value in [values.get(name)]
     ]
 
 
-def _raw(type_: Type, value: Any) -> dict[str, Any]:
+@functools.cache
+def _raws(method: str) -> list[tuple[str, Value, Callable[[Any], dict[str, Any]]]]:
+    """Of each option its name, its default, and what makes a ``union option_value`` of a value."""
+    return [(option.name, option.default, _raw(option.type)) for option in options_of(method)]
+
+
+def _raw(type_: Type) -> Callable[[Any], dict[str, Any]]:
     match type_:
         case Ring():
-            return {"ring": value}
+            return lambda value: {"ring": value}
         case Choice(names):
-            return {"number": names.index(value)}
-    return {"number": int(value)}
+            return lambda value: {"number": names.index(value)}
+    return lambda value: {"number": int(value)}
 
 
 # From a declaration to an axis

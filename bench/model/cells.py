@@ -76,4 +76,5 @@ def axes_of(cells: Sequence[Cell]) -> tuple[str, ...]:
 
     So a run has the same axes when it is read again, with other engines than when it was measured.
     """
-    return names_of([a for a, value in cell.values.items() if value is not None] for cell in cells)
+    named = (tuple(a for a, value in c.values.items() if value is not None) for c in cells)
+    return names_of(dict.fromkeys(named))

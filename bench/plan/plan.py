@@ -137,12 +137,14 @@ def with_cells(plan: Plan, cells: Sequence[Cell]) -> Plan:
     mtus: dict[str, int] = {}
     specs: dict[str, tuple[Value, Value | None]] = {}
     keys: dict[str, str] = {}
+    known: dict[tuple[int, int], str] = {}  # cells share their values: the key of each pair once
     for cell in cells:
         interface = cell.values["interface"]
         if interface is None or cell.id in plan.unfit:
             continue
         qdisc = cell.values["qdisc"]
-        key = keys[cell.id] = key_of([interface, qdisc])
+        pair = id(interface), id(qdisc)
+        key = keys[cell.id] = known.get(pair) or known.setdefault(pair, key_of([interface, qdisc]))
         specs[key] = (interface, qdisc)
         mtus[key] = max(mtus.get(key, 0), cell.frame_size - cell.header)
     order = {key: index for index, key in enumerate(specs)}

@@ -61,9 +61,9 @@ class Space:
         source = [
             next(i for i, group in enumerate(dimensions) if axis in group) for axis in self.names
         ]
-        first = [_firsts(values) for values in self.axes]
+        places = list(zip(map(_firsts, self.axes), source, strict=True))
         for steps in itertools.product(*map(range, lengths.values())):
-            yield tuple(known[steps[i]] for known, i in zip(first, source, strict=True))
+            yield tuple([known[steps[i]] for known, i in places])
 
     def _refuse_too_many(self, lengths: Mapping[tuple[str, ...], int]) -> None:
         number = math.prod(lengths.values())
@@ -118,8 +118,11 @@ class Space:
 
     def signature(self, combination: Combination) -> Combination:
         """The combination with -1 for ignored axes: the same for all that are one cell."""
-        ignored = self._ignored(*(combination[p] for p in self._deciding))
-        return tuple(-1 if p in ignored else index for p, index in enumerate(combination))
+        method, interface, qdisc = self._deciding
+        read = list(combination)
+        for p in self._ignored(combination[method], combination[interface], combination[qdisc]):
+            read[p] = -1
+        return tuple(read)
 
     def cell(self, signature: Combination) -> Cell:
         values = {

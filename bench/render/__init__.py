@@ -16,3 +16,5 @@ FORMATS: dict[str, Callable[[Document, Screen], str]] = {
 }
 """By name, in the order in which help texts list them: each gives the text of any verb's document,
 with its final newline; only the one for terminals heeds the screen."""
+FOR_PEOPLE = frozenset({"terminal", "markdown"})
+"""Formats that leave a document's records out."""
