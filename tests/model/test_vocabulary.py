@@ -36,6 +36,7 @@ def test_what_no_method_reads_every_cell_has() -> None:
 def test_options_are_axes_beside_those_of_the_table() -> None:
     assert [*WORDS.axes] == [
         *("interface", "qdisc", "method", "frame_size", "threads", "affinity", "socket", "burst"),
+        *("segments", "gso_type"),
         *("fill", "ring", "ring_wait", "sndbuf", "msg_dontwait", "protocol", "qdisc_bypass"),
         *("packet_loss", "mmap_locked", "vnet_hdr", "flows", "vlan", "malformed", "replica"),
     ]
