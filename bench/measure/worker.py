@@ -56,7 +56,7 @@ from bench.model.shaper import Shaper
 from bench.system import privileges
 from bench.system.cpus import CpuTime, cpu_time, granted
 from bench.system.procfs import cpu_words, kept_open
-from bench.topology import entered
+from bench.topology import Delivery, entered
 
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29
 
@@ -82,6 +82,8 @@ class _Open:
     cell: Cell
     sender: Party
     topology: int | None
+    delivery: Delivery | None
+    segments: int
     shaper: Shaper | None
     slice_plan: SlicePlan
     opened: OpenCell | OpenProgram
@@ -111,7 +113,13 @@ class _Cells:
         plan = self._setup.slice_plan
         if held:
             plan = replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst)
-        self._open[cell.id] = _Open(cell, request.sender, request.topology, held, plan, opened)
+        place, delivery, segments = request.topology, None, 1
+        if place is not None:
+            delivery = delivery_of(cell, self._setup.topologies[place].delivery)
+            segments = segments_of(cell.values)
+        self._open[cell.id] = _Open(
+            cell, request.sender, place, delivery, segments, held, plan, opened
+        )
         return Opened(dataclasses.asdict(opened.facts()) | {"cpus": list(cpus)})
 
     def _opened(self, request: Open) -> OpenCell | OpenProgram:
@@ -191,11 +199,11 @@ class _Cells:
             of.slice_plan, first=lambda: before.append(self._before(of.topology, cpus))
         )
         ((cpus_before, counters),) = before
-        cpus_did = cpu_time(self._stat().decode(), cpus).since(cpus_before)
-        if of.topology is None or counters is None:
+        cpus_did = cpu_time(self._stat(), cpus).since(cpus_before)
+        if of.topology is None or of.delivery is None or counters is None:
             accounting = Accounting.of_sender(measured.slice_completed)
             return _sample(request, cell, at_ns, measured, cpus_did, accounting)
-        accounting, softirqs = self._account(cell, of.topology, counters, measured)
+        accounting, softirqs = self._account(of, of.topology, of.delivery, counters, measured)
         if of.shaper:
             completed = sum(thread.completed for thread in measured.threads)
             most = int(of.shaper.most_frames(measured.wall_ns, cell.frame_size))
@@ -207,20 +215,19 @@ class _Cells:
         if topology is not None:
             self._readers[topology].carrier_lost()  # what happened before is not this slice's
             counters = self._readers[topology].read()
-        return cpu_time(self._stat().decode(), cpus), counters
+        return cpu_time(self._stat(), cpus), counters
 
     def _account(
-        self, cell: Cell, topology: int, before: Counters, measured: Slice
+        self, of: _Open, topology: int, delivery: Delivery, before: Counters, measured: Slice
     ) -> tuple[Accounting, tuple[int, int]]:
-        delivery = delivery_of(cell, self._setup.topologies[topology].delivery)
         judge = functools.partial(
             account,
             delivery=delivery,
-            frame_size=cell.frame_size,
+            frame_size=of.cell.frame_size,
             completed=measured.slice_completed,
             refused=measured.slice_refused,
             pending=self._pending[topology] + measured.slice_submitted - measured.slice_completed,
-            segments=segments_of(cell.values),
+            segments=of.segments,
         )
         accounting, change = settle(self._readers[topology], before, judge, delivery.late_s)
         is_short = bool(accounting.problem or accounting.lost)

@@ -118,6 +118,8 @@ def granted(cpus: Collection[int]) -> set[int]:
 # Their time
 
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
+SOFTIRQ, STEAL = 6, 7
+"""Columns of a CPU's line in /proc/stat."""
 
 
 class CpuTime(NamedTuple):
@@ -137,24 +139,30 @@ class CpuTime(NamedTuple):
         return CpuTime(*(max(0, now - then) for now, then in zip(self, earlier, strict=True)))
 
 
-def cpu_time(stat: str, cpus: Collection[int]) -> CpuTime:
-    """The present moment, from the text of /proc/stat."""
-    rows = [stat_row(stat, cpu) for cpu in cpus]
-    start = stat.find("\nintr ") + len("\nintr ")
-    return CpuTime(
-        total_ns=time.monotonic_ns() * len(cpus),
-        steal_ns=sum(row[7] for row in rows) * TICK_NS,
-        softirq_ns=sum(row[6] for row in rows) * TICK_NS,
-        interrupts=int(stat[start : stat.find(" ", start)]),
-    )
+def cpu_time(stat: bytes, cpus: Collection[int]) -> CpuTime:
+    """The present moment, from the text of /proc/stat. Microseconds: it is around each slice."""
+    steal = softirq = 0
+    for cpu in cpus:
+        row = _stat_row(stat, cpu)
+        if len(row) > STEAL:
+            softirq += int(row[SOFTIRQ])
+            steal += int(row[STEAL])
+    start = stat.find(b"\nintr ") + len(b"\nintr ")
+    interrupts = int(stat[start : stat.find(b" ", start)])
+    total_ns = time.monotonic_ns() * len(cpus)
+    return CpuTime(total_ns, steal * TICK_NS, softirq * TICK_NS, interrupts)
 
 
 def stat_row(stat: str, cpu: int) -> list[int]:
     """Ticks of user nice system idle iowait irq softirq steal (proc(5)); zeros if it is offline."""
-    label = f"\ncpu{cpu} "
+    fields = _stat_row(stat.encode(), cpu)[: STEAL + 1]
+    return [*map(int, fields), *[0] * (STEAL + 1 - len(fields))]
+
+
+def _stat_row(stat: bytes, cpu: int) -> list[bytes]:
+    label = b"\ncpu%d " % cpu
     start = stat.find(label)
-    fields = stat[start + len(label) : stat.find("\n", start + 1)].split() if start >= 0 else []
-    return [*map(int, fields[:8]), *[0] * (8 - len(fields))]
+    return stat[start + len(label) : stat.find(b"\n", start + 1)].split() if start >= 0 else []
 
 
 # Which to send from

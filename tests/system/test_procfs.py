@@ -51,9 +51,9 @@ def test_softirqs_are_summed_over_cpus() -> None:
 
 def test_what_this_machines_cpus_did_is_read_again_and_again() -> None:
     with kept_open("/proc/stat") as stat:
-        first = cpu_time(stat().decode(), [0])
-        both = cpu_time(stat().decode(), [0, 0])
-        last = cpu_time(stat().decode(), [0])
+        first = cpu_time(stat(), [0])
+        both = cpu_time(stat(), [0, 0])
+        last = cpu_time(stat(), [0])
     assert first.total_ns < last.total_ns < both.total_ns, "the time of two CPUs is twice as long"
     assert 0 < first.interrupts <= last.interrupts
     assert first.softirq_ns <= last.softirq_ns

@@ -123,14 +123,17 @@ def attributes(left: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def payload_of(wanted: int, told: bytes) -> bytes:
-    """What the first attribute of a kind has in it. Raises BenchError where there is none.
+    """What the first attribute of a kind has in it. Raises BenchError where there is none."""
+    at = place_of(wanted, told)
+    return told[at : at + _NLATTR.unpack_from(told, at - _NLATTR.size)[0] - _NLATTR.size]
 
-    Around each slice it is looked for in messages of a hundred attributes.
-    """
+
+def place_of(wanted: int, told: bytes) -> int:
+    """Where the payload of the first attribute of a kind begins. Raises BenchError."""
     at = 0
     while at + _NLATTR.size <= len(told):
         length, kind = _NLATTR.unpack_from(told, at)
         if kind & _TYPE_MASK == wanted:
-            return told[at + _NLATTR.size : at + length]
+            return at + _NLATTR.size
         at += max(_NLATTR.size, (length + 3) & ~3)
     raise BenchError(f"the kernel's answer has no attribute {wanted}: cannot read its counters")
