@@ -28,7 +28,7 @@ from statistics import median
 from common import at_least, heading, interval, open_cell, table
 
 from bench.analysis import figures, intervals
-from bench.base.values import Value, key_of, value_text
+from bench.base.values import Value, key_of
 from bench.engines.core import SlicePlan
 from bench.measure.accounting import delta
 from bench.measure.counters import CounterReader
@@ -41,8 +41,10 @@ from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
 MATRIX = Path(__file__).resolve().parents[1] / "matrices" / "generators.yaml"
-START_S, SLICE_NS = 0.3, 50_000_000
+START_S, ARRIVAL_S, SLICE_NS = 0.3, 0.01, 50_000_000
 THEIR_CPU = 0
+RINGS = ("tx_ring", "trafgen_qdisc")
+"""A TX ring through the qdisc, ours and a program's: a second pair."""
 Group = tuple[str, int]
 """An interface, and a frame size."""
 
@@ -71,6 +73,12 @@ def groups(cells: Sequence[Cell]) -> dict[Group, list[Cell]]:
 def best(cells: Sequence[Cell], samples: Mapping[str, Sequence[Sample]]) -> Cell | None:
     there = [cell for cell in cells if samples[cell.id]]
     return max(there, key=lambda c: median(map(figures.pps, samples[c.id])), default=None)
+
+
+def _interface(cell: Cell) -> str:
+    interface = cell.values["interface"]
+    assert isinstance(interface, dict)
+    return str(interface["kind"])
 
 
 def named(cell: Cell) -> str:
@@ -117,11 +125,11 @@ def live(size: int, rounds: int, seconds: float, seed: int) -> list[float]:
         def ours() -> float:
             before = counted.read()
             slices = [cell.run_slice(plan) for _ in range(round(seconds * 1e9 / SLICE_NS))]
+            sent = sum(of.slice_completed for of in slices)
+            time.sleep(ARRIVAL_S)
             arrived = delta(before, counted.read()).sinks[0].rx_packets
-            if arrived != sum(of.slice_completed for of in slices):
-                raise SystemExit(f"xdp_live: {arrived} frames arrived of {slices}")
             frames = sum(of.threads[0].completed for of in slices)
-            return frames * 1e9 / sum(of.wall_ns for of in slices)
+            return frames * 1e9 / sum(of.wall_ns for of in slices) * arrived / sent
 
         sides = (ours, lambda: by_hand(its, reader, size, seconds))
         for _ in range(rounds):
@@ -162,8 +170,11 @@ def main() -> None:
     for cells in groups(run.cells).values():
         ours = best([cell for cell in cells if cell.engine != EXEC], samples)
         theirs = best([cell for cell in cells if cell.engine == EXEC], samples)
-        if ours and theirs:
-            pairs.append((ours, theirs))
+        ring, trafgen = (
+            next((cell for cell in cells if named(cell) == name and samples[cell.id]), None)
+            for name in RINGS
+        )
+        pairs += [(a, b) for a, b in ((ours, theirs), (ring, trafgen)) if a and b]
     pps, per_cpu = (
         intervals.estimates([_ratios(samples, a, b, figure) for a, b in pairs])
         for figure in figures.FIGURES
@@ -172,7 +183,7 @@ def main() -> None:
         ["", "bytes", "ours", "program", "pps", "frames per CPU second", "pps at least 1"],
         [
             [
-                value_text(ours.values["interface"]),
+                _interface(ours),
                 str(ours.frame_size),
                 named(ours),
                 named(theirs),
@@ -186,9 +197,7 @@ def main() -> None:
     for cell in run.cells:
         if cell.engine == EXEC and not samples[cell.id]:
             why = run.failures.get(cell.id, "no usable sample")
-            print(
-                f"{value_text(cell.values['interface'])}, {cell.frame_size}, {cell.method}: {why}"
-            )
+            print(f"{_interface(cell)}, {cell.frame_size}, {cell.method}: {why}")
 
 
 def _ratios(

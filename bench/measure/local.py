@@ -52,7 +52,7 @@ class LocalOpening:
         failures: dict[str, BenchError] = {}
         for place, cells in self._cells_by_place().items():
             try:
-                made[place] = self._set_up(place.topology)
+                made[place] = self._set_up(place.topology, cells)
                 self._receive(made[place], cells)
             except NotAllowed:
                 raise
@@ -79,9 +79,10 @@ class LocalOpening:
             found.setdefault(place, []).append(cell)
         return dict(sorted(found.items()))
 
-    def _set_up(self, index: int) -> Topology:
-        spec = self._setting.topologies[index]
-        made = up(spec.interface, spec.qdisc, spec.mtu, self._setting.allowed)
+    def _set_up(self, index: int, cells: Sequence[str]) -> Topology:
+        spec, known = self._setting.topologies[index], table.methods()
+        routed = any(known[self._cells[cell].engine].by_route for cell in cells)
+        made = up(spec.interface, spec.qdisc, spec.mtu, self._setting.allowed, routed)
         with signals.held():  # asyncio, below pyroute2, does not take one midway
             topology = self._resources.enter_context(made)
         for netns_fd in topology.netns_fds:

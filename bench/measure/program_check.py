@@ -19,6 +19,9 @@ from bench.topology import Topology
 
 CHECKED = 64
 """Frames that are compared; of more threads as many more."""
+GREETING_S = 1.0
+"""So long a program may send other frames first that says nothing of their content: how it agrees
+with its other end (iperf3's control connection). Further frames are compared then."""
 COUNTED_S = 0.02
 """It sends for so long where frames cannot be captured, but counted."""
 
@@ -31,8 +34,16 @@ def check(cell: Cell, topology: Topology, reader: CounterReader, opened: OpenPro
     if not can_capture(topology):
         _check_counters(cell, topology, reader, opened)
         return
-    for frame in _captured(topology, CHECKED * cell.threads, opened):
-        _check(frame, cell.frame_size, opened.content, topology.rewrites_source)
+    greeted = time.monotonic() + (0 if opened.content else GREETING_S)
+    while True:
+        frames = _captured(topology, CHECKED * cell.threads, opened)
+        try:
+            for frame in frames:
+                _check(frame, cell.frame_size, opened.content, topology.rewrites_source)
+            return
+        except BenchError:
+            if time.monotonic() > greeted:
+                raise
 
 
 def _captured(topology: Topology, wanted: int, opened: OpenProgram) -> list[bytes]:

@@ -97,14 +97,17 @@ def up(
     qdisc_value: Value | None = NO_QDISC,
     mtu: int = 0,
     allowed: Allowed = Allowed(),  # noqa: B008 - a constant
+    routed: bool = True,
 ) -> Iterator[Topology]:
     """Make an interface with its qdisc in new namespaces; all of it vanishes on exit.
 
     A device is not made but borrowed, if it is ``allowed``, and given back as it was; with
     qdisc None it keeps its own. ``mtu`` is the least MTU wanted, in bytes of payload: a kind's
-    larger one is kept. Raises UsageError for a value that no table knows, NotAllowed for a device
-    that must not be used, BenchError if the kernel lacks or refuses something; nothing is left
-    behind then either.
+    larger one is kept. ``routed``: senders by the kernel's routes find their way. On lo all that
+    IPv4 sends is then for another host, as that has one neighbour for all addresses
+    (net/ipv4/arp.c, ``arp_constructor``). Raises UsageError for a value that no table knows,
+    NotAllowed for a device that must not be used, BenchError if the kernel lacks or refuses
+    something; nothing is left behind then either.
     """
     kind_name, options = _validated("interface", INTERFACES, interface)
     qdisc_name, qdisc_options = _validated("qdisc", QDISC_KINDS, qdisc_value or NO_QDISC)
@@ -118,7 +121,8 @@ def up(
         kind.create(options, mtu) as made,
     ):
         if not kind.info.is_borrowed:
-            ipv4.make_way(made.tx, made.dst_mac)
+            if routed:
+                ipv4.make_way(made.tx, made.dst_mac)
             ipv4.cut_super_frames(made.tx)
         queues = made.queues or (made.tx,)
         effective = qdisc.kept(made.tx) if keeps else {"kind": NO_QDISC}

@@ -47,6 +47,13 @@ def main(way: str, *rest: str) -> None:
             send(first_of(rest[0]))
         case "short":
             send(frame()[:-1])
+        case "agrees":
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                socket.create_connection(server.getsockname()).close()
+            send(frame())
+        case "greets":
+            send(frame() + b"B", 50_000)
+            send(frame())
         case "other":
             send(bytes([0xFF]) + frame()[1:])
         case "mute":

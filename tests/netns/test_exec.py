@@ -114,6 +114,23 @@ def test_a_program_may_fork_and_talk_and_its_time_is_that_of_all_processes(tmp_p
 
 
 @anykernel
+def test_a_program_may_greet_its_other_end_where_it_says_nothing_of_its_frames(
+    tmp_path: Path,
+) -> None:
+    strict = sender("greets", content=BEGIN) | {"name": "strict"}
+    run = run_of(tmp_path, sender("greets"), strict)
+    assert reasons(run) == {
+        "strict": "wrong frames: 65 bytes long (EtherType 0x88b5), 64 meant",
+    }
+
+
+@anykernel
+def test_a_program_may_agree_with_its_other_end_over_lo(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "send", sender("agrees"), interface="lo")
+    assert run.failures == {}
+
+
+@anykernel
 @needs_setpriv
 def test_without_root_a_program_runs_in_the_user_namespace(bench: Bench) -> None:
     matrix = bench.matrix({"interface": "veth", "method": ["send", sender("frames")]})
