@@ -44,6 +44,8 @@ def check(cell: Cell, topology: Topology, reader: CounterReader, opened: OpenPro
         except BenchError:
             if time.monotonic() > greeted:
                 raise
+        with opened.sending():
+            time.sleep(GREETING_S / 10)
 
 
 def _captured(topology: Topology, wanted: int, opened: OpenProgram) -> list[bytes]:

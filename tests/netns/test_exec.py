@@ -117,7 +117,7 @@ def test_a_program_may_fork_and_talk_and_its_time_is_that_of_all_processes(tmp_p
 def test_a_program_may_greet_its_other_end_where_it_says_nothing_of_its_frames(
     tmp_path: Path,
 ) -> None:
-    strict = sender("greets", content=BEGIN) | {"name": "strict"}
+    strict = sender("greets", "strictly", content=BEGIN) | {"name": "strict"}
     run = run_of(tmp_path, sender("greets"), strict)
     assert reasons(run) == {
         "strict": "wrong frames: 65 bytes long (EtherType 0x88b5), 64 meant",
