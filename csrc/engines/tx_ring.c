@@ -153,8 +153,10 @@ static void tx_ring_check(const struct tx_config *config, unsigned int page_size
 	unsigned long long slots, frames;
 
 	ring_check(ring, page_size, problems);
-	if (!ring_header(ring->version) || config->frame_size <= config->headers)
+	if (!ring_header(ring->version))
 		return;
+	if (config->segments > 1 && config->frame_size <= config->headers)
+		return;			/* there is no payload to cut */
 	if (config->segments > 1)
 		tx_ring_check_supers(config, problems);
 	else if (config->options[OPT_TYPE].number != GSO_UDP)

@@ -199,6 +199,14 @@ def test_a_super_frame_fits_its_slot_and_what_the_kernel_copies_of_it() -> None:
     ]
 
 
+def test_a_ring_has_room_for_a_burst_also_of_frames_without_payload() -> None:
+    asked: dict[str, Value] = {"method": "tx_ring", "ring": RING, "frame_size": 14}
+    assert problems(**asked, burst=16) == []
+    assert problems(**asked, burst=17) == [
+        ("burst", "burst of 17 frames in a ring of 16 slots; at most 16")
+    ]
+
+
 def test_a_ring_of_super_frames_holds_so_many_frames() -> None:
     asked = cell(method="tx_ring", ring=RING, segments=8, burst=8, vnet_hdr=True)
     assert config.memory_of(asked).ring_frames == 128

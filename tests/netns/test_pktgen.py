@@ -44,7 +44,8 @@ def generator() -> Iterator[None]:
             pytest.skip(reason)
     before = len(threads())
     yield
-    wait_for(lambda: len(threads()) <= before, "the end of the generator's threads")
+    # They end with their namespaces, of which the kernel takes down one after the other.
+    wait_for(lambda: len(threads()) <= before, "the end of the generator's threads", within_s=120)
 
 
 def threads() -> list[int]:

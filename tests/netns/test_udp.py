@@ -82,9 +82,10 @@ def test_super_frames(
 @pytest.mark.parametrize("interface", INTERFACES, ids=str)
 @pytest.mark.parametrize("fill", ["copy", "prefilled"])
 @pytest.mark.parametrize("gso_type", ["udp", "tcp"])
-@pytest.mark.parametrize("ring", RINGS, ids=lambda ring: f"v{ring['version']}")
 @pytest.mark.parametrize(
-    ("burst", "segments", "frame_size"), [(2, 2, 62), (48, 16, 64), (32, 16, 1514)]
+    ("ring", "burst", "segments", "frame_size"),
+    [(RINGS[0], 2, 2, 62), (RINGS[1], 48, 16, 64), (RINGS[2], 32, 16, 1514)],
+    ids=("v1", "v2", "v3"),
 )
 def test_super_frames_of_a_ring(
     interface: Value,
