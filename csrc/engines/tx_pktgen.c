@@ -31,6 +31,7 @@
 #define TRIES 10
 #define LEAST_WORK_NS 1000000		/* of the one that works, and so many times that of any other */
 #define LEAST_LEAD 4
+#define WATCHED_MS 20
 #define MOST_THREADS 4096		/* kernel threads of one CPU: one a namespace */
 #define ANSWER_NS (5 * NSEC_PER_SEC)
 #define NAME_SIZE (IF_NAMESIZE + 16)
@@ -208,6 +209,7 @@ static void pktgen_look(struct tx_thread *thread)
 struct candidate {
 	int pid;
 	uint64_t cpu_ns;
+	bool busy;			/* with what is not ours: a generator of another namespace */
 };
 
 static bool is_called(const char *pid, const char *name)
@@ -248,14 +250,36 @@ static uint64_t worked(const struct candidate *of)
 	return now > of->cpu_ns ? now - of->cpu_ns : 0;
 }
 
+static void candidates_note(struct candidate *found, unsigned int number)
+{
+	unsigned int i;
+
+	for (i = 0; i < number; i++)
+		found[i].cpu_ns = times_process_ns(found[i].pid);
+}
+
+/* Who works though we send nothing is none of ours. */
+static void candidates_watch(struct candidate *found, unsigned int number)
+{
+	unsigned int i;
+
+	candidates_note(found, number);
+	for (i = 0; i < WATCHED_MS; i++)
+		nap();
+	for (i = 0; i < number; i++)
+		found[i].busy = worked(&found[i]) > LEAST_WORK_NS;
+}
+
 /* Whose CPU time rose most, and far more than that of any other; 0: that cannot be told. */
-static int leader(const struct candidate *found, unsigned int number)
+static int leader(const struct candidate *found, unsigned int number, uint64_t *next)
 {
 	uint64_t most = 0, second = 0, work;
 	unsigned int i;
 	int pid = 0;
 
 	for (i = 0; i < number; i++) {
+		if (found[i].busy)
+			continue;
 		work = worked(&found[i]);
 		if (work > most) {
 			second = most;
@@ -265,6 +289,7 @@ static int leader(const struct candidate *found, unsigned int number)
 			second = work;
 		}
 	}
+	*next = second;
 	return most > LEAST_WORK_NS && most > LEAST_LEAD * second ? pid : 0;
 }
 
@@ -272,25 +297,27 @@ static int worker_find(struct tx_thread *thread, struct core_error *error)
 {
 	const struct pktgen *pktgen = thread->state;
 	struct candidate *found = calloc(MOST_THREADS, sizeof(*found));
-	uint64_t frames = LEAST_TRIED;
-	unsigned int try, number, i;
+	uint64_t frames = LEAST_TRIED, next = 0;
+	unsigned int try, number;
 	int err = 0;
 
 	if (!found)
 		return error_set(error, ENOMEM, "threads of pktgen");
 	number = candidates_find(pktgen->cpu, found);
 	for (try = 0; try < TRIES && number && !thread->helper && !err; try++) {
-		for (i = 0; i < number; i++)
-			found[i].cpu_ns = times_process_ns(found[i].pid);
+		candidates_watch(found, number);
+		candidates_note(found, number);
 		err = run(thread, frames);
-		thread->helper = leader(found, number);
+		thread->helper = leader(found, number, &next);
 		frames = frames < MOST_TRIED ? 4 * frames : MOST_TRIED;
 	}
 	free(found);
 	if (err)
 		*error = thread->error;
 	else if (!thread->helper)
-		err = error_set(error, ESRCH, "kernel thread %s of this network namespace", pktgen->cpu);
+		err = error_set(error, ESRCH, "which of %u kernel threads %s sends: another one worked "
+				"%llu us meanwhile", number, pktgen->cpu,
+				(unsigned long long)next / 1000);
 	return err;
 }
 

@@ -29,7 +29,10 @@ from tests.running import (
 )
 
 anykernel = pytest.mark.anykernel
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
+# Known fault: in a whole run of a machine the search for the generator's thread fails in one of
+# some 30 cells (the cell fails, and says so). Until that is mended, machines run this with
+# KERNELS_FULL.
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host"), anykernel]
 
 CPUS = sorted(os.sched_getaffinity(0))
 FOLDER = Path("/proc/thread-self/net/pktgen")
