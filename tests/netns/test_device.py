@@ -31,6 +31,7 @@ from bench.topology import Port, borrowed_qdisc, device, ethtool, journal, link
 from bench.topology.device import describe, restore_all
 from bench.topology.kinds import QDISC_KINDS, up
 from bench.topology.link import Allowed
+from tests.netns.test_exec import BEGIN, sender
 from tests.netns.test_schedulers import NEW, needs_qdisc
 from tests.running import (
     UNPRIVILEGED,
@@ -286,6 +287,21 @@ def test_a_device_beside_interfaces_of_our_own(on_host: Bench, run_here: Command
     matrix = device_matrix(on_host, interface=["lo", "veth", DEVICE])
     assert run_here(matrix, *ALLOW).code == 0
     assert_sound(on_host.stored())
+
+
+def test_a_program_sends_on_the_device(on_host: Bench, host: Host, run_here: Command) -> None:
+    """Each permission is asked for by itself."""
+    before = host.state()
+    matrix = device_matrix(on_host, method=["send", sender("frames", content=BEGIN)])
+    refused = run_here(matrix, *ALLOW)
+    assert (refused.code, on_host.files()) == (2, [])
+    assert refused.complaints[0].endswith("allow it with --allow-exec")
+    assert run_here(matrix, *ALLOW, "--allow-exec").code == 0
+    assert host.state() == before
+    run = on_host.stored()
+    assert [cell.engine for cell in run.cells] == ["send", "exec"]
+    assert_sound(run)
+    assert host.arrived() >= sum(sample.delivered for sample in run.samples)
 
 
 @contextmanager

@@ -267,16 +267,25 @@ def test_a_program_that_ignores_sigterm_is_killed_and_named(bench: Bench) -> Non
 
 
 @anykernel
-@pytest.mark.parametrize("prefix", [[], pytest.param(UNPRIVILEGED, marks=needs_setpriv)])
-def test_nothing_is_left_of_a_run_that_is_killed(bench: Bench, prefix: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("end", "prefix"),
+    [
+        (signal.SIGKILL, []),
+        pytest.param(signal.SIGKILL, UNPRIVILEGED, marks=needs_setpriv),
+        (signal.SIGTERM, []),
+    ],
+)
+def test_nothing_is_left_of_a_run_that_is_killed(
+    bench: Bench, end: signal.Signals, prefix: list[str]
+) -> None:
     """The fixture looks for processes, those of programs included."""
     methods = ["send", sender("forks"), sender("stubborn")]
     matrix = bench.matrix({"interface": "veth", "method": methods}, rounds=1000)
     process = bench.start("run", matrix, "--allow-exec", prefix=prefix)
     wait_for(lambda: bench.samples() >= 8, "samples", process)
     assert sum(str(SENDER) in command for command in bench.processes().values()) >= 3
-    process.send_signal(signal.SIGKILL)
-    assert ended(process).code == -signal.SIGKILL
+    process.send_signal(end)
+    assert ended(process).code == -end
 
 
 # On the command line
