@@ -15,6 +15,9 @@ from typing import Any, Literal
 from bench.model.vocabulary import KindInfo
 from bench.topology import Delivery, link, upper, veth
 
+TO_ANOTHER = Delivery(hidden_backlog=True, tag_left_out=True, late_s=1.0)
+"""A frame in the backlog may wait for ksoftirqd, on a CPU that others use."""
+
 
 class MacvlanOptions(link.EthernetOptions):
     """Options of a macvlan."""
@@ -42,7 +45,7 @@ def create(options: MacvlanOptions, mtu: int) -> Iterator[link.Link]:
             droppers=(lower.tx,),
             src_mac=link.TX_MAC,
             dst_mac=link.RX_MAC,
-            delivery=Delivery(hidden_backlog=to_another, tag_left_out=to_another),
+            delivery=TO_ANOTHER if to_another else Delivery(),
         )
 
 
