@@ -8,16 +8,6 @@
 
 #include "engine.h"
 
-/* What a thread has had of its CPU, and how often it gave it up. */
-struct thread_times {
-	uint64_t cpu_ns;		/* CLOCK_THREAD_CPUTIME_ID */
-	uint64_t user_ns;		/* these as getrusage(2) has them */
-	uint64_t system_ns;
-	uint64_t voluntary;
-	uint64_t involuntary;
-	uint64_t run_delay_ns;		/* runnable but not running */
-};
-
 /* An edge of a thread's window. */
 struct edge {
 	struct tx_counts counts;
@@ -62,8 +52,7 @@ void times_end(int file, struct thread_times *times);
 uint64_t times_cpu_ns(int thread);	/* by its id, of this process; of 0: 0 */
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to);
 
-/* task.c: of another thread of this process, or any process, without its clocks */
-void task_times(pid_t tid, struct thread_times *times);
+/* task.c */
 int task_cpu(pid_t tid);		/* on which it runs, or ran last; -1: unknown */
 
 /* window.c: one burst, filled and submitted; of a method of single frames one frame */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,6 +53,7 @@ struct tx_thread {
 	size_t stride;
 	void *state;			/* the method's */
 	int helper;			/* id of a kernel's thread that sends for it; 0: none */
+	int helper_clock;		/* task_clock_open(), of a helper that is not of this process */
 	bool idle;			/* the engine's wait said that the kernel owns no frame */
 	struct core_error error;	/* the first failure of a burst */
 };
@@ -177,8 +179,21 @@ static inline unsigned int config_sockets(const struct tx_config *config)
 	return config->socket_shared ? 1 : config->threads;
 }
 
-/* times.c: CPU time of any process, also a helper's, a kernel's thread; 0: it has ended */
-uint64_t times_process_ns(int pid);
+/* What a thread has had of its CPU, and how often it gave it up. */
+struct thread_times {
+	uint64_t cpu_ns;		/* CLOCK_THREAD_CPUTIME_ID */
+	uint64_t user_ns;		/* these as getrusage(2) has them */
+	uint64_t system_ns;
+	uint64_t voluntary;
+	uint64_t involuntary;
+	uint64_t run_delay_ns;		/* runnable but not running */
+};
+
+/* task.c: of another thread of this process, or of any other, also of the kernel. All 0: it has ended. */
+void task_times(pid_t tid, struct thread_times *times);
+int task_clock_open(pid_t tid, struct core_error *error);	/* a file; needs CAP_PERFMON */
+uint64_t task_clock_ns(int clock);
+
 
 static inline uint64_t clock_ns(clockid_t clock)
 {

@@ -82,7 +82,7 @@ static pid_t sender_tid(const struct stream *self)
 
 static uint64_t sender_cpu_ns(const struct stream *self)
 {
-	return self->thread->helper ? times_process_ns(self->thread->helper)
+	return self->thread->helper ? task_clock_ns(self->thread->helper_clock)
 				    : times_cpu_ns(stream_tid(self));
 }
 

@@ -1,9 +1,11 @@
 /*
- * What another thread of this process, or another process, has had of its CPU, by /proc: it cannot say
- * so itself while it is in a system call. Its CPU clock can be read as any other (times_cpu_ns,
- * times_process_ns).
+ * What another thread of this process, or another process, has had of its CPU: it cannot say so itself
+ * while it is in a system call. /proc knows, as of its last tick or change of threads. Of this process
+ * a CPU clock tells the time of now (times_cpu_ns); of others only perf does, which asks the CPU on which
+ * the thread runs.
  */
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -42,6 +44,7 @@ void task_times(pid_t tid, struct thread_times *times)
 
 	*times = (struct thread_times) { 0 };
 	task_read(tid, "schedstat", text, sizeof(text));
+	times->cpu_ns = strtoull(text, NULL, 10);
 	times->run_delay_ns = number_after(text, " ");
 	task_read(tid, "status", text, sizeof(text));
 	times->voluntary = number_after(text, "\nvoluntary_ctxt_switches:");
@@ -60,4 +63,24 @@ int task_cpu(pid_t tid)
 	for (field = 2; at && field < 39; field++)
 		at = strchr(at + 1, ' ');
 	return at ? atoi(at) : -1;
+}
+
+int task_clock_open(pid_t tid, struct core_error *error)
+{
+	struct perf_event_attr wanted = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(wanted),
+		.config = PERF_COUNT_SW_TASK_CLOCK,
+	};
+	const int clock = (int)syscall(SYS_perf_event_open, &wanted, tid, -1, -1,
+				       PERF_FLAG_FD_CLOEXEC);
+
+	return clock < 0 ? error_set(error, errno, "perf_event_open of thread %d", (int)tid) : clock;
+}
+
+uint64_t task_clock_ns(int clock)
+{
+	uint64_t spent_ns;
+
+	return read(clock, &spent_ns, sizeof(spent_ns)) == sizeof(spent_ns) ? spent_ns : 0;
 }

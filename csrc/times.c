@@ -68,15 +68,6 @@ uint64_t times_cpu_ns(int thread)
 	return thread ? clock_ns((clockid_t)(~(unsigned int)thread << 3 | 6)) : 0;
 }
 
-uint64_t times_process_ns(int pid)
-{
-	struct timespec spent;
-
-	if (clock_gettime((clockid_t)(~(unsigned int)pid << 3 | 2), &spent) < 0)
-		return 0;
-	return (uint64_t)spent.tv_sec * NSEC_PER_SEC + (uint64_t)spent.tv_nsec;
-}
-
 struct thread_times times_between(const struct thread_times *from, const struct thread_times *to)
 {
 	return (struct thread_times) {

@@ -11,13 +11,16 @@
  * Its frames are its own: UDP over IPv4, from and to port 9, with a header of pktgen's behind it that
  * has a number, from 1 in each run, and the time.
  *
- * Nothing tells which of the threads called kpktgend_N belongs to a namespace. The one that works is
- * found by its CPU time, once, with frames that count nowhere.
+ * Nothing tells which of the threads called kpktgend_N belongs to a namespace. It is found once, with
+ * frames that count nowhere and have a delay between them. Until the next frame ours goes to sleep once
+ * at most, whatever else this machine does. Every other one wakes ten times a second, or works. So
+ * whoever gives up its CPU twice, or works, is not ours, until one is left.
  */
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,12 +29,11 @@
 #define FOLDER "/proc/thread-self/net/pktgen"
 #define MIN_FRAME 58			/* Ethernet, IPv4, UDP, and struct pktgen_hdr of 16 bytes */
 #define CHECKED_FRAMES 16
-#define LEAST_TRIED 4000		/* frames, in the first try to find the thread */
-#define MOST_TRIED 64000		/* each further try has four times as many, up to these */
-#define TRIES 10
-#define LEAST_WORK_NS 1000000		/* of the one that works, and so many times that of any other */
-#define LEAST_LEAD 4
-#define WATCHED_MS 20
+#define SPACE_NS 300000000ull		/* between frames, to find the thread: others wake twice */
+#define SEARCH_NS (30 * NSEC_PER_SEC)
+#define SEARCH_BURSTS 3			/* in a run; the first delay may be left out (last_ok) */
+#define LONGEST_PAUSE_MS 400
+#define OTHERS_WORK_NS (SPACE_NS / 2)	/* of its CPU; ours takes microseconds to go to sleep */
 #define MOST_THREADS 4096		/* kernel threads of one CPU: one a namespace */
 #define ANSWER_NS (5 * NSEC_PER_SEC)
 #define NAME_SIZE (IF_NAMESIZE + 16)
@@ -132,6 +134,16 @@ static struct progress progress_read(const struct pktgen *pktgen)
 	};
 }
 
+static int tell(const struct pktgen *pktgen, const char *command, struct core_error *error)
+{
+	const int err = file_write(pktgen->device, command);
+
+	if (err == -ENOTSUPP || err == -EOPNOTSUPP)
+		return error_set(error, EOPNOTSUPP, "pktgen: %s (the driver of %s lets nobody share "
+				 "an skb)", command, pktgen->name);
+	return err ? error_set(error, -err, "pktgen: %s", command) : 0;
+}
+
 /* runs */
 
 static void nap(void)
@@ -206,10 +218,19 @@ static void pktgen_look(struct tx_thread *thread)
 
 /* the kernel's thread */
 
-struct candidate {
-	int pid;
-	uint64_t cpu_ns;
-	bool busy;			/* with what is not ours: a generator of another namespace */
+struct suspect {
+	int pid;			/* 0: it is not ours */
+	struct thread_times noted;	/* since the last frame */
+};
+
+struct search {
+	struct tx_thread *thread;
+	struct suspect *suspects;
+	unsigned int number, left;
+	uint64_t frames;		/* of a run */
+	struct progress frame;		/* the last one, as the times were noted */
+	int control;			/* as pktgen's: that one's write lasts as long as the run */
+	bool enough, over;
 };
 
 static bool is_called(const char *pid, const char *name)
@@ -228,97 +249,187 @@ static bool is_called(const char *pid, const char *name)
 	return !strcmp(text, name);
 }
 
-static unsigned int candidates_find(const char *name, struct candidate *found)
+static void suspects_find(struct search *search, const char *name)
 {
 	DIR *folder = opendir("/proc");
-	unsigned int number = 0;
 	struct dirent *entry;
 
-	while (folder && number < MOST_THREADS && (entry = readdir(folder)))
+	while (folder && search->number < MOST_THREADS && (entry = readdir(folder)))
 		if (isdigit((unsigned char)entry->d_name[0]) && is_called(entry->d_name, name))
-			found[number++].pid = atoi(entry->d_name);
+			search->suspects[search->number++].pid = atoi(entry->d_name);
 	if (folder)
 		closedir(folder);
-	return number;
+	search->left = search->number;
 }
 
-/* Since its CPU time was noted; none of one that has ended meanwhile, with its namespace. */
-static uint64_t worked(const struct candidate *of)
+static bool is_noted(const struct search *search, const struct progress *now)
 {
-	const uint64_t now = times_process_ns(of->pid);
-
-	return now > of->cpu_ns ? now - of->cpu_ns : 0;
+	return now->started == search->frame.started && now->sent == search->frame.sent;
 }
 
-static void candidates_note(struct candidate *found, unsigned int number)
+/* Not behind the last frame: then ours waits for the end of its skb, and looks for work as the others. */
+static bool is_between(const struct search *search, const struct progress *now)
 {
-	unsigned int i;
-
-	for (i = 0; i < number; i++)
-		found[i].cpu_ns = times_process_ns(found[i].pid);
+	return now->running && now->sent && now->sent < search->frames;
 }
 
-/* Who works though we send nothing is none of ours. */
-static void candidates_watch(struct candidate *found, unsigned int number)
+static void suspects_note(struct search *search, const struct progress *frame)
 {
-	unsigned int i;
+	struct suspect *of;
 
-	candidates_note(found, number);
-	for (i = 0; i < WATCHED_MS; i++)
-		nap();
-	for (i = 0; i < number; i++)
-		found[i].busy = worked(&found[i]) > LEAST_WORK_NS;
+	search->frame = *frame;
+	for (of = search->suspects; of < search->suspects + search->number; of++)
+		if (of->pid)
+			task_times(of->pid, &of->noted);
 }
 
-/* Whose CPU time rose most, and far more than that of any other; 0: that cannot be told. */
-static int leader(const struct candidate *found, unsigned int number, uint64_t *next)
+/* One that has ended has no times. */
+static bool is_other(const struct suspect *of)
 {
-	uint64_t most = 0, second = 0, work;
-	unsigned int i;
-	int pid = 0;
+	struct thread_times now;
 
-	for (i = 0; i < number; i++) {
-		if (found[i].busy)
+	task_times(of->pid, &now);
+	return !now.voluntary || now.voluntary > of->noted.voluntary + 1 ||
+	       now.cpu_ns > of->noted.cpu_ns + OTHERS_WORK_NS;
+}
+
+/* Ours still waits after the others' times were read. */
+static void suspects_drop(struct search *search)
+{
+	struct progress now;
+	struct suspect *of;
+
+	for (of = search->suspects; of < search->suspects + search->number; of++) {
+		if (!of->pid || !is_other(of))
 			continue;
-		work = worked(&found[i]);
-		if (work > most) {
-			second = most;
-			most = work;
-			pid = found[i].pid;
-		} else if (work > second) {
-			second = work;
-		}
+		now = progress_read(search->thread->state);
+		if (!is_between(search, &now) || !is_noted(search, &now))
+			return;
+		of->pid = 0;
+		search->left--;
 	}
-	*next = second;
-	return most > LEAST_WORK_NS && most > LEAST_LEAD * second ? pid : 0;
+}
+
+/* In the pauses ours wakes as others do. Without them two searches in step would find no difference. */
+static void *search_run(void *argument)
+{
+	struct search *search = argument;
+	unsigned int naps;
+
+	while (!run(search->thread, search->frames) &&
+	       !__atomic_load_n(&search->enough, __ATOMIC_ACQUIRE))
+		for (naps = clock_ns(CLOCK_MONOTONIC) % LONGEST_PAUSE_MS; naps; naps--)
+			nap();
+	__atomic_store_n(&search->over, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static bool search_over(const struct search *search)
+{
+	return __atomic_load_n(&search->over, __ATOMIC_ACQUIRE);
+}
+
+static void search_watch(struct search *search)
+{
+	const uint64_t deadline_ns = clock_ns(CLOCK_MONOTONIC) + SEARCH_NS;
+	struct progress now;
+
+	while (search->left > 1 && !search_over(search) &&
+	       clock_ns(CLOCK_MONOTONIC) < deadline_ns) {
+		nap();
+		now = progress_read(search->thread->state);
+		if (!is_noted(search, &now))
+			suspects_note(search, &now);
+		else if (is_between(search, &now))
+			suspects_drop(search);
+	}
+}
+
+static void search_end(struct search *search)
+{
+	__atomic_store_n(&search->enough, true, __ATOMIC_RELEASE);
+	while (!search_over(search)) {
+		if (progress_read(search->thread->state).running)
+			file_write(search->control, "stop");
+		nap();
+	}
+}
+
+static int search_result(const struct search *search, struct core_error *error)
+{
+	const struct pktgen *pktgen = search->thread->state;
+	const struct suspect *of = search->suspects;
+
+	if (search->thread->error.code) {
+		*error = search->thread->error;
+		return error->code;
+	}
+	if (search->left != 1)
+		return error_set(error, ESRCH, "which of %u threads %s sends: %u rest after %llu frames "
+				 "in %llu s", search->number, pktgen->cpu, search->left,
+				 (unsigned long long)search->frame.sent, SEARCH_NS / NSEC_PER_SEC);
+	while (!of->pid)
+		of++;
+	return of->pid;
+}
+
+/* The id of ours, or -errno. */
+static int search_do(struct search *search, struct core_error *error)
+{
+	pthread_t pthread;
+	int err;
+
+	err = pthread_create(&pthread, NULL, search_run, search);
+	if (err)
+		return error_set(error, err, "a thread that runs pktgen");
+	search_watch(search);
+	search_end(search);
+	pthread_join(pthread, NULL);
+	return search_result(search, error);
 }
 
 static int worker_find(struct tx_thread *thread, struct core_error *error)
 {
 	const struct pktgen *pktgen = thread->state;
-	struct candidate *found = calloc(MOST_THREADS, sizeof(*found));
-	uint64_t frames = LEAST_TRIED, next = 0;
-	unsigned int try, number;
-	int err = 0;
+	struct search search = {
+		.thread = thread,
+		.frames = SEARCH_BURSTS * (uint64_t)thread->config->options[OPT_BURST].number,
+	};
+	int result;
 
-	if (!found)
-		return error_set(error, ENOMEM, "threads of pktgen");
-	number = candidates_find(pktgen->cpu, found);
-	for (try = 0; try < TRIES && number && !thread->helper && !err; try++) {
-		candidates_watch(found, number);
-		candidates_note(found, number);
-		err = run(thread, frames);
-		thread->helper = leader(found, number, &next);
-		frames = frames < MOST_TRIED ? 4 * frames : MOST_TRIED;
+	search.control = file_open("pgctrl", O_WRONLY, error);
+	if (search.control < 0)
+		return search.control;
+	search.suspects = calloc(MOST_THREADS, sizeof(*search.suspects));
+	if (search.suspects) {
+		suspects_find(&search, pktgen->cpu);
+		result = search_do(&search, error);
+	} else {
+		result = error_set(error, ENOMEM, "threads of pktgen");
 	}
-	free(found);
+	free(search.suspects);
+	close(search.control);
+	return result;
+}
+
+/* With frames that are spaced for it. */
+static int worker_open(struct tx_thread *thread, struct core_error *error)
+{
+	const struct pktgen *pktgen = thread->state;
+	char command[32];
+	int err;
+
+	snprintf(command, sizeof(command), "delay %llu", SPACE_NS);
+	err = tell(pktgen, command, error);
 	if (err)
-		*error = thread->error;
-	else if (!thread->helper)
-		err = error_set(error, ESRCH, "which of %u kernel threads %s sends: another one worked "
-				"%llu us meanwhile", number, pktgen->cpu,
-				(unsigned long long)next / 1000);
-	return err;
+		return err;
+	thread->helper = worker_find(thread, error);
+	if (thread->helper < 0)
+		return thread->helper;
+	thread->helper_clock = task_clock_open(thread->helper, error);
+	if (thread->helper_clock < 0)
+		return thread->helper_clock;
+	return tell(pktgen, "delay 0", error);
 }
 
 /* life */
@@ -345,23 +456,13 @@ static void mac_command(char *command, size_t size, const char *name, const unsi
 		 mac[3], mac[4], mac[5]);
 }
 
-static int tell(const struct pktgen *pktgen, const char *command, struct core_error *error)
-{
-	const int err = file_write(pktgen->device, command);
-
-	if (err == -ENOTSUPP || err == -EOPNOTSUPP)
-		return error_set(error, EOPNOTSUPP, "pktgen: %s (the driver of %s lets nobody share "
-				 "an skb)", command, pktgen->name);
-	return err ? error_set(error, -err, "pktgen: %s", command) : 0;
-}
-
 static int configure(const struct tx_thread *thread, struct core_error *error)
 {
 	const struct tx_config *config = thread->config;
 	const struct pktgen *pktgen = thread->state;
 	unsigned char source[6];
-	char lines[8][64] = { "delay 0", "src_min 198.18.0.0", "dst 198.19.0.0" };
-	unsigned int line = 3, i;
+	char lines[8][64] = { "src_min 198.18.0.0", "dst 198.19.0.0" };
+	unsigned int line = 2, i;
 	int err = 0;
 
 	memcpy(source, config->src, 5);
@@ -425,7 +526,7 @@ static int pktgen_open(struct tx_thread *thread, struct core_error *error)
 	if (!err)
 		err = configure(thread, error);
 	if (!err)
-		err = worker_find(thread, error);
+		err = worker_open(thread, error);
 	if (!err)
 		pktgen_look(thread);	/* what it has sent so far is no slice's */
 	return err;
@@ -437,6 +538,8 @@ static void pktgen_close(struct tx_thread *thread)
 
 	if (!pktgen)
 		return;
+	if (thread->helper > 0 && thread->helper_clock >= 0)
+		close(thread->helper_clock);
 	if (pktgen->device >= 0) {
 		close(pktgen->device);
 		file_write(pktgen->worker, "rem_device_all");

@@ -59,7 +59,7 @@ def check_on(topology: Topology, **axes: Value) -> core.Slice:
             refused=measured.slice_refused,
         )
         found, _ = settle(reader, before, judge, topology.delivery.late_s)
-    assert found.problem == ""
+    assert not found.problem, found.problem
     assert not measured.undrained
     assert measured.slice_completed > 0
     return measured
