@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ needs_root = pytest.mark.skipif(
 needs_setpriv = pytest.mark.skipif(
     not shutil.which("setpriv") or privileges.Capability.CAP_SETPCAP not in privileges.held(),
     reason="it takes root, or one in a user namespace, and util-linux's setpriv",
+)
+needs_numpy = pytest.mark.skipif(
+    find_spec("numpy") is None, reason="the answer above a table takes numpy"
 )
 needs_unshare = pytest.mark.skipif(
     shutil.which("unshare") is None, reason="util-linux's unshare is missing"

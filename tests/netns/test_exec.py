@@ -32,6 +32,7 @@ from tests.running import (
     Bench,
     ended,
     measured,
+    needs_numpy,
     needs_setpriv,
     unfinish,
     wait_for,
@@ -272,7 +273,7 @@ def test_a_program_that_ignores_sigterm_is_killed_and_named(bench: Bench) -> Non
     [
         (signal.SIGKILL, []),
         pytest.param(signal.SIGKILL, UNPRIVILEGED, marks=needs_setpriv),
-        (signal.SIGTERM, []),
+        pytest.param(signal.SIGTERM, [], marks=needs_numpy),
     ],
 )
 def test_nothing_is_left_of_a_run_that_is_killed(

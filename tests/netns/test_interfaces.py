@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from tests.running import (
     ended,
     inside,
     measured,
+    needs_numpy,
     needs_root,
     needs_setpriv,
     wait_for,
@@ -42,9 +42,6 @@ from tests.running import (
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("untouched_host")]
 anykernel = pytest.mark.anykernel
-needs_numpy = pytest.mark.skipif(
-    find_spec("numpy") is None, reason="the answer above a table takes numpy"
-)
 
 TBF = {"kind": "tbf", "rate": "1gbit", "burst": 9000, "limit": 9000}
 MODES = ("bridge", "private", "vepa", "passthru")

@@ -13,7 +13,6 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from tests.running import (
     inside,
     measured,
     namespace_mounts,
+    needs_numpy,
     needs_root,
     needs_setpriv,
     needs_unshare,
@@ -505,7 +505,7 @@ def matrix_that_wants_more_than_a_user(bench: Bench) -> Path:
 
 
 @needs_setpriv
-@pytest.mark.skipif(find_spec("numpy") is None, reason="the answer above a table takes numpy")
+@needs_numpy
 @bonds
 def test_without_root_only_what_needs_more_than_a_user_namespace_fails(bench: Bench) -> None:
     def locks_little() -> None:
