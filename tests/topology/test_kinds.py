@@ -298,7 +298,7 @@ def test_a_latency_is_the_limit_that_tc_makes_of_it() -> None:
     [
         ({"latency": "50ms", "limit": 9}, "two ways to say one thing; write one of them"),
         ({"latency": "50ms", "burst": "1KiB"}, "rate"),
-        ({"latency": "3600s"}, "is a queue of 450000032768 bytes; at most 4294967295: write latency"),
+        ({"latency": "3600s"}, "a queue of 450000032768 bytes; at most 4294967295: write latency"),
         ({"latency": 50}, "50 is not a duration"),
     ],
 )
