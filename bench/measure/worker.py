@@ -36,6 +36,7 @@ from bench.measure.messages import (
     VERSION,
     Answer,
     Close,
+    Descriptors,
     Done,
     Failure,
     Hello,
@@ -56,7 +57,7 @@ from bench.model.shaper import Shaper
 from bench.system import privileges
 from bench.system.cpus import CpuTime, cpu_time, granted
 from bench.system.procfs import cpu_words, kept_open
-from bench.topology import Delivery, entered
+from bench.topology import Delivery, Topology, entered
 
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29
 
@@ -95,14 +96,16 @@ _Before = tuple[CpuTime, Counters | None]
 class _Cells:
     """The open cells of this process and the counters of their topologies."""
 
-    def __init__(self, setup: Setup, stack: ExitStack) -> None:
-        self._setup = setup
+    def __init__(
+        self, topologies: Sequence[Topology], slice_plan: SlicePlan, stack: ExitStack
+    ) -> None:
+        self._topologies, self._slice_plan = topologies, slice_plan
         self._aside = os.sched_getaffinity(0)
         # 10 us where there are twenty interrupts; /proc/interrupts, which would tell the CPU of
         # each, takes 60.
         self._stat = stack.enter_context(kept_open("/proc/stat"))
-        self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
-        self._checks = [FrameCheck(topology) for topology in setup.topologies]
+        self._readers = [stack.enter_context(CounterReader(t)) for t in topologies]
+        self._checks = [FrameCheck(topology) for topology in topologies]
         self._pending = [0] * len(self._readers)  # frames handed over that have not arrived
         self._open: dict[str, _Open] = {}
 
@@ -110,12 +113,12 @@ class _Cells:
         cell, held, cpus = request.cell, request.shaper, request.sender.cpus
         with self._holding(cpus):
             opened = self._opened(request)
-        plan = self._setup.slice_plan
+        plan = self._slice_plan
         if held:
             plan = replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst)
         place, delivery, segments = request.topology, None, 1
         if place is not None:
-            delivery = delivery_of(cell, self._setup.topologies[place].delivery)
+            delivery = delivery_of(cell, self._topologies[place].delivery)
             segments = segments_of(cell.values)
         self._open[cell.id] = _Open(
             cell, request.sender, place, delivery, segments, held, plan, opened
@@ -126,7 +129,7 @@ class _Cells:
         cell, cpus, place = request.cell, request.sender.cpus, request.topology
         if place is None:
             return OpenCell(cell.values, None, cpus)
-        topology = self._setup.topologies[place]
+        topology = self._topologies[place]
         if request.sender.engine == EXEC:
             reader = self._readers[place]
             program = OpenProgram(cell, topology, cpus, reader)
@@ -338,10 +341,13 @@ def _started(channel: Channel[Request], stack: ExitStack, engines: Sequence[int]
     for engine in engines:
         own.load_compiled(engine)
     channel.send(Done())
-    setup = channel.receive()
+    fds: dict[int, int] = {}
+    while isinstance(setup := channel.receive(), Descriptors):
+        fds |= zip(setup.numbers, channel.taken(), strict=True)
+        channel.send(Done())
     if not isinstance(setup, Setup):
         raise BenchError(f"it was told {type(setup).__name__} instead of Setup")
-    return _Cells(setup, stack)
+    return _Cells([topology.by(fds) for topology in setup.topologies], setup.slice_plan, stack)
 
 
 def serve(channel: Channel[Request], engines: Sequence[int] = ()) -> None:

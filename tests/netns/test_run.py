@@ -102,12 +102,12 @@ def test_each_opening_has_a_worker_and_namespaces_of_its_own_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workers, namespaces = [], []
-    make, start = subprocess.Popen, WorkerProcess.__init__
+    make, start = subprocess.Popen, WorkerProcess.start
 
-    def noted(self: WorkerProcess, setup: Setup, *more: Any) -> None:
+    def noted(self: WorkerProcess, setup: Setup) -> None:
         fds = [fd for topology in setup.topologies for fd in topology.netns_fds]
         namespaces.append({os.fstat(fd).st_ino for fd in fds})
-        start(self, setup, *more)
+        start(self, setup)
 
     def started(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         process = make(*arguments, **options)
@@ -115,7 +115,7 @@ def test_each_opening_has_a_worker_and_namespaces_of_its_own_and_leaves_nothing(
             workers.append(process)
         return process
 
-    monkeypatch.setattr(WorkerProcess, "__init__", noted)
+    monkeypatch.setattr(WorkerProcess, "start", noted)
     monkeypatch.setattr("bench.measure.worker_process.subprocess.Popen", started)
     axes = {"interface": KINDS, "method": ["sendto", "tx_ring"], "ring": [RING], "burst": [8]}
     measured(tmp_path / "first", axes)  # from here on, what is imported and cached is open
