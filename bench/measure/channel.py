@@ -73,6 +73,15 @@ class Channel(Generic[T]):
             raise NoMessage(f"no message of this version: {error}") from error
         return message
 
+    def waiting(self) -> T | None:
+        """The next message, if any of it is there already."""
+        try:
+            if not self._begun and not self._stream.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                raise EOFError
+        except BlockingIOError:
+            return None
+        return self.receive()
+
     def _part(self) -> bytes:
         part, control, _, _ = self._stream.recvmsg(_PART, _CONTROL, socket.MSG_CMSG_CLOEXEC)
         for _, _, data in control:

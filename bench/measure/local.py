@@ -123,7 +123,7 @@ class LocalOpening:
     def run_slice(
         self, cell: str, round_: int, upcoming: Sequence[str], then: Turn | None = None
     ) -> Sample | Failure:
-        def slice_in(worker: WorkerProcess) -> Sample | Failure:
+        def slice_in(worker: WorkerProcess, then: Turn | None = None) -> Sample | Failure:
             if cell not in self._residency:
                 facts = self._opened(worker, cell, upcoming, check=False)
                 if isinstance(facts, Failure):
@@ -132,10 +132,12 @@ class LocalOpening:
             answer = worker.run_slice(RunSlice(cell, round_), ahead)
             return answer if isinstance(answer, Failure) else answer.sample
 
-        return self._supervisor.ask(slice_in)
+        if then is None:
+            return self._supervisor.ask(slice_in)
+        return self._supervisor.ask(lambda worker: slice_in(worker, then), alone=slice_in)
 
     def _may_begin(self, cell: str) -> bool:
-        """Whether a cell may warm up while the sample before it is stored: not on our own CPU."""
+        """Whether a cell may send while the sample before it is told: not on our own CPU."""
         its = under_test(self._parties[cell]).cpus
         return cell in self._residency and self._aside.isdisjoint(its)
 

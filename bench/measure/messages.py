@@ -69,7 +69,8 @@ class Close(_Message, frozen=True):
 
 
 class RunSlice(_Message, frozen=True):
-    """Run one slice of an open cell. Answer: Sliced."""
+    """Run one slice of an open cell. Answer: Sliced. Who asks for the next one before that lets it
+    begin while the answer is made."""
 
     cell: str
     round: int

@@ -38,10 +38,16 @@ class Supervisor:
             self._worker, self._is_started = self._make(), False
         return self._worker
 
-    def ask(self, act: Callable[[WorkerProcess], T]) -> T | Failure:
+    def ask(
+        self,
+        act: Callable[[WorkerProcess], T],
+        alone: Callable[[WorkerProcess], T] | None = None,
+    ) -> T | Failure:
         """What ``act`` does with the worker; a Failure if the worker dies of it.
 
-        Raises BenchError, and no other is tried, if a worker cannot start.
+        Where it may also die of something else that ``act`` asked for ahead, ``alone`` asks another
+        worker for nothing but that. Raises BenchError, and no other is tried, if a worker cannot
+        start.
         """
         worker = self._present()
         try:
@@ -49,7 +55,7 @@ class Supervisor:
         except WorkerDied as death:
             self.close()
             self._died()
-            return Failure(f"{death} in this cell")
+            return self.ask(alone) if alone else Failure(f"{death} in this cell")
 
     def _present(self) -> WorkerProcess:
         worker = self.prepare()

@@ -135,7 +135,7 @@ class WorkerProcess:
         return answer
 
     def _answer(self, request: Request, timeout_s: float, then: RunSlice | None) -> Answer:
-        """Answers come in the order of the requests: who dies, dies of the first without one."""
+        """Answers come in the order of the requests. Who dies may have died of any without one."""
         if request != self._ahead:
             if self._ahead:  # a slice that nobody wants any more
                 self._channel.receive(timeout_s)

@@ -52,6 +52,10 @@ static void drive(const struct tx_config *config)
 	tx_cell_ready(cell);
 	tx_cell_unready(cell);
 	tx_cell_ready(cell);
+	tx_cell_go(cell, &plan, &slice);
+	tx_cell_unready(cell);
+	tx_cell_ready(cell);
+	tx_cell_go(cell, &plan, &slice);
 	/* On a busy machine a thread may wait for its CPU until the window is over. */
 	for (tries = 0; tries < MOST_TRIES && !all_sent(&slice); tries++)
 		check(!tx_cell_slice(cell, &plan, &slice, &error), "slice", method, error.text);
