@@ -405,19 +405,21 @@ def namespaces_of(pid: int) -> set[str]:
 
 
 @anykernel
-def test_a_worker_that_is_killed_costs_one_cell(bench: Bench) -> None:
+def test_a_worker_that_is_killed_costs_one_cell_at_most(bench: Bench) -> None:
+    """None where a slice was under way ahead: the one in hand is tried again alone."""
     process = bench.start("run", bench.matrix(axes_of_everything(), rounds=30, window="3ms"))
     wait_for(lambda: bench.samples() >= 20, "samples", process)
     os.kill(bench.worker(), signal.SIGKILL)
     outcome = ended(process)
     run = bench.stored()
     assert run.end == "done"
-    ((failed, reason),) = run.failures.items()
-    assert outcome.code == (4 if failed in {cell.id for cell in run.cells} else 0)
-    assert reason == "the worker died of SIGKILL in this cell"
-    assert reason in outcome.out  # a note, where it was in a calibration cell
+    assert len(run.failures) <= 1
+    assert outcome.code == (4 if run.failures.keys() & {cell.id for cell in run.cells} else 0)
+    for reason in run.failures.values():
+        assert reason == "the worker died of SIGKILL in this cell"
+        assert reason in outcome.out  # a note, where it was in a calibration cell
     for cell in run.cells:
-        if cell.id != failed:
+        if cell.id not in run.failures:
             rounds = [s.round for s in run.samples if s.cell == cell.id]
             assert rounds[:30] == list(range(30))  # then what makes up for samples left out
 
