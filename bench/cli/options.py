@@ -68,6 +68,25 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_run(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        type=_stored_run,
+        nargs=nargs,
+        help="a run file (.jsonl, .jsonl.gz), or latest: the run below results/ that was started "
+        "last",
+    )
+
+
+def _stored_run(text: str) -> Path:
+    """Raises UsageError where there is no latest run."""
+    from bench.campaign import sources
+
+    is_latest = text == sources.LATEST and not Path(text).exists()
+    return sources.latest() if is_latest else Path(text)
+
+
 def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results",

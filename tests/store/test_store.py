@@ -214,6 +214,21 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     )
 
 
+def test_whose_a_folder_is_and_where_else_to_write_are_two_things(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_path: Path) -> list[Path]:
+        raise PermissionError(errno.EACCES, "refused", str(tmp_path))
+
+    monkeypatch.setattr("bench.base.files.make_folders", refused)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(BenchError) as caught:
+        RunWriter(tmp_path / "r.jsonl")
+    said = str(caught.value).partition(": refused; ")[2]
+    assert said.startswith(f"{tmp_path} belongs to ")
+    assert said.endswith("; choose another folder with --results")
+
+
 def test_a_full_disk_is_an_error_and_keeps_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     writer = RunWriter(path)
