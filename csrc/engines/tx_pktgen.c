@@ -365,8 +365,8 @@ static int search_result(const struct search *search, struct core_error *error)
 		return error->code;
 	}
 	if (search->left != 1)
-		return error_set(error, ESRCH, "which of %u threads %s sends: %u rest after %llu frames "
-				 "in %llu s", search->number, pktgen->cpu, search->left,
+		return error_set(error, ESRCH, "which of %u threads %s sends: %u are left after %llu "
+				 "frames in %llu s", search->number, pktgen->cpu, search->left,
 				 (unsigned long long)search->frame.sent, SEARCH_NS / NSEC_PER_SEC);
 	while (!of->pid)
 		of++;
