@@ -97,7 +97,7 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: ProcFs = HERE) ->
             rows[signature] = row
         alike.setdefault(signature, []).append(combination)
     cells = {signature: first for signature, (first, *_) in alike.items()}
-    made = {signature: space.cell(signature) for signature in cells}
+    made = space.cells(cells)
     device_of = devices_of(list(made.values()), vocabulary.interfaces)
     chosen = _chosen_cpus(matrix, machine, dict.fromkeys(device_of.values()))
     unfit = _unfit(matrix, list(made.values()), chosen)
