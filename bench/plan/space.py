@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import getitem, itemgetter
+from typing import TypeVar
 
 from bench.base.errors import UsageError
 from bench.base.values import Value, covers, key_of, yaml_text
@@ -19,6 +20,7 @@ from bench.model.vocabulary import KindInfo, Vocabulary
 MOST_COMBINATIONS = 1_000_000
 """Before excluding and collapsing: a plan of so many takes a quarter of a minute."""
 
+T = TypeVar("T")
 
 Combination = tuple[int, ...]
 """For each axis of the vocabulary the index of its value; -1 where the cell ignores the axis."""
@@ -169,6 +171,23 @@ class Space:
             for key, option in value.items()
             if key not in fields or option != fields[key].default
         }
+
+    def once(
+        self, axes: Sequence[str], said: Callable[[Mapping[str, Value | None]], T]
+    ) -> Callable[[Combination], T]:
+        """What is ``said`` of a signature's values of some axes, which has no others to look at.
+
+        It is asked once of all signatures that have the same values of these axes.
+        """
+        positions = [self.position[axis] for axis in axes]
+        of_axes = itemgetter(*positions)
+
+        @functools.cache
+        def of_values(indices: Combination) -> T:
+            known = zip(axes, positions, indices, strict=True)
+            return said({a: self.axes[p][i] if i >= 0 else None for a, p, i in known})
+
+        return lambda signature: of_values(of_axes(signature))
 
 
 def _firsts(values: Sequence[Value]) -> list[int]:
