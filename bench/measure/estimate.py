@@ -14,7 +14,7 @@ from math import ceil
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from bench.engines.config import call_ns, memory_of
+from bench.engines.config import Asking, call_ns
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.needs import Memory
@@ -171,18 +171,18 @@ _TIMED = (*SHAPED, "method", "threads", "burst", "socket", "sndbuf", "msg_dontwa
 
 
 def _takes(cells: Sequence[Cell], cpus: int, window_ns: int, machine: ProcFs) -> list[_Takes]:
-    """Of each cell. Cells share their values: what some of these take is reckoned once."""
-    known: dict[tuple[Memory, tuple[int, ...]], _Takes] = {}
-    timed, found = itemgetter(*_TIMED), []
+    """Of each cell. Cells share their values: what those that are alike take is reckoned once."""
+    known: dict[tuple[int, ...], _Takes] = {}
+    asking, timed, found = Asking(), itemgetter(*_TIMED), []
     for cell in cells:
-        memory = memory_of(cell)
-        alike = memory, tuple(map(id, timed(cell.values)))
-        if alike not in known:
+        memory = asking.memory(cell.values)
+        alike = (memory.bytes, memory.ring_frames, *map(id, timed(cell.values)))
+        takes = known.get(alike)
+        if takes is None:
             sender = _sender(cell, memory, cpus, machine)
-            known[alike] = _Takes(
-                sender.open_ns(), sender.check_ns(), sender.slice_ns(window_ns), memory.bytes
-            )
-        found.append(known[alike])
+            times = sender.open_ns(), sender.check_ns(), sender.slice_ns(window_ns)
+            takes = known[alike] = _Takes(*times, memory.bytes)
+        found.append(takes)
     return found
 
 
