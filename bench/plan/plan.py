@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.base.errors import UsageError
+from bench.base.garbage import no_collection
 from bench.base.values import Value, covers, key_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
@@ -77,6 +78,7 @@ class Plan:
         return tuple(dict.fromkeys(self.device_of.values()))
 
 
+@no_collection()
 def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: ProcFs = HERE) -> Plan:
     """The cells of a matrix. Raises UsageError with every problem, each with its place."""
     space = Space(matrix, vocabulary)
