@@ -122,7 +122,8 @@ class Estimate:
 
 def estimate(planned: Plan, matrix: Matrix, machine: ProcFs) -> Estimate:
     """What a run of a plan will take on a machine that has nothing else to do."""
-    cells = (*planned.runnable, *calibration.CALIBRATION)
+    runnable = planned.runnable
+    cells = (*runnable, *calibration.CALIBRATION)
     window_ns, rounds = matrix.measure.window_ns, matrix.measure.rounds
     openings = matrix.measure.openings
     takes = _takes(cells, len(planned.cpus), window_ns, machine)
@@ -134,14 +135,14 @@ def estimate(planned: Plan, matrix: Matrix, machine: ProcFs) -> Estimate:
     again_ns = WORKER_NS + len(planned.topologies) * TOPOLOGY_NS + len(cells) * CLOSE_NS
     opening_ns += (openings - 1) * again_ns
     slices_ns = [each.slice_ns + SAMPLE_NS for each in takes]
-    interval = calibration.interval(len(planned.runnable), rounds.min, openings)
-    calibrating_ns = sum(slices_ns[len(planned.runnable) :])
+    interval = calibration.interval(len(runnable), rounds.min, openings)
+    calibrating_ns = sum(slices_ns[len(runnable) :])
     round_ns = sum(slices_ns) - calibrating_ns * (1 - 1 / interval)
     round_ns += _reopening_share(memory, machine) * sum(each.open_ns for each in takes)
 
     def until(count: int) -> int:
         looks = range(rounds.min, count, PRECISION_ROUNDS)
-        looking_ns = PRECISION_NS * len(planned.runnable) * sum(looks)
+        looking_ns = PRECISION_NS * len(runnable) * sum(looks)
         return round(start_ns + opening_ns + count * round_ns + looking_ns)
 
     return Estimate(until(rounds.min), until(rounds.max), round(opening_ns), memory)
