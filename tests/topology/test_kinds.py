@@ -259,6 +259,9 @@ def test_a_topology_can_be_sent_to_another_process() -> None:
     assert msgpack.decode(msgpack.encode(topology), type=Topology) == topology
     assert topology.netns_fds == topology.fds == (7, 9)
     assert replace(topology, mirror=5).fds == (7, 9, 5)
+    there = replace(topology, mirror=5).by({7: 70, 9: 90, 5: 50})
+    assert there.fds == (70, 90, 50)
+    assert replace(there, mirror=5).by({70: 7, 90: 9, 5: 5}) == replace(topology, mirror=5)
 
 
 def test_a_reader_that_never_gets_ready_is_an_error_and_is_ended(
