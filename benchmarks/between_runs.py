@@ -26,13 +26,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
 from common import heading
 
-from bench.analysis import cell_summaries, summary
+from bench.analysis import cell_summaries, figures, summary
 from bench.analysis.compared import compare
 from bench.analysis.verdicts import Comparison, Verdict
 from bench.model.results import CellResult
+from bench.model.samples import Sample
 from bench.model.summaries import RunSummary
 from bench.store import reader
 from bench.store.run_summaries import read_summary
@@ -180,7 +182,12 @@ KINDS = [
 
 
 def nightly(
-    folder: Path, name: str, filters: Sequence[Mapping[Kind, int]], rounds: int, openings: int
+    folder: Path,
+    name: str,
+    filters: Sequence[Mapping[Kind, int]],
+    rounds: int,
+    openings: int,
+    kinds: Collection[Kind] = KINDS,
 ) -> Path:
     """The nightly matrix once for each mapping, which says how many filters more than BASE a cell
     has."""
@@ -188,7 +195,7 @@ def nightly(
         f"{{interface: {{kind: {of.interface}, filters: {BASE + more.get(of, 0)}}}, "
         f"method: {of.method}, frame_size: {of.frame_size}, fill: {of.fill}, burst: 64}}"
         for more in filters
-        for of in KINDS
+        for of in kinds
     ]
     first, *others = rows
     text = [f"name: {name}", f"axes: {first}", "include:", *(f"  - {row}" for row in others)]
@@ -198,31 +205,43 @@ def nightly(
     return path
 
 
-def filters_of_cells(folder: Path, share: float) -> dict[Kind, int]:
-    """How many filters more cost each cell this share of its CPU time.
+def filters_of_cells(
+    folder: Path, costs: Mapping[Kind, float], calibrations: Sequence[int]
+) -> dict[Kind, int]:
+    """How many filters more cost each of these cells that share of its CPU time.
 
-    What one costs is taken of all cells of an interface and a method together: of a single cell a
-    run tells it no better than within a third. A filter costs more the more of them there are, so
-    a second run begins with what the first found.
+    What one costs is taken of the cells of an interface and a method that shall have the same cost
+    together. A filter costs more the more of them there are, so each cost has filters of its own,
+    and a second run begins with what the first found; ``calibrations`` are the rounds of each.
     """
-    steps = dict.fromkeys(KINDS, round(share * 600))
-    for _ in range(2):
-        found = rows(run(nightly(folder, "calibrate", [{}, steps], 400, 4), folder))
-        spent = [row.figures.ns_per_frame.value for row in found if row.figures.ns_per_frame]
-        plain = dict(zip(KINDS, spent[: len(KINDS)], strict=True))
-        costly = dict(zip(KINDS, spent[len(KINDS) :], strict=True))
+    steps = {of: round(cost * 600) for of, cost in costs.items()}
+    for rounds in calibrations:
+        made = reader.read(run(nightly(folder, "calibrate", [{}, steps], rounds, 4, costs), folder))
+        samples = figures.usable_by_cell(made)
+        plain, more = {}, {}
+        for of, cell, costly in zip(costs, made.cells, made.cells[len(costs) :], strict=False):
+            plain[of] = median(map(figures.ns_per_frame, samples[cell.id]))
+            more[of] = plain[of] * (_ratio(samples[costly.id], samples[cell.id]) - 1)
+        group_of = {of: (*of.group, f"{cost:.0%}") for of, cost in costs.items()}
         filter_ns = {
-            group: sum(costly[of] - plain[of] for of in KINDS if of.group == group)
-            / sum(steps[of] for of in KINDS if of.group == group)
-            for group in dict.fromkeys(of.group for of in KINDS)
+            group: sum(more[of] for of in costs if group_of[of] == group)
+            / sum(steps[of] for of in costs if group_of[of] == group)
+            for group in dict.fromkeys(group_of.values())
         }
         told = (f"{' '.join(group)} {cost:.2f}" for group, cost in filter_ns.items())
         print("ns of a filter:", ", ".join(told))
         steps = {
-            of: max(1, round(share * plain[of] / max(filter_ns[of.group], 0.1))) for of in KINDS
+            of: max(1, round(cost * plain[of] / max(filter_ns[group_of[of]], 0.1)))
+            for of, cost in costs.items()
         }
-    print("filters for", f"{share:.0%}:", ", ".join(map(str, steps.values())))
+    print("filters:", ", ".join(map(str, steps.values())))
     return steps
+
+
+def _ratio(samples: Sequence[Sample], base: Sequence[Sample]) -> float:
+    """Of ns/frame within the rounds."""
+    ratios = figures.within_round_ratios(samples, base, "ns_per_frame")
+    return median([ratio for opening in ratios.values() for ratio in opening])
 
 
 @dataclass
@@ -272,14 +291,15 @@ def alike(folder: Path, runs: int) -> None:
 
 
 def costs(folder: Path, size: argparse.Namespace) -> None:
-    every = filters_of_cells(folder, ALL)
-    some = {of: round(n * of.cost / ALL) for of, n in every.items() if of.cost}
+    every = filters_of_cells(folder, dict.fromkeys(KINDS, ALL), (100, 200))
+    some = filters_of_cells(folder, {of: of.cost for of in KINDS if of.cost}, (300, 900))
     sides = {
         name: nightly(folder, name, [filters], size.rounds, size.openings)
         for name, filters in (("plain", {}), ("some", some), ("all", every))
     }
     plain: list[RunSummary] = []
     at_3, others_at_3, at_2, shifts = Told(), Told(), Told(), Counter[str]()
+    seen: dict[float, list[list[float]]] = {SOME: [], OTHERS: []}
     blamed = 0
     for number in range(size.runs):
         print(f"turn {number + 1} of {size.runs}", file=sys.stderr)
@@ -291,8 +311,9 @@ def costs(folder: Path, size: argparse.Namespace) -> None:
         at_3.add(result, _cells(now, SOME))
         others_at_3.add(result, _cells(now, OTHERS))
         at_2.add(compare([now], [b], [], {}, default=OTHERS), _cells(now, OTHERS))
-        for cost in (SOME, OTHERS):
-            print(f"{cost:.0%} of some cells: seen as {_seen(result, _cells(now, cost))}")
+        for cost, turns in seen.items():
+            turns.append(_seen(result, _cells(now, cost)))
+            print(f"{cost:.0%} of some cells: seen as {_listed(turns[-1])}")
         if len(plain) >= NIGHTS:
             result = compare(plain[-NIGHTS:], [relabelled(made["all"], now)], [], {})
             (shift,) = (s for s in result.shifts if not s.scope and s.figure == "ns_per_frame")
@@ -302,6 +323,10 @@ def costs(folder: Path, size: argparse.Namespace) -> None:
                 f"{ALL:.0%} of all cells: {shift.change.value:+.1%} [{shift.change.low:+.1%}, "
                 f"{shift.change.high:+.1%}] {shift.verdict.value}"
             )
+    print()
+    for cost, turns in seen.items():
+        medians = [median(of_cell) for of_cell in zip(*turns, strict=True)]
+        print(f"{cost:.0%} of some cells, median of all turns: {_listed(medians)}")
     _report(at_3, at_2, others_at_3, shifts, blamed)
 
 
@@ -324,8 +349,13 @@ def _told(of: Told) -> int:
     return sum(of.verdicts[verdict] for verdict in FLAGGED)
 
 
-def _seen(result: Comparison, cells: Collection[str]) -> str:
-    changes = [row.changes["ns_per_frame"].value for row in result.rows if row.cell.id in cells]
+def _seen(result: Comparison, cells: Collection[str]) -> list[float]:
+    """The changes of these cells, in the order of their ids."""
+    rows = sorted(result.rows, key=lambda row: row.cell.id)
+    return [row.changes["ns_per_frame"].value for row in rows if row.cell.id in cells]
+
+
+def _listed(changes: Sequence[float]) -> str:
     return ", ".join(f"{change:+.1%}" for change in changes)
 
 

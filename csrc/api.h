@@ -254,6 +254,11 @@ void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts);
 /* Start the threads of the next slice, which begin with it. What fails then tx_cell_slice() says. */
 void tx_cell_ready(struct tx_cell *cell);
 void tx_cell_unready(struct tx_cell *cell);	/* there is no next slice */
+/*
+ * Have threads that are ready warm up and send, until tx_cell_slice() ends their window, which is told
+ * the same. Without threads (a stream) nothing happens before that.
+ */
+void tx_cell_go(struct tx_cell *cell, const struct tx_slice_plan *plan, struct tx_slice *slice);
 int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 		  struct tx_slice *slice, struct core_error *error);
 /* One burst of one thread, drained: the number of frames completed, or -errno. */

@@ -2,9 +2,9 @@
  * Methods of the user's own C files, which bench/engines/own.py compiles. Each is a library that is
  * linked with this core and has one tx_method, bench_method.
  *
- * A cell is opened in a worker, whose death is that cell's. But bench itself asks methods for what they
- * refuse and need, and whether the kernel offers them. Of the user's own it asks that in a child, so that
- * a crash or an endless loop there ends no run.
+ * A cell is opened in a worker, whose death is that cell's. But bench itself loads methods, and asks them
+ * for what they refuse and need, and whether the kernel offers them. It loads a method of the user's own in
+ * a child first, and asks it in one, so that a crash or an endless loop there ends no run.
  */
 #include <dlfcn.h>
 #include <signal.h>
@@ -52,6 +52,7 @@ refuse(struct core_error *error, const char *format, ...)
 
 /* What a child is asked; it answers in memory that both have. */
 struct question {
+	const char *path;
 	const struct tx_method *method;
 	const struct tx_config *config;
 	unsigned int page_size;
@@ -189,6 +190,25 @@ struct tx_numbering own_numbering(const struct tx_method *method, const struct t
 
 /* Loading */
 
+static void ask_load(struct question *question)
+{
+	dlopen(question->path, RTLD_NOW | RTLD_LOCAL);
+}
+
+/* Its constructors run where it is loaded: one that ends the process, or never returns. */
+static int constructors_check(const char *path, struct core_error *error)
+{
+	struct question *question = question_make(NULL);
+	const char *end;
+
+	if (!question)
+		return error_set(error, errno, "memory for a question");
+	question->path = path;
+	end = ask(question, ask_load);
+	munmap(question, sizeof(*question));
+	return *end ? refuse(error, "its constructors: %s", end) : 0;
+}
+
 /* Once it has answered here it is asked directly. */
 static void ask_longest(struct question *question)
 {
@@ -241,10 +261,14 @@ static int library_check(void *library, struct core_error *error)
 
 int core_own_load(const char *path, struct core_error *error)
 {
-	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	void *library;
 	int err;
 
 	error->code = 0;
+	err = constructors_check(path, error);
+	if (err)
+		return err;
+	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!library)
 		return refuse(error, "%s", dlerror());
 	err = library_check(library, error);

@@ -1,7 +1,7 @@
 /*
  * A slice: threads, pinning, the time of the window, what was measured. What a thread does between
  * its start and the closing edge is window.c's; then it drains. It takes some 0.2 ms until a thread
- * stands ready, so the caller may have them made ready while it does something else.
+ * stands ready, and longer until it is warm, so the caller may do something else meanwhile.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -304,15 +304,32 @@ void tx_cell_unready(struct tx_cell *cell)
 	if (!run)
 		return;
 	cell->ready = NULL;
-	flag_raise(&run->abandoned);
-	threads_go(run);
+	if (run->gone) {
+		cell_stop(cell, true);
+	} else {
+		flag_raise(&run->abandoned);
+		threads_go(run);
+	}
 	threads_join(run);
 	slice_free(run);
 }
 
+void tx_cell_go(struct tx_cell *cell, const struct tx_slice_plan *plan, struct tx_slice *slice)
+{
+	struct slice_run *run = cell->ready;
+
+	if (!run || run->error.code)
+		return;
+	memset(slice, 0, sizeof(*slice));
+	slice->threads = cell->config.threads;
+	run->plan = plan;
+	run->slice = slice;
+	run->gone = true;
+	threads_go(run);
+}
+
 static void slice_run(struct slice_run *run)
 {
-	threads_go(run);
 	window_time(run, window_begin(run));
 	cell_stop(run->cell, true);
 	threads_join(run);
@@ -340,7 +357,6 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 
 	if (cell->method->stream)
 		return stream_slice(cell, plan, slice, error);
-	memset(slice, 0, sizeof(*slice));
 	error->code = 0;
 	tx_cell_ready(cell);
 	run = cell->ready;
@@ -351,10 +367,9 @@ int tx_cell_slice(struct tx_cell *cell, const struct tx_slice_plan *plan,
 		tx_cell_unready(cell);
 		return error->code;
 	}
+	if (!run->gone)
+		tx_cell_go(cell, plan, slice);
 	cell->ready = NULL;
-	slice->threads = cell->config.threads;
-	run->plan = plan;
-	run->slice = slice;
 	slice_run(run);
 	slice_fill(run);
 	slice_free(run);

@@ -54,6 +54,7 @@ struct slice_run {
 	unsigned int stopped;		/* have stopped for the closing edge */
 	bool spent;			/* no shaper has credit left */
 	bool opened, closed;		/* the edge has been taken */
+	bool gone;			/* the threads were told to go: tx_cell_go() */
 	bool abandoned;			/* there will be no slice */
 	bool undrained;			/* an edge was not reached before its deadline */
 	struct cell_edge first, last;

@@ -53,6 +53,7 @@ _REMEDIES = {
     errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise fs.file-max, or close what has files open",
+    errno.ENOEXEC: "a script begins with #! and its interpreter",
     errno.ENOMEM: "free some memory",
 }
 

@@ -164,6 +164,7 @@ def _both(of_a: Plan, of_b: Plan, settings: Mapping[str, Value], min_effect: flo
             unfit[twin.id] = reason
         if device := of_b.device_of.get(there[0].id):
             device_of[twin.id] = device
+    _check_differs(cells, settings)
     both = replace(
         of_a,
         baselines=twins,
@@ -173,6 +174,24 @@ def _both(of_a: Plan, of_b: Plan, settings: Mapping[str, Value], min_effect: flo
         device_of=device_of,
     )
     return with_cells(both, cells)
+
+
+def _check_differs(cells: Sequence[Cell], settings: Mapping[str, Value]) -> None:
+    """Refuse an axis on which no cell of B has another value than its twin: a question that a run
+    would not ask, and answer with "unchanged"."""
+    sides = cells[: len(cells) // 2], cells[len(cells) // 2 :]
+    for axis in settings:
+        a, b = ([cell.values.get(axis) for cell in side] for side in sides)
+        if a == b:
+            why = (
+                "side A has that, too"
+                if any(value is not None for value in a)
+                else "nothing reads it"
+            )
+            raise UsageError(
+                f"--set-b {axis}: {why}, so the sides are alike; name another value, or leave it "
+                "out to measure A against A"
+            )
 
 
 def _rest(cell: Cell, settings: Mapping[str, Value]) -> str:

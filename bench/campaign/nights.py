@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bench.base.errors import UsageError
+from bench.base.garbage import no_collection
 from bench.campaign.leveled import read_leveled
 from bench.model.leveled import LeveledRun
 from bench.store.cache import Cache
@@ -74,7 +73,7 @@ def nights(folder: Path, now: datetime | None = None) -> History:
 
     Reads no samples but of runs that have no summaries, and what it has read before from a cache.
     """
-    with _no_collection():
+    with no_collection():
         runs, unread = _read(run_files(folder), Cache(folder))
     dated, undated = _dated(runs)
     distinct, copies = _distinct(dated)
@@ -83,18 +82,6 @@ def nights(folder: Path, now: datetime | None = None) -> History:
         nights=tuple(in_order),
         oddities=(*unread, *undated, *copies, *_cut_off(in_order), *_times(in_order, now)),
     )
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Runs are no garbage, and to look for some among them takes a third of the time of reading."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _read(paths: Sequence[Path], cache: Cache) -> tuple[list[LeveledRun], list[Oddity]]:

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     width = max(map(len, EXPORTS))
     formats = (f"  {name:{width}}  {export.readers}" for name, export in EXPORTS.items())
     parser.description = "\n".join([HELP, "", *formats])
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run file (.jsonl, .jsonl.gz)")
+    options.add_run(parser)
     parser.add_argument(
         "--format",
         choices=EXPORTS,

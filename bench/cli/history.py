@@ -83,6 +83,8 @@ def _name(matrix: str) -> str:
 
 def _no_nights(results: Path, folder: Path) -> str:
     """What there is instead."""
+    if any(folder.glob("*.jsonl*")):
+        return f"no run in {folder} is a night; why is told above"
     others = sorted(path.parent.name for path in results.glob(f"*/{folder.name}") if path.is_dir())
     there = [other for other in others if other != folder.parent.name]
     if there:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bench.base.errors import UsageError
-from bench.base.units import parse_share
+from bench.base.units import parse_share, show
 from bench.model.results import LARGEST_INTEGER
 from bench.render import FORMATS, sparkline
 from bench.render.screen import PAPER, Screen
@@ -68,6 +68,37 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _machine(text: str) -> str:
+    """A name that is its folder's, too: no other machine's runs are taken for this one's."""
+    from bench.store.folders import MOST_NAME, folder_name
+
+    if folder_name(text) != text:
+        raise argparse.ArgumentTypeError(
+            f"{show(text)} is not allowed; write at most {MOST_NAME} of A-Z, a-z, 0-9, _, . and -, "
+            "and none of . and - at its ends"
+        )
+    return text
+
+
+def add_run(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        type=_stored_run,
+        nargs=nargs,
+        help="a run file (.jsonl, .jsonl.gz), or latest: the run below results/ that was started "
+        "last",
+    )
+
+
+def _stored_run(text: str) -> Path:
+    """Raises UsageError where there is no latest run."""
+    from bench.campaign import sources
+
+    is_latest = text == sources.LATEST and not Path(text).exists()
+    return sources.latest() if is_latest else Path(text)
+
+
 def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results",
@@ -77,7 +108,10 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         help="where runs are stored: FOLDER/<machine>/<matrix>/ (default: results)",
     )
     parser.add_argument(
-        "--machine", metavar="NAME", help="the machine's name in results (default: its hostname)"
+        "--machine",
+        metavar="NAME",
+        type=_machine,
+        help="the machine's name in results (default: its hostname)",
     )
 
 

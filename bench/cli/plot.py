@@ -27,7 +27,7 @@ PNG_SCALE = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", type=Path, nargs="+", help="a run file (.jsonl)")
+    options.add_run(parser, nargs="+")
     kinds = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
     parser.add_argument("--kind", choices=KINDS, required=True, help=f"what to draw. {kinds}")
     parser.add_argument("--x", metavar="AXIS", default="", help="the horizontal axis (axis, heat)")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.base.errors import UsageError
@@ -23,7 +22,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", type=Path, nargs="+", help="a run file (.jsonl)")
+    options.add_run(parser, nargs="+")
     options.add_filter(parser)
     options.add_output(parser)
 

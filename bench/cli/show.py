@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.base.exit_codes import ExitCode
@@ -22,7 +21,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run file (.jsonl)")
+    options.add_run(parser)
     options.add_filter(parser)
     options.add_normalise(parser)
     options.add_whole(parser)

@@ -59,7 +59,8 @@ def wanted(args: argparse.Namespace, below: str = "") -> Wanted:
     if path is True:
         path = _latest(_folder(args, load.name_in(args.matrix), below))
     if path.suffix != ".jsonl":
-        raise UsageError(f"--resume {path}: its table could take its place; name a .jsonl file")
+        why = "its table could take its place" if path.is_file() else "there is no such run file"
+        raise UsageError(f"--resume {path}: {why}; name a .jsonl file, or none for the latest run")
     began = reader.header_of(path)
     filters = () if args.filter else began.filters
     settings = () if args.set else began.settings

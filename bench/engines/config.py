@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bench.base.units import parse_part
 from bench.base.values import Value
 from bench.engines.library import library, text_of
-from bench.engines.options import raw_values
+from bench.engines.options import Setter, setters
 from bench.model.cells import Cell
 from bench.model.needs import Memory
 from bench.model.programs import EXEC, engine_of
@@ -29,45 +29,108 @@ def vlan_tag(vlan: Value | None) -> int:
     return TPID << 16 | int(vlan["priority"]) << 13 | int(vlan["id"])
 
 
-def config_of(values: Mapping[str, Value | None]) -> Any:
-    """A struct tx_config without endpoint and CPUs; None is what a method ignores."""
-    sndbuf: Any = values.get("sndbuf")
-    sndbuf = sndbuf if isinstance(sndbuf, dict) else {"bytes": 0, "force": False}
-    fields = {
-        "method": _static_text(str(values["method"])),
-        "frame_size": values["frame_size"],
-        "threads": values["threads"],
-        "socket_shared": values.get("socket") == "shared",
-        "burst": values.get("burst") or 1,
-        "prefilled": values.get("fill") == "prefilled",
-        "sndbuf_bytes": sndbuf["bytes"],
-        "sndbuf_force": bool(sndbuf["force"]),
-        "msg_dontwait": bool(values.get("msg_dontwait")),
-        "qdisc_bypass": bool(values.get("qdisc_bypass")),
-        "flows": values.get("flows") or 1,
-        "vlan_tag": vlan_tag(values.get("vlan")),
-        "malformed": parse_part(values.get("malformed") or 0),
-        "protocol": ETH_P_ALL if values.get("protocol") == "all" else 0,
-        "options": raw_values(values),
-    }
-    return library().ffi.new("struct tx_config *", fields)
-
-
 @functools.cache
 def _static_text(text: str) -> Any:
     """A string of C that nobody frees: a config only points to it."""
     return library().ffi.new("char[]", text.encode())
 
 
+def _field(name: str, of_value: Callable[[Any], Any]) -> Setter:
+    def set_field(config: Any, value: Value | None) -> None:
+        setattr(config, name, of_value(value))
+
+    return set_field
+
+
+def _set_sndbuf(config: Any, value: Value | None) -> None:
+    asked: Mapping[str, Any] = value if isinstance(value, dict) else {"bytes": 0, "force": False}
+    config.sndbuf_bytes, config.sndbuf_force = asked["bytes"], asked["force"]
+
+
+_FIELDS: Mapping[str, Setter] = {
+    "method": _field("method", lambda value: _static_text(str(value))),
+    "frame_size": _field("frame_size", int),
+    "threads": _field("threads", int),
+    "socket": _field("socket_shared", lambda value: value == "shared"),
+    "burst": _field("burst", lambda value: value or 1),
+    "fill": _field("prefilled", lambda value: value == "prefilled"),
+    "sndbuf": _set_sndbuf,
+    "msg_dontwait": _field("msg_dontwait", bool),
+    "qdisc_bypass": _field("qdisc_bypass", bool),
+    "flows": _field("flows", lambda value: value or 1),
+    "vlan": _field("vlan_tag", vlan_tag),
+    "malformed": _field("malformed", lambda value: parse_part(value or 0)),
+    "protocol": _field("protocol", lambda value: ETH_P_ALL if value == "all" else 0),
+}
+
+
+@functools.cache
+def _setters(method: str) -> Mapping[str, Setter]:
+    return {**_FIELDS, **setters(method)}
+
+
+def config_of(values: Mapping[str, Value | None]) -> Any:
+    """A struct tx_config without endpoint and CPUs; None is what a method ignores."""
+    config = library().ffi.new("struct tx_config *")
+    for axis, set_axis in _setters(str(values["method"])).items():
+        set_axis(config, values.get(axis))
+    return config
+
+
+class Asking:
+    """Asks the core about one cell after another: most differ from the one before in little, and
+    only that is set anew."""
+
+    def __init__(self) -> None:
+        core = library()
+        self._lib = core.lib
+        self._values: Mapping[str, Value | None] = {}
+        self._config: Any = None
+        self._problems = core.ffi.new("struct core_problems *")
+        self._memory = core.ffi.new("struct tx_memory *")
+        self._numbering = core.ffi.new("struct tx_numbering *")
+
+    def check(self, values: Mapping[str, Value | None], page_size: int) -> list[Problem]:
+        """What a cell's engine refuses, on a kernel with pages of ``page_size`` bytes."""
+        if engine_of(values["method"]) == EXEC:
+            return []
+        self._lib.core_check(self._about(values), page_size, self._problems)
+        found = [self._problems.list[i] for i in range(self._problems.number)]
+        return [Problem(text_of(problem.option), text_of(problem.text)) for problem in found]
+
+    def memory(self, values: Mapping[str, Value | None]) -> Memory:
+        if engine_of(values["method"]) == EXEC:
+            return Memory()
+        raw = self._memory
+        self._lib.core_memory(self._about(values), raw)
+        return Memory(raw.bytes, raw.locked, raw.ring_frames)
+
+    def segments(self, values: Mapping[str, Value | None]) -> int:
+        """Frames that the kernel cuts from one skb of a cell; 1: it cuts none."""
+        if engine_of(values["method"]) == EXEC:
+            return 1
+        return int(self.numbering(values).segments) or 1
+
+    def numbering(self, values: Mapping[str, Value | None]) -> Any:
+        """A struct tx_numbering, until the next one is asked for."""
+        self._lib.core_numbering(self._about(values), self._numbering)
+        return self._numbering
+
+    def _about(self, values: Mapping[str, Value | None]) -> Any:
+        before, self._values = self._values, dict(values)
+        if values["method"] is not before.get("method") or values.keys() != before.keys():
+            self._config = config_of(values)
+            return self._config
+        set_axis = _setters(str(values["method"]))
+        for axis, value in values.items():
+            if value is not before[axis] and axis in set_axis:  # the same: True is not 1
+                set_axis[axis](self._config, value)
+        return self._config
+
+
 def check(values: Mapping[str, Value | None], page_size: int) -> list[Problem]:
-    """What a cell's engine refuses, on a kernel with pages of ``page_size`` bytes."""
-    if engine_of(values["method"]) == EXEC:
-        return []
-    core = library()
-    problems = core.ffi.new("struct core_problems *")
-    core.lib.core_check(config_of(values), page_size, problems)
-    found = [problems.list[i] for i in range(problems.number)]
-    return [Problem(text_of(problem.option), text_of(problem.text)) for problem in found]
+    """As ``Asking.check``, of one cell."""
+    return Asking().check(values, page_size)
 
 
 @functools.cache
@@ -88,12 +151,7 @@ def call_ns(method: str) -> int:
 
 
 def memory_of(cell: Cell) -> Memory:
-    if cell.engine == EXEC:
-        return Memory()
-    core = library()
-    raw = core.ffi.new("struct tx_memory *")
-    core.lib.core_memory(config_of(cell.values), raw)
-    return Memory(raw.bytes, raw.locked, raw.ring_frames)
+    return Asking().memory(cell.values)
 
 
 class Order(enum.Enum):
@@ -142,7 +200,8 @@ class Numbering:
 
 
 def numbering_of(cell: Cell) -> Numbering:
-    lib, raw = library().lib, _numbering(cell.values)
+    lib, asking = library().lib, Asking()
+    raw = asking.numbering(cell.values)
     (order,) = (order for order in Order if getattr(lib, order.value) == raw.kind)
     (form,) = (form for form in Form if getattr(lib, form.value) == raw.form)
     return Numbering(
@@ -151,14 +210,5 @@ def numbering_of(cell: Cell) -> Numbering:
 
 
 def segments_of(values: Mapping[str, Value | None]) -> int:
-    """Frames that the kernel cuts from one skb of a cell; 1: it cuts none."""
-    if engine_of(values["method"]) == EXEC:
-        return 1
-    return int(_numbering(values).segments) or 1
-
-
-def _numbering(values: Mapping[str, Value | None]) -> Any:
-    core = library()
-    raw = core.ffi.new("struct tx_numbering *")
-    core.lib.core_numbering(config_of(values), raw)
-    return raw
+    """As ``Asking.segments``, of one cell."""
+    return Asking().segments(values)

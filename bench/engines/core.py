@@ -184,7 +184,13 @@ class OpenCell:
         )
 
     def run_slice(self, plan: SlicePlan, first: Callable[[], object] = lambda: None) -> Slice:
-        """Run one slice. Raises CoreError when a send fails.
+        """Run one slice: ``begin`` it and ``end`` it. Raises CoreError when a send fails."""
+        self.begin(plan, first)
+        return self.end()
+
+    def begin(self, plan: SlicePlan, first: Callable[[], object] = lambda: None) -> None:
+        """Let the threads of a slice warm up and send, until ``end`` ends their window: whoever has
+        something else to do meanwhile keeps them waiting for no longer than the window lasts.
 
         ``first`` is called before anything is sent, while the threads get ready.
         """
@@ -196,6 +202,10 @@ class OpenCell:
         except BaseException:
             self._lib.tx_cell_unready(self._cell)
             raise
+        self._lib.tx_cell_go(self._cell, self._plan, self._slice)
+
+    def end(self) -> Slice:
+        """What the slice measured that has begun. Raises CoreError when a send failed."""
         if self._lib.tx_cell_slice(self._cell, self._plan, self._slice, self._error) < 0:
             fail(self._error)
         raw = self._slice

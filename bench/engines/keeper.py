@@ -131,11 +131,12 @@ class _Keeper:
 
     def _state(self) -> dict[str, str]:
         code, how = self._program.poll(), ""
-        if code is None:
-            _reap_orphans(self._program.pid)
-        else:
+        others = _reap_orphans(self._program.pid)
+        if code is not None:
             died = f"died of {signal.Signals(-code).name}" if code < 0 else ""
             how = died or f"exited with code {code}"
+            if code == 0 and others:
+                how += " and went on in the background; have it stay in the foreground"
         self._listen()
         return {"ended": how, "said": telling(self._said.decode(errors="replace"))}
 
@@ -192,10 +193,14 @@ def _signal_all(number: signal.Signals) -> None:
         os.kill(-1, number)
 
 
-def _reap_orphans(program: int) -> None:
-    """Children that others left to this process, but never the program: Popen waits for that."""
-    with suppress(ChildProcessError):
+def _reap_orphans(program: int) -> bool:
+    """Take the ends of children that others left to this process, but never the program's: Popen
+    waits for that. Whether any child is left."""
+    try:
         while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             if found.si_pid == program:
-                return
+                break
             os.waitpid(found.si_pid, 0)
+    except ChildProcessError:
+        return False
+    return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from bench.base.errors import BenchError
@@ -35,23 +35,25 @@ def options_of(method: str) -> tuple[Axis, ...]:
     return ()
 
 
-def raw_values(values: Mapping[str, Value | None]) -> list[dict[str, Any]]:
-    """``union option_value`` of each option of a cell's method; one without a value is at its
-    default."""
-    return [
-        raw(default if value is None else value)
-        for name, default, raw in _raws(str(values["method"]))
-        for value in [values.get(name)]
-    ]
+Setter = Callable[[Any, Value | None], None]
+"""Sets the fields of a ``struct tx_config`` that are an axis's to a value of it."""
 
 
-@functools.cache
-def _raws(method: str) -> list[tuple[str, Value, Callable[[Any], dict[str, Any]]]]:
-    """Of each option its name, its default, and what makes a ``union option_value`` of a value."""
-    return [(option.name, option.default, _raw(option.type)) for option in options_of(method)]
+def setters(method: str) -> dict[str, Setter]:
+    """Of each option; None, as any that is not read, is its default."""
+    rows = enumerate(options_of(method))
+    return {option.name: _setter(i, option.default, _raw(option.type)) for i, option in rows}
+
+
+def _setter(index: int, default: Value, raw: Callable[[Any], dict[str, Any]]) -> Setter:
+    def set_option(config: Any, value: Value | None) -> None:
+        config.options[index] = raw(default if value is None else value)
+
+    return set_option
 
 
 def _raw(type_: Type) -> Callable[[Any], dict[str, Any]]:
+    """What makes a ``union option_value`` of a value."""
     match type_:
         case Ring():
             return lambda value: {"ring": value}

@@ -74,10 +74,32 @@ def why_missing(cell: Cell) -> str:
     if cell.engine != EXEC:
         return ""
     name, *_ = program_of(cell.values["method"]).command
-    if shutil.which(name):
-        return ""
-    where = "is no program" if "/" in name else "is not installed (it is not in PATH)"
-    return f"method {cell.method}: {name} {where}; install it, or exclude the method"
+    why = _obstacle(name)
+    return f"method {cell.method}: {name} {why}, or exclude the method" if why else ""
+
+
+def _obstacle(name: str) -> str:
+    """Why a program cannot be started, and the way out; "" where nothing is known."""
+    if found := shutil.which(name):
+        interpreter = _interpreter(Path(found))
+        gone = interpreter and not Path(interpreter).exists()
+        return f"begins with #!{interpreter!r}, which is not there; name another" if gone else ""
+    if "/" not in name:
+        return "is not installed (it is not in PATH); install it"
+    if not Path(name).exists():
+        return f"is not there, seen from {Path.cwd()}; name it with its whole path"
+    if Path(name).is_dir():
+        return "is a folder; name a program"
+    return "may not be executed; chmod +x"
+
+
+def _interpreter(script: Path) -> str:
+    """What a script's first line names (execve(2)); "" of a file that is none."""
+    with suppress(OSError), script.open("rb") as file:
+        first = file.readline(256)
+        if first.startswith(b"#!") and (words := first[2:].rstrip(b"\n").split(b" ")):
+            return os.fsdecode(next(filter(None, words), b""))
+    return ""
 
 
 def probe() -> str:

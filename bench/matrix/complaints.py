@@ -36,7 +36,9 @@ ALIKE = 0.7
 
 
 def _meant(value: object, names: Sequence[str]) -> str:
-    near = get_close_matches(value, names, n=1, cutoff=ALIKE) if isinstance(value, str) else []
+    """All names are in small letters."""
+    text = value.lower() if isinstance(value, str) else ""
+    near = get_close_matches(text, names, n=1, cutoff=ALIKE)
     return f" (did you mean {near[0]}?)" if near else ""
 
 

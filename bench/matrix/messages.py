@@ -33,7 +33,9 @@ def problem_of(detail: ErrorDetails, tree: Tree, context: Context) -> Problem:
             message = f"{_label(path[:-1])}{_unknown_key(path, tree, context)}"
             return Problem(tree.keys.get(path, tree.mark(path)), message)
         case "missing":
-            message = f"{_label(path[:-1])}{_missing(path[-1], detail['input'], context)}"
+            written = tree.value(path[:-1])  # what was validated may be a copy with more in it
+            mapping = written if isinstance(written, dict) else detail["input"]
+            message = f"{_label(path[:-1])}{_missing(path[-1], mapping, context)}"
         case _:
             message = f"{_label(path)}{complaint(detail)}"
     return Problem(tree.mark(path), message)
@@ -49,6 +51,9 @@ def _label(path: yamltree.Path) -> str:
 def _unknown_key(path: yamltree.Path, tree: Tree, context: Context) -> str:
     mapping = tree.value(path[:-1])
     known = context.known.get(id(mapping), ())
+    name, colon, value = str(path[-1]).partition(":")
+    if colon and value and name in known:
+        return f"{show(path[-1])} is a key without a value; write {name}: {value}, with a space"
     what = "axis" if known == context.axes else "key"
     return f"unknown {what} {show(path[-1])}; {keys(path[-1], known, mapping)}"
 

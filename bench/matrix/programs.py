@@ -24,7 +24,12 @@ _IN_CONTENT = {"source": "00", "destination": "00", "frame": "00"}
 def _known(text: str) -> None:
     for name in placeholders(text):
         if name not in PLACEHOLDERS:
-            raise ValueError(f"{{{name}}} is unknown; {choice(name, [*PLACEHOLDERS])}")
+            own = f"braces that are no placeholder have spaces: {{ {name} }}"
+            raise ValueError(f"{{{name}}} is unknown; {choice(name, [*PLACEHOLDERS])}; {own}")
+    for name in re.findall(r"(?<!\$)\{([^{}]*)\}", text):
+        meant = name.strip().lower().replace("-", "_")
+        if name != meant in PLACEHOLDERS:
+            raise ValueError(f"{{{name}}} is unknown; write {{{meant}}}")
 
 
 def _words(value: object) -> list[str]:

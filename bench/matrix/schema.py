@@ -433,7 +433,7 @@ def _ring(page_size: int, *, partial: bool) -> Any:
 
     def canonical(value: object, info: ValidationInfo[Context]) -> Value:
         _refuse_frame_nr(value, page_size)
-        is_in_blocks = isinstance(value, dict) and {"block_size", "block_nr"} & value.keys()
+        is_in_blocks = isinstance(value, dict) and any("block" in key for key in value)
         if is_in_blocks or (partial and not (isinstance(value, dict) and "slots" in value)):
             ring = blocks.model_validate(value, context=info.context)
             return ring.model_dump(exclude_unset=partial)

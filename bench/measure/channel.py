@@ -1,8 +1,11 @@
-"""Carries messages over a stream: each is MessagePack, after its length."""
+"""Carries messages over a stream: each is MessagePack, after its length. Descriptors may come with
+one (unix(7), SCM_RIGHTS)."""
 
 from __future__ import annotations
 
+import array
 import socket
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -19,7 +22,12 @@ LARGEST = 1 << 24
 """Bytes of a message: more are not read. A setup of 10,000 interfaces has some 4 MiB."""
 
 
+DESCRIPTORS = 253
+"""The most that come with a message: the kernel's SCM_MAX_FD (include/net/scm.h)."""
+
+
 _PART = 1 << 16
+_CONTROL = socket.CMSG_SPACE(DESCRIPTORS * array.array("i").itemsize)
 
 
 class NoMessage(BenchError):
@@ -35,12 +43,15 @@ class Channel(Generic[T]):
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(expected)
         self._begun = b""  # what came after the last message
+        self._descriptors: list[int] = []
 
-    def send(self, message: msgspec.Struct) -> None:
-        """Raises OSError if the other end is gone."""
+    def send(self, message: msgspec.Struct, fds: Sequence[int] = ()) -> None:
+        """Raises OSError if the other end is gone, or may be sent no descriptors any more."""
         text = bytearray(LENGTH)
         self._encoder.encode_into(message, text, LENGTH)
         text[:LENGTH] = (len(text) - LENGTH).to_bytes(LENGTH)
+        if fds:
+            del text[: socket.send_fds(self._stream, [text], [*fds])]
         self._stream.sendall(text)
 
     def receive(self, timeout_s: float | None = None) -> T:
@@ -51,7 +62,7 @@ class Channel(Generic[T]):
         self._stream.settimeout(timeout_s)
         text, self._begun = self._begun, b""
         while len(text) < (end := self._end(text)):
-            part = self._stream.recv(_PART)
+            part = self._part()
             if not part:
                 raise EOFError
             text += part
@@ -61,6 +72,26 @@ class Channel(Generic[T]):
         except msgspec.MsgspecError as error:
             raise NoMessage(f"no message of this version: {error}") from error
         return message
+
+    def waiting(self) -> T | None:
+        """The next message, if any of it is there already."""
+        try:
+            if not self._begun and not self._stream.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                raise EOFError
+        except BlockingIOError:
+            return None
+        return self.receive()
+
+    def _part(self) -> bytes:
+        part, control, _, _ = self._stream.recvmsg(_PART, _CONTROL, socket.MSG_CMSG_CLOEXEC)
+        for _, _, data in control:
+            self._descriptors += array.array("i", data)
+        return part
+
+    def taken(self) -> list[int]:
+        """The descriptors that came since this was asked last; who asks closes them."""
+        descriptors, self._descriptors = self._descriptors, []
+        return descriptors
 
     def _end(self, text: bytes) -> int:
         """Of the message that these bytes begin, as far as that is known."""

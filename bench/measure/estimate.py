@@ -8,16 +8,18 @@ check.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from bench.engines.config import call_ns, memory_of
+from bench.engines.config import Asking, call_ns
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
+from bench.model.needs import Memory
 from bench.model.programs import EXEC
-from bench.model.vocabulary import DEVICE
+from bench.model.vocabulary import DEVICE, SHAPED
 from bench.plan import calibration
 from bench.plan.plan import Plan
 from bench.plan.queue import Queue, queue_of
@@ -120,26 +122,27 @@ class Estimate:
 
 def estimate(planned: Plan, matrix: Matrix, machine: ProcFs) -> Estimate:
     """What a run of a plan will take on a machine that has nothing else to do."""
-    cells = (*planned.runnable, *calibration.CALIBRATION)
-    senders = [_sender(cell, len(planned.cpus), machine) for cell in cells]
+    runnable = planned.runnable
+    cells = (*runnable, *calibration.CALIBRATION)
     window_ns, rounds = matrix.measure.window_ns, matrix.measure.rounds
     openings = matrix.measure.openings
-    memory = sum(sender.memory for sender in senders)
+    takes = _takes(cells, len(planned.cpus), window_ns, machine)
+    memory = sum(each.memory for each in takes)
     start_ns = START_NS + len(planned.topologies) * TOPOLOGY_NS
     start_ns += FIRST_TOPOLOGY_NS if planned.topologies else 0
-    start_ns += len(senders) * (CELL_NS + CLOSE_NS)
-    opening_ns = openings * sum(sender.open_ns() + sender.check_ns() for sender in senders)
-    again_ns = WORKER_NS + len(planned.topologies) * TOPOLOGY_NS + len(senders) * CLOSE_NS
+    start_ns += len(cells) * (CELL_NS + CLOSE_NS)
+    opening_ns = openings * sum(each.open_ns + each.check_ns for each in takes)
+    again_ns = WORKER_NS + len(planned.topologies) * TOPOLOGY_NS + len(cells) * CLOSE_NS
     opening_ns += (openings - 1) * again_ns
-    slices_ns = [sender.slice_ns(window_ns) + SAMPLE_NS for sender in senders]
-    interval = calibration.interval(len(planned.runnable), rounds.min, openings)
-    calibrating_ns = sum(slices_ns[len(planned.runnable) :])
+    slices_ns = [each.slice_ns + SAMPLE_NS for each in takes]
+    interval = calibration.interval(len(runnable), rounds.min, openings)
+    calibrating_ns = sum(slices_ns[len(runnable) :])
     round_ns = sum(slices_ns) - calibrating_ns * (1 - 1 / interval)
-    round_ns += _reopening_share(memory, machine) * sum(sender.open_ns() for sender in senders)
+    round_ns += _reopening_share(memory, machine) * sum(each.open_ns for each in takes)
 
     def until(count: int) -> int:
         looks = range(rounds.min, count, PRECISION_ROUNDS)
-        looking_ns = PRECISION_NS * len(planned.runnable) * sum(looks)
+        looking_ns = PRECISION_NS * len(runnable) * sum(looks)
         return round(start_ns + opening_ns + count * round_ns + looking_ns)
 
     return Estimate(until(rounds.min), until(rounds.max), round(opening_ns), memory)
@@ -153,6 +156,35 @@ def _reopening_share(memory: int, machine: ProcFs) -> float:
 
 
 # A cell as far as it takes time
+
+
+class _Takes(NamedTuple):
+    """Nanoseconds of a cell's opening, its frame check and a slice, and bytes."""
+
+    open_ns: float
+    check_ns: float
+    slice_ns: float
+    memory: int
+
+
+_TIMED = (*SHAPED, "method", "threads", "burst", "socket", "sndbuf", "msg_dontwait")
+"""The axes that, with a cell's memory, say what it takes."""
+
+
+def _takes(cells: Sequence[Cell], cpus: int, window_ns: int, machine: ProcFs) -> list[_Takes]:
+    """Of each cell. Cells share their values: what those that are alike take is reckoned once."""
+    known: dict[tuple[int, ...], _Takes] = {}
+    asking, timed, found = Asking(), itemgetter(*_TIMED), []
+    for cell in cells:
+        memory = asking.memory(cell.values)
+        alike = (memory.bytes, memory.ring_frames, *map(id, timed(cell.values)))
+        takes = known.get(alike)
+        if takes is None:
+            sender = _sender(cell, memory, cpus, machine)
+            times = sender.open_ns(), sender.check_ns(), sender.slice_ns(window_ns)
+            takes = known[alike] = _Takes(*times, memory.bytes)
+        found.append(takes)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +241,8 @@ class _Sender:
         return self.overhead_ns + self.call_ns + sending_ns
 
 
-def _sender(cell: Cell, cpus: int, machine: ProcFs) -> _Sender:
-    values, interface, memory = cell.values, cell.values["interface"], memory_of(cell)
+def _sender(cell: Cell, memory: Memory, cpus: int, machine: ProcFs) -> _Sender:
+    values, interface = cell.values, cell.values["interface"]
     burst, flows = int(values["burst"] or 1), int(values["flows"] or 1)  # type: ignore[arg-type]
     slots, held = memory.ring_frames, shaper(values)
     is_program = cell.engine == EXEC

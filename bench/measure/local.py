@@ -46,8 +46,18 @@ class LocalOpening:
             int(host.available_memory() * setting.memory_share),
             rivals_of(cells, self._places, lonely),
         )
+        self._made: tuple[Topology, ...] = ()
+        self._supervisor = Supervisor(self._make_worker, self._start_worker, self._residency.clear)
+
+    def _make_worker(self) -> WorkerProcess:
+        of = self._setting
+        return WorkerProcess(of.core_hash, of.checkout, own.compiled_for(of.checkout), of.cpus)
+
+    def _start_worker(self, worker: WorkerProcess) -> None:
+        worker.start(Setup(self._made, self._setting.slice_plan))
 
     def open(self) -> Mapping[str, BenchError]:
+        self._supervisor.prepare()
         made: dict[Place, Topology] = {}
         failures: dict[str, BenchError] = {}
         for place, cells in self._cells_by_place().items():
@@ -61,16 +71,7 @@ class LocalOpening:
         by_method = self._refused_methods([*made.values()])
         numbers = {place: number for number, place in enumerate(made)}
         self._numbers = {cell: numbers.get(place) for cell, place in self._places.items()}
-        setup = Setup(
-            topologies=tuple(made.values()),
-            slice_plan=self._setting.slice_plan,
-        )
-        core_hash, checkout = self._setting.core_hash, self._setting.checkout
-        engines = own.compiled_for(checkout)
-        self._supervisor = Supervisor(
-            lambda: WorkerProcess(setup, core_hash, checkout, engines), self._residency.clear
-        )
-        self._resources.callback(self._supervisor.close)
+        self._made = tuple(made.values())
         return {cell: e for cell, e in failures.items() if cell not in by_method} | by_method
 
     def _cells_by_place(self) -> dict[Place, list[str]]:
@@ -122,7 +123,7 @@ class LocalOpening:
     def run_slice(
         self, cell: str, round_: int, upcoming: Sequence[str], then: Turn | None = None
     ) -> Sample | Failure:
-        def slice_in(worker: WorkerProcess) -> Sample | Failure:
+        def slice_in(worker: WorkerProcess, then: Turn | None = None) -> Sample | Failure:
             if cell not in self._residency:
                 facts = self._opened(worker, cell, upcoming, check=False)
                 if isinstance(facts, Failure):
@@ -131,10 +132,12 @@ class LocalOpening:
             answer = worker.run_slice(RunSlice(cell, round_), ahead)
             return answer if isinstance(answer, Failure) else answer.sample
 
-        return self._supervisor.ask(slice_in)
+        if then is None:
+            return self._supervisor.ask(slice_in)
+        return self._supervisor.ask(lambda worker: slice_in(worker, then), alone=slice_in)
 
     def _may_begin(self, cell: str) -> bool:
-        """Whether a cell may warm up while the sample before it is stored: not on our own CPU."""
+        """Whether a cell may send while the sample before it is told: not on our own CPU."""
         its = under_test(self._parties[cell]).cpus
         return cell in self._residency and self._aside.isdisjoint(its)
 
@@ -154,4 +157,7 @@ class LocalOpening:
         return answer.facts
 
     def close(self) -> None:
-        self._resources.close()
+        try:
+            self._supervisor.close()
+        finally:
+            self._resources.close()

@@ -17,7 +17,7 @@ from bench.model.samples import Sample
 from bench.model.shaper import Shaper
 from bench.topology import Topology
 
-VERSION = 2
+VERSION = 3
 """Of these messages: one more with each change of them. All versions have the same Hello."""
 
 
@@ -35,11 +35,15 @@ class Hello(_Message, frozen=True):
     core_hash: str
 
 
-class Setup(_Message, frozen=True):
-    """Second message: the topologies (their namespaces' descriptors are inherited) and the plan.
+class Descriptors(_Message, frozen=True):
+    """Second message, as often as it takes: with it come these descriptors, which the topologies
+    name. Answer: Done."""
 
-    Answer: Done.
-    """
+    numbers: tuple[int, ...]
+
+
+class Setup(_Message, frozen=True):
+    """Then the topologies and the plan. Answer: Done."""
 
     topologies: tuple[Topology, ...]
     slice_plan: SlicePlan
@@ -65,13 +69,14 @@ class Close(_Message, frozen=True):
 
 
 class RunSlice(_Message, frozen=True):
-    """Run one slice of an open cell. Answer: Sliced."""
+    """Run one slice of an open cell. Answer: Sliced. Who asks for the next one before that lets it
+    begin while the answer is made."""
 
     cell: str
     round: int
 
 
-Request = Hello | Setup | Open | Close | RunSlice
+Request = Hello | Descriptors | Setup | Open | Close | RunSlice
 
 
 # What is answered

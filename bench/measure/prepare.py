@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bench.engines import config, core, table
 from bench.matrix import load
-from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.model.vocabulary import Vocabulary
 from bench.plan import plan, selection
@@ -21,17 +20,18 @@ from bench.topology.kinds import INTERFACES, QDISC_KINDS, is_shaped, largest_fra
 
 def vocabulary() -> Vocabulary:
     """What a matrix may name: methods from the core (built if stale), kinds from topology."""
+    asking = config.Asking()
     return Vocabulary(
         methods=table.methods(),
         interfaces=INTERFACES,
         qdiscs=QDISC_KINDS,
         limits=core.limits(),
-        check=config.check,
+        check=asking.check,
         largest_frame=largest_frame,
         shaper=shaper,
-        ring_frames=lambda values: config.memory_of(Cell("", values)).ring_frames,
+        ring_frames=lambda values: asking.memory(values).ring_frames,
         is_shaped=is_shaped,
-        segments=config.segments_of,
+        segments=asking.segments,
         page_size=os.sysconf("SC_PAGE_SIZE"),
     )
 

@@ -63,6 +63,7 @@ class OpenProgram:
         self._cell, self._cpus, self._reader = cell, cpus, reader
         self._program = program_of(cell.values["method"])
         self._delivery = delivery_of(cell, topology.delivery)
+        self._window_s = 0.0
         self._values = _values(cell, topology, cpus)
         with ExitStack() as stack:
             words = [name for word in self._program.command for name in placeholders(word)]
@@ -109,13 +110,21 @@ class OpenProgram:
 
     def run_slice(self, plan: SlicePlan, first: Callable[[], object] = lambda: None) -> Slice:
         """One slice, after ``first``; it has no warm-up or drain but those that a program needs."""
+        self.begin(plan, first)
+        return self.end()
+
+    def begin(self, plan: SlicePlan, first: Callable[[], object] = lambda: None) -> None:
+        """It sends in ``end`` alone."""
         first()
+        self._window_s = plan.window_ns / 1e9
+
+    def end(self) -> Slice:
         started_ns, rest, spent = time.monotonic_ns(), self._reader.read(), self._spent
         with self.sending():
             self._wait_for_frames(_arrived(rest))
             time.sleep(SETTLE_S)
             opened_ns, before = time.monotonic_ns(), self._reader.read()
-            time.sleep(plan.window_ns / 1e9)
+            time.sleep(self._window_s)
             closed_ns, after = time.monotonic_ns(), self._reader.read()
         whole = delivered(delta(rest, self._reader.read()), self._delivery)
         window = Window(

@@ -1,7 +1,8 @@
 """The child process that opens cells inside their topologies and runs slices.
 
-A crash in the core ends this process and no other. The runner asks for one thing at a time over a
-socket pair and gets one answer, so that it always knows in which cell a worker died.
+A crash in the core ends this process and no other. The runner asks over a socket pair and gets one
+answer to each request, in their order. It may ask for a slice before it has the answer of the one
+before: that slice then begins while the answer is made, so that little time passes between windows.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from bench.measure.messages import (
     VERSION,
     Answer,
     Close,
+    Descriptors,
     Done,
     Failure,
     Hello,
@@ -56,7 +58,7 @@ from bench.model.shaper import Shaper
 from bench.system import privileges
 from bench.system.cpus import CpuTime, cpu_time, granted
 from bench.system.procfs import cpu_words, kept_open
-from bench.topology import Delivery, entered
+from bench.topology import Delivery, Topology, entered
 
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29
 
@@ -69,6 +71,7 @@ CLOSED_AT_A_TIME = 32
 
 
 T = TypeVar("T")
+U = TypeVar("U")
 Sender = TypeVar("Sender", OpenCell, OpenProgram)
 
 
@@ -92,17 +95,43 @@ class _Open:
 _Before = tuple[CpuTime, Counters | None]
 
 
-class _Cells:
-    """The open cells of this process and the counters of their topologies."""
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A slice whose senders send, and what was counted before they did."""
 
-    def __init__(self, setup: Setup, stack: ExitStack) -> None:
-        self._setup = setup
+    request: RunSlice
+    of: _Open
+    at_ns: int
+    before: _Before
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A slice, and what was counted once its frames had left."""
+
+    begun: _Begun
+    measured: Slice
+    cpus_did: CpuTime
+    accounting: Accounting
+    softirqs: tuple[int, int]
+
+
+class _Cells:
+    """The open cells of this process and the counters of their topologies.
+
+    A slice takes three steps, for the next one begins when it has ended, and before it is told.
+    """
+
+    def __init__(
+        self, topologies: Sequence[Topology], slice_plan: SlicePlan, stack: ExitStack
+    ) -> None:
+        self._topologies, self._slice_plan = topologies, slice_plan
         self._aside = os.sched_getaffinity(0)
         # 10 us where there are twenty interrupts; /proc/interrupts, which would tell the CPU of
         # each, takes 60.
         self._stat = stack.enter_context(kept_open("/proc/stat"))
-        self._readers = [stack.enter_context(CounterReader(t)) for t in setup.topologies]
-        self._checks = [FrameCheck(topology) for topology in setup.topologies]
+        self._readers = [stack.enter_context(CounterReader(t)) for t in topologies]
+        self._checks = [FrameCheck(topology) for topology in topologies]
         self._pending = [0] * len(self._readers)  # frames handed over that have not arrived
         self._open: dict[str, _Open] = {}
 
@@ -110,12 +139,12 @@ class _Cells:
         cell, held, cpus = request.cell, request.shaper, request.sender.cpus
         with self._holding(cpus):
             opened = self._opened(request)
-        plan = self._setup.slice_plan
+        plan = self._slice_plan
         if held:
             plan = replace(plan, shaper_rate=held.rate // 8, shaper_burst=held.burst)
         place, delivery, segments = request.topology, None, 1
         if place is not None:
-            delivery = delivery_of(cell, self._setup.topologies[place].delivery)
+            delivery = delivery_of(cell, self._topologies[place].delivery)
             segments = segments_of(cell.values)
         self._open[cell.id] = _Open(
             cell, request.sender, place, delivery, segments, held, plan, opened
@@ -126,7 +155,7 @@ class _Cells:
         cell, cpus, place = request.cell, request.sender.cpus, request.topology
         if place is None:
             return OpenCell(cell.values, None, cpus)
-        topology = self._setup.topologies[place]
+        topology = self._topologies[place]
         if request.sender.engine == EXEC:
             reader = self._readers[place]
             program = OpenProgram(cell, topology, cpus, reader)
@@ -178,37 +207,55 @@ class _Cells:
                 "the run began with, and go on with --resume"
             )
 
-    def run_slice(self, request: RunSlice) -> Sample:
-        cpus = self._open[request.cell].sender.cpus
-        with self._holding(cpus):
-            sample = self._sliced(request)
-        if Problem(Code.NOT_PINNED) in sample.problems:
-            self._check_held(cpus)
-        return sample
-
-    def _sliced(self, request: RunSlice) -> Sample:
+    def begin(self, request: RunSlice) -> _Begun:
         of = self._open[request.cell]
-        cell, cpus = of.cell, of.sender.cpus
+        cpus = of.sender.cpus
         for check in self._checks:
             check.close()
-        # Threads that are not pinned run where the one may that starts them: this one.
-        os.sched_setaffinity(0, cpus if _is_free(cell) else self._aside)
         at_ns = time.time_ns()
         before: list[_Before] = []
-        measured = of.opened.run_slice(
-            of.slice_plan, first=lambda: before.append(self._before(of.topology, cpus))
-        )
-        ((cpus_before, counters),) = before
-        cpus_did = cpu_time(self._stat(), cpus).since(cpus_before)
-        if of.topology is None or of.delivery is None or counters is None:
-            accounting = Accounting.of_sender(measured.slice_completed)
-            return _sample(request, cell, at_ns, measured, cpus_did, accounting)
-        accounting, softirqs = self._account(of, of.topology, of.delivery, counters, measured)
+        with self._holding(cpus), self._where_it_starts(of):
+            of.opened.begin(
+                of.slice_plan, first=lambda: before.append(self._before(of.topology, cpus))
+            )
+        return _Begun(request, of, at_ns, before[0])
+
+    @contextmanager
+    def _where_it_starts(self, of: _Open) -> Iterator[None]:
+        """Threads that are not pinned run where the one may that starts them: this one."""
+        if not _is_free(of.cell):
+            yield
+            return
+        os.sched_setaffinity(0, of.sender.cpus)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, self._aside)
+
+    def end(self, begun: _Begun) -> _Ended:
+        of, (cpus_before, counters) = begun.of, begun.before
+        cpus = of.sender.cpus
+        with self._holding(cpus):
+            measured = of.opened.end()
+            cpus_did = cpu_time(self._stat(), cpus).since(cpus_before)
+            if of.topology is None or of.delivery is None or counters is None:
+                accounting, softirqs = Accounting.of_sender(measured.slice_completed), (0, 0)
+            else:
+                accounting, softirqs = self._account(
+                    of, of.topology, of.delivery, counters, measured
+                )
+        return _Ended(begun, measured, cpus_did, accounting, softirqs)
+
+    def told(self, ended: _Ended) -> Sliced:
+        of = ended.begun.of
         if of.shaper:
-            completed = sum(thread.completed for thread in measured.threads)
-            most = int(of.shaper.most_frames(measured.wall_ns, cell.frame_size))
-            accounting = accounting.at_most(most, completed)
-        return _sample(request, cell, at_ns, measured, cpus_did, accounting, softirqs)
+            completed = sum(thread.completed for thread in ended.measured.threads)
+            most = int(of.shaper.most_frames(ended.measured.wall_ns, of.cell.frame_size))
+            ended = replace(ended, accounting=ended.accounting.at_most(most, completed))
+        sample = _sample(ended)
+        if Problem(Code.NOT_PINNED) in sample.problems:
+            self._check_held(of.sender.cpus)
+        return Sliced(sample)
 
     def _before(self, topology: int | None, cpus: Sequence[int]) -> _Before:
         counters = None
@@ -254,25 +301,19 @@ def _is_free(cell: Cell) -> bool:
     return cell.values["affinity"] == "free"
 
 
-def _sample(
-    request: RunSlice,
-    cell: Cell,
-    at_ns: int,
-    measured: Slice,
-    cpus_did: CpuTime,
-    accounting: Accounting,
-    softirqs: tuple[int, int] = (0, 0),
-) -> Sample:
-    is_moved = not _is_free(cell) and any(thread.moved for thread in measured.threads)
+def _sample(ended: _Ended) -> Sample:
+    begun, measured, accounting = ended.begun, ended.measured, ended.accounting
+    cpus_did, softirqs = ended.cpus_did, ended.softirqs
+    is_moved = not _is_free(begun.of.cell) and any(thread.moved for thread in measured.threads)
     problems = [
         *([Problem(Code.NOT_PINNED)] if is_moved else []),
         *([Problem(Code.NOT_DRAINED)] if measured.undrained else []),
         *accounting.problems,
     ]
     return Sample(
-        cell=request.cell,
-        round=request.round,
-        at_ns=at_ns,
+        cell=begun.request.cell,
+        round=begun.request.round,
+        at_ns=begun.at_ns,
         wall_ns=measured.wall_ns,
         threads=measured.threads,
         slice_completed=measured.slice_completed,
@@ -302,9 +343,21 @@ def _answer(cells: _Cells, request: Request) -> Answer:
         case Close():
             cells.close_cell(request.cell)
             return Done()
-        case RunSlice():
-            return Sliced(cells.run_slice(request))
     raise TypeError(f"not now: {type(request).__name__}")
+
+
+def _run_slices(cells: _Cells, channel: Channel[Request], request: RunSlice) -> Request | None:
+    """Run this slice, and those that were asked for when the one before them ended: while that is
+    told they warm up. The next request, if it has come."""
+    begun = _attempt(functools.partial(cells.begin, request))
+    while True:
+        ended = _attempt_on(begun, cells.end)
+        following = channel.waiting()
+        if isinstance(following, RunSlice):
+            begun = _attempt(functools.partial(cells.begin, following))
+        channel.send(_attempt_on(ended, cells.told))
+        if not isinstance(following, RunSlice):
+            return following
 
 
 def _attempt(act: Callable[[], T]) -> T | Failure:
@@ -328,6 +381,11 @@ def _attempt(act: Callable[[], T]) -> T | Failure:
         )
 
 
+def _attempt_on(before: U | Failure, act: Callable[[U], T]) -> T | Failure:
+    """``act`` on what an attempt before returned, unless that failed."""
+    return before if isinstance(before, Failure) else _attempt(functools.partial(act, before))
+
+
 def _started(channel: Channel[Request], stack: ExitStack, engines: Sequence[int]) -> _Cells:
     """Raises BenchError where who asks and this process do not fit together."""
     hello = channel.receive()
@@ -338,10 +396,13 @@ def _started(channel: Channel[Request], stack: ExitStack, engines: Sequence[int]
     for engine in engines:
         own.load_compiled(engine)
     channel.send(Done())
-    setup = channel.receive()
+    fds: dict[int, int] = {}
+    while isinstance(setup := channel.receive(), Descriptors):
+        fds |= zip(setup.numbers, channel.taken(), strict=True)
+        channel.send(Done())
     if not isinstance(setup, Setup):
         raise BenchError(f"it was told {type(setup).__name__} instead of Setup")
-    return _Cells(setup, stack)
+    return _Cells([topology.by(fds) for topology in setup.topologies], setup.slice_plan, stack)
 
 
 def serve(channel: Channel[Request], engines: Sequence[int] = ()) -> None:
@@ -358,9 +419,14 @@ def serve(channel: Channel[Request], engines: Sequence[int] = ()) -> None:
         privileges.shed(privileges.WORKER)
         gc.freeze()
         gc.disable()  # no collection in the middle of a round; what is made here is freed at once
+        request: Request | None = None
         while True:
-            request = channel.receive()
-            channel.send(_attempt(functools.partial(_answer, cells, request)))
+            request = request or channel.receive()
+            if isinstance(request, RunSlice):
+                request = _run_slices(cells, channel, request)
+            else:
+                channel.send(_attempt(functools.partial(_answer, cells, request)))
+                request = None
 
 
 def main() -> None:

@@ -7,16 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from bench.base.errors import BenchError, WorkerDied, told
 from bench.engines.build import CHECKOUT
-from bench.measure.channel import Channel, NoMessage
+from bench.measure.channel import DESCRIPTORS, Channel, NoMessage
 from bench.measure.messages import (
     VERSION,
     Answer,
     Close,
+    Descriptors,
     Done,
     Failure,
     Hello,
@@ -42,27 +44,31 @@ ENDING_S = 3.0
 
 
 class WorkerProcess:
-    """A running child.
+    """A child that comes into being: what it imports takes it longer than a topology takes us.
 
     Requests raise WorkerDied when the child ends or hangs, naming how. ``start`` comes first, and
     ``close`` last.
     """
 
     def __init__(
-        self, setup: Setup, core_hash: str, checkout: str = "", engines: Sequence[int] = ()
+        self,
+        core_hash: str,
+        checkout: str = "",
+        engines: Sequence[int] = (),
+        cpus: Collection[int] = (),
     ) -> None:
         """``checkout`` is the folder that has the core, where that is not this bench's; ``engines``
-        are descriptors of the user's own, compiled for it."""
+        are descriptors of the user's own, compiled for it. Until it is started, the child may use
+        ``cpus``, too."""
         ours, theirs = socket.socketpair()
         self._channel: Channel[Answer] = Channel(ours, Answer)
-        fds = {fd for topology in setup.topologies for fd in topology.fds}
         with theirs:
             given = (theirs.fileno(), *engines)
             try:
                 self._process = subprocess.Popen(
                     # -P: a file in the present folder must not stand in for one of Python's.
                     [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), *map(str, given)],
-                    pass_fds=(*given, *fds),
+                    pass_fds=given,
                     stdin=subprocess.DEVNULL,
                     env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), CHECKOUT: checkout},
                     start_new_session=True,  # a terminal's Ctrl-C is the runner's to handle
@@ -72,18 +78,32 @@ class WorkerProcess:
                 raise BenchError(
                     f"cannot start the worker {sys.executable}: {told(error)}"
                 ) from error
-        self._setup, self._core_hash = setup, core_hash
-        self._is_busy = False
+        self._place({*os.sched_getaffinity(0), *cpus})
+        self._core_hash = core_hash
+        self._is_busy = True
         self._ahead: RunSlice | None = None
+        self._slice_s = 0.0
+
+    def start(self, setup: Setup) -> None:
+        """Hand over what all requests need. Raises BenchError if the child cannot work with it."""
+        self._place(os.sched_getaffinity(0))
         plan = setup.slice_plan
         self._slice_s = (plan.window_ns + plan.warmup_ns + 3 * plan.drain_ns) / 1e9
-
-    def start(self) -> None:
-        """Hand over what all requests need. Raises BenchError if the child cannot work with it."""
-        for request in (Hello(VERSION, self._core_hash), self._setup):
+        fds = sorted({fd for topology in setup.topologies for fd in topology.fds})
+        parts = range(0, len(fds), DESCRIPTORS)
+        requests: list[Request] = [
+            Hello(VERSION, self._core_hash),
+            *(Descriptors(tuple(fds[at : at + DESCRIPTORS])) for at in parts),
+            setup,
+        ]
+        for request in requests:
             answer = self._ask(request, Done, ANSWER_SLACK_S)
             if isinstance(answer, Failure):
                 raise BenchError(f"the worker cannot start: {answer.reason}")
+
+    def _place(self, cpus: Collection[int]) -> None:
+        with suppress(OSError):  # it is gone, or they are: its first answer tells
+            os.sched_setaffinity(self._process.pid, cpus)
 
     def open_cell(self, request: Open) -> Opened | Failure:
         return self._ask(request, Opened, 10 * ANSWER_SLACK_S)
@@ -115,11 +135,11 @@ class WorkerProcess:
         return answer
 
     def _answer(self, request: Request, timeout_s: float, then: RunSlice | None) -> Answer:
-        """Answers come in the order of the requests: who dies, dies of the first without one."""
+        """Answers come in the order of the requests. Who dies may have died of any without one."""
         if request != self._ahead:
             if self._ahead:  # a slice that nobody wants any more
                 self._channel.receive(timeout_s)
-            self._channel.send(request)
+            self._channel.send(request, request.numbers if isinstance(request, Descriptors) else ())
         self._ahead = then
         if then:
             self._channel.send(then)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.base.values import Value, key_of
@@ -63,12 +63,20 @@ def cell_id(values: Mapping[str, Value | None], axes: Mapping[str, Axis] = AXES)
 
     Axes that the method ignores (None) or that are at their default do not take part.
     """
-    effective = {
-        name: value
-        for name, value in values.items()
-        if value is not None and not (name in axes and value == axes[name].default)
-    }
-    return hashlib.sha256(key_of(effective).encode()).hexdigest()[:10]
+    return id_of(id_part(name, values[name], axes) for name in sorted(values))
+
+
+def id_part(name: str, value: Value | None, axes: Mapping[str, Axis]) -> str:
+    """What the value of an axis adds to an id; "" where it takes no part."""
+    if value is None or (name in axes and value == axes[name].default):
+        return ""
+    return f"{key_of(name)}:{key_of(value)}"
+
+
+def id_of(parts: Iterable[str]) -> str:
+    """The id of a cell whose axes, in the order of their names, add these: ``key_of`` a mapping."""
+    effective = f"{{{','.join(filter(None, parts))}}}"
+    return hashlib.sha256(effective.encode()).hexdigest()[:10]
 
 
 def axes_of(cells: Sequence[Cell]) -> tuple[str, ...]:

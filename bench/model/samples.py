@@ -87,6 +87,11 @@ class Sample:
         return joined(self.problems) if self.problems else ""
 
     @property
+    def slice(self) -> tuple[str, int, int, int]:
+        """Which slice it measured: no other sample of a run is of the same one."""
+        return (self.cell, self.round, self.at_ns, self.wall_ns)
+
+    @property
     def drops(self) -> int:
         """Frames that a qdisc, the device or a backlog dropped."""
         return self.qdisc_drops + self.device_drops + self.softnet_drops

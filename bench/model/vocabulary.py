@@ -81,6 +81,10 @@ DEVICE = "device"
 """The interface kind that is no interface of ours: a real one, named by its option ``name``."""
 
 
+SHAPED = ("interface", "qdisc", "qdisc_bypass", "frame_size", "flows")
+"""The axes that say what holds back the frames of a cell."""
+
+
 @dataclass(frozen=True, slots=True)
 class KindInfo:
     """An interface kind or a qdisc as a matrix may name it.
@@ -140,7 +144,7 @@ class Vocabulary:
     largest_frame: Callable[[Value], int | None] = lambda _qdisc: None
     """The longest frame in bytes that a qdisc ever lets pass; None where it has no limit."""
     shaper: Callable[[Mapping[str, Value | None]], Shaper | None] = lambda _values: None
-    """What holds back the frames of a cell of these values; None: nothing that is known."""
+    """What holds back a cell's frames, of its values of SHAPED; None: nothing that is known."""
     ring_frames: Callable[[Mapping[str, Value | None]], int] = lambda _values: 0
     """Slots of each ring of such a cell; 0: it has none."""
     is_shaped: Callable[[Value, int], bool] = lambda _qdisc, _frame_size: False

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from math import ceil
+from typing import NamedTuple
 
 from bench.base.values import Value, value_text
 from bench.model.cells import ETHERNET_HEADER, VLAN_TAG, Cell, header_of
 from bench.model.matrix import Mark, Matrix
 from bench.model.programs import engine_of
-from bench.model.vocabulary import KindInfo, Vocabulary
+from bench.model.shaper import Shaper
+from bench.model.vocabulary import SHAPED, KindInfo, Vocabulary
 from bench.plan.queue import Queue, queue_of
 from bench.plan.schedule import DRAIN_NS
 from bench.plan.space import Combination, Space, kind_of
@@ -35,12 +37,19 @@ def problems_of(
 ) -> list[str]:
     """What cannot work in any cell, one line per axis value, in the order of the file."""
     found: dict[str, Mark] = {}
-    window_ns = space.matrix.measure.window_ns
+    words, window_ns = space.vocabulary, space.matrix.measure.window_ns
+    problems_there = space.once(_PLACED, lambda v: [*_place_problems(v, words, len(chosen.cpus))])
+    limits = space.once(_LIMITED, lambda values: _limits(values, words))
+    held = space.once(SHAPED, words.shaper)
     for signature, combination in cells.items():
         cell = made[signature]
-        found_here = [*_cell_problems(cell.values, space.vocabulary, len(chosen.cpus))]
-        if not found_here:  # what cannot be at all need not leave
-            found_here = [*_drain_problems(cell.values, space.vocabulary, machine, window_ns)]
+        found_here = [
+            *problems_there(signature),
+            *_length_problems(cell.values, limits(signature), words),
+            *_engine_problems(cell.values, words),
+        ]
+        if not found_here and (by := held(signature)):  # what cannot be at all need not leave
+            found_here = [*_drain_problems(cell.values, by, words, machine, window_ns)]
         for axis, problem in found_here:
             if axis == "threads" and cell.id in unfit:
                 continue
@@ -58,21 +67,25 @@ def _path_of(matrix: Matrix, axis: str, index: int, row: int | None) -> tuple[st
     return ("axes", axis, index) if axis in matrix.axes else ("axes", axis)
 
 
-def _cell_problems(
+# What a cell asks of its place
+
+_PLACED = ("method", "interface", "qdisc", "frame_size", "threads", "flows", "vlan")
+"""The axes that say whether a cell can be in its place."""
+
+
+def _place_problems(
     values: Mapping[str, Value | None], vocabulary: Vocabulary, cpus: int
 ) -> Iterator[tuple[str, str]]:
-    """(axis, what is wrong; what is allowed) for each thing that this cell cannot have."""
+    """(axis, what is wrong; what is allowed) for each thing that a cell cannot have there."""
     threads = values["threads"]
     if isinstance(threads, int) and threads > cpus:
         yield "threads", f"{threads} threads on {cpus_text(cpus)}; at most {cpus}"
     yield from _mtu_problems(values)
     yield from _xdp_problems(values, vocabulary)
     yield from _flows_problems(values, vocabulary)
-    yield from _borrowed_problems(values, vocabulary)
+    yield from _route_problems(values, vocabulary)
     if values["qdisc"] is not None:
         yield from _qdisc_problems(values, values["qdisc"], vocabulary)
-    for problem in vocabulary.check(values, vocabulary.page_size):
-        yield problem.axis, problem.text
 
 
 def _mtu_problems(values: Mapping[str, Value | None]) -> Iterator[tuple[str, str]]:
@@ -111,32 +124,27 @@ def _flows_problems(
         yield "flows", f"{flows} flows have an address each: {why}, or exclude the pair"
 
 
-def _borrowed_problems(
+def _route_problems(
     values: Mapping[str, Value | None], vocabulary: Vocabulary
 ) -> Iterator[tuple[str, str]]:
     """What bench sets up at interfaces that it makes, and changes at no other."""
     method = vocabulary.methods[engine_of(values["method"])]
-    if values["interface"] is None or not kind_of(values["interface"], vocabulary).is_borrowed:
-        return
-    if method.by_route:
+    if method.by_route and _is_borrowed(values["interface"], vocabulary):
         yield (
             "interface",
             f"method {method.name} sends by a route, which bench sets at no interface that it "
             "borrows; exclude the pair",
         )
-    if (segments := vocabulary.segments(values)) > 1:
-        yield (
-            "interface",
-            f"super-frames of {segments} segments: a device that cuts them may count "
-            "them whole; segments: 1, or exclude the pair",
-        )
+
+
+def _is_borrowed(interface: Value | None, vocabulary: Vocabulary) -> bool:
+    return interface is not None and kind_of(interface, vocabulary).is_borrowed
 
 
 def _qdisc_problems(
     values: Mapping[str, Value | None], qdisc: Value, vocabulary: Vocabulary
 ) -> Iterator[tuple[str, str]]:
     kind, frame_size = kind_of(values["interface"], vocabulary), values["frame_size"]
-    longest = vocabulary.largest_frame(qdisc)
     assert isinstance(frame_size, int)
     if not kind.takes_qdisc:
         yield "qdisc", f"qdisc {value_text(qdisc)} on {kind.name}, which has none; exclude the pair"
@@ -148,28 +156,11 @@ def _qdisc_problems(
             "exclude the pair",
         )
     method = vocabulary.methods[engine_of(values["method"])]
-    is_shaped = vocabulary.is_shaped(qdisc, frame_size)
-    if method.untold and is_shaped:
+    if method.untold and vocabulary.is_shaped(qdisc, frame_size):
         yield (
             "qdisc",
             f"method {method.name} is not told when a frame has left qdisc {value_text(qdisc)}, "
             "which makes a queue; exclude the pair",
-        )
-    if not is_shaped and longest is None:
-        return
-    segments = vocabulary.segments(values)
-    if segments > 1 and is_shaped:
-        yield (
-            "qdisc",
-            f"super-frames of {segments} segments: qdisc {value_text(qdisc)} makes a "
-            "queue, in which nobody counts their frames; segments: 1, or exclude the pair",
-        )
-    if longest is not None and longest < frame_size * segments:
-        of_several = f"super-frame of {segments} frames" if segments > 1 else "frame"
-        yield (
-            "frame_size",
-            f"{of_several} of {frame_size} bytes: qdisc {value_text(qdisc)} drops every one longer "
-            f"than {longest}; exclude the pair or raise its burst or limit",
         )
 
 
@@ -189,13 +180,79 @@ def _may_have_queues(kind: KindInfo) -> bool:
     return "queues" in kind.options.model_fields
 
 
+# What a place allows the frames of an skb
+
+_LIMITED = ("interface", "qdisc", "frame_size")
+
+
+class _Limits(NamedTuple):
+    """Whether the interface is borrowed, whether its qdisc is a shaper, and the longest frame in
+    bytes that this ever lets pass."""
+
+    is_borrowed: bool
+    is_shaped: bool
+    longest: int | None
+
+
+_NO_LIMITS = _Limits(is_borrowed=False, is_shaped=False, longest=None)
+
+
+def _limits(values: Mapping[str, Value | None], vocabulary: Vocabulary) -> _Limits:
+    interface, qdisc, frame_size = (values[axis] for axis in _LIMITED)
+    is_borrowed = _is_borrowed(interface, vocabulary)
+    if qdisc is None:
+        return _NO_LIMITS._replace(is_borrowed=is_borrowed)
+    assert isinstance(frame_size, int)
+    is_shaped = vocabulary.is_shaped(qdisc, frame_size)
+    return _Limits(is_borrowed, is_shaped, vocabulary.largest_frame(qdisc))
+
+
+def _length_problems(
+    values: Mapping[str, Value | None], limits: _Limits, vocabulary: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    if limits == _NO_LIMITS:
+        return
+    segments, qdisc, frame_size = vocabulary.segments(values), values["qdisc"], values["frame_size"]
+    assert isinstance(frame_size, int)
+    if segments > 1 and limits.is_borrowed:
+        yield (
+            "interface",
+            f"super-frames of {segments} segments: a device that cuts them may count "
+            "them whole; segments: 1, or exclude the pair",
+        )
+    if segments > 1 and limits.is_shaped:
+        yield (
+            "qdisc",
+            f"super-frames of {segments} segments: qdisc {value_text(qdisc)} makes a "
+            "queue, in which nobody counts their frames; segments: 1, or exclude the pair",
+        )
+    if limits.longest is not None and limits.longest < frame_size * segments:
+        of_several = f"super-frame of {segments} frames" if segments > 1 else "frame"
+        yield (
+            "frame_size",
+            f"{of_several} of {frame_size} bytes: qdisc {value_text(qdisc)} drops every one longer "
+            f"than {limits.longest}; exclude the pair or raise its burst or limit",
+        )
+
+
+# What an engine refuses, and what does not leave in time
+
+
+def _engine_problems(
+    values: Mapping[str, Value | None], vocabulary: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    for problem in vocabulary.check(values, vocabulary.page_size):
+        yield problem.axis, problem.text
+
+
 def _drain_problems(
-    values: Mapping[str, Value | None], vocabulary: Vocabulary, machine: ProcFs, window_ns: int
+    values: Mapping[str, Value | None],
+    held: Shaper,
+    vocabulary: Vocabulary,
+    machine: ProcFs,
+    window_ns: int,
 ) -> Iterator[tuple[str, str]]:
     """Frames that outlast the wait of a slice would be among those of the next."""
-    held = vocabulary.shaper(values)
-    if held is None:
-        return
     slots = vocabulary.ring_frames(values)
     queue = queue_of(values, held, slots, machine)
     frames = queue.most_frames(window_ns)

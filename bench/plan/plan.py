@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.base.errors import UsageError
+from bench.base.garbage import no_collection
 from bench.base.values import Value, covers, key_of
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
@@ -77,6 +78,7 @@ class Plan:
         return tuple(dict.fromkeys(self.device_of.values()))
 
 
+@no_collection()
 def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: ProcFs = HERE) -> Plan:
     """The cells of a matrix. Raises UsageError with every problem, each with its place."""
     space = Space(matrix, vocabulary)
@@ -97,7 +99,7 @@ def make_plan(matrix: Matrix, vocabulary: Vocabulary, machine: ProcFs = HERE) ->
             rows[signature] = row
         alike.setdefault(signature, []).append(combination)
     cells = {signature: first for signature, (first, *_) in alike.items()}
-    made = {signature: space.cell(signature) for signature in cells}
+    made = space.cells(cells)
     device_of = devices_of(list(made.values()), vocabulary.interfaces)
     chosen = _chosen_cpus(matrix, machine, dict.fromkeys(device_of.values()))
     unfit = _unfit(matrix, list(made.values()), chosen)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import getitem, itemgetter
+from typing import TypeVar
 
 from bench.base.errors import UsageError
 from bench.base.values import Value, covers, key_of, yaml_text
 from bench.model.axes import AXES, defaults
-from bench.model.cells import Cell, cell_id
+from bench.model.cells import Cell, id_of, id_part
 from bench.model.matrix import Matrix
 from bench.model.programs import engine_of, identity_of, name_of
 from bench.model.vocabulary import KindInfo, Vocabulary
@@ -18,6 +20,7 @@ from bench.model.vocabulary import KindInfo, Vocabulary
 MOST_COMBINATIONS = 1_000_000
 """Before excluding and collapsing: a plan of so many takes a quarter of a minute."""
 
+T = TypeVar("T")
 
 Combination = tuple[int, ...]
 """For each axis of the vocabulary the index of its value; -1 where the cell ignores the axis."""
@@ -53,17 +56,22 @@ class Space:
         return known.index(value)
 
     def product(self) -> Iterator[Combination]:
-        """Every combination; the axes of a zip group advance together. Raises UsageError."""
-        groups = {axis: group for group in self.matrix.zip for axis in group}
+        """Every combination; the axes of a zip group advance together. Raises UsageError.
+
+        So do the axes of one value: they stay.
+        """
+        alone = tuple(
+            a for a, values in zip(self.names, self.axes, strict=True) if len(values) == 1
+        )
+        groups = {axis: group for group in (alone, *self.matrix.zip) for axis in group}
         dimensions = list(dict.fromkeys(groups.get(axis, (axis,)) for axis in self.names))
-        lengths = {group: len(self.axes[self.position[group[0]]]) for group in dimensions}
-        self._refuse_too_many(lengths)
-        source = [
-            next(i for i, group in enumerate(dimensions) if axis in group) for axis in self.names
-        ]
-        places = list(zip(map(_firsts, self.axes), source, strict=True))
-        for steps in itertools.product(*map(range, lengths.values())):
-            yield tuple([known[steps[i]] for known, i in places])
+        firsts = {axis: _firsts(known) for axis, known in zip(self.names, self.axes, strict=True)}
+        steps = [[*zip(*map(firsts.__getitem__, group), strict=True)] for group in dimensions]
+        self._refuse_too_many(dict(zip(dimensions, map(len, steps), strict=True)))
+        stepping = [axis for group in dimensions for axis in group]
+        in_order = itemgetter(*map(stepping.index, self.names))
+        for taken in itertools.product(*steps):
+            yield in_order([*itertools.chain.from_iterable(taken)])
 
     def _refuse_too_many(self, lengths: Mapping[tuple[str, ...], int]) -> None:
         number = math.prod(lengths.values())
@@ -124,36 +132,68 @@ class Space:
             read[p] = -1
         return tuple(read)
 
-    def cell(self, signature: Combination) -> Cell:
-        values = {
-            axis: None if index < 0 else known[index]
-            for axis, known, index in zip(self.names, self.axes, signature, strict=True)
+    def cells(self, signatures: Iterable[Combination]) -> dict[Combination, Cell]:
+        """The cell of each signature. Those that ignore the same axes, which the deciding ones say,
+        differ only in axes of several values."""
+        known = [(*values, None) for values in self.axes]  # the last one is that of index -1
+        parts = self._id_parts(known)
+        several = [(p, axis) for p, axis in enumerate(self.names) if len(self.axes[p]) > 1]
+        deciding = itemgetter(*self._deciding)
+        alike: dict[Combination, dict[str, Value | None]] = {}
+        made = {}
+        for signature in signatures:
+            kind = deciding(signature)
+            if kind not in alike:
+                alike[kind] = dict(zip(self.names, map(getitem, known, signature), strict=True))
+            values = alike[kind] | {axis: known[p][signature[p]] for p, axis in several}
+            made[signature] = Cell(id_of([part[signature[p]] for p, part in parts]), values)
+        return made
+
+    def _id_parts(self, known: Sequence[Sequence[Value | None]]) -> list[tuple[int, list[str]]]:
+        """Of each axis that takes part in some id its position, and what its values add."""
+        axes = self.vocabulary.axes
+        return [
+            (self.position[axis], parts)
+            for axis, values in sorted(zip(self.names, known, strict=True), key=itemgetter(0))
+            if any(parts := [id_part(axis, self._identity(axis, v), axes) for v in values])
+        ]
+
+    def _identity(self, axis: str, value: Value | None) -> Value | None:
+        """What an id is made of: options of a kind that are at their default are left out of it."""
+        tables = {"interface": self.vocabulary.interfaces, "qdisc": self.vocabulary.qdiscs}
+        if axis == "method":
+            return identity_of(value)
+        if axis not in tables or not isinstance(value, dict):
+            return value
+        fields = tables[axis][value["kind"]].options.model_fields
+        return {
+            key: option
+            for key, option in value.items()
+            if key not in fields or option != fields[key].default
         }
-        return Cell(cell_id(_identity(values, self.vocabulary), self.vocabulary.axes), values)
+
+    def once(
+        self, axes: Sequence[str], said: Callable[[Mapping[str, Value | None]], T]
+    ) -> Callable[[Combination], T]:
+        """What is ``said`` of a signature's values of some axes, which has no others to look at.
+
+        It is asked once of all signatures that have the same values of these axes.
+        """
+        positions = [self.position[axis] for axis in axes]
+        of_axes = itemgetter(*positions)
+
+        @functools.cache
+        def of_values(indices: Combination) -> T:
+            known = zip(axes, positions, indices, strict=True)
+            return said({a: self.axes[p][i] if i >= 0 else None for a, p, i in known})
+
+        return lambda signature: of_values(of_axes(signature))
 
 
 def _firsts(values: Sequence[Value]) -> list[int]:
     """For each value the index of the first that is equal: two shares may be as many threads."""
     seen: dict[str, int] = {}
     return [seen.setdefault(key_of(value), index) for index, value in enumerate(values)]
-
-
-def _identity(
-    values: Mapping[str, Value | None], vocabulary: Vocabulary
-) -> dict[str, Value | None]:
-    """What an id is made of: options of a kind that are at their default are left out of it."""
-    tables = {"interface": vocabulary.interfaces, "qdisc": vocabulary.qdiscs}
-    found = {**values, "method": identity_of(values["method"])}
-    for axis, table in tables.items():
-        value = values.get(axis)
-        if isinstance(value, dict):
-            fields = table[value["kind"]].options.model_fields
-            found[axis] = {
-                key: option
-                for key, option in value.items()
-                if key not in fields or option != fields[key].default
-            }
-    return found
 
 
 def kind_of(interface: Value | None, vocabulary: Vocabulary) -> KindInfo:

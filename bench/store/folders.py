@@ -7,6 +7,8 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
+MOST_NAME = 100
+"""Characters of a machine's folder; a hostname has 64 at most."""
 ENDINGS = (".jsonl", ".jsonl.gz")
 """Of the names of run files; only those without .gz are written."""
 
@@ -18,7 +20,14 @@ def run_name(path: Path | str) -> str:
 
 def results_folder(root: Path, machine: str, matrix: str) -> Path:
     """``<root>/<machine>/<matrix>``; the machine's name is made fit for a folder."""
-    return root / (re.sub(r"[^A-Za-z0-9_.-]+", "-", machine).strip("-.") or "machine") / matrix
+    return root / folder_name(machine) / matrix
+
+
+def folder_name(machine: str) -> str:
+    """A machine's name as that of a folder; several hostnames may have one."""
+    return (
+        re.sub(r"[^A-Za-z0-9_.-]+", "-", machine).strip("-.")[:MOST_NAME].rstrip("-.") or "machine"
+    )
 
 
 def new_run_path(folder: Path, now: datetime | None = None) -> Path:

@@ -17,6 +17,7 @@ from bench.model.problems import Code
 from bench.model.results import LARGEST_INTEGER
 from bench.model.samples import Sample
 from bench.store import coding
+from bench.store.content import merge_mark
 from bench.store.misfits import misfit
 
 PLAIN, FORMAT = 1, 2
@@ -146,7 +147,13 @@ class Record:
             if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
                 raise ValueError
         except (ValueError, RecursionError):
-            raise UsageError(f"{path}:{number}: not a line of a run file") from None
+            merging = merge_mark(line.encode(errors="replace"))
+            why = (
+                "the mark of a merge; keep one side of it"
+                if merging
+                else "not a line of a run file"
+            )
+            raise UsageError(f"{path}:{number}: {why}") from None
         return cls(path, number, fields["type"], fields)
 
     def check(self) -> None:

@@ -29,8 +29,10 @@ def pack(path: Path) -> None:
         raise UsageError(f"{path}: gzip packed it; name a .jsonl file")
     with RunWriter(path, append=True):  # nobody goes on with it meanwhile
         run = reader.read(path)
-        if not run.end or run.warnings:
+        if not run.end:
             raise UsageError(f"{path}: this run did not end; --resume takes it up")
+        if run.warnings:
+            raise UsageError(f"{run.warnings[0]}; only a whole run is packed")
         content = bytes_of(path)
         packed = _packed(path, content.decode())
         if reader.read(path, packed.encode()) != run:

@@ -63,8 +63,9 @@ def _aware(time: datetime) -> datetime:
 def read(path: Path, content: bytes | None = None) -> Run:
     """A stored run. Raises UsageError when the file is not one that can be read.
 
-    A last line that was cut off is left out with a warning. ``content`` is the file's where that is
-    not what it has now (an older revision).
+    A last line that was cut off is left out with a warning, and so is a sample that is there again,
+    as where lines were merged: it would count as more evidence. ``content`` is the file's where
+    that is not what it has now (an older revision).
     """
     try:
         lines = bytes_of(path, content).decode().split("\n")
@@ -77,7 +78,8 @@ def read(path: Path, content: bytes | None = None) -> Run:
 def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> Run:
     header = _header(path, records[:1])
     first, *rest = records
-    samples: list[Sample] = []
+    samples: dict[tuple[object, ...], Sample] = {}
+    again = 0
     slaves: dict[str, int] = {}
     facts, failures, end = {}, {}, ""
     for record in chain.from_iterable(map(_unpacked, rest)):
@@ -89,7 +91,12 @@ def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> 
                 ways = len(sample.per_sink)
                 if not sample.problem and slaves.setdefault(sample.cell, ways) != ways:
                     raise record.refusal("`per_sink` is not as long as before")
-                samples.append(sample)
+                again += samples.setdefault(sample.slice, sample) is not sample
+            case "run":
+                raise UsageError(
+                    f"{path}:{record.number}: another run begins here; "
+                    "keep each run in a file of its own"
+                )
             case "cell":
                 facts[fields["cell"]] = fields["facts"]
             case "failure":
@@ -102,14 +109,16 @@ def run_of(path: Path, records: Sequence[Record], warnings: tuple[str, ...]) -> 
                 end = ""
     calibration = cells_of(first.fields.get("calibration", []))
     calibrating = {cell.id for cell in calibration}
+    if again:
+        warnings += (f"{path}: samples that are there again, and count once: {again}",)
     return Run(
         path=str(path),
         header=header,
         cells=cells_of(first.fields["cells"]),
         facts=facts,
         failures=failures,
-        samples=tuple(s for s in samples if s.cell not in calibrating),
-        calibration_samples=tuple(s for s in samples if s.cell in calibrating),
+        samples=tuple(s for s in samples.values() if s.cell not in calibrating),
+        calibration_samples=tuple(s for s in samples.values() if s.cell in calibrating),
         end=end,
         warnings=warnings,
         calibration=calibration,

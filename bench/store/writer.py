@@ -79,7 +79,8 @@ class RunWriter:
         elsewhere = "start a new run" if self._append else "choose another folder"
         ways = filter(None, [remedy(error), f"{elsewhere} with --results"])
         said = f"cannot write results to {self.path}: {error.strerror}"
-        return BenchError(f"{said}; {' or '.join(ways)}")
+        between = "; " if error.errno == errno.EACCES else " or "  # whose it is is no way out
+        return BenchError(f"{said}; {between.join(ways)}")
 
     def write(self, type_: str, record: Mapping[str, Any]) -> None:
         line = _encoded({"type": type_, **record})

@@ -63,6 +63,7 @@ def sort(wanted: Mapping[str, str]) -> Sorted:
             for name, value in named.items():
                 if _is_writable(name):
                     _check_late(name)
+                    _check_other(name, value)
                     _write(name, value)
                     of_netns[name] = value
     of_machine = {name: value for name, value in wanted.items() if name not in of_netns}
@@ -73,6 +74,7 @@ def sort(wanted: Mapping[str, str]) -> Sorted:
             )
         if not _path(name).is_file():
             raise UsageError(f"sysctl {name}: there is none here; `sysctl -a` lists them")
+        _check_other(name, wanted[name])
     return Sorted(of_netns, of_machine)
 
 
@@ -80,6 +82,16 @@ def _check_late(name: str) -> None:
     """Raise UsageError for a default of links: they are there when sysctls are written."""
     if name.split(".")[2:4] in (["conf", "default"], ["neigh", "default"]):
         raise UsageError(f"sysctl {name} is for links made later; name that of all links (all)")
+
+
+def _check_other(name: str, value: str) -> None:
+    """Raise UsageError for the value that the other side has: a new namespace, or the machine."""
+    with suppress(OSError):
+        if _path(name).read_text(errors="replace").split() == value.split():
+            raise UsageError(
+                f"sysctl {name}: it is {value} on side A, too, so the sides are alike; name "
+                "another value, or leave it out to measure A against A"
+            )
 
 
 def write_in(netns_fd: int, values: Mapping[str, str]) -> None:

@@ -6,7 +6,8 @@ A worker that receives a Topology imports this module, which needs only Python's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.system.netns import entered
@@ -86,5 +87,21 @@ class Topology:
 
     @property
     def fds(self) -> tuple[int, ...]:
-        """The descriptors that another process needs (``pass_fds``)."""
+        """The descriptors that another process needs."""
         return self.netns_fds if self.mirror is None else (*self.netns_fds, self.mirror)
+
+    def by(self, fds: Mapping[int, int]) -> Topology:
+        """The same, as a process has it that was handed its descriptors: each is now that here."""
+
+        def moved(ports: tuple[Port, ...]) -> tuple[Port, ...]:
+            return tuple(replace(port, netns_fd=fds[port.netns_fd]) for port in ports)
+
+        return replace(
+            self,
+            tx=moved((self.tx,))[0],
+            rx=moved(self.rx),
+            sinks=moved(self.sinks),
+            queues=moved(self.queues),
+            droppers=moved(self.droppers),
+            mirror=None if self.mirror is None else fds[self.mirror],
+        )

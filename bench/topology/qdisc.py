@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from bench.base.errors import BenchError
-from bench.base.units import parse_bytes, parse_duration, parse_rate
+from bench.base.units import duration_text, parse_bytes, parse_duration, parse_rate
 from bench.base.written import BitRate, DurationNs
 from bench.model.shaper import Shaper
 from bench.model.vocabulary import KindInfo
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MOST_LATENCY_NS = 3600 * 10**9
 _ROUNDING = 0.01
+_BYTE_NS = 8 * 10**9
+"""Nanoseconds that a byte takes at 1 bit/s."""
 
 
 Rate = Annotated[BitRate, between(1000, 10**15)]
@@ -181,18 +183,27 @@ class TbfOptions(Bucket):
     @model_validator(mode="before")
     @classmethod
     def _limit_of_latency(cls, given: Any) -> Any:
-        """The bytes that leave in so long, and the bucket's. Raises ValueError."""
+        """The bytes that leave in so long, and the bucket's. Raises ValueError.
+
+        Where another option is missing or wrong, that is told of it alone.
+        """
         if not isinstance(given, dict) or given.get("latency") is None:
             return given
         if "limit" in given:
             raise ValueError("latency and limit are two ways to say one thing; write one of them")
-        if not {"rate", "burst"} <= given.keys():
-            whole = {"kind": "tbf", "rate": "1gbit", "burst": "32KiB", **given}
-            text = ", ".join(f"{name}: {value}" for name, value in whole.items())
-            raise ValueError(f"latency needs rate and burst; write {{{text}}}")
-        latency_ns, rate = parse_duration(given["latency"]), parse_rate(given["rate"])
-        passing = rate * latency_ns // (8 * 10**9)
-        return given | {"limit": passing + parse_bytes(given["burst"])}
+        try:
+            latency_ns, rate = parse_duration(given["latency"]), parse_rate(given["rate"])
+            burst = parse_bytes(given["burst"])
+        except (KeyError, ValueError):
+            return given | {"limit": 1}
+        limit = burst + rate * latency_ns // _BYTE_NS
+        if burst < tc.U32_MAX < limit and rate > 0 and latency_ns <= MOST_LATENCY_NS:
+            longest = duration_text((tc.U32_MAX - burst) * _BYTE_NS // rate)
+            raise ValueError(
+                f"latency {given['latency']} at this rate is a queue of {limit} bytes; "
+                f"at most {tc.U32_MAX}: write latency: {longest}"
+            )
+        return given | {"limit": limit}
 
 
 def _install_tbf(ip: IPRoute, ifindex: int, options: TbfOptions) -> None:

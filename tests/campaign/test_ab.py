@@ -108,6 +108,9 @@ def test_a_run_has_openings_that_show_how_far_they_differ_if_it_has_rounds_for_t
     [
         ({}, "qdisc", "not of the form AXIS=VALUE"),
         ({}, "nothing=1", "unknown axis"),
+        ({}, "frame_size=64", "side A has that, too"),
+        ({}, "interface={kind: veth, filters: 0}", "side A has that, too"),
+        ({"method": ["send"], "burst": [1]}, "burst=7", "nothing reads it"),
         ({}, "qdisc=nonsense", "'nonsense' is unknown"),
         ({}, "frame_size=[64, 65]", "one value"),
         ({}, "frame_size=64]\n  threads: [1", "one axis"),

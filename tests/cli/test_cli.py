@@ -323,7 +323,8 @@ def test_a_run_to_resume_may_be_called_latest(
     unfinish(path)
     before = path.read_bytes()
     (line,) = complaints(capsys, "run", matrix, "--results", bench.results, "--resume", "latest")
-    assert line == "--resume latest: its table could take its place; name a .jsonl file"
+    way = "name a .jsonl file, or none for the latest run"
+    assert line == f"--resume latest: there is no such run file; {way}"
     assert path.read_bytes() == before
 
 
@@ -681,7 +682,8 @@ def test_a_table_takes_the_place_of_no_run_whatever_it_is_called(
     elsewhere = bench.folder / "other"
     shutil.copy(other, elsewhere)
     before = copy.read_bytes(), elsewhere.read_bytes()
-    said = f"--resume {copy}: its table could take its place; name a .jsonl file"
+    way = "name a .jsonl file, or none for the latest run"
+    said = f"--resume {copy}: its table could take its place; {way}"
     assert complaints(capsys, "run", matrix, "--resume", copy) == [said]
     said = f"--output {elsewhere}: the table would replace it; name another file"
     assert complaints(capsys, "show", other, "--output", elsewhere) == [said]

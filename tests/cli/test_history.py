@@ -111,6 +111,15 @@ def test_a_matrix_or_a_machine_without_nights_is_refused(run: Run) -> None:
     assert "did you mean m?" in err
 
 
+def test_runs_that_are_no_nights_are_not_taken_for_another_name(run: Run, folder: Path) -> None:
+    for path in folder.glob("*.jsonl"):
+        path.write_text("")
+    code, _, err = run()
+    assert code == 2
+    assert f"no run in {folder} is a night" in err
+    assert "did you mean" not in err
+
+
 def test_a_matrix_is_a_file_or_a_name(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "other.yaml"
     file.write_text("name: m\nand: more that is wrong\n")

@@ -204,6 +204,27 @@ def test_a_hook_that_plan_calls_cannot_end_or_stop_bench(
     )
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("*(volatile int *)8 = 1;", "Segmentation fault"),
+        ("_exit(0);", "ended the process"),
+        ("for (;;) pause();", "did not return within 5 s"),
+    ],
+)
+def test_a_constructor_cannot_end_or_stop_bench(bench: Bench, body: str, said: str) -> None:
+    """It runs as soon as the file is loaded."""
+    bad = f"__attribute__((constructor)) static void bad(void)\n{{\n\t{body}\n}}\n\n"
+    method = "const struct tx_method bench"
+    written(
+        bench.folder,
+        (method, bad + method),
+        ("#include <sys", "#include <unistd.h>\n#include <sys"),
+    )
+    outcome = bench("plan", bench.matrix(METHODS), "--engine", "mine.c")
+    assert (outcome.code, outcome.complaints) == (2, [f"mine.c: its constructors: {said}"])
+
+
 def test_a_probe_that_crashes_is_a_reason(bench: Bench) -> None:
     bad = "static int bad(struct core_error *error)\n{\n\terror->code = *(volatile int *)8;\n"
     bad += "\treturn error->code;\n}\n\nconst struct tx_method bench"

@@ -87,6 +87,9 @@ WRONG: list[tuple[str, Any]] = [
     ("qdisc", {"kind": "tbf"}),
     ("qdisc", {"kind": "tbf", "rate": "1gbit", "burst": "64KiB"}),
     ("qdisc", {"kind": "tbf", "burst": "64KiB", "limit": "64KiB"}),
+    ("qdisc", {"kind": "tbf", "rate": "1gbit", "latency": "50ms"}),
+    ("qdisc", {"kind": "tbf", "rate": "1gbit", "latency": "50ms", "buffer": "32KiB"}),
+    ("qdisc", {"kind": "tbf", "rate": "100gbit", "burst": "64KiB", "latency": "1s"}),
     ("qdisc", {"kind": "htb", "limit": 5}),
     ("method", "sendtoo"),
     ("frame_size", 13),
@@ -144,6 +147,35 @@ def test_of_any_ring_the_number_of_its_frames_is_put_right(
         mended = {"block_size": block_size, "frame_size": frame_size, "block_nr": int(found[1])}
         left = errors(RIGHT | {"ring": mended}, MEASURE)
         assert not any("kernel's table" in text for text in left), left
+
+
+@pytest.mark.parametrize("axis", [axis for axis in RIGHT if isinstance(RIGHT[axis], dict)])
+def test_a_colon_without_a_space_is_named(axis: str) -> None:
+    """YAML takes {limit:50} for a key without a value."""
+    for name, value in RIGHT[axis].items():
+        if name == "kind":
+            continue
+        glued = {key: right for key, right in RIGHT[axis].items() if key != name}
+        messages = errors(RIGHT | {axis: glued | {f"{name}:{value}": None}}, MEASURE)
+        said = (
+            f"{f'{name}:{value}'!r} is a key without a value; write {name}: {value}, with a space"
+        )
+        assert f"{axis}: {said}" in messages
+
+
+@pytest.mark.parametrize("name", [name for name in WORDS.methods if name != "exec"])
+def test_capitals_and_hyphens_do_not_hide_what_is_meant(name: str) -> None:
+    for written in {name.upper(), name.title(), name.replace("_", "-")} - {name}:
+        (message, *_) = errors(RIGHT | {"method": written}, MEASURE)
+        assert message.endswith(f"(did you mean {name}?)")
+
+
+def test_a_ring_as_the_kernel_s_struct_has_it_is_one_in_blocks() -> None:
+    ring = {"tp_block_size": 4096, "tp_block_nr": 16, "tp_frame_size": 2048}
+    messages = errors(RIGHT | {"ring": ring}, MEASURE)
+    for name in ring:
+        meant = f"(did you mean {name.removeprefix('tp_')}?)"
+        assert any(f"unknown key '{name}'" in m and m.endswith(meant) for m in messages)
 
 
 def test_a_proposal_is_never_cut() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from bench.engines import core
-from bench.measure.channel import LARGEST, LENGTH, Channel, NoMessage
+from bench.measure.channel import DESCRIPTORS, LARGEST, LENGTH, Channel, NoMessage
 from bench.measure.messages import (
     VERSION,
     Answer,
     Close,
+    Descriptors,
     Done,
     Failure,
     Hello,
@@ -62,6 +64,7 @@ SAMPLE = Sample(
 )
 REQUESTS = [
     Hello(VERSION, "f" * 64),
+    Descriptors((7, 9)),
     Setup((TOPOLOGY, TOPOLOGY), SLICES),
     Open(CELL, SENDER, 1, Shaper(10**6, 1514, 97), check=True),
     Open(CELL, SENDER, None, None, check=False),
@@ -112,6 +115,27 @@ def test_a_message_that_does_not_fit_the_buffers_comes_in_parts(
     sending.start()
     assert Channel[Any](theirs, Request).receive(60) == setup
     sending.join()
+
+
+def test_descriptors_come_with_their_message_and_those_of_a_topology_are_then_ours(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    asking, asked = Channel[Any](ours, Answer), Channel[Any](theirs, Request)
+    with open("/dev/null") as given:
+        asking.send(Descriptors((given.fileno(),)), [given.fileno()])
+        asking.send(Descriptors(tuple(range(DESCRIPTORS))), [given.fileno()] * DESCRIPTORS)
+        first = asked.receive(10), asked.taken()
+        second = asked.receive(10), asked.taken()
+        try:
+            assert [len(fds) for _, fds in (first, second)] == [1, DESCRIPTORS]
+            assert first[0] == Descriptors((given.fileno(),))
+            for fd in first[1] + second[1]:
+                assert os.path.sameopenfile(fd, given.fileno())
+                assert not os.get_inheritable(fd)
+        finally:
+            for fd in first[1] + second[1]:
+                os.close(fd)
 
 
 @pytest.mark.parametrize(

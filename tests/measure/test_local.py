@@ -50,7 +50,7 @@ def setup() -> Setup:
 
 
 def worker(core_hash: str = "") -> WorkerProcess:
-    return WorkerProcess(setup(), core_hash or core.info().hash)
+    return WorkerProcess(core_hash or core.info().hash)
 
 
 @contextmanager
@@ -95,10 +95,10 @@ def test_a_worker_that_dies_costs_the_cell_in_hand_and_the_others_are_opened_ane
     assert children_of(os.getpid()) == []
 
 
-def test_who_dies_dies_of_the_first_slice_without_an_answer() -> None:
+def test_slices_that_are_asked_for_ahead_are_answered_in_turn() -> None:
     first, second, third = some_cells()
     with closing(worker()) as started:
-        started.start()
+        started.start(setup())
         for cell in (first, second, third):
             started.open_cell(
                 Open(cell, under_test(parties_of(cell, CPUS)), None, None, check=True)
@@ -117,6 +117,34 @@ def test_who_dies_dies_of_the_first_slice_without_an_answer() -> None:
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(WorkerDied, match="the worker died of SIGKILL"):
             started.run_slice(three)
+
+
+def test_a_worker_that_dies_of_what_it_did_ahead_costs_that_cell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker may die of the next cell before it has answered for the last one."""
+    first, second, third = (cell.id for cell in some_cells())
+    run_slice = WorkerProcess.run_slice
+
+    def dying(
+        self: WorkerProcess, request: RunSlice, then: RunSlice | None = None
+    ) -> Sliced | Failure:
+        if second in (request.cell, then and then.cell):
+            self._process.kill()
+        return run_slice(self, request, then)
+
+    monkeypatch.setattr(WorkerProcess, "run_slice", dying)
+    with opened(some_cells()) as opening:
+        opening._aside = {CPUS[0] + 1}
+        for cell in (first, second, third):
+            assert not isinstance(opening.open_cell(cell), Failure)
+        turns = [(first, 0), (second, 0), (third, 0)]
+        answers = [
+            opening.run_slice(*turn, (), then)
+            for turn, then in zip(turns, [*turns[1:], None], strict=True)
+        ]
+    assert answers[1] == Failure("the worker died of SIGKILL in this cell")
+    assert [of.cell for of in answers if isinstance(of, Sample)] == [first, third]
 
 
 def test_a_cell_on_the_runner_s_own_cpu_waits_until_the_sample_before_it_is_stored(
@@ -171,7 +199,7 @@ def test_a_fault_of_the_worker_s_own_is_an_answer_and_it_goes_on() -> None:
     (cell, *_) = some_cells()
     sender = under_test(parties_of(cell, CPUS))
     with closing(worker()) as started:
-        started.start()
+        started.start(setup())
         answer = started.run_slice(RunSlice("no such cell", 0))
         assert isinstance(answer, Failure)
         assert answer.reason.startswith("KeyError: 'no such cell' (worker.py, line ")
@@ -183,21 +211,21 @@ def test_a_worker_that_cannot_work_says_why() -> None:
     with closing(worker(core_hash="another")) as started:
         said = "the worker cannot start: the core's sources changed since the run began"
         with pytest.raises(BenchError, match=said):
-            started.start()
+            started.start(setup())
 
 
 def test_no_other_worker_is_tried_where_one_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[object] = []
     start = WorkerProcess.start
 
-    def counted(self: WorkerProcess) -> None:
+    def counted(self: WorkerProcess, setup: Setup) -> None:
         started.append(self)
-        start(self)
+        start(self, setup)
 
     monkeypatch.setattr(WorkerProcess, "start", counted)
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with (
-        closing(Supervisor(worker, lambda: None)) as supervisor,
+        closing(Supervisor(worker, lambda of: of.start(setup()), lambda: None)) as supervisor,
         pytest.raises(WorkerDied, match="the worker exited with code 1"),
     ):
         supervisor.ask(lambda asked: asked.run_slice(RunSlice("a", 0)))

@@ -39,7 +39,7 @@ static void drive(const struct tx_config *config)
 	struct tx_facts facts;
 	struct tx_slice slice = { 0 };
 	struct tx_cell *cell = tx_cell_open(config, &error);
-	unsigned int i, tries;
+	unsigned int i, tries = 0;
 
 	if (!cell && error.code == -EOPNOTSUPP && options_vary)	/* lo has no zero-copy mode */
 		return;
@@ -52,9 +52,14 @@ static void drive(const struct tx_config *config)
 	tx_cell_ready(cell);
 	tx_cell_unready(cell);
 	tx_cell_ready(cell);
+	tx_cell_go(cell, &plan, &slice);
+	tx_cell_unready(cell);
+	tx_cell_ready(cell);
+	tx_cell_go(cell, &plan, &slice);
 	/* On a busy machine a thread may wait for its CPU until the window is over. */
-	for (tries = 0; tries < MOST_TRIES && !all_sent(&slice); tries++)
+	do
 		check(!tx_cell_slice(cell, &plan, &slice, &error), "slice", method, error.text);
+	while (!all_sent(&slice) && ++tries < MOST_TRIES);
 	for (i = 0; i < slice.threads; i++) {
 		const struct tx_counts *window = &slice.thread[i].window;
 

@@ -419,3 +419,43 @@ def test_a_number_follows_from_the_position_or_from_the_place_in_its_burst() -> 
     assert [Numbering(Order.CONTINUES, 7, 1).number(6, k) for k in range(3)] == [6, 0, 1]
     assert [Numbering(Order.PER_SLOT, 7, 1).number(6, k) for k in range(3)] == [6, 0, 1]
     assert [Numbering(Order.PER_BURST, 8, 1).number(6, k) for k in range(3)] == [0, 1, 2]
+
+
+def some(axis: str) -> st.SearchStrategy[Value | None]:
+    values: dict[str, list[Value | None]] = {
+        "method": ["sendto", "sendmmsg", "tx_ring", "gso", "null"],
+        "frame_size": [14, 64, 1514, 9000],
+        "threads": [1, 2],
+        "socket": [None, "own", "shared"],
+        "burst": [None, 1, 64, 2000],
+        "fill": [None, "copy", "prefilled"],
+        "sndbuf": [None, "default", {"bytes": 8192, "force": True}],
+        "flows": [None, 1, 4],
+        "vlan": [None, "none", {"id": 5, "priority": 0}],
+        "malformed": [None, "0%", "1%"],
+        "ring": [None, RING, RING | {"block_nr": 3}, RING | {"version": 3}],
+        "packet_loss": [None, False, True],
+        "vnet_hdr": [None, False, True],
+        "segments": [None, 1, 4],
+    }
+    return st.sampled_from(values[axis]) if axis in values else st.none()
+
+
+@given(st.lists(st.fixed_dictionaries({axis: some(axis) for axis in WORDS.axes}), max_size=8))
+def test_of_one_cell_after_another_each_is_told_what_it_is_told_alone(
+    cells: list[dict[str, Value | None]],
+) -> None:
+    asking = config.Asking()
+    for values in cells:
+        refused = config.check(values, PAGE)
+        assert asking.check(values, PAGE) == refused
+        if not refused:
+            assert asking.memory(values) == config.memory_of(Cell("", values))
+            assert asking.segments(values) == config.segments_of(values)
+
+
+def test_a_cell_that_has_changed_since_it_was_asked_about_is_asked_about_as_it_is_now() -> None:
+    asking, values = config.Asking(), dict(cell(method="tx_ring", ring=RING, burst=1).values)
+    assert asking.memory(values).ring_frames == 16
+    values["ring"] = RING | {"block_nr": 2}
+    assert asking.memory(values).ring_frames == 4

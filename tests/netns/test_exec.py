@@ -176,11 +176,21 @@ def test_a_program_that_is_not_there_is_a_row_with_the_reason(tmp_path: Path) ->
 
 @anykernel
 def test_a_file_that_is_no_program_says_so(tmp_path: Path) -> None:
+    """A script without an interpreter's name is one."""
     empty = tmp_path / "empty"
     empty.write_text("")
     empty.chmod(0o755)
     run = run_of(tmp_path, "send", {"kind": "exec", "command": str(empty)})
-    assert reasons(run) == {"empty": "empty cannot start: Exec format error"}
+    said = "Exec format error; a script begins with #! and its interpreter"
+    assert reasons(run) == {"empty": f"empty cannot start: {said}"}
+
+
+@anykernel
+def test_a_program_that_goes_into_the_background_says_so(tmp_path: Path) -> None:
+    daemon = {"kind": "exec", "name": "daemon", "command": ["sh", "-c", "sleep 60 &"]}
+    run = run_of(tmp_path, "send", daemon)
+    (reason,) = reasons(run).values()
+    assert reason.endswith("and went on in the background; have it stay in the foreground")
 
 
 def open_program(topology: Topology, method: Value, reader: CounterReader) -> OpenProgram:

@@ -102,12 +102,12 @@ def test_each_opening_has_a_worker_and_namespaces_of_its_own_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workers, namespaces = [], []
-    make, start = subprocess.Popen, WorkerProcess.__init__
+    make, start = subprocess.Popen, WorkerProcess.start
 
-    def noted(self: WorkerProcess, setup: Setup, *more: Any) -> None:
+    def noted(self: WorkerProcess, setup: Setup) -> None:
         fds = [fd for topology in setup.topologies for fd in topology.netns_fds]
         namespaces.append({os.fstat(fd).st_ino for fd in fds})
-        start(self, setup, *more)
+        start(self, setup)
 
     def started(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         process = make(*arguments, **options)
@@ -115,7 +115,7 @@ def test_each_opening_has_a_worker_and_namespaces_of_its_own_and_leaves_nothing(
             workers.append(process)
         return process
 
-    monkeypatch.setattr(WorkerProcess, "__init__", noted)
+    monkeypatch.setattr(WorkerProcess, "start", noted)
     monkeypatch.setattr("bench.measure.worker_process.subprocess.Popen", started)
     axes = {"interface": KINDS, "method": ["sendto", "tx_ring"], "ring": [RING], "burst": [8]}
     measured(tmp_path / "first", axes)  # from here on, what is imported and cached is open
@@ -405,19 +405,21 @@ def namespaces_of(pid: int) -> set[str]:
 
 
 @anykernel
-def test_a_worker_that_is_killed_costs_one_cell(bench: Bench) -> None:
+def test_a_worker_that_is_killed_costs_one_cell_at_most(bench: Bench) -> None:
+    """None where a slice was under way ahead: the one in hand is tried again alone."""
     process = bench.start("run", bench.matrix(axes_of_everything(), rounds=30, window="3ms"))
     wait_for(lambda: bench.samples() >= 20, "samples", process)
     os.kill(bench.worker(), signal.SIGKILL)
     outcome = ended(process)
     run = bench.stored()
     assert run.end == "done"
-    ((failed, reason),) = run.failures.items()
-    assert outcome.code == (4 if failed in {cell.id for cell in run.cells} else 0)
-    assert reason == "the worker died of SIGKILL in this cell"
-    assert reason in outcome.out  # a note, where it was in a calibration cell
+    assert len(run.failures) <= 1
+    assert outcome.code == (4 if run.failures.keys() & {cell.id for cell in run.cells} else 0)
+    for reason in run.failures.values():
+        assert reason == "the worker died of SIGKILL in this cell"
+        assert reason in outcome.out  # a note, where it was in a calibration cell
     for cell in run.cells:
-        if cell.id != failed:
+        if cell.id not in run.failures:
             rounds = [s.round for s in run.samples if s.cell == cell.id]
             assert rounds[:30] == list(range(30))  # then what makes up for samples left out
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from bench.base.errors import UsageError
-from bench.base.values import Value
+from bench.base.values import Value, key_of
 from bench.model.cells import cell_id
 from bench.model.matrix import Mark, Matrix, Measure
 from bench.model.needs import Memory
@@ -209,6 +212,55 @@ def test_super_frames_fit_their_qdisc_which_makes_no_queue_of_them() -> None:
         "m.yaml:3:3: super-frames of 8 segments: qdisc pfifo limit=1 makes a queue, in which "
         "nobody counts their frames; segments: 1, or exclude the pair"
     ]
+
+
+# Together and alone
+
+SEVERAL: dict[str, list[Value]] = {
+    "interface": [LO, VETH, {"kind": "veth", "queues": 2}],
+    "qdisc": [NOQUEUE, {"kind": "mq"}, {"kind": "pfifo", "limit": 7}],
+    "method": ["sendto", "sendmmsg", "tx_ring", "null"],
+    "frame_size": [64, 1514, 2001, 9000],
+    "threads": [1, 2, 63],
+    "burst": [1, 64, 2000],
+    "vlan": ["none", {"id": 5, "priority": 0}],
+    "ring": [RING],
+    "msg_dontwait": [False, True],
+}
+
+
+def outcome(m: Matrix) -> tuple[list[tuple[str, dict[str, Value | None]]], set[str]]:
+    """The cells, or what is wrong with them."""
+    try:
+        return [(cell.id, dict(cell.values)) for cell in planned(m).cells], set()
+    except UsageError as error:
+        return [], set(str(error).splitlines())
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            a: st.lists(st.sampled_from(v), min_size=1, max_size=2, unique_by=key_of)
+            for a, v in SEVERAL.items()
+        },
+    )
+)
+def test_a_cell_among_others_is_what_it_is_alone(axes: dict[str, list[Value]]) -> None:
+    def part(values: tuple[Value, ...]) -> Matrix:
+        alone = matrix(**{a: (v,) for a, v in zip(axes, values, strict=True)})
+        return replace(alone, measure=Measure(cpus=(0,)))
+
+    whole = replace(matrix(**{a: tuple(v) for a, v in axes.items()}), measure=Measure(cpus=(0,)))
+    cells, problems = outcome(whole)
+    parts = [outcome(part(values)) for values in itertools.product(*axes.values())]
+    found = {line for _, wrong in parts for line in wrong}
+    unread = {line for line in problems if "which no method of the matrix reads" in line}
+    assert problems - unread == found
+    if not problems:
+        alone = dict(cell for of_part, _ in parts for cell in of_part)
+        assert dict(cells) == alone
+        assert len(cells) == len(alone)
 
 
 # Zip, exclude, include

@@ -66,7 +66,7 @@ samples = st.builds(
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(samples, max_size=12))
+@given(st.lists(samples, max_size=12, unique_by=lambda sample: sample.slice))
 def test_any_run_is_what_it_was(
     tmp_path_factory: pytest.TempPathFactory, some: list[Sample]
 ) -> None:

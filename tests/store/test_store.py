@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.base.errors import BenchError, UsageError
 from bench.model.problems import Code, Problem
@@ -26,6 +28,8 @@ THREADS = (
 SAMPLE = Sample(
     cell="c1", round=0, at_ns=17, wall_ns=10, threads=THREADS, slice_completed=11, delivered=11
 )
+
+LATER = replace(SAMPLE, round=1, at_ns=40)
 
 
 def write(path: Path, *samples: Sample, end: str = "done") -> Path:
@@ -107,7 +111,7 @@ def test_counters_that_are_zero_take_no_room(tmp_path: Path) -> None:
 
 
 def test_every_whole_line_before_a_cut_is_read_with_a_warning(tmp_path: Path) -> None:
-    path = write(tmp_path / "r.jsonl", SAMPLE, SAMPLE, end="")
+    path = write(tmp_path / "r.jsonl", SAMPLE, LATER, end="")
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
     run = reader.read(path)
@@ -117,14 +121,39 @@ def test_every_whole_line_before_a_cut_is_read_with_a_warning(tmp_path: Path) ->
 
 
 def test_going_on_with_a_run_cuts_off_the_partial_line(tmp_path: Path) -> None:
-    path = write(tmp_path / "r.jsonl", SAMPLE, SAMPLE, end="")
+    path = write(tmp_path / "r.jsonl", SAMPLE, LATER, end="")
     path.write_bytes(path.read_bytes()[:-20])
     with RunWriter(path, append=True) as writer:
         writer.resume("now")
-        writer.sample(SAMPLE)
+        writer.sample(LATER)
         writer.end("done")
     run = reader.read(path)
     assert (len(run.samples), run.end, run.warnings) == (2, "done", ())
+
+
+@given(data=st.data(), count=st.integers(1, 20))
+def test_no_sample_counts_twice_however_lines_were_merged(
+    data: st.DataObject, count: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    samples = [replace(SAMPLE, round=number, at_ns=20 * number) for number in range(count)]
+    path = write(tmp_path_factory.mktemp("merged") / "r.jsonl", *samples)
+    first, *lines = path.read_text().splitlines(keepends=True)
+    again = data.draw(st.lists(st.sampled_from([line for line in lines if "at_ns" in line])))
+    path.write_text(first + "".join(data.draw(st.permutations(lines + again))))
+    run = reader.read(path)
+    assert sorted(run.samples, key=lambda sample: sample.round) == samples
+    said = f"{path}: samples that are there again, and count once: {len(again)}"
+    assert run.warnings == ((said,) if again else ())
+
+
+def test_two_runs_are_no_run(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.jsonl", SAMPLE)
+    lines = path.read_bytes()
+    path.write_bytes(lines + write(tmp_path / "s.jsonl", LATER).read_bytes())
+    begins = lines.count(b"\n") + 1
+    assert error(path) == (
+        f"RUN:{begins}: another run begins here; keep each run in a file of its own"
+    )
 
 
 def test_fields_that_a_later_version_adds_are_ignored(tmp_path: Path) -> None:
@@ -150,6 +179,10 @@ def test_fields_that_a_later_version_adds_are_ignored(tmp_path: Path) -> None:
         (
             b'{"type":"run","format":3}\n',
             "RUN:1: format 3 is newer than this bench reads (up to 2); update bench",
+        ),
+        (
+            b'{"type":"run","format":1}\n<<<<<<< HEAD\n',
+            "RUN:2: the mark of a merge; keep one side of it",
         ),
         (b"\xff\xfe", "RUN: not a run file: not UTF-8 text"),
         (
@@ -179,6 +212,21 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         f"cannot write results to {tmp_path}/file/r.jsonl: {os.strerror(errno.ENOTDIR)}; "
         "choose another folder with --results"
     )
+
+
+def test_whose_a_folder_is_and_where_else_to_write_are_two_things(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_path: Path) -> list[Path]:
+        raise PermissionError(errno.EACCES, "refused", str(tmp_path))
+
+    monkeypatch.setattr("bench.base.files.make_folders", refused)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(BenchError) as caught:
+        RunWriter(tmp_path / "r.jsonl")
+    said = str(caught.value).partition(": refused; ")[2]
+    assert said.startswith(f"{tmp_path} belongs to ")
+    assert said.endswith("; choose another folder with --results")
 
 
 def test_a_full_disk_is_an_error_and_keeps_what_was_written(tmp_path: Path) -> None:

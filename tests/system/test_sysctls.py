@@ -67,6 +67,7 @@ def test_those_of_a_network_namespace_are_set_there_alone() -> None:
     [
         (OF_NETNS, "words", "refuses words"),
         (OF_NETNS, "999", "refuses 999"),
+        (OF_NETNS, "64", "64 on side A, too"),
         ("net.ipv4.no_such", "1", "there is none here"),
         ("kernel.no_such", "1", "there is none here"),
         ("net.ipv4.conf.default.forwarding", "1", "links made later"),
@@ -77,6 +78,13 @@ def test_what_is_not_there_or_takes_no_such_value_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         sysctls.sort({name: value})
+
+
+@needs_root
+@pytest.mark.netns
+def test_a_value_that_the_machine_has_already_makes_no_other_side() -> None:
+    with pytest.raises(UsageError, match="on side A, too"):
+        sysctls.sort({OF_MACHINE: FILE.read_text().strip()})
 
 
 @needs_root

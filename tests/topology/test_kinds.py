@@ -259,6 +259,9 @@ def test_a_topology_can_be_sent_to_another_process() -> None:
     assert msgpack.decode(msgpack.encode(topology), type=Topology) == topology
     assert topology.netns_fds == topology.fds == (7, 9)
     assert replace(topology, mirror=5).fds == (7, 9, 5)
+    there = replace(topology, mirror=5).by({7: 70, 9: 90, 5: 50})
+    assert there.fds == (70, 90, 50)
+    assert replace(there, mirror=5).by({70: 7, 90: 9, 5: 5}) == replace(topology, mirror=5)
 
 
 def test_a_reader_that_never_gets_ready_is_an_error_and_is_ended(
@@ -297,7 +300,8 @@ def test_a_latency_is_the_limit_that_tc_makes_of_it() -> None:
     ("given", "message"),
     [
         ({"latency": "50ms", "limit": 9}, "two ways to say one thing; write one of them"),
-        ({"latency": "50ms", "burst": "1KiB"}, "latency needs rate and burst; write"),
+        ({"latency": "50ms", "burst": "1KiB"}, "rate"),
+        ({"latency": "3600s"}, "a queue of 450000032768 bytes; at most 4294967295: write latency"),
         ({"latency": 50}, "50 is not a duration"),
     ],
 )
