@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sys
+import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +23,13 @@ HERE = Path(__file__).resolve().parent
 CFLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-pthread"]
 ENVIRONMENT = ("CC", "CPPFLAGS", "CFLAGS", "LDFLAGS")
 """What setuptools takes from the environment: as much a part of the core as its sources are."""
-STABLE_ABI = ".abi3.so" in EXTENSION_SUFFIXES and not hasattr(sys, "gettotalrefcount")
+STABLE_ABI = (
+    ".abi3.so" in EXTENSION_SUFFIXES
+    and not hasattr(sys, "gettotalrefcount")
+    and not sysconfig.get_config_var("Py_GIL_DISABLED")
+)
 """One core for all Pythons, but for free-threaded and debug builds: those name theirs for
-themselves."""
+themselves. A free-threaded 3.13 lists .abi3.so among its suffixes, and has another ABI."""
 
 
 def sources(variant: str = "") -> list[Path]:

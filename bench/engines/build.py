@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,10 @@ PACKAGE = Path(__file__).resolve().parents[1]
 SOURCES = PACKAGE.parent / "csrc"
 
 
+ABI3, FREE_THREADED = ".abi3.so", bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+"""Another Python's core: free-threaded ones list its suffix, too, but have another ABI."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The C sources of a core, and the folder of what is compiled of them."""
@@ -47,7 +52,8 @@ class Place:
     def files(self, name: str) -> list[Path]:
         """The compiled cores that this Python would load, if it had no other."""
         stem = name.rpartition(".")[2]
-        paths = (self.compiled / (stem + suffix) for suffix in EXTENSION_SUFFIXES)
+        suffixes = [each for each in EXTENSION_SUFFIXES if each != ABI3 or not FREE_THREADED]
+        paths = (self.compiled / (stem + suffix) for suffix in suffixes)
         return [path for path in paths if path.exists()]
 
 

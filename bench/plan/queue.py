@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -15,7 +16,7 @@ WMEM = 212_992
 """net.core.wmem_default and wmem_max where they cannot be read."""
 
 
-PAGE = 4096
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 SKB, SKB_SHARED, SKB_HEAD = 256, 352, 512
@@ -130,10 +131,10 @@ def _sndbuf(sndbuf: Value | None, machine: ProcFs) -> int:
     return 2 * int(asked["bytes"] if asked["force"] else min(asked["bytes"], known))
 
 
-def _charge(frame_size: int, in_ring: bool) -> int:
+def _charge(frame_size: int, in_ring: bool, page: int = PAGE) -> int:
     """Bytes of the send buffer that a frame takes: its skb's truesize."""
     if in_ring:
         return SKB + SKB_HEAD + frame_size
-    if frame_size < PAGE:
+    if frame_size < page:
         return SKB + (1 << (frame_size + SKB_SHARED - 1).bit_length())
-    return SKB + SKB_HEAD + ceil(frame_size / PAGE) * PAGE
+    return SKB + SKB_HEAD + ceil(frame_size / page) * page

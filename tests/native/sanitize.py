@@ -16,7 +16,7 @@ from tests import sanitized
 from tests.engines.own import written
 from tests.running import Bench
 
-RING = {"block_size": 4096, "block_nr": 32, "frame_size": 2048}
+RING = {"slots": 64, "frame_size": 2048}
 TAKES_XDP = {"kind": "veth", "gro": True, "queues": 2}
 AXES: dict[str, list[Any]] = {
     "interface": ["lo", "veth", "ifb"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_a_core_that_the_environment_would_build_otherwise_is_another(
 def test_a_core_bears_the_flags_of_the_environment_and_the_name_that_its_python_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A free-threaded Python loads no .abi3.so: here one that does not either builds a core."""
+    """A debug Python has no .abi3.so among its suffixes: here is one without it, too."""
     if shutil.which("gcc") is None:  # only where the core came built, as to a virtual machine
         pytest.skip("gcc is missing")
     (tmp_path / "sitecustomize.py").write_text(
@@ -69,6 +70,22 @@ def test_a_core_bears_the_flags_of_the_environment_and_the_name_that_its_python_
     assert recipe is not None
     assert recipe.source_hash().encode() in core.read_bytes()
     assert b"""-O1 -DSAID='"so"' -std=gnu11""" in core.read_bytes()
+
+
+def test_a_free_threaded_python_takes_no_core_of_another_for_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3.13 lists .abi3.so among its suffixes without a GIL, too, and has another ABI then."""
+    (tmp_path / "_core.abi3.so").touch()
+    place = build.Place(build.SOURCES, tmp_path)
+    assert [path.name for path in place.files("bench._core")] == ["_core.abi3.so"]
+    monkeypatch.setattr(build, "FREE_THREADED", True)
+    assert place.files("bench._core") == []
+    known = sysconfig.get_config_var
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda n: n == "Py_GIL_DISABLED" or known(n))
+    recipe = build.recipe()
+    assert recipe is not None
+    assert not recipe.STABLE_ABI
 
 
 def test_every_method_says_what_it_is_and_has_known_knobs() -> None:

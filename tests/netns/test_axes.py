@@ -16,7 +16,7 @@ from bench.engines import core
 from bench.measure.counters import CounterReader
 from bench.topology import entered
 from bench.topology.kinds import up
-from tests.netns.test_core import DEADLINE_NS, opened
+from tests.netns.test_core import DEADLINE_NS, PAGE, opened
 from tests.netns.test_run import METHODS, assert_sound
 from tests.running import measured
 
@@ -57,7 +57,7 @@ def test_tagged_frames_of_every_method_arrive_as_they_are_meant(tmp_path: Path) 
 
 @pytest.mark.parametrize("method", TAGGING)
 def test_an_mtu_of_1500_lets_1518_bytes_pass_with_a_tag_alone(method: str) -> None:
-    ring = {"version": 2, "block_size": 4096, "block_nr": 4, "frame_size": 2048}
+    ring = {"version": 2, "block_size": PAGE, "block_nr": 4, "frame_size": PAGE // 2}
     axes: dict[str, Any] = {"method": method, "burst": 1, "ring": ring, "frame_size": 1518}
     with up({"kind": "veth", "mtu": 1500}) as topology:
         with opened(topology, **axes, vlan=TAG) as cell:
@@ -107,7 +107,7 @@ def test_a_sender_that_also_receives_sends_the_same_frames(interface: str, tmp_p
 def test_the_kernel_lists_the_protocol_that_a_socket_was_opened_with(
     method: str, protocol: str
 ) -> None:
-    ring = {"version": 2, "block_size": 4096, "block_nr": 4, "frame_size": 2048}
+    ring = {"version": 2, "block_size": PAGE, "block_nr": 4, "frame_size": PAGE // 2}
     with (
         up("veth") as topology,
         opened(topology, method=method, protocol=protocol, burst=1, ring=ring),
@@ -159,7 +159,7 @@ def test_what_the_kernel_refuses_is_counted_apart_and_is_not_lost(
 @pytest.mark.parametrize("loss", [False, True])
 def test_malformed_slots_meet_a_full_queue_like_others(loss: bool, dontwait: bool) -> None:
     slow = {"kind": "tbf", "rate": "1mbit", "burst": 200, "limit": 1000}
-    ring = {"version": 2, "block_size": 4096, "block_nr": 4, "frame_size": 256}
+    ring = {"version": 2, "block_size": PAGE, "block_nr": 4, "frame_size": PAGE // 16}
     axes: dict[str, Any] = {"method": "tx_ring", "burst": 16, "ring": ring, "malformed": "50%"}
     with (
         up("veth", slow) as topology,

@@ -28,7 +28,8 @@ CPU = max(os.sched_getaffinity(0))
 SLOW = {"kind": "tbf", "rate": "1mbit", "burst": 2000, "limit": 100_000}
 """Some 270 frames of 64 bytes fill a sender's sndbuf: it takes 0.14 s until they have left."""
 
-SMALL_RING = {"version": 2, "block_size": 4096, "block_nr": 8, "frame_size": 2048}
+PAGE = os.sysconf("SC_PAGE_SIZE")
+SMALL_RING = {"version": 2, "block_size": PAGE, "block_nr": 8, "frame_size": PAGE // 2}
 """16 slots."""
 
 

@@ -174,9 +174,10 @@ def test_what_is_planned_opens_and_its_frames_are_right(
 @pytest.mark.parametrize("fill", ["copy", "prefilled"])
 def test_three_slots_in_a_page_and_a_rest(veth: Topology, version: int, fill: str) -> None:
     """Several times around: a frame that is looked for in the rest would be missing or wrong."""
-    ring = {"version": version, "block_size": 4096, "block_nr": 5, "frame_size": 1360}
+    slot = PAGE // 3 // 16 * 16
+    ring = {"version": version, "block_size": PAGE, "block_nr": 5, "frame_size": slot}
     tried = cell(1294, method="tx_ring", ring=ring, burst=4, fill=fill)
-    assert config.check(tried.values, 4096) == []
+    assert config.check(tried.values, PAGE) == []
     endpoint = core.Endpoint(veth.tx.ifindex, veth.dst_mac, veth.src_mac)
     with entered(veth.tx.netns_fd):
         opened = core.OpenCell(tried.values, endpoint, [CPU])

@@ -61,22 +61,23 @@ def test_a_queue_that_outlasts_the_wait_is_refused_with_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame_size", "in_ring", "charge"),
+    ("page", "frame_size", "in_ring", "charge"),
     [
-        (64, False, 768),
-        (160, False, 768),
-        (161, False, 1280),
-        (1514, False, 2304),
-        (9014, False, 13056),
-        (64, True, 832),
-        (1514, True, 2282),
+        (4096, 64, False, 768),
+        (4096, 160, False, 768),
+        (4096, 161, False, 1280),
+        (4096, 1514, False, 2304),
+        (4096, 9014, False, 13056),
+        (65536, 9014, False, 16640),
+        (4096, 64, True, 832),
+        (4096, 1514, True, 2282),
     ],
 )
 def test_a_frame_takes_of_the_send_buffer_what_the_kernel_charges(
-    frame_size: int, in_ring: bool, charge: int
+    page: int, frame_size: int, in_ring: bool, charge: int
 ) -> None:
     """SO_MEMINFO's wmem_alloc of a socket with a single frame under way, on kernels of today."""
-    assert charge_of(frame_size, in_ring) == charge
+    assert charge_of(frame_size, in_ring, page) == charge
 
 
 def test_rings_of_several_threads_queue_as_many_frames_as_they_have() -> None:

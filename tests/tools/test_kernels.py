@@ -8,12 +8,14 @@ from __future__ import annotations
 import lzma
 import os
 import re
+import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from bench.base.errors import BenchError, UsageError
-from tools.guest import archive, emulator, foreign, initramfs, kernels
+from tools.guest import archive, built, emulator, foreign, initramfs, kernels
 from tools.guest.architecture import AMD64, ARM64, Architecture
 
 OFFERED = [
@@ -48,7 +50,9 @@ def test_the_latest_of_a_series_is_meant(version: str, release: str) -> None:
     assert kernels.Kernel(Path(package)).release == release
 
 
-@pytest.mark.parametrize("version", ["6.2", "5.10", "6.1.0-5", "6.1-arm64-16k", "6.16-arm64"])
+@pytest.mark.parametrize(
+    "version", ["6.2", "5.10", "6.1.0-5", "6.1-arm64-16k", "6.16-arm64", "6.1-arm64-64k"]
+)
 def test_another_series_is_not_meant(version: str) -> None:
     assert kernels._latest(version, OFFERED) is None
 
@@ -71,7 +75,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ..
             return "http://a/debian/\nhttp://b/debian-security\nhttp://c/other/\n"
         if command[:2] == ("apt-cache", "search"):
             metas = ["linux-image-6.12-cloud-amd64", "linux-image-cloud-amd64"]
-            names = [name for name in [*OFFERED, *metas] if re.search(command[3], name)]
+            sources = ["linux-source-6.1", "linux-source-6.12", "linux-source"]
+            names = [name for name in [*OFFERED, *metas, *sources] if re.search(command[3], name)]
             return "".join(f"{name} - Linux\n" for name in names)
         if command[:2] == ("apt-get", "download"):
             assert folder
@@ -140,7 +145,9 @@ def test_packages_come_from_where_this_machine_has_its_own(
         "http://b/debian-security",
         *["http://a/debian"] * 3,
     ]
-    assert len(kernels.offered()) == len(OFFERED), "neither meta package is a kernel"
+    *packaged, one, other = kernels.offered()
+    assert len(packaged) == len(OFFERED), "neither meta package is a kernel"
+    assert [one, other] == ["6.1-arm64-64k", "6.12-arm64-64k"], "they can be built"
 
 
 def test_an_archive_that_cannot_be_reached_is_not_an_empty_one(
@@ -226,6 +233,73 @@ def test_a_command_that_fails_or_is_missing_is_one_line() -> None:
         archive.run("sh", "-c", says)
     with pytest.raises(UsageError, match=r"^apt-nosuch, which .*, does not start: \w+"):
         archive.run("apt-nosuch")
+
+
+# A kernel that is built
+
+
+def leave(arguments: list[str]) -> None:
+    """What make leaves: a configuration with all that was asked, or an image with all drivers."""
+    (objects,) = (Path(each[2:]) for each in arguments if each.startswith("O="))
+    if arguments[-1] == "allnoconfig":
+        (objects / ".config").write_text(built.CONFIG.read_text())
+    else:
+        (objects / "arch/arm64/boot").mkdir(parents=True)
+        (objects / "arch/arm64/boot/Image").write_text("an image")
+        names = (name.replace("_", "-") for name in kernels.MODULES)
+        (objects / "modules.builtin").write_text("".join(f"kernel/{n}.ko\n" for n in names))
+
+
+@pytest.fixture
+def building(asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Arguments of each make, which does as little as it can."""
+    made: list[list[str]] = []
+    ours = archive.run
+
+    def run(*command: str, folder: Path | None = None, of: Architecture | None = None) -> str:
+        if command[:2] == ("dpkg-deb", "-x") and "linux-source" in command[2]:
+            place = Path(command[3], "usr/src")
+            place.mkdir(parents=True)
+            with tarfile.open(place / "linux-source-6.12.tar.xz", "w:xz"):
+                pass
+        return ours(*command, folder=folder, of=of)
+
+    def make(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        made.append(command)
+        leave(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(archive, "run", run)
+    monkeypatch.setattr(built.subprocess, "run", make)
+    return made
+
+
+def test_a_kernel_without_a_package_is_built_once_and_has_all_drivers_in_it(
+    building: list[list[str]], tmp_path: Path
+) -> None:
+    kernel = kernels.fetch("arm64-64k")
+    assert (kernel.release, kernel.architecture) == ("6.12-arm64-64k", ARM64)
+    assert [arguments[-1] for arguments in building] == ["allnoconfig", "Image"]
+    assert all("ARCH=arm64" in arguments for arguments in building)
+    assert kernel.image.read_text() == "an image"
+    assert kernel.modules() == []
+    building.clear()
+    assert kernels.fetch("6.12-arm64-64k") == kernel
+    assert building == []
+
+
+def test_a_kernel_that_cannot_have_a_driver_is_not_built(
+    building: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(built, "_lacking", lambda configured: ["CONFIG_BONDING=y"])
+    with pytest.raises(BenchError, match=r"^Linux 6\.1 cannot have CONFIG_BONDING=y$"):
+        kernels.fetch("6.1-arm64-64k")
+    assert [path.name for path in tmp_path.glob("linux-image-*")] == []
+
+
+def test_an_option_that_needs_another_is_missing_from_what_is_configured() -> None:
+    configured = built.CONFIG.read_text().replace("CONFIG_VETH=y", "# CONFIG_VETH is not set")
+    assert built._lacking(configured) == ["CONFIG_VETH=y"]
 
 
 # Modules

@@ -128,8 +128,12 @@ def core(architecture: Architecture, variant: str) -> bytes:
 def _compiler(architecture: Architecture) -> str:
     """The command of a cross compiler that runs here."""
     name = f"gcc-{architecture.machine}-linux-gnu"
-    folder = archive.kept(f"cross-{architecture.name}", partial(_fill_compiler, architecture))
-    return shlex.quote(str(folder / name))
+    return shlex.quote(str(cross(architecture) / name))
+
+
+def cross(architecture: Architecture) -> Path:
+    """The folder with a cross compiler and its libraries."""
+    return archive.kept(f"cross-{architecture.name}", partial(_fill_compiler, architecture))
 
 
 def _fill_compiler(architecture: Architecture, content: Path) -> None:

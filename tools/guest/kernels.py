@@ -1,4 +1,5 @@
-"""Debian's kernels: their list, and the modules that the tests use."""
+"""Debian's kernels, packaged or built from its sources: their list, and the modules that the tests
+use."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.base.errors import BenchError, UsageError
-from tools.guest import archive
+from tools.guest import archive, built
 from tools.guest.architecture import AMD64, ARM64, Architecture
 
 NEWEST = "newest"
@@ -21,10 +22,11 @@ FLAVOURS: Mapping[str, tuple[str, Architecture]] = {
     "": ("cloud-amd64", AMD64),
     "arm64": ("cloud-arm64", ARM64),
     "arm64-16k": ("arm64-16k", ARM64),
+    built.FLAVOUR: (built.FLAVOUR, built.ARCHITECTURE),
 }
 """What may follow a version, with a hyphen, or be asked for alone: Debian's flavour of the kernel.
 Those for clouds have bonding and all qdiscs as modules, and little else; none of them has pages of
-16 KiB."""
+16 KiB. Debian has no kernel of the last one."""
 _NAME = re.compile(
     rf"linux-image-((\d[\d.]*).*)-({'|'.join(name for name, _ in FLAVOURS.values())})"
 )
@@ -132,6 +134,8 @@ def fetch(version: str) -> Kernel:
     if package is None:
         suites = ", ".join(" ".join(archive.SUITES.values()).split())
         raise UsageError(f"the archive has no kernel {version} ({suites})")
+    if _suffix(package) == built.FLAVOUR:
+        return Kernel(built.fetch(package, _parts(package)[1]))
     return Kernel(archive.unpacked(package, partial(_download, package)))
 
 
@@ -178,8 +182,11 @@ def offered() -> list[str]:
 
 
 def _offered(suffix: str) -> list[str]:
-    """Names of all packages with a kernel that can be booted (not -dbg, not a meta package)."""
+    """Names of all packages with a kernel that can be booted (not -dbg, not a meta package), or of
+    such packages as can be built."""
     flavour, architecture = FLAVOURS[suffix]
+    if flavour == built.FLAVOUR:
+        return [f"linux-image-{series}-{flavour}" for series in built.offered()]
     # A meta package's version has no patch level.
     names = archive.names(f"^linux-image-.*-{flavour}$", architecture)
     found = (m for name in names if (m := _NAME.fullmatch(name)) and m[3] == flavour)

@@ -22,7 +22,7 @@ from tools.guest import emulator
 from tools.guest.architecture import Architecture
 from tools.guest.archive import ROOT
 from tools.guest.initramfs import Archive, build_environment, fetch_parts, write_system
-from tools.guest.kernels import Kernel
+from tools.guest.kernels import MODULES, Kernel
 
 PYTHON = str(ROOT / ".venv/bin/python")
 PYTEST = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
@@ -156,6 +156,8 @@ def _add_job(out: BinaryIO, kernel: Kernel, job: Job) -> None:
 def _arguments(kernel: Kernel, initramfs: int, port: int) -> list[str]:
     computer = kernel.architecture
     options = f"console={computer.serial}0 {computer.command_line} {COMMAND_LINE}"
+    # Those of drivers that are built in; init.py loads the others.
+    options += "".join(f" {name}.{given}" for name, given in MODULES.items() if given)
     return [
         *("-accel", "tcg", *computer.computer, "-smp", "2", "-m", MEMORY),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
