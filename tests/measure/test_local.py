@@ -202,7 +202,7 @@ def test_a_fault_of_the_worker_s_own_is_an_answer_and_it_goes_on() -> None:
         started.start(setup())
         answer = started.run_slice(RunSlice("no such cell", 0))
         assert isinstance(answer, Failure)
-        assert answer.reason.startswith("KeyError: 'no such cell' (worker.py, line ")
+        assert answer.reason.startswith("KeyError: 'no such cell' (open_cells.py, line ")
         assert isinstance(started.open_cell(Open(cell, sender, None, None, check=True)), Opened)
         assert isinstance(started.run_slice(RunSlice(cell.id, 0)), Sliced)
 
