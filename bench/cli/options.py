@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bench.base.errors import UsageError
-from bench.base.units import parse_share, show
+from bench.base.units import parse_share
 from bench.model.results import LARGEST_INTEGER
 from bench.render import FORMATS, sparkline
 from bench.render.screen import PAPER, Screen
@@ -69,14 +69,9 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
 
 
 def _machine(text: str) -> str:
-    """A name that is its folder's, too: no other machine's runs are taken for this one's."""
-    from bench.store.folders import MOST_NAME, folder_name
-
-    if folder_name(text) != text:
-        raise argparse.ArgumentTypeError(
-            f"{show(text)} is not allowed; write at most {MOST_NAME} of A-Z, a-z, 0-9, _, . and -, "
-            "and none of . and - at its ends"
-        )
+    """An empty one is a variable that is not set, and no wish for the hostname."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; write a name, or leave the option out")
     return text
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
 MOST_NAME = 100
-"""Characters of a machine's folder; a hostname has 64 at most."""
+"""Characters of a machine's name that its folder has; a hostname has 64 at most."""
 ENDINGS = (".jsonl", ".jsonl.gz")
 """Of the names of run files; only those without .gz are written."""
 
@@ -19,15 +20,18 @@ def run_name(path: Path | str) -> str:
 
 
 def results_folder(root: Path, machine: str, matrix: str) -> Path:
-    """``<root>/<machine>/<matrix>``; the machine's name is made fit for a folder."""
+    """``<root>/<machine>/<matrix>``: no two machines have the same folder."""
     return root / folder_name(machine) / matrix
 
 
 def folder_name(machine: str) -> str:
-    """A machine's name as that of a folder; several hostnames may have one."""
-    return (
-        re.sub(r"[^A-Za-z0-9_.-]+", "-", machine).strip("-.")[:MOST_NAME].rstrip("-.") or "machine"
-    )
+    """A machine's name as that of a folder: one that must be changed for it gets a number of its
+    own, so that no other machine's runs are taken for this one's."""
+    fit = re.sub(r"[^A-Za-z0-9_.-]+", "-", machine).strip("-.")[:MOST_NAME].rstrip("-.")
+    if fit == machine:
+        return machine
+    number = hashlib.sha256(machine.encode(errors="surrogateescape")).hexdigest()[:6]
+    return f"{fit or 'machine'}-{number}"
 
 
 def new_run_path(folder: Path, now: datetime | None = None) -> Path:

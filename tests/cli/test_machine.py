@@ -1,34 +1,43 @@
-"""``--machine``: a name that is its folder's."""
+"""``--machine``: any name, and a folder of its own for each."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from bench.cli import main, options
+from bench.cli import main
 from bench.store.folders import results_folder
 
-
-@given(st.text(max_size=120))
-@example("ünï")
-@example("a" * 300)
-@example("..")
-def test_any_name_is_its_folder_s_or_refused(name: str) -> None:
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    options.add_results(parser)
-    try:
-        machine = parser.parse_args([f"--machine={name}"]).machine
-    except argparse.ArgumentError:
-        assert results_folder(Path("r"), name, "m").parent.name != name
-    else:
-        assert results_folder(Path("r"), machine, "m") == Path("r") / name / "m"
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=120)
 
 
-def test_it_is_told_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+@given(NAMES, NAMES)
+@example("a/b", "a b")
+@example("ünï", "n")
+@example("a" * 300, "a" * 301)
+@example("..", "machine")
+def test_no_two_machines_share_a_folder(one: str, other: str) -> None:
+    assume(one != other)
+    root = Path("r")
+    folders = {results_folder(root, name, "m") for name in (one, other)}
+    assert len(folders) == 2
+    for folder in folders:
+        assert folder.parent.parent == root
+        assert folder.parent.name not in ("", ".", "..")
+        assert len(folder.parent.name) <= 107
+
+
+@pytest.mark.parametrize("name", ["lab-1", "rack3.example.org", "runner_7"])
+def test_a_plain_name_is_its_folder(name: str) -> None:
+    assert results_folder(Path("r"), name, "m") == Path("r") / name / "m"
+
+
+def test_a_name_that_is_empty_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["history", "m", "--machine", "a b"])
-    assert "'a b' is not allowed; write at most 100 of" in capsys.readouterr().err
+        main(["history", "m", "--machine", ""])
+    assert "--machine: it is empty; write a name, or leave the option out" in (
+        capsys.readouterr().err
+    )

