@@ -63,8 +63,8 @@ def ab(folder: Path, args: argparse.Namespace, filters: int, seed: int) -> Told:
     matrix.write_text(
         MATRIX.format(base=BASE, method=args.method, rounds=args.rounds, openings=args.openings)
     )
-    setting = f"interface={{kind: veth, filters: {BASE + filters}}}"
-    command = [sys.executable, "-m", "bench", "ab", str(matrix), "--set-b", setting]
+    setting = ["--set-b", f"interface={{kind: veth, filters: {BASE + filters}}}"] if filters else []
+    command = [sys.executable, "-m", "bench", "ab", str(matrix), *setting]
     options = ["--format", "json", "--seed", str(seed), "--results", str(folder)]
     began = time.monotonic()
     done = subprocess.run(

@@ -179,8 +179,11 @@ def _variance(shared: Shared, beyond: Array, freedom: Array) -> Array:
 
 def _straying(values: Array) -> tuple[float, int]:
     """The mean square of what has not moved, and of how many: values beyond three standard
-    deviations, by the median absolute deviation, are left out."""
+    deviations are left out, first by the median absolute deviation, which those that moved enlarge,
+    then by what is left."""
     calm = values[np.abs(values) <= 3 * MAD * float(np.median(np.abs(values)))]
+    while len(left := calm[calm**2 <= 9 * np.mean(calm**2)]) < len(calm):
+        calm = left
     return float(np.mean(calm**2)), len(calm)
 
 

@@ -84,7 +84,9 @@ class Asking:
     def __init__(self) -> None:
         core = library()
         self._lib = core.lib
-        self._values: Mapping[str, Value | None] = {}
+        self._method: Value | None = None
+        self._setters: Mapping[str, Setter] = {}
+        self._set: tuple[Value | None, ...] = ()
         self._config: Any = None
         self._problems = core.ffi.new("struct core_problems *")
         self._memory = core.ffi.new("struct tx_memory *")
@@ -117,14 +119,15 @@ class Asking:
         return self._numbering
 
     def _about(self, values: Mapping[str, Value | None]) -> Any:
-        before, self._values = self._values, dict(values)
-        if values["method"] is not before.get("method") or values.keys() != before.keys():
-            self._config = config_of(values)
+        if values["method"] is not self._method:
+            self._method, self._config = values["method"], config_of(values)
+            self._setters = _setters(str(self._method))
+            self._set = tuple(map(values.get, self._setters))
             return self._config
-        set_axis = _setters(str(values["method"]))
-        for axis, value in values.items():
-            if value is not before[axis] and axis in set_axis:  # the same: True is not 1
-                set_axis[axis](self._config, value)
+        before, self._set = self._set, tuple(map(values.get, self._setters))
+        for set_axis, was, value in zip(self._setters.values(), before, self._set, strict=True):
+            if value is not was:  # by identity: True is not 1
+                set_axis(self._config, value)
         return self._config
 
 

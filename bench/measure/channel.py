@@ -76,14 +76,16 @@ class Channel(Generic[T]):
     def waiting(self) -> T | None:
         """The next message, if any of it is there already."""
         try:
-            if not self._begun and not self._stream.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
-                raise EOFError
+            self._begun = self._begun or self._part(socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
+        if not self._begun:
+            raise EOFError
         return self.receive()
 
-    def _part(self) -> bytes:
-        part, control, _, _ = self._stream.recvmsg(_PART, _CONTROL, socket.MSG_CMSG_CLOEXEC)
+    def _part(self, flags: int = 0) -> bytes:
+        flags |= socket.MSG_CMSG_CLOEXEC
+        part, control, _, _ = self._stream.recvmsg(_PART, _CONTROL, flags)
         for _, _, data in control:
             self._descriptors += array.array("i", data)
         return part

@@ -37,6 +37,8 @@ class CounterReader:
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
         self._resources = ExitStack()
+        self.last: Counters | None = None
+        """As they were read last."""
 
     def __enter__(self) -> Self:
         tx, sinks, queues = self._topology.tx, self._topology.sinks, self._topology.queues
@@ -89,7 +91,7 @@ class CounterReader:
         """One reading: counters are read one after the other, within tens of microseconds."""
         tx = self._tx.read()
         qdiscs = [qdisc.read() for qdisc in self._qdiscs]
-        return Counters(
+        self.last = Counters(
             tx=tx,
             sinks=tuple(sink.read() for sink in self._sinks) or (tx,),
             dropped=sum(each.tx_dropped for each in self._dropping() or (tx,)),
@@ -98,6 +100,7 @@ class CounterReader:
             softnet_drops=softnet_drops(self._softnet()),
             softirqs=softirqs(self._softirqs()),
         )
+        return self.last
 
 
 def settle(

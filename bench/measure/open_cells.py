@@ -167,16 +167,18 @@ class OpenCells:
                 "the run began with, and go on with --resume"
             )
 
-    def begin(self, request: RunSlice) -> Begun:
+    def begin(self, request: RunSlice, behind: Ended | None = None) -> Begun:
+        """``behind`` is the slice that has just ended: the last counters of its topology, if that
+        is this one's, too, are the first ones here."""
         of = self._open[request.cell]
-        cpus = of.sender.cpus
+        cpus, is_next = of.sender.cpus, bool(behind and behind.begun.of.topology == of.topology)
         for check in self._checks:
             check.close()
         at_ns = time.time_ns()
         before: list[_Before] = []
         with self._holding(cpus), self._where_it_starts(of):
             of.opened.begin(
-                of.slice_plan, first=lambda: before.append(self._before(of.topology, cpus))
+                of.slice_plan, lambda: before.append(self._before(of.topology, cpus, is_next))
             )
         return Begun(request, of, at_ns, before[0])
 
@@ -217,9 +219,12 @@ class OpenCells:
             self._check_held(of.sender.cpus)
         return Sliced(sample)
 
-    def _before(self, topology: int | None, cpus: Sequence[int]) -> _Before:
-        counters = None
-        if topology is not None:
+    def _before(self, topology: int | None, cpus: Sequence[int], is_next: bool) -> _Before:
+        if topology is None:
+            counters = None
+        elif is_next:
+            counters = self._readers[topology].last
+        else:
             self._readers[topology].carrier_lost()  # what happened before is not this slice's
             counters = self._readers[topology].read()
         return cpu_time(self._stat(), cpus), counters

@@ -68,7 +68,8 @@ def _run_slices(cells: OpenCells, channel: Channel[Request], request: RunSlice) 
         ended = _attempt_on(begun, cells.end)
         following = channel.waiting()
         if isinstance(following, RunSlice):
-            begun = _attempt(functools.partial(cells.begin, following))
+            behind = None if isinstance(ended, Failure) else ended
+            begun = _attempt(functools.partial(cells.begin, following, behind))
         channel.send(_attempt_on(ended, cells.told))
         if not isinstance(following, RunSlice):
             return following

@@ -117,6 +117,20 @@ def test_a_message_that_does_not_fit_the_buffers_comes_in_parts(
     sending.join()
 
 
+def test_a_message_that_is_there_is_taken_and_none_is_waited_for(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    asking, asked = Channel[Any](ours, Answer), Channel[Any](theirs, Request)
+    assert asked.waiting() is None
+    for request in REQUESTS[:2]:
+        asking.send(request)
+    assert [asked.waiting(), asked.waiting(), asked.waiting()] == [*REQUESTS[:2], None]
+    asking.close()
+    with pytest.raises(EOFError):
+        asked.waiting()
+
+
 def test_descriptors_come_with_their_message_and_those_of_a_topology_are_then_ours(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
