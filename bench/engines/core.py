@@ -132,18 +132,23 @@ class Facts:
     memory: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Slice:
-    """What the core measured in one slice; ``slice_*`` include warm-up and drain."""
+    """What the core measured in one slice; ``slice_*`` include warm-up and drain. ``sampled`` makes
+    ``threads``, for which a slice that follows need not wait."""
 
     wall_ns: int
-    threads: tuple[ThreadSample, ...]
+    sampled: Callable[[], tuple[ThreadSample, ...]]
     slice_completed: int
     slice_submitted: int
     slice_refused: int
     """Frames that the sender knows were dropped: ENOBUFS, also where a short count hides it."""
     undrained: bool
     """The kernel still owned frames at a deadline."""
+
+    @functools.cached_property
+    def threads(self) -> tuple[ThreadSample, ...]:
+        return self.sampled()
 
 
 class OpenCell:
@@ -161,7 +166,7 @@ class OpenCell:
         core = library()
         self._ffi, self._lib = core.ffi, core.lib
         self._error = self._ffi.new("struct core_error *")
-        self._slice = self._ffi.new("struct tx_slice *")
+        self._slice: Any = None
         self._plan = self._ffi.new("struct tx_slice_plan *")
         config = config_of(values)
         if endpoint:
@@ -194,6 +199,7 @@ class OpenCell:
 
         ``first`` is called before anything is sent, while the threads get ready.
         """
+        self._slice = self._ffi.new("struct tx_slice *")  # the last one may not be read yet
         for name in _known("struct tx_slice_plan"):
             setattr(self._plan, name, getattr(plan, name))
         self._lib.tx_cell_ready(self._cell)
@@ -212,7 +218,7 @@ class OpenCell:
         threads = [raw.thread[i] for i in range(raw.threads)]
         return Slice(
             wall_ns=raw.wall_ns,
-            threads=tuple(_thread_sample(thread) for thread in threads),
+            sampled=lambda: tuple(_thread_sample(raw.thread[i]) for i in range(raw.threads)),
             slice_completed=sum(thread.slice.completed for thread in threads),
             slice_submitted=sum(thread.slice.submitted for thread in threads),
             slice_refused=sum(thread.slice.refused for thread in threads),

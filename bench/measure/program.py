@@ -133,9 +133,10 @@ class OpenProgram:
             of_frames=whole,
             of_ns=time.monotonic_ns() - started_ns,
         )
+        threads = window.threads(self._cpus, self._spent.since(spent))
         return Slice(
             wall_ns=window.wall_ns,
-            threads=window.threads(self._cpus, self._spent.since(spent)),
+            sampled=lambda: threads,
             slice_completed=whole,
             slice_submitted=whole,
             slice_refused=0,
