@@ -47,6 +47,10 @@ class WorkerDied(BenchError):
     """The worker process ended unasked."""
 
 
+class WorkerHung(WorkerDied):
+    """It gave no answer: it is still at the first thing that it was asked for."""
+
+
 _REMEDIES = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "delete files of yours, or have the quota raised",

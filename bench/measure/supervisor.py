@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from bench.base.errors import WorkerDied
+from bench.base.errors import WorkerDied, WorkerHung
 from bench.measure.messages import Failure
 from bench.measure.worker_process import WorkerProcess
 
@@ -55,7 +55,9 @@ class Supervisor:
         except WorkerDied as death:
             self.close()
             self._died()
-            return self.ask(alone) if alone else Failure(f"{death} in this cell")
+            if alone and not isinstance(death, WorkerHung):
+                return self.ask(alone)
+            return Failure(f"{death} in this cell")
 
     def _present(self) -> WorkerProcess:
         worker = self.prepare()

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from bench.base.errors import BenchError, WorkerDied, told
+from bench.base.errors import BenchError, WorkerDied, WorkerHung, told
 from bench.engines.build import CHECKOUT
 from bench.measure.channel import DESCRIPTORS, Channel, NoMessage
 from bench.measure.messages import (
@@ -125,7 +125,7 @@ class WorkerProcess:
                 raise NoMessage(f"{answer} where {wanted.__name__} was wanted")
         except TimeoutError as error:
             self._process.kill()
-            raise WorkerDied(f"the worker hung: no answer within {timeout_s:.0f} s") from error
+            raise WorkerHung(f"the worker hung: no answer within {timeout_s:.0f} s") from error
         except (EOFError, OSError) as error:
             raise WorkerDied(f"the worker {self._death()}") from error
         except NoMessage as error:
