@@ -289,6 +289,7 @@ def test_a_device_beside_interfaces_of_our_own(on_host: Bench, run_here: Command
     assert_sound(on_host.stored())
 
 
+@pytest.mark.anykernel  # and its answer takes numpy, which guests lack
 def test_a_program_sends_on_the_device(on_host: Bench, host: Host, run_here: Command) -> None:
     """Each permission is asked for by itself."""
     before = host.state()

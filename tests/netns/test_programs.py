@@ -45,9 +45,10 @@ def assert_sound(run: Run, rounds: int = 2) -> None:
     assert_rounds(run, rounds)
     for sample in run.samples:
         assert sample.problem == ""
-        assert sample.total("completed") > 0
         # A sender may fill the peer's queue while others have the peer's CPU: that is explained.
         assert sample.delivered + sample.lost == sample.slice_completed
+    for cell in run.cells:  # others may keep its CPU from a sender all through a window
+        assert any(s.slice_completed > 0 for s in run.samples if s.cell == cell.id)
 
 
 # What works
