@@ -220,13 +220,11 @@ class OpenCells:
         return Sliced(sample)
 
     def _before(self, topology: int | None, cpus: Sequence[int], is_next: bool) -> _Before:
-        if topology is None:
-            counters = None
-        elif is_next:
-            counters = self._readers[topology].last
-        else:
-            self._readers[topology].carrier_lost()  # what happened before is not this slice's
-            counters = self._readers[topology].read()
+        counters = None
+        if topology is not None:
+            reader = self._readers[topology]
+            reader.carrier_lost()  # what happened before is not this slice's
+            counters = reader.last if is_next else reader.read()
         return cpu_time(self._stat(), cpus), counters
 
     def _account(
