@@ -41,11 +41,16 @@ def problems_of(
     problems_there = space.once(_PLACED, lambda v: [*_place_problems(v, words, len(chosen.cpus))])
     limits = space.once(_LIMITED, lambda values: _limits(values, words))
     held = space.once(SHAPED, words.shaper)
+    one_address = space.once(("interface", "flows"), lambda values: _one_address(values, words))
     for signature, combination in cells.items():
         cell = made[signature]
         found_here = [
             *problems_there(signature),
-            *_address_problems(cell.values, words),
+            *(
+                _address_problems(cell.values, why, words)
+                if (why := one_address(signature))
+                else ()
+            ),
             *_length_problems(cell.values, limits(signature), words),
             *_engine_problems(cell.values, words),
         ]
@@ -114,17 +119,22 @@ def _xdp_problems(
         yield "interface", f"method {method.name} sends XDP frames: {why}, or exclude the pair"
 
 
+def _one_address(values: Mapping[str, Value | None], vocabulary: Vocabulary) -> str:
+    """Why frames arrive at one address only; "" where they arrive at any."""
+    interface = values["interface"]
+    if not isinstance(interface, dict):
+        return ""
+    return kind_of(interface, vocabulary).refuses_flows(interface)
+
+
 def _address_problems(
-    values: Mapping[str, Value | None], vocabulary: Vocabulary
+    values: Mapping[str, Value | None], why: str, vocabulary: Vocabulary
 ) -> Iterator[tuple[str, str]]:
     """Frames of several flows go to another host's address, and so do all of UDP and TCP."""
-    flows, interface = values["flows"], values["interface"]
-    if not isinstance(interface, dict):
-        return
-    why = kind_of(interface, vocabulary).refuses_flows(interface)
-    if why and isinstance(flows, int) and flows > 1:
+    flows = values["flows"]
+    if isinstance(flows, int) and flows > 1:
         yield "flows", f"{flows} flows have an address each: {why}, or exclude the pair"
-    elif why and vocabulary.headers(values) > ETHERNET_HEADER:
+    elif vocabulary.headers(values) > ETHERNET_HEADER:
         method = engine_of(values["method"])
         yield "method", f"frames of {method} have another address: {why}, or exclude the pair"
 
