@@ -8,6 +8,7 @@ so it is closed before the first window.
 from __future__ import annotations
 
 import functools
+import mmap
 import os
 import select
 import socket
@@ -63,8 +64,9 @@ RCVBUF_MAX = 2**30 - 1
 """The kernel doubles it, in an int (net/core/sock.c, ``__sock_set_rcvbuf``)."""
 
 
-SKB_OVERHEAD = 4096
-"""More than the kernel charges a receive buffer beside a frame's own bytes."""
+SKB_OVERHEAD = mmap.PAGESIZE
+"""More than the kernel charges a receive buffer beside a frame's own bytes: of an XDP frame, which
+it does not copy, it charges the page."""
 
 
 DEADLINE_NS = 5_000_000_000

@@ -39,6 +39,10 @@ ANSWER_SLACK_S = 30.0
 """Beyond what a slice may take by itself; a worker that is silent for longer hangs."""
 
 
+STARTING_S = 300.0
+"""For each answer until it has started: its imports take an emulated CPU half a minute."""
+
+
 ENDING_S = 3.0
 """What closing its cells may take a worker that is told to end."""
 
@@ -97,7 +101,7 @@ class WorkerProcess:
             setup,
         ]
         for request in requests:
-            answer = self._ask(request, Done, ANSWER_SLACK_S)
+            answer = self._ask(request, Done, STARTING_S)
             if isinstance(answer, Failure):
                 raise BenchError(f"the worker cannot start: {answer.reason}")
 
@@ -125,7 +129,9 @@ class WorkerProcess:
                 raise NoMessage(f"{answer} where {wanted.__name__} was wanted")
         except TimeoutError as error:
             self._process.kill()
-            raise WorkerHung(f"the worker hung: no answer within {timeout_s:.0f} s") from error
+            raise WorkerHung(
+                f"the worker hung: no answer to {type(request).__name__} within {timeout_s:.0f} s"
+            ) from error
         except (EOFError, OSError) as error:
             raise WorkerDied(f"the worker {self._death()}") from error
         except NoMessage as error:

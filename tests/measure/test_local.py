@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.errors import BenchError, WorkerDied
+from bench.base.errors import BenchError, WorkerDied, WorkerHung
 from bench.cli import main
 from bench.engines import core
 from bench.matrix import load
+from bench.measure import worker_process
 from bench.measure.local import LocalOpening
 from bench.measure.messages import Failure, Open, Opened, RunSlice, Setup, Sliced
 from bench.measure.opening import Setting
@@ -145,6 +146,14 @@ def test_a_worker_that_dies_of_what_it_did_ahead_costs_that_cell(
         ]
     assert answers[1] == Failure("the worker died of SIGKILL in this cell")
     assert [of.cell for of in answers if isinstance(of, Sample)] == [first, third]
+
+
+def test_a_worker_that_hangs_is_told_with_what_it_was_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_process, "STARTING_S", 0.001)
+    with closing(worker()) as hanging, pytest.raises(WorkerHung, match="no answer to Hello"):
+        hanging.start(setup())
 
 
 def test_a_cell_on_the_runner_s_own_cpu_waits_until_the_sample_before_it_is_stored(

@@ -78,7 +78,7 @@ def assert_sound(run: Run, rounds: int = 2) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fill", ["copy", "prefilled"])
 def test_each_frame_is_the_one_that_was_meant(kind: str, fill: str) -> None:
-    for frame_size, burst in itertools.product([14, 64, 1514, PAGE], [1, 48]):
+    for frame_size, burst in itertools.product([14, 64, 1514, min(PAGE, 65535)], [1, 48]):
         check(kind, method="af_xdp", frame_size=frame_size, burst=burst, fill=fill, xdp_ring=64)
 
 

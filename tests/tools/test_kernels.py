@@ -279,6 +279,7 @@ def test_a_kernel_without_a_package_is_built_once_and_has_all_drivers_in_it(
 ) -> None:
     kernel = kernels.fetch("arm64-64k")
     assert (kernel.release, kernel.architecture) == ("6.12-arm64-64k", ARM64)
+    assert kernel.memory == "2048M"
     assert [arguments[-1] for arguments in building] == ["allnoconfig", "Image"]
     assert all("ARCH=arm64" in arguments for arguments in building)
     assert kernel.image.read_text() == "an image"

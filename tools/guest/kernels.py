@@ -73,6 +73,11 @@ class Kernel:
         return FLAVOURS[_suffix(self.folder.name)][1]
 
     @property
+    def memory(self) -> str:
+        """All files of a machine are in it, and each takes whole pages."""
+        return "2048M" if _suffix(self.folder.name) == built.FLAVOUR else "1024M"
+
+    @property
     def image(self) -> Path:
         (image,) = [*self.folder.glob("boot/vmlinuz-*"), *self.folder.glob(f"{TREES}/vmlinuz")]
         return image

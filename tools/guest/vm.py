@@ -30,7 +30,6 @@ TESTS = os.environ.get(
     "KERNELS_TESTS", "tests/netns/test_bond.py tests/netns/test_run.py tests/netns tests/native"
 ).split()
 """Tests that depend on the kernel, the longest first."""
-MEMORY = "1024M"
 COMMAND_LINE = (
     "quiet panic=-1 random.trust_cpu=1 mitigations=off init_on_alloc=0 "
     # Each process has the same code at the same place: emulated code is translated once.
@@ -159,7 +158,7 @@ def _arguments(kernel: Kernel, initramfs: int, port: int) -> list[str]:
     # Those of drivers that are built in; init.py loads the others.
     options += "".join(f" {name}.{given}" for name, given in MODULES.items() if given)
     return [
-        *("-accel", "tcg", *computer.computer, "-smp", "2", "-m", MEMORY),
+        *("-accel", "tcg", *computer.computer, "-smp", "2", "-m", kernel.memory),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-kernel", str(kernel.image), "-initrd", f"/dev/fd/{initramfs}", "-append", options),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
