@@ -98,20 +98,22 @@ def test_so_it_is_without_one_of_few_nights_before(before: int) -> None:
         assert scan._without_one_before(np.array([0]), np.array([before]), 20, size) == [told]
 
 
-@pytest.mark.parametrize("m", [2, 14, 56])
-def test_a_step_is_as_sure_as_least_squares_of_the_nights_that_count_say(m: int) -> None:
+@pytest.mark.parametrize(("m", "likeness"), [(2, 0.0), (2, 0.35), (14, 0.6), (56, 0.0)])
+def test_a_step_is_as_sure_as_least_squares_of_the_nights_that_count_say(
+    m: int, likeness: float
+) -> None:
     """Which are LEVEL nights before it at most, and those before them were others."""
     values = np.random.default_rng(2).standard_normal((1, 2 * NIGHTS))
     values[0, LEVEL:] += 10.0
     values[0, NIGHTS + LEVEL :] += 100.0
-    scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([4.0]))
+    scan = Scan(values, np.array([1.0]), np.array([likeness]), np.array([4.0]))
     _, firsts, lasts, found = scan._hits(m)
     assert {LEVEL, NIGHTS + LEVEL} & set(firsts.tolist())
     for first, last, z in zip(firsts, lasts, found, strict=True):
         before = min(first, LEVEL)
         step = weights(before, m)[-1]
         size = abs(step @ values[0, first - before : last + 1])
-        assert z == pytest.approx(size / error(step, np.array([0.0]))[0])
+        assert z == pytest.approx(size / error(step, np.array([likeness]))[0])
 
 
 @pytest.mark.parametrize(("before", "since"), [(2, 2), (5, LINE - 6), (6, 6), (40, 20)])
