@@ -21,13 +21,35 @@ STATES = {
 """Files in .git while something is under way; git refuses to commit single files then."""
 
 
-def check(folder: Path) -> None:
-    """Raises UsageError where no commit can ever be made: no git, or no repository."""
+def check(folder: Path) -> str:
+    """Why no commit can be made now, though it may be later; "" if one can.
+
+    Raises UsageError where none can ever be made: no git, or no repository.
+    """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     try:
-        _git(existing, "rev-parse", "--git-dir")
+        return _obstacle(existing)
     except BenchError as error:
         raise UsageError(f"--commit: {error}; leave it out, or see to it first") from error
+
+
+def _obstacle(folder: Path) -> str:
+    git_folder = Path(_git(folder, "rev-parse", "--absolute-git-dir"))
+    for name, what in STATES.items():
+        if (git_folder / name).exists():
+            return f"{what} is under way in {git_folder.parent}; end it"
+    if not _branch(folder):
+        place = git_folder.parent
+        return f"no branch is checked out in {place} (a detached HEAD); git switch to one"
+    return ""
+
+
+def _branch(folder: Path) -> str:
+    """The one that is checked out; "" if there is none."""
+    try:
+        return _git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
+    except BenchError:
+        return ""
 
 
 def commit(folder: Path, paths: Sequence[Path], message: str) -> str:
@@ -37,24 +59,15 @@ def commit(folder: Path, paths: Sequence[Path], message: str) -> str:
     the folder, not in the index.
     """
     names = [os.path.relpath(path, folder) for path in paths]
-    git_folder = Path(_git(folder, "rev-parse", "--absolute-git-dir"))
-    for name, what in STATES.items():
-        if (git_folder / name).exists():
-            raise BenchError(f"cannot commit: {what} is under way in {git_folder.parent}; end it")
-    try:
-        branch = _git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
-    except BenchError:
-        raise BenchError(
-            f"cannot commit: no branch is checked out in {git_folder.parent} (a detached HEAD); "
-            "git switch to one"
-        ) from None
+    if obstacle := _obstacle(folder):
+        raise BenchError(f"cannot commit: {obstacle}")
     try:
         _git(folder, "add", "--", *names)
         _git(folder, "commit", "--quiet", "--message", message, "--only", "--", *names)
     except BenchError:
         subprocess.run(["git", "reset", "--quiet", "--", *names], cwd=folder, capture_output=True)
         raise
-    return f"{_git(folder, 'rev-parse', '--short', 'HEAD')} on {branch}"
+    return f"{_git(folder, 'rev-parse', '--short', 'HEAD')} on {_branch(folder)}"
 
 
 def left_over(folder: Path) -> list[Path]:

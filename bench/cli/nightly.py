@@ -78,8 +78,8 @@ def execute(args: argparse.Namespace) -> int:
     options.load_engines(args)
     tasks = _tasks(args)
     _check_time(tasks, budget)
-    if args.commit:
-        commit.check(args.results)
+    if args.commit and (obstacle := commit.check(args.results)):
+        say(f"--commit: {obstacle}; else the night is measured, and left for a later one to commit")
 
     def diagnose(plan: Plan) -> Mapping[str, Any]:
         return doctor.diagnosis(

@@ -36,10 +36,15 @@ ALIKE = 0.7
 
 
 def _meant(value: object, names: Sequence[str]) -> str:
-    """All names are in small letters."""
+    """All names are in small letters. One with other digits is no slip: eth0 is not veth."""
     text = value.lower() if isinstance(value, str) else ""
-    near = get_close_matches(text, names, n=1, cutoff=ALIKE)
+    alike = [name for name in names if _digits(name) == _digits(text)]
+    near = get_close_matches(text, alike, n=1, cutoff=ALIKE)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _digits(text: str) -> list[str]:
+    return [letter for letter in text if letter.isdigit()]
 
 
 def _listed(names: Sequence[str], last_by: str) -> str:

@@ -9,7 +9,7 @@ from bench.engines.config import sends_xdp
 from bench.model.cells import VLAN_TAG, Cell
 from bench.model.problems import Code, Problem, joined
 from bench.system.netlink.stats import LinkStats, QdiscStats
-from bench.system.procfs import Softirqs
+from bench.system.procfs import Softirqs, softirqs, softnet_drops
 from bench.topology import Delivery
 
 ETH_ZLEN, ETH_FCS_LEN = 60, 4
@@ -30,8 +30,8 @@ class Counters:
 
     ``tx`` is the sending interface, ``sinks`` are those that count delivered frames; devices on the
     way have ``dropped`` so many. ``qdisc`` and ``queued`` (frames) are sums over the interface's
-    qdiscs, zeros where there is none. ``softnet_drops`` are those at the backlogs of the whole
-    machine.
+    qdiscs, zeros where there is none. Of the whole machine are the texts of /proc/net/softnet_stat
+    and /proc/softirqs: it takes longer to understand than to read them.
     """
 
     tx: LinkStats
@@ -39,13 +39,16 @@ class Counters:
     dropped: int
     qdisc: QdiscStats
     queued: int
-    softnet_drops: int
-    softirqs: Softirqs
+    softnet: bytes
+    softirqs: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """By how much the counters rose between two readings, and how much was queued at each."""
+    """By how much the counters rose between two readings, and how much was queued at each.
+
+    ``softnet_drops`` are those at the backlogs of the whole machine.
+    """
 
     tx: LinkStats
     sinks: tuple[LinkStats, ...]
@@ -117,8 +120,8 @@ def delta(before: Counters, after: Counters) -> Delta:
             *_risen(before.qdisc[:1], after.qdisc[:1], u64),
             *_risen(before.qdisc[1:], after.qdisc[1:], u32),
         ),
-        softnet_drops=(after.softnet_drops - before.softnet_drops) % u32,
-        softirqs=Softirqs(*_risen(before.softirqs, after.softirqs, u32)),
+        softnet_drops=(softnet_drops(after.softnet) - softnet_drops(before.softnet)) % u32,
+        softirqs=Softirqs(*_risen(softirqs(before.softirqs), softirqs(after.softirqs), u32)),
         queued_before=before.queued,
         queued_after=after.queued,
     )
@@ -151,6 +154,27 @@ def delivered_bytes(change: Delta, delivery: Delivery) -> int:
     rx = delivery.direction == "rx"
     counted = sum(sink.rx_bytes if rx else sink.tx_bytes for sink in change.sinks)
     return counted + sum(arrivals(change, delivery)) * delivery.header_left_out
+
+
+def adds_up(
+    before: Counters, after: Counters, delivery: Delivery, frame_size: int, completed: int
+) -> bool:
+    """Whether just the completed frames arrived, and none is queued. ``account`` then finds neither
+    a problem nor a loss; it takes far longer, and so it may wait."""
+    arrived = octets = 0
+    for old, new in zip(before.sinks, after.sinks, strict=True):
+        if delivery.direction == "rx":
+            arrived += new.rx_packets - old.rx_packets
+            octets += new.rx_bytes - old.rx_bytes
+        else:
+            arrived += new.tx_packets - old.tx_packets
+            octets += new.tx_bytes - old.tx_bytes
+    return (
+        arrived == completed * delivery.copies
+        and octets == arrived * (frame_size - delivery.header_left_out)
+        and not before.queued
+        and not after.queued
+    )
 
 
 def account(

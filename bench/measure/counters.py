@@ -21,7 +21,7 @@ from bench.system.netlink.stats import (
     QdiscCounters,
     QdiscStats,
 )
-from bench.system.procfs import kept_open, softirqs, softnet_drops
+from bench.system.procfs import kept_open
 from bench.topology import NO_QDISC, Topology
 
 _RETRY_S = 0.0005
@@ -97,8 +97,8 @@ class CounterReader:
             dropped=sum(each.tx_dropped for each in self._dropping() or (tx,)),
             qdisc=QdiscStats(*_sums([stats for stats, _ in qdiscs], QdiscStats._fields)),
             queued=sum(queued for _, queued in qdiscs),
-            softnet_drops=softnet_drops(self._softnet()),
-            softirqs=softirqs(self._softirqs()),
+            softnet=self._softnet(),
+            softirqs=self._softirqs(),
         )
         return self.last
 

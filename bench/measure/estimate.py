@@ -73,7 +73,7 @@ CROWDED_NS = 3_000_000
 from a sender (kernel/sched/fair.c, ``RUN_TO_PARITY``)."""
 
 
-COUNTED_NS = 300_000
+COUNTED_NS = 200_000
 """The counters of an interface around a slice."""
 
 

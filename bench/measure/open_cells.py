@@ -16,11 +16,19 @@ from dataclasses import dataclass, replace
 from threading import Thread
 from typing import TypeVar
 
-from bench.base.errors import CoreError, CpuTaken
+from bench.base.errors import BenchError, CoreError, CpuTaken
 from bench.engines.config import segments_of
 from bench.engines.core import Endpoint, OpenCell, Slice, SlicePlan
 from bench.measure import program_check
-from bench.measure.accounting import Accounting, Counters, account, delivery_of
+from bench.measure.accounting import (
+    Accounting,
+    Counters,
+    Delta,
+    account,
+    adds_up,
+    delivery_of,
+    delta,
+)
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
 from bench.measure.messages import Open, Opened, RunSlice, Sliced
@@ -31,8 +39,8 @@ from bench.model.problems import Code, Problem
 from bench.model.programs import EXEC
 from bench.model.samples import Sample
 from bench.model.shaper import Shaper
-from bench.system.cpus import CpuTime, cpu_time, granted
-from bench.system.procfs import cpu_words, kept_open
+from bench.system.cpus import cpu_time, granted
+from bench.system.procfs import Softirqs, cpu_words, kept_open
 from bench.topology import Delivery, Topology, entered
 
 CLOSED_AT_A_TIME = 32
@@ -55,7 +63,11 @@ class _Open:
     opened: OpenCell | OpenProgram
 
 
-_Before = tuple[CpuTime, Counters | None]
+_Moment = tuple[bytes, int]
+"""The text of /proc/stat, and when it was read (CLOCK_MONOTONIC)."""
+
+
+_Before = tuple[_Moment, Counters | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +82,13 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A slice, and what was counted once its frames had left."""
+    """A slice, and what was read once its frames had left. ``account`` says what became of them,
+    with the difference of the counters."""
 
     begun: Begun
     measured: Slice
-    cpus_did: CpuTime
-    accounting: Accounting
-    softirqs: tuple[int, int]
+    at: _Moment
+    account: Callable[[], tuple[Accounting, Delta | None]]
 
 
 class OpenCells:
@@ -168,19 +180,30 @@ class OpenCells:
             )
 
     def begin(self, request: RunSlice, behind: Ended | None = None) -> Begun:
-        """``behind`` is the slice that has just ended: the last counters of its topology, if that
-        is this one's, too, are the first ones here."""
+        """``behind`` is the slice that has just ended: what was read then is not read again."""
         of = self._open[request.cell]
-        cpus, is_next = of.sender.cpus, bool(behind and behind.begun.of.topology == of.topology)
         for check in self._checks:
             check.close()
         at_ns = time.time_ns()
         before: list[_Before] = []
-        with self._holding(cpus), self._where_it_starts(of):
-            of.opened.begin(
-                of.slice_plan, lambda: before.append(self._before(of.topology, cpus, is_next))
-            )
+        with self._holding(of.sender.cpus), self._where_it_starts(of):
+            of.opened.begin(of.slice_plan, lambda: before.append(self._before(of, behind)))
+        if of.topology is not None:
+            # What happened before is not this slice's. Where it cannot be read, its end tells.
+            with suppress(BenchError, OSError):
+                self._readers[of.topology].carrier_lost()
         return Begun(request, of, at_ns, before[0])
+
+    def _before(self, of: _Open, behind: Ended | None) -> _Before:
+        at = behind.at if behind else self._moment()
+        if of.topology is None:
+            return at, None
+        reader = self._readers[of.topology]
+        is_next = behind and behind.begun.of.topology == of.topology
+        return at, reader.last if is_next else reader.read()
+
+    def _moment(self) -> _Moment:
+        return self._stat(), time.monotonic_ns()
 
     @contextmanager
     def _where_it_starts(self, of: _Open) -> Iterator[None]:
@@ -195,58 +218,55 @@ class OpenCells:
             os.sched_setaffinity(0, self._aside)
 
     def end(self, begun: Begun) -> Ended:
-        of, (cpus_before, counters) = begun.of, begun.before
-        cpus = of.sender.cpus
-        with self._holding(cpus):
+        of = begun.of
+        with self._holding(of.sender.cpus):
             measured = of.opened.end()
-            cpus_did = cpu_time(self._stat(), cpus).since(cpus_before)
-            if of.topology is None or of.delivery is None or counters is None:
-                accounting, softirqs = Accounting.of_sender(measured.slice_completed), (0, 0)
-            else:
-                accounting, softirqs = self._account(
-                    of, of.topology, of.delivery, counters, measured
-                )
-        return Ended(begun, measured, cpus_did, accounting, softirqs)
+            return Ended(begun, measured, self._moment(), self._settled(begun, measured))
 
     def told(self, ended: Ended) -> Sliced:
+        """What takes time, and needs none of the kernel's counters."""
         of = ended.begun.of
+        accounting, change = ended.account()
         if of.shaper:
             completed = sum(thread.completed for thread in ended.measured.threads)
             most = int(of.shaper.most_frames(ended.measured.wall_ns, of.cell.frame_size))
-            ended = replace(ended, accounting=ended.accounting.at_most(most, completed))
-        sample = _sample(ended)
+            accounting = accounting.at_most(most, completed)
+        sample = _sample(ended, accounting, change)
         if Problem(Code.NOT_PINNED) in sample.problems:
             self._check_held(of.sender.cpus)
         return Sliced(sample)
 
-    def _before(self, topology: int | None, cpus: Sequence[int], is_next: bool) -> _Before:
-        counters = None
-        if topology is not None:
-            reader = self._readers[topology]
-            reader.carrier_lost()  # what happened before is not this slice's
-            counters = reader.last if is_next else reader.read()
-        return cpu_time(self._stat(), cpus), counters
-
-    def _account(
-        self, of: _Open, topology: int, delivery: Delivery, before: Counters, measured: Slice
-    ) -> tuple[Accounting, tuple[int, int]]:
+    def _settled(
+        self, begun: Begun, measured: Slice
+    ) -> Callable[[], tuple[Accounting, Delta | None]]:
+        """What became of the frames, once no counter of the slice changes any more."""
+        of, (_, before) = begun.of, begun.before
+        topology, delivery, frame_size = of.topology, of.delivery, of.cell.frame_size
+        completed = measured.slice_completed
+        if topology is None or delivery is None or before is None:
+            return lambda: (Accounting.of_sender(completed), None)
+        reader, pending = self._readers[topology], self._pending[topology]
         judge = functools.partial(
             account,
             delivery=delivery,
-            frame_size=of.cell.frame_size,
-            completed=measured.slice_completed,
+            frame_size=frame_size,
+            completed=completed,
             refused=measured.slice_refused,
-            pending=self._pending[topology] + measured.slice_submitted - measured.slice_completed,
+            pending=pending + measured.slice_submitted - completed,
             segments=of.segments,
         )
-        accounting, change = settle(self._readers[topology], before, judge, delivery.late_s)
+        now = reader.read()
+        if adds_up(before, now, delivery, frame_size, completed):
+            self._pending[topology] = max(0, pending + measured.slice_submitted - completed)
+            return functools.partial(_judged, judge, before, now)
+        accounting, change = settle(reader, before, judge, delivery.late_s)
         is_short = bool(accounting.problem or accounting.lost)
-        carrier_lost = self._readers[topology].carrier_lost() if is_short else ""
+        carrier_lost = reader.carrier_lost() if is_short else ""
         if carrier_lost:
             accounting = judge(change, carrier_lost=carrier_lost)
-        self._pending[topology] += measured.slice_submitted - accounting.delivered - accounting.lost
-        self._pending[topology] = max(0, self._pending[topology])
-        return accounting, (change.softirqs.net_tx, change.softirqs.net_rx)
+        left = measured.slice_submitted - accounting.delivered - accounting.lost
+        self._pending[topology] = max(0, pending + left)
+        return lambda: (accounting, change)
 
 
 def _checked(opened: Sender, check: Callable[[Sender], object], is_wanted: bool) -> Sender:
@@ -260,13 +280,24 @@ def _checked(opened: Sender, check: Callable[[Sender], object], is_wanted: bool)
     return opened
 
 
+def _judged(
+    judge: Callable[[Delta], Accounting], before: Counters, now: Counters
+) -> tuple[Accounting, Delta]:
+    change = delta(before, now)
+    return judge(change), change
+
+
 def _is_free(cell: Cell) -> bool:
     return cell.values["affinity"] == "free"
 
 
-def _sample(ended: Ended) -> Sample:
-    begun, measured, accounting = ended.begun, ended.measured, ended.accounting
-    cpus_did, softirqs = ended.cpus_did, ended.softirqs
+def _sample(ended: Ended, accounting: Accounting, change: Delta | None) -> Sample:
+    begun, measured = ended.begun, ended.measured
+    softirqs = change.softirqs if change else Softirqs(0, 0)
+    before, after = (
+        cpu_time(stat, begun.of.sender.cpus, at_ns) for stat, at_ns in (begun.before[0], ended.at)
+    )
+    cpus_did = after.since(before)
     is_moved = not _is_free(begun.of.cell) and any(thread.moved for thread in measured.threads)
     problems = [
         *([Problem(Code.NOT_PINNED)] if is_moved else []),
@@ -287,8 +318,8 @@ def _sample(ended: Ended) -> Sample:
         device_drops=accounting.device_drops,
         softnet_drops=accounting.softnet_drops,
         foreign=accounting.foreign,
-        softirq_tx=softirqs[0],
-        softirq_rx=softirqs[1],
+        softirq_tx=softirqs.net_tx,
+        softirq_rx=softirqs.net_rx,
         cpus_ns=cpus_did.total_ns,
         steal_ns=cpus_did.steal_ns,
         softirq_ns=cpus_did.softirq_ns,

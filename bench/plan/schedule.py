@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from bench.model.matrix import Rounds
 
-WARMUP_NS = 300_000
+WARMUP_NS = 200_000
 
 
 DRAIN_NS = 2_000_000_000

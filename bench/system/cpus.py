@@ -6,7 +6,6 @@ Only this module reads the kernel's files about them.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -139,8 +138,8 @@ class CpuTime(NamedTuple):
         return CpuTime(*(max(0, now - then) for now, then in zip(self, earlier, strict=True)))
 
 
-def cpu_time(stat: bytes, cpus: Collection[int]) -> CpuTime:
-    """The present moment, from the text of /proc/stat. Microseconds: it is around each slice."""
+def cpu_time(stat: bytes, cpus: Collection[int], at_ns: int) -> CpuTime:
+    """A moment, of which this is the text of /proc/stat, and the time (CLOCK_MONOTONIC)."""
     steal = softirq = 0
     for cpu in cpus:
         row = _stat_row(stat, cpu)
@@ -149,8 +148,7 @@ def cpu_time(stat: bytes, cpus: Collection[int]) -> CpuTime:
             steal += int(row[STEAL])
     start = stat.find(b"\nintr ") + len(b"\nintr ")
     interrupts = int(stat[start : stat.find(b" ", start)])
-    total_ns = time.monotonic_ns() * len(cpus)
-    return CpuTime(total_ns, steal * TICK_NS, softirq * TICK_NS, interrupts)
+    return CpuTime(at_ns * len(cpus), steal * TICK_NS, softirq * TICK_NS, interrupts)
 
 
 def stat_row(stat: str, cpu: int) -> list[int]:

@@ -86,6 +86,7 @@ def test_what_earlier_nights_could_not_commit_is_left_over(tree: Path) -> None:
 def test_a_detached_head(tree: Path) -> None:
     git(tree, "switch", "--detach", "-q")
     refused(tree, "no branch is checked out in .* git switch to one")
+    assert "git switch to one" in check(tree / "m")  # and it is known before
 
 
 def test_a_merge_that_is_under_way(tree: Path) -> None:
@@ -97,6 +98,7 @@ def test_a_merge_that_is_under_way(tree: Path) -> None:
     git(tree, "commit", "-qam", "ours")
     assert subprocess.run(["git", "merge", "other"], cwd=tree, capture_output=True).returncode == 1
     refused(tree, "a merge is under way")
+    assert "a merge is under way" in check(tree / "m")
 
 
 def test_a_hook_that_refuses(tree: Path) -> None:
@@ -122,7 +124,7 @@ def test_another_git_at_work(tree: Path) -> None:
 def test_no_repository_and_no_git_are_known_before_anything_is_measured(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check(tree / "results" / "that is not there yet")
+    assert check(tree / "results" / "that is not there yet") == ""
     with pytest.raises(UsageError, match="not a git repository"):
         check(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))

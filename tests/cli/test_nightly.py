@@ -110,11 +110,12 @@ def test_a_commit_that_fails_costs_no_result(
     def full(*_: object) -> str:
         raise BenchError(f"git commit failed: {os.strerror(errno.ENOSPC)}")
 
-    monkeypatch.setattr(commit, "check", lambda _folder: None)
+    monkeypatch.setattr(commit, "check", lambda _folder: "a merge is under way; end it")
     monkeypatch.setattr(commit, "commit", full)
     outcome = inside(capsys, "nightly", a_matrix(tmp_path), *options, "--commit")
     assert outcome.code == 1
-    (said,) = outcome.complaints
+    before, said = outcome.complaints
+    assert before.startswith("--commit: a merge is under way; end it")
     assert said.endswith(f"the results stay in {folder_of(tmp_path)}, uncommitted")
     assert "0 cells compared with 0 nights" in outcome.out
     assert [*folder_of(tmp_path).glob("*.jsonl")]

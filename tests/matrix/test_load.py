@@ -272,6 +272,7 @@ INT_MAX = 2**31 - 1
     [
         ("interface: vteh", f"14: interface kind: 'vteh' is unknown; {INTERFACES} (did you mean veth?)"),
         ("interface: {kind: bnod}", f"21: interface kind: 'bnod' is unknown; {INTERFACES} (did you mean bond?)"),
+        ("interface: eth0", f"14: interface kind: 'eth0' is unknown; {INTERFACES}"),
         ("interface: 5", f"14: interface kind: 5 is unknown; {INTERFACES}"),
         ("interface: [[lo]]", f"15: interface kind: ['lo'] is unknown; {INTERFACES}"),
         ("interface: {mode: 1}", "14: interface: 'kind' is missing; it has to be given"),

@@ -6,13 +6,16 @@ import functools
 from dataclasses import replace
 from typing import Any, cast
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from bench.measure.accounting import (
     Accounting,
     Counters,
     Delta,
     account,
+    adds_up,
     delivered,
     delivered_bytes,
     delta,
@@ -24,6 +27,8 @@ from bench.system.procfs import Softirqs
 from bench.topology import Delivery
 
 NOTHING = LinkStats(0, 0, 0, 0, 0)
+NO_TEXTS = b"0 0\n", b"NET_TX: 0\nNET_RX: 0\n"
+"""Of softnet and softirqs."""
 VETH, LO = Delivery(), Delivery(header_left_out=14, hidden_backlog=True)
 DEVICE = Delivery(direction="tx", others_send=True, may_pad=True, late_s=2.0)
 
@@ -55,8 +60,8 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
         dropped=2**64 - 1,
         qdisc=QdiscStats(2**33, 2**32 - 1, 2**32 - 5),
         queued=3,
-        softnet_drops=2**32 - 1,
-        softirqs=Softirqs(7, 2**32 - 2),
+        softnet=b"00000009 ffffffff 0\n",
+        softirqs=b"NET_TX: 4 3\nNET_RX: 4294967294\n",
     )
     after = Counters(
         tx=LinkStats(*range(100, 105)),
@@ -64,8 +69,8 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
         dropped=2,
         qdisc=QdiscStats(2**34, 1, 0),
         queued=1,
-        softnet_drops=1,
-        softirqs=Softirqs(7, 0),
+        softnet=b"00000009 00000001 0\n",
+        softirqs=b"NET_TX: 7 0\nNET_RX: 0\n",
     )
     assert delta(before, after) == Delta(
         tx=LinkStats(*[100] * 5),
@@ -204,6 +209,36 @@ def test_who_may_pad_and_beside_whom_others_may_send_are_two_facts() -> None:
     assert judged(sent(1000, 68), own).problem == ""
 
 
+COUNTS = st.integers(0, 3)
+
+
+@given(
+    delivery=st.sampled_from([VETH, LO, DEVICE, replace(VETH, copies=2)]),
+    counted=st.tuples(*[COUNTS] * 4),
+    octets=st.integers(-1, 1),
+    queued=st.tuples(COUNTS, COUNTS),
+    completed=st.integers(0, 2),
+)
+def test_where_it_adds_up_there_is_neither_a_problem_nor_a_loss(
+    delivery: Delivery,
+    counted: tuple[int, ...],
+    octets: int,
+    queued: tuple[int, int],
+    completed: int,
+) -> None:
+    before, after = (
+        Counters(sink, (sink,), 0, QdiscStats(0, 0, 0), waiting, *NO_TEXTS)
+        for rx, tx, waiting in zip(counted[:2], counted[2:], queued, strict=True)
+        for each in [64 - delivery.header_left_out]
+        for sink in [LinkStats(rx, tx, rx * each, tx * each + octets * (waiting == 0), 0)]
+    )
+    told = account(delta(before, after), delivery, frame_size=64, completed=completed)
+    if adds_up(before, after, delivery, 64, completed):
+        assert (told.problem, told.lost, told.delivered) == ("", 0, completed)
+    elif not delivery.may_pad and delivery.copies == 1:
+        assert told.problem or told.lost
+
+
 class LateReader:
     """A device whose counters show what it sent at a later reading only."""
 
@@ -213,7 +248,9 @@ class LateReader:
     def read(self) -> Counters:
         frames = self.to_come.pop(0) if len(self.to_come) > 1 else self.to_come[0]
         counted = NOTHING._replace(tx_packets=frames, tx_bytes=64 * frames)
-        return Counters(counted, (counted,), 0, QdiscStats(0, 0, 0), 0, 0, Softirqs(0, 0))
+        return Counters(
+            counted, (counted,), 0, QdiscStats(0, 0, 0), 0, b"0 0", b"NET_TX: 0\nNET_RX: 0\n"
+        )
 
 
 def settled(reader: LateReader, delivery: Delivery = DEVICE) -> Accounting:

@@ -72,8 +72,9 @@ ctxt 99
 
 
 def test_steal_and_softirq_are_of_the_named_cpus_and_interrupts_of_all() -> None:
-    one, both = (cpus.cpu_time(STAT.encode(), these) for these in ([1], [0, 10]))
+    one, both = (cpus.cpu_time(STAT.encode(), these, 7) for these in ([1], [0, 10]))
     tick = cpus.TICK_NS
+    assert (one.total_ns, both.total_ns) == (7, 14), "the time of two CPUs is twice as long"
     assert (one.steal_ns, one.softirq_ns, one.interrupts) == (80 * tick, 70 * tick, 12345)
     assert (both.steal_ns, both.softirq_ns, both.interrupts) == (208 * tick, 107 * tick, 12345)
 

@@ -75,15 +75,22 @@ class QdiscStats(NamedTuple):
 
 
 class LinkCounters:
-    """RTM_GETSTATS of one interface, its link counters alone (net/core/rtnetlink.c)."""
+    """RTM_GETSTATS of one interface, its link counters alone (net/core/rtnetlink.c).
+
+    They stand in the same place of each answer of the same length.
+    """
 
     def __init__(self, asking: socket.socket, ifindex: int) -> None:
         filter_mask = 1 << (_IFLA_STATS_LINK_64 - 1)
         body = _IF_STATS_MSG.pack(0, 0, 0, ifindex, filter_mask)
         self._question = Question(asking, _RTM_GETSTATS, 0, body)
+        self._length = self._place = 0
 
     def read(self) -> LinkStats:
-        return parse_link(_answer(self._question))
+        told = _answer(self._question)
+        if len(told) != self._length:
+            self._length, self._place = len(told), place_of_link(told)
+        return LinkStats(*_LINK_STATS.unpack_from(told, self._place))
 
 
 class CarrierDowns:
@@ -128,10 +135,10 @@ def _answer(question: Question) -> bytes:
         raise BenchError(f"cannot read the kernel's counters: {os.strerror(error.code)}") from error
 
 
-def parse_link(body: bytes) -> LinkStats:
-    """The answer to RTM_GETSTATS."""
-    told = payload_of(_IFLA_STATS_LINK_64, body[_IF_STATS_MSG.size :])
-    return LinkStats(*_LINK_STATS.unpack_from(told))
+def place_of_link(body: bytes) -> int:
+    """Where the counters begin in the answer to RTM_GETSTATS. Raises BenchError."""
+    head = _IF_STATS_MSG.size
+    return head + codec.place_of(_IFLA_STATS_LINK_64, body[head:])
 
 
 def parse_qdisc(body: bytes) -> tuple[QdiscStats, int]:
