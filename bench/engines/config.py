@@ -6,6 +6,8 @@ import enum
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import compress
+from operator import is_not
 from typing import Any
 
 from bench.base.units import parse_part
@@ -125,9 +127,9 @@ class Asking:
             self._set = tuple(map(values.get, self._setters))
             return self._config
         before, self._set = self._set, tuple(map(values.get, self._setters))
-        for set_axis, was, value in zip(self._setters.values(), before, self._set, strict=True):
-            if value is not was:  # by identity: True is not 1
-                set_axis(self._config, value)
+        pairs = zip(self._setters.values(), self._set, strict=True)
+        for set_axis, value in compress(pairs, map(is_not, self._set, before)):  # True is not 1
+            set_axis(self._config, value)
         return self._config
 
 
