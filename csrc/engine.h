@@ -194,7 +194,6 @@ void task_times(pid_t tid, struct thread_times *times);
 int task_clock_open(pid_t tid, struct core_error *error);	/* a file; needs CAP_PERFMON */
 uint64_t task_clock_ns(int clock);
 
-
 static inline uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;

@@ -14,7 +14,7 @@ from bench.base.units import parse_part
 from bench.base.values import Value
 from bench.engines.library import library, text_of
 from bench.engines.options import Setter, setters
-from bench.model.cells import Cell
+from bench.model.cells import ETHERNET_HEADER, Cell
 from bench.model.needs import Memory
 from bench.model.programs import EXEC, engine_of
 from bench.model.vocabulary import Problem
@@ -114,6 +114,12 @@ class Asking:
         if engine_of(values["method"]) == EXEC:
             return 1
         return int(self.numbering(values).segments) or 1
+
+    def headers(self, values: Mapping[str, Value | None]) -> int:
+        """Bytes of all headers of a cell's frames, without a tag. A program's are not known."""
+        if engine_of(values["method"]) == EXEC:
+            return ETHERNET_HEADER
+        return int(self.numbering(values).headers)
 
     def numbering(self, values: Mapping[str, Value | None]) -> Any:
         """A struct tx_numbering, until the next one is asked for."""

@@ -32,6 +32,7 @@ def vocabulary() -> Vocabulary:
         ring_frames=lambda values: asking.memory(values).ring_frames,
         is_shaped=is_shaped,
         segments=asking.segments,
+        headers=asking.headers,
         page_size=os.sysconf("SC_PAGE_SIZE"),
     )
 

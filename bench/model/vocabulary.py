@@ -95,7 +95,7 @@ class KindInfo:
     ``is_borrowed`` is True for one that is not made but there already: its option ``name`` says
     which real interface, and nothing is sent on it that the command line does not allow.
     ``refuses_xdp`` says of options why such an interface takes no XDP frames; "" if it may;
-    ``refuses_flows`` why it takes frames of one flow only.
+    ``refuses_flows`` why frames arrive at one address only.
     ``needs_queues``: a qdisc that takes an interface with several transmit queues, which the
     interface's option ``queues`` has, or else one. ``receiver`` says of options which engine takes
     what arrives over such an interface; "" if nobody does but the stack.
@@ -151,6 +151,8 @@ class Vocabulary:
     """Whether a qdisc holds frames of a size (bytes) back to a rate, and so has a queue of them."""
     segments: Callable[[Mapping[str, Value | None]], int] = lambda _values: 1
     """Frames that the kernel cuts from one skb of such a cell."""
+    headers: Callable[[Mapping[str, Value | None]], int] = lambda _values: 14
+    """Bytes of all headers of such a cell's frames, without a tag."""
     page_size: int = 4096
     """Bytes of a page of the kernel: a ring's blocks are whole pages."""
     axes: Mapping[str, Axis] = field(init=False)

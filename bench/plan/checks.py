@@ -45,6 +45,7 @@ def problems_of(
         cell = made[signature]
         found_here = [
             *problems_there(signature),
+            *_address_problems(cell.values, words),
             *_length_problems(cell.values, limits(signature), words),
             *_engine_problems(cell.values, words),
         ]
@@ -82,7 +83,6 @@ def _place_problems(
         yield "threads", f"{threads} threads on {cpus_text(cpus)}; at most {cpus}"
     yield from _mtu_problems(values)
     yield from _xdp_problems(values, vocabulary)
-    yield from _flows_problems(values, vocabulary)
     yield from _route_problems(values, vocabulary)
     if values["qdisc"] is not None:
         yield from _qdisc_problems(values, values["qdisc"], vocabulary)
@@ -114,14 +114,19 @@ def _xdp_problems(
         yield "interface", f"method {method.name} sends XDP frames: {why}, or exclude the pair"
 
 
-def _flows_problems(
+def _address_problems(
     values: Mapping[str, Value | None], vocabulary: Vocabulary
 ) -> Iterator[tuple[str, str]]:
+    """Frames of several flows go to another host's address, and so do all of UDP and TCP."""
     flows, interface = values["flows"], values["interface"]
-    if not isinstance(interface, dict) or not isinstance(flows, int) or flows == 1:
+    if not isinstance(interface, dict):
         return
-    if why := kind_of(interface, vocabulary).refuses_flows(interface):
+    why = kind_of(interface, vocabulary).refuses_flows(interface)
+    if why and isinstance(flows, int) and flows > 1:
         yield "flows", f"{flows} flows have an address each: {why}, or exclude the pair"
+    elif why and vocabulary.headers(values) > ETHERNET_HEADER:
+        method = engine_of(values["method"])
+        yield "method", f"frames of {method} have another address: {why}, or exclude the pair"
 
 
 def _route_problems(

@@ -32,8 +32,7 @@ static const struct option_info udp_options[] = {
 
 static void udp_shape(struct tx_config *config)
 {
-	config->headers = HEADERS_UDP;
-	config->segments = (unsigned int)config->options[OPT_SEGMENTS].number;
+	super_shape(config, config->options[OPT_SEGMENTS].number, GSO_UDP);
 }
 
 static struct sockaddr_in udp_address(uint32_t address, uint16_t port)

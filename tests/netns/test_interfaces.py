@@ -266,6 +266,20 @@ def test_flows_to_a_macvlan_that_has_one_address_are_refused(
     )
 
 
+@anykernel
+def test_frames_of_udp_to_a_macvlan_that_has_one_address_are_refused(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    axes = {"interface": [*MACVLANS.values()], "method": ["dgram", "udp", "gso"]}
+    outcome = inside(capsys, "plan", bench.matrix(axes))
+    assert outcome.code == 2
+    assert [line.partition(": ")[2] for line in outcome.complaints] == [
+        f"frames of {method} have another address: a macvlan in mode bridge sends to one other "
+        "address; write mode: private, or exclude the pair"
+        for method in ("udp", "gso")
+    ]
+
+
 @pytest.mark.parametrize(
     ("where", "said"),
     [("/dev/net/nothing", "this kernel may be without CONFIG_TUN"), ("/dev/null", "")],

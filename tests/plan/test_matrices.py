@@ -23,7 +23,7 @@ IDS = {
     "batches": (20, "b22ed2ca107897f7"),
     "bond_scaling": (12, "c4ae9f3db19a2993"),
     "full_queue": (24, "256a2f368d03b391"),
-    "generators": (76, "e3f917c0e0eec17d"),
+    "generators": (72, "6315d18e5ce8bc9a"),
     "interfaces": (24, "1b56a3e658215c3c"),
     "mmap_vs_sendto": (116, "b193fa3cbcb10e82"),
     "nightly": (24, "79de1c829c003d5b"),
