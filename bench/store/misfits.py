@@ -52,6 +52,8 @@ def _misfit(value: Any, kind: inspect.Type, at: str) -> str:
     if type(value) not in python:  # true is no number
         return f"{at} is {show(value)}; it must be {wanted}"
     match kind:
+        case inspect.IntType(ge=int(least), le=int(most)) if not least <= value <= most:
+            return f"{at} is {show(value)}; it must be from {least} to {most}"
         case inspect.DateTimeType() if not _is_time(value):
             return f"{at} is {show(value)}; it must be {wanted}"
         case inspect.StructType() | inspect.DataclassType():

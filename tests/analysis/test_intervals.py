@@ -7,6 +7,7 @@ import operator
 import random
 import statistics
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -177,6 +178,19 @@ def test_an_interval_is_not_wider_than_it_must_be_on_independent_samples() -> No
         widths.append(estimate.half_width * 100)
     exact = 1.96 * 1.2533 / 400**0.5
     assert statistics.mean(widths) < 1.2 * exact
+
+
+@pytest.mark.parametrize("cosines", [8, 32])
+def test_a_series_far_beyond_the_others_has_its_own_inflation_less_a_standard_error(
+    cosines: int,
+) -> None:
+    """That of a mean of so many squares of normal values, by which chance may have raised it."""
+    calm, wild = [1.0] * cosines, [9.0] * cosines
+    *others, own = intervals._shared([calm] * 30 + [wild], 2, 60.0)
+    by_chance = np.std(np.random.default_rng(1).chisquare(cosines, 10_000) / cosines)
+    assert own.value == pytest.approx(9 / (1 + by_chance), rel=0.01)
+    assert {each.value for each in others} == {others[0].value}
+    assert 1 < others[0].value < own.value
 
 
 @pytest.mark.parametrize("freedom", [intervals.MIN_FREEDOM, 20, 50, 1000])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.noise import Floats
-from bench.analysis.steps import LINE, SCALES, Scan, weights
+from bench.analysis.steps import LEVEL, LINE, SCALES, WITHOUT, Scan, error, weights
 
 NIGHTS = 120
 VALUES = np.random.default_rng(1).standard_normal((3, NIGHTS)) + np.linspace(0, 2, NIGHTS)
@@ -71,6 +71,49 @@ def test_a_step_that_one_of_few_nights_before_makes_is_none(before: int) -> None
             scan = Scan(values[:, 1:], np.array([1.0]), np.array([0.0]), np.array([4.0]))
             found = scan._without_one_before(np.array([0]), np.array([before]), 20, size)
             assert found == [told]
+
+
+@pytest.mark.parametrize("m", SCALES)
+def test_without_its_most_extreme_night_a_step_is_as_sure_as_one_of_a_night_fewer(m: int) -> None:
+    """Nights that differ: the last one is left out, and the others are enough, or just not."""
+    first, shape = np.array([NIGHTS - m - 5]), 1 + np.arange(m) / m
+    by_chance = SCAN.errors[0, min(first[0], LEVEL), m - 1] / shape[:-1].mean()
+    for times, told in ((0.99 * WITHOUT, False), (1.01 * WITHOUT, True)):
+        values = np.zeros((1, NIGHTS))
+        values[0, first[0] : first[0] + m] = times * by_chance * shape
+        scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([4.0]))
+        size = np.array([times * by_chance * shape.mean()])
+        assert scan._without_one_since(np.array([0]), first, m, size) == [told]
+
+
+@pytest.mark.parametrize("before", range(2, 11))
+def test_so_it_is_without_one_of_few_nights_before(before: int) -> None:
+    shape = 1 + np.arange(before) / before
+    by_chance = SCAN.errors[0, before - 1, 20] / shape[:-1].mean()
+    for times, told in ((0.99 * WITHOUT, False), (1.01 * WITHOUT, True)):
+        values = np.zeros((1, NIGHTS))
+        values[0, :before] = -times * by_chance * shape
+        scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([4.0]))
+        size = np.array([times * by_chance * shape.mean()])
+        assert scan._without_one_before(np.array([0]), np.array([before]), 20, size) == [told]
+
+
+@pytest.mark.parametrize(("m", "likeness"), [(2, 0.0), (2, 0.35), (14, 0.6), (56, 0.0)])
+def test_a_step_is_as_sure_as_least_squares_of_the_nights_that_count_say(
+    m: int, likeness: float
+) -> None:
+    """Which are LEVEL nights before it at most, and those before them were others."""
+    values = np.random.default_rng(2).standard_normal((1, 2 * NIGHTS))
+    values[0, LEVEL:] += 10.0
+    values[0, NIGHTS + LEVEL :] += 100.0
+    scan = Scan(values, np.array([1.0]), np.array([likeness]), np.array([4.0]))
+    _, firsts, lasts, found = scan._hits(m)
+    assert {LEVEL, NIGHTS + LEVEL} & set(firsts.tolist())
+    for first, last, z in zip(firsts, lasts, found, strict=True):
+        before = min(first, LEVEL)
+        step = weights(before, m)[-1]
+        size = abs(step @ values[0, first - before : last + 1])
+        assert z == pytest.approx(size / error(step, np.array([likeness]))[0])
 
 
 @pytest.mark.parametrize(("before", "since"), [(2, 2), (5, LINE - 6), (6, 6), (40, 20)])

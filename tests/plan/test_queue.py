@@ -110,6 +110,12 @@ def test_a_full_queue_leaves_half_before_the_window_and_whole_after_it() -> None
     assert slice_frames(queue(), 200) == pytest.approx(warmup + 50 + 200 + 100, abs=1)
 
 
+def test_the_half_that_is_left_when_a_window_opens_leaves_after_it() -> None:
+    """One of no time adds a frame."""
+    warmup = WARMUP_NS / FRAME_NS
+    assert slice_frames(queue(), 0) == pytest.approx(warmup + 50 + 50 + 1, abs=1)
+
+
 def test_a_call_that_waits_goes_on_when_half_of_the_queue_has_left() -> None:
     """So a warm-up ends at 50 frames and its last turn adds 16, half of which leave; the window
     ends with a wait of 50, and 50 left."""

@@ -17,11 +17,12 @@ from bench.analysis.verdicts import (
     Row,
     Shift,
     Verdict,
+    interface_of,
 )
 from bench.campaign.sides import Compared
 from bench.model.header import CoreBuild, Diagnosis, HostFacts, Side
 from bench.model.summaries import RunSummary
-from bench.render import comparison, comparisons, sides
+from bench.render import changes, comparison, comparisons, sides
 from bench.render.comparison import side_fact
 from tests.builders import a_cell, a_header
 
@@ -92,6 +93,25 @@ def test_an_inconclusive_shift_says_what_would_settle_it(more: dict[str, Any], s
     result = a_result(shifts=[a_shift(Verdict.INCONCLUSIVE, **more)])
     (item,) = comparison.shift_items(result)
     assert item.text == f"ns/frame +5.0% [+4.0%, +6.0%]: inconclusive{said}"
+
+
+def test_an_interface_has_a_line_of_its_own_shift() -> None:
+    """Of those that went with the others it is not said."""
+    cells = [a_cell(kind, interface={"kind": kind}) for kind in ("lo", "veth", "ifb")]
+    scopes = [interface_of(cell) for cell in cells]
+    shifts = [
+        a_shift(Verdict.UNCHANGED, 0.01),
+        replace(a_shift(Verdict.REGRESSED, 0.05), scope=scopes[0]),
+        replace(a_shift(Verdict.IMPROVED, -0.07), scope=scopes[1]),
+        replace(a_shift(Verdict.UNCHANGED, 0.02), scope=scopes[2]),
+    ]
+    rows = [Row(cell, Verdict.UNCHANGED, {}, 0.03) for cell in cells]
+    found = changes.shift_texts(a_result(rows, shifts))
+    assert [(text.name, text.changes) for text in found] == [
+        ("all cells", "ns/frame +1.0% [+0.0%, +2.0%]"),
+        ("lo, beyond the others", "ns/frame +5.0% [+4.0%, +6.0%]"),
+        ("veth, beyond the others", "ns/frame -7.0% [-8.0%, -6.0%]"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.model.header import DeviceFacts
+from bench.model.header import DeviceFacts, HostFacts
 from bench.render import facts
 from tests.builders import a_cell, a_run, a_sample
 
@@ -57,3 +57,9 @@ def test_each_device_has_a_line_and_programs_have_all_of_them() -> None:
         "eth2": "ixgbe",
     }
     assert not any(fact.key == "devices" for fact in facts.of(a_run()))
+
+
+def test_memory_is_in_gib_and_programs_have_its_bytes() -> None:
+    for number, text in ((16 << 30, "16.0 GiB"), (3 << 29, "1.5 GiB"), (0, "")):
+        memory = facts._memory(HostFacts(memory_bytes=number))
+        assert (memory.text, memory.value) == (text, number)

@@ -197,6 +197,10 @@ def test_what_gzip_packed_is_read_too(tmp_path: Path) -> None:
             "`openings` are not in their order, or one is there twice",
         ),
         ({"pps": {"value": [-1, 1]}}, "`pps.value` has a number below 0"),
+        (
+            {"openings": [{"opening": -1}]},
+            f"openings[0].opening is -1; it must be from 0 to {LARGEST_INTEGER}",
+        ),
     ],
 )
 def test_summaries_that_do_not_fit_are_refused_with_their_line(

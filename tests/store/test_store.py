@@ -259,3 +259,15 @@ def test_the_latest_unfinished_run_is_found(tmp_path: Path) -> None:
     assert [path.name for path in found] == ["20260102T000000Z-a.jsonl", "20260101T000000Z-a.jsonl"]
     with pytest.raises(UsageError, match="no unfinished run in"):
         reader.unfinished(tmp_path / "empty", datetime.now(UTC))
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_file_that_is_taken_back_leaves_no_folder_of_its_own(
+    tmp_path: Path, others: bool
+) -> None:
+    with RunWriter(tmp_path / "lab" / "m" / "r.jsonl") as writer:
+        if others:  # another run began there since
+            (tmp_path / "lab" / "other").mkdir()
+        writer.discard()
+    left = [path.name for path in tmp_path.rglob("*")]
+    assert sorted(left) == (["lab", "other"] if others else [])

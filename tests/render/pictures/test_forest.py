@@ -42,3 +42,11 @@ def test_a_band_of_what_is_negligible_is_within_the_scale() -> None:
     low, high = domain(Axis("ratio", 1.0, near=0.01), (1.0, 1.001))
     assert low < 0.99
     assert high > 1.01
+
+
+@pytest.mark.parametrize("width", [*range(100, 1000, 37)])
+def test_the_wider_the_scale_the_more_labels_it_has_with_room_for_each(width: int) -> None:
+    style = forest._Style(CHANGES, (-1.0, 1.0), beside=0, is_tight=False, series={})
+    count = forest._x(style, width)["axis"]["tickCount"]
+    assert count == 4 or 40 <= width / count <= 60
+    assert count > 4 or width < 300
