@@ -9,7 +9,7 @@ from bench.engines.config import sends_xdp
 from bench.model.cells import VLAN_TAG, Cell
 from bench.model.problems import Code, Problem, joined
 from bench.system.netlink.stats import LinkStats, QdiscStats
-from bench.system.procfs import Softirqs, softirqs, softnet_drops
+from bench.system.procfs import softnet_drops
 from bench.topology import Delivery
 
 ETH_ZLEN, ETH_FCS_LEN = 60, 4
@@ -30,8 +30,8 @@ class Counters:
 
     ``tx`` is the sending interface, ``sinks`` are those that count delivered frames; devices on the
     way have ``dropped`` so many. ``qdisc`` and ``queued`` (frames) are sums over the interface's
-    qdiscs, zeros where there is none. Of the whole machine are the texts of /proc/net/softnet_stat
-    and /proc/softirqs: it takes longer to understand than to read them.
+    qdiscs, zeros where there is none. ``softnet`` is the text of /proc/net/softnet_stat, of the
+    whole machine: it takes longer to understand than to read it.
     """
 
     tx: LinkStats
@@ -40,7 +40,6 @@ class Counters:
     qdisc: QdiscStats
     queued: int
     softnet: bytes
-    softirqs: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,6 @@ class Delta:
     dropped: int
     qdisc: QdiscStats
     softnet_drops: int
-    softirqs: Softirqs
     queued_before: int
     queued_after: int
 
@@ -121,7 +119,6 @@ def delta(before: Counters, after: Counters) -> Delta:
             *_risen(before.qdisc[1:], after.qdisc[1:], u32),
         ),
         softnet_drops=(softnet_drops(after.softnet) - softnet_drops(before.softnet)) % u32,
-        softirqs=Softirqs(*_risen(softirqs(before.softirqs), softirqs(after.softirqs), u32)),
         queued_before=before.queued,
         queued_after=after.queued,
     )

@@ -4,6 +4,7 @@ one (unix(7), SCM_RIGHTS)."""
 from __future__ import annotations
 
 import array
+import select
 import socket
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
@@ -40,6 +41,8 @@ class Channel(Generic[T]):
     def __init__(self, stream: socket.socket, expected: Any) -> None:
         """``expected`` is the union of the types T."""
         self._stream = stream
+        self._poll = select.poll()
+        self._poll.register(stream, select.POLLIN)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(expected)
         self._begun = b""  # what came after the last message
@@ -73,8 +76,10 @@ class Channel(Generic[T]):
             raise NoMessage(f"no message of this version: {error}") from error
         return message
 
-    def waiting(self) -> T | None:
-        """The next message, if any of it is there already."""
+    def waiting(self, timeout_ms: int = 0) -> T | None:
+        """The next message, if any of it is there within that time."""
+        if timeout_ms and not self._begun:
+            self._poll.poll(timeout_ms)
         try:
             self._begun = self._begun or self._part(socket.MSG_DONTWAIT)
         except BlockingIOError:

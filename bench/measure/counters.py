@@ -1,7 +1,7 @@
 """The kernel's own counters around a slice, and whether they agree with what was sent.
 
-A reading takes microseconds: one request per interface and qdisc, and two files under /proc that
-stay open. Counters are cumulative; only differences mean anything.
+A reading takes microseconds: one request per interface and qdisc, and a file under /proc that stays
+open. Counters are cumulative; only differences mean anything.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CounterReader:
     """Reads the counters of one topology, from any namespace, for as long as it is open.
 
     Use it as a context manager: it holds a netlink socket in each namespace whose interfaces
-    it reads, and two open files. Raises BenchError if the kernel refuses a request.
+    it reads, and an open file. Raises BenchError if the kernel refuses a request.
     """
 
     def __init__(self, topology: Topology) -> None:
@@ -64,7 +64,6 @@ class CounterReader:
             ]
             self._downs = self._carrier_downs()
             self._softnet = stack.enter_context(kept_open("/proc/net/softnet_stat"))
-            self._softirqs = stack.enter_context(kept_open("/proc/softirqs"))
             self._resources = stack.pop_all()
         return self
 
@@ -98,7 +97,6 @@ class CounterReader:
             qdisc=QdiscStats(*_sums([stats for stats, _ in qdiscs], QdiscStats._fields)),
             queued=sum(queued for _, queued in qdiscs),
             softnet=self._softnet(),
-            softirqs=self._softirqs(),
         )
         return self.last
 

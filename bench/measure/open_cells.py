@@ -23,7 +23,6 @@ from bench.measure import program_check
 from bench.measure.accounting import (
     Accounting,
     Counters,
-    Delta,
     account,
     adds_up,
     delivery_of,
@@ -32,6 +31,7 @@ from bench.measure.accounting import (
 from bench.measure.counters import CounterReader, settle
 from bench.measure.frame_check import FrameCheck
 from bench.measure.messages import Open, Opened, RunSlice, Sliced
+from bench.measure.moments import Moment, Moments, cpus_did, softirqs_ran
 from bench.measure.program import OpenProgram
 from bench.model.cells import Cell
 from bench.model.parties import Party
@@ -39,8 +39,8 @@ from bench.model.problems import Code, Problem
 from bench.model.programs import EXEC
 from bench.model.samples import Sample
 from bench.model.shaper import Shaper
-from bench.system.cpus import cpu_time, granted
-from bench.system.procfs import Softirqs, cpu_words, kept_open
+from bench.system.cpus import granted
+from bench.system.procfs import cpu_words
 from bench.topology import Delivery, Topology, entered
 
 CLOSED_AT_A_TIME = 32
@@ -63,32 +63,28 @@ class _Open:
     opened: OpenCell | OpenProgram
 
 
-_Moment = tuple[bytes, int]
-"""The text of /proc/stat, and when it was read (CLOCK_MONOTONIC)."""
-
-
-_Before = tuple[_Moment, Counters | None]
-
-
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A slice whose senders send, and what was counted before they did."""
+    """A slice whose senders send, what was counted before they did, and the moment after."""
 
     request: RunSlice
     of: _Open
     at_ns: int
-    before: _Before
+    before: Counters | None
+    since: Moment
+
+    @property
+    def window_ms(self) -> int:
+        return self.of.slice_plan.window_ns // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A slice, and what was read once its frames had left. ``account`` says what became of them,
-    with the difference of the counters."""
+    """A slice whose frames have left; ``account`` says what became of them."""
 
     begun: Begun
     measured: Slice
-    at: _Moment
-    account: Callable[[], tuple[Accounting, Delta | None]]
+    account: Callable[[], Accounting]
 
 
 class OpenCells:
@@ -99,9 +95,7 @@ class OpenCells:
     ) -> None:
         self._topologies, self._slice_plan = topologies, slice_plan
         self._aside = os.sched_getaffinity(0)
-        # 10 us where there are twenty interrupts; /proc/interrupts, which would tell the CPU of
-        # each, takes 60.
-        self._stat = stack.enter_context(kept_open("/proc/stat"))
+        self._moments = Moments(stack)
         self._readers = [stack.enter_context(CounterReader(t)) for t in topologies]
         self._checks = [FrameCheck(topology) for topology in topologies]
         self._pending = [0] * len(self._readers)  # frames handed over that have not arrived
@@ -180,30 +174,30 @@ class OpenCells:
             )
 
     def begin(self, request: RunSlice, behind: Ended | None = None) -> Begun:
-        """``behind`` is the slice that has just ended: what was read then is not read again."""
+        """``behind`` is the slice that has just ended: counters that were read then are not read
+        again."""
         of = self._open[request.cell]
         for check in self._checks:
             check.close()
         at_ns = time.time_ns()
-        before: list[_Before] = []
+        before: list[Counters | None] = []
         with self._holding(of.sender.cpus), self._where_it_starts(of):
             of.opened.begin(of.slice_plan, lambda: before.append(self._before(of, behind)))
         if of.topology is not None:
             # What happened before is not this slice's. Where it cannot be read, its end tells.
             with suppress(BenchError, OSError):
                 self._readers[of.topology].carrier_lost()
-        return Begun(request, of, at_ns, before[0])
+        return Begun(request, of, at_ns, before[0], self.now())
 
-    def _before(self, of: _Open, behind: Ended | None) -> _Before:
-        at = behind.at if behind else self._moment()
+    def _before(self, of: _Open, behind: Ended | None) -> Counters | None:
         if of.topology is None:
-            return at, None
+            return None
         reader = self._readers[of.topology]
         is_next = behind and behind.begun.of.topology == of.topology
-        return at, reader.last if is_next else reader.read()
+        return reader.last if is_next else reader.read()
 
-    def _moment(self) -> _Moment:
-        return self._stat(), time.monotonic_ns()
+    def now(self) -> Moment:
+        return self._moments.now()
 
     @contextmanager
     def _where_it_starts(self, of: _Open) -> Iterator[None]:
@@ -221,30 +215,28 @@ class OpenCells:
         of = begun.of
         with self._holding(of.sender.cpus):
             measured = of.opened.end()
-            return Ended(begun, measured, self._moment(), self._settled(begun, measured))
+            return Ended(begun, measured, self._settled(begun, measured))
 
-    def told(self, ended: Ended) -> Sliced:
+    def told(self, ended: Ended, until: Moment) -> Sliced:
         """What takes time, and needs none of the kernel's counters."""
         of = ended.begun.of
-        accounting, change = ended.account()
+        accounting = ended.account()
         if of.shaper:
             completed = sum(thread.completed for thread in ended.measured.threads)
             most = int(of.shaper.most_frames(ended.measured.wall_ns, of.cell.frame_size))
             accounting = accounting.at_most(most, completed)
-        sample = _sample(ended, accounting, change)
+        sample = _sample(ended, until, accounting)
         if Problem(Code.NOT_PINNED) in sample.problems:
             self._check_held(of.sender.cpus)
         return Sliced(sample)
 
-    def _settled(
-        self, begun: Begun, measured: Slice
-    ) -> Callable[[], tuple[Accounting, Delta | None]]:
+    def _settled(self, begun: Begun, measured: Slice) -> Callable[[], Accounting]:
         """What became of the frames, once no counter of the slice changes any more."""
-        of, (_, before) = begun.of, begun.before
+        of, before = begun.of, begun.before
         topology, delivery, frame_size = of.topology, of.delivery, of.cell.frame_size
         completed = measured.slice_completed
         if topology is None or delivery is None or before is None:
-            return lambda: (Accounting.of_sender(completed), None)
+            return lambda: Accounting.of_sender(completed)
         reader, pending = self._readers[topology], self._pending[topology]
         judge = functools.partial(
             account,
@@ -258,7 +250,7 @@ class OpenCells:
         now = reader.read()
         if adds_up(before, now, delivery, frame_size, completed):
             self._pending[topology] = max(0, pending + measured.slice_submitted - completed)
-            return functools.partial(_judged, judge, before, now)
+            return lambda: judge(delta(before, now))
         accounting, change = settle(reader, before, judge, delivery.late_s)
         is_short = bool(accounting.problem or accounting.lost)
         carrier_lost = reader.carrier_lost() if is_short else ""
@@ -266,7 +258,7 @@ class OpenCells:
             accounting = judge(change, carrier_lost=carrier_lost)
         left = measured.slice_submitted - accounting.delivered - accounting.lost
         self._pending[topology] = max(0, pending + left)
-        return lambda: (accounting, change)
+        return lambda: accounting
 
 
 def _checked(opened: Sender, check: Callable[[Sender], object], is_wanted: bool) -> Sender:
@@ -280,24 +272,14 @@ def _checked(opened: Sender, check: Callable[[Sender], object], is_wanted: bool)
     return opened
 
 
-def _judged(
-    judge: Callable[[Delta], Accounting], before: Counters, now: Counters
-) -> tuple[Accounting, Delta]:
-    change = delta(before, now)
-    return judge(change), change
-
-
 def _is_free(cell: Cell) -> bool:
     return cell.values["affinity"] == "free"
 
 
-def _sample(ended: Ended, accounting: Accounting, change: Delta | None) -> Sample:
+def _sample(ended: Ended, until: Moment, accounting: Accounting) -> Sample:
     begun, measured = ended.begun, ended.measured
-    softirqs = change.softirqs if change else Softirqs(0, 0)
-    before, after = (
-        cpu_time(stat, begun.of.sender.cpus, at_ns) for stat, at_ns in (begun.before[0], ended.at)
-    )
-    cpus_did = after.since(before)
+    did = cpus_did(begun.since, until, begun.of.sender.cpus)
+    softirqs = softirqs_ran(begun.since, until)
     is_moved = not _is_free(begun.of.cell) and any(thread.moved for thread in measured.threads)
     problems = [
         *([Problem(Code.NOT_PINNED)] if is_moved else []),
@@ -320,10 +302,10 @@ def _sample(ended: Ended, accounting: Accounting, change: Delta | None) -> Sampl
         foreign=accounting.foreign,
         softirq_tx=softirqs.net_tx,
         softirq_rx=softirqs.net_rx,
-        cpus_ns=cpus_did.total_ns,
-        steal_ns=cpus_did.steal_ns,
-        softirq_ns=cpus_did.softirq_ns,
-        interrupts=cpus_did.interrupts,
+        cpus_ns=did.total_ns,
+        steal_ns=did.steal_ns,
+        softirq_ns=did.softirq_ns,
+        interrupts=did.interrupts,
         problems=tuple(problems),
         carrier_lost=accounting.carrier_lost,
         per_sink=accounting.per_sink,

@@ -36,7 +36,7 @@ from bench.measure.messages import (
     RunSlice,
     Setup,
 )
-from bench.measure.open_cells import OpenCells
+from bench.measure.open_cells import Begun, OpenCells
 from bench.system import privileges
 
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29
@@ -44,6 +44,10 @@ PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29
 
 SLACK_NS = 1000
 """By how much a sleep may be too long, at a window's end most of all; by default it is 50 us."""
+
+
+SOON = 4
+"""The next request is waited for until this part of a window is over: a fourth."""
 
 
 T = TypeVar("T")
@@ -61,16 +65,22 @@ def _answer(cells: OpenCells, request: Request) -> Answer:
 
 
 def _run_slices(cells: OpenCells, channel: Channel[Request], request: RunSlice) -> Request | None:
-    """Run this slice, and those that were asked for when the one before them ended: while that is
+    """Run this slice, and those that were asked for before the one before them ended: while that is
     told they warm up. The next request, if it has come."""
     begun = _attempt(functools.partial(cells.begin, request))
     while True:
+        # It is most likely on its way; there is time for it while this one's window lasts.
+        soon_ms = begun.window_ms // SOON if isinstance(begun, Begun) else 0
+        following = channel.waiting(soon_ms)
         ended = _attempt_on(begun, cells.end)
-        following = channel.waiting()
+        following = following or channel.waiting()
+        until = None
         if isinstance(following, RunSlice):
             behind = None if isinstance(ended, Failure) else ended
             begun = _attempt(functools.partial(cells.begin, following, behind))
-        channel.send(_attempt_on(ended, cells.told))
+            until = begun.since if isinstance(begun, Begun) else None
+        until = until or cells.now()
+        channel.send(_attempt_on(ended, functools.partial(cells.told, until=until)))
         if not isinstance(following, RunSlice):
             return following
 

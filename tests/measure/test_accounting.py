@@ -23,12 +23,9 @@ from bench.measure.accounting import (
 from bench.measure.counters import CounterReader, settle
 from bench.model.problems import Code
 from bench.system.netlink.stats import LinkStats, QdiscStats
-from bench.system.procfs import Softirqs
 from bench.topology import Delivery
 
 NOTHING = LinkStats(0, 0, 0, 0, 0)
-NO_TEXTS = b"0 0\n", b"NET_TX: 0\nNET_RX: 0\n"
-"""Of softnet and softirqs."""
 VETH, LO = Delivery(), Delivery(header_left_out=14, hidden_backlog=True)
 DEVICE = Delivery(direction="tx", others_send=True, may_pad=True, late_s=2.0)
 
@@ -41,7 +38,6 @@ def change(arrived: int = 0, size: int = 64, **other: Any) -> Delta:
         "sinks": (NOTHING._replace(rx_packets=arrived, rx_bytes=arrived * size),),
         "qdisc": QdiscStats(0, 0, other.pop("qdisc_drops", 0)),
         "softnet_drops": 0,
-        "softirqs": Softirqs(0, 0),
         "queued_before": 0,
         "queued_after": 0,
     }
@@ -61,7 +57,6 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
         qdisc=QdiscStats(2**33, 2**32 - 1, 2**32 - 5),
         queued=3,
         softnet=b"00000009 ffffffff 0\n",
-        softirqs=b"NET_TX: 4 3\nNET_RX: 4294967294\n",
     )
     after = Counters(
         tx=LinkStats(*range(100, 105)),
@@ -70,7 +65,6 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
         qdisc=QdiscStats(2**34, 1, 0),
         queued=1,
         softnet=b"00000009 00000001 0\n",
-        softirqs=b"NET_TX: 7 0\nNET_RX: 0\n",
     )
     assert delta(before, after) == Delta(
         tx=LinkStats(*[100] * 5),
@@ -78,7 +72,6 @@ def test_a_difference_is_taken_field_by_field_and_across_wraps() -> None:
         dropped=3,
         qdisc=QdiscStats(2**33, 2, 5),
         softnet_drops=2,
-        softirqs=Softirqs(0, 2),
         queued_before=3,
         queued_after=1,
     )
@@ -227,7 +220,7 @@ def test_where_it_adds_up_there_is_neither_a_problem_nor_a_loss(
     completed: int,
 ) -> None:
     before, after = (
-        Counters(sink, (sink,), 0, QdiscStats(0, 0, 0), waiting, *NO_TEXTS)
+        Counters(sink, (sink,), 0, QdiscStats(0, 0, 0), waiting, b"0 0\n")
         for rx, tx, waiting in zip(counted[:2], counted[2:], queued, strict=True)
         for each in [64 - delivery.header_left_out]
         for sink in [LinkStats(rx, tx, rx * each, tx * each + octets * (waiting == 0), 0)]
@@ -248,9 +241,7 @@ class LateReader:
     def read(self) -> Counters:
         frames = self.to_come.pop(0) if len(self.to_come) > 1 else self.to_come[0]
         counted = NOTHING._replace(tx_packets=frames, tx_bytes=64 * frames)
-        return Counters(
-            counted, (counted,), 0, QdiscStats(0, 0, 0), 0, b"0 0", b"NET_TX: 0\nNET_RX: 0\n"
-        )
+        return Counters(counted, (counted,), 0, QdiscStats(0, 0, 0), 0, b"0 0\n")
 
 
 def settled(reader: LateReader, delivery: Delivery = DEVICE) -> Accounting:
