@@ -5,7 +5,6 @@ The text of a moment is read around each slice, and understood when there is tim
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -15,7 +14,8 @@ from bench.system.procfs import Softirqs, kept_open, softirqs
 
 
 class Moment(NamedTuple):
-    """The texts of /proc/stat and /proc/softirqs, and when they were read (CLOCK_MONOTONIC)."""
+    """A time (CLOCK_MONOTONIC), and the texts of /proc/stat and /proc/softirqs then or soon after:
+    they count ticks, and what one slice lacks the next one has."""
 
     stat: bytes
     softirqs: bytes
@@ -31,8 +31,8 @@ class Moments:
         self._stat = stack.enter_context(kept_open("/proc/stat"))
         self._softirqs = stack.enter_context(kept_open("/proc/softirqs"))
 
-    def now(self) -> Moment:
-        return Moment(self._stat(), self._softirqs(), time.monotonic_ns())
+    def read(self, at_ns: int) -> Moment:
+        return Moment(self._stat(), self._softirqs(), at_ns)
 
 
 def cpus_did(before: Moment, after: Moment, cpus: Collection[int]) -> CpuTime:

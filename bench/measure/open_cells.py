@@ -65,7 +65,7 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A slice whose senders send, what was counted before they did, and the moment after."""
+    """A slice whose senders send, what was counted before they did, and the moment of that."""
 
     request: RunSlice
     of: _Open
@@ -80,10 +80,12 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A slice whose frames have left; ``account`` says what became of them."""
+    """A slice whose frames had left at a time (CLOCK_MONOTONIC); ``account`` says what became of
+    them."""
 
     begun: Begun
     measured: Slice
+    at_ns: int
     account: Callable[[], Accounting]
 
 
@@ -174,20 +176,26 @@ class OpenCells:
             )
 
     def begin(self, request: RunSlice, behind: Ended | None = None) -> Begun:
-        """``behind`` is the slice that has just ended: counters that were read then are not read
+        """``behind`` is the slice that has just ended, where this one was asked for before it did:
+        no sender of this one has the CPU that asks, and counters that were read then are not read
         again."""
         of = self._open[request.cell]
         for check in self._checks:
             check.close()
         at_ns = time.time_ns()
         before: list[Counters | None] = []
+        since: list[Moment] = []
+
+        def first() -> None:
+            before.append(self._before(of, behind))
+            if behind is None:  # a sender may have the CPU that this thread is on, once it goes
+                since.append(self._since(of, time.monotonic_ns()))
+
         with self._holding(of.sender.cpus), self._where_it_starts(of):
-            of.opened.begin(of.slice_plan, lambda: before.append(self._before(of, behind)))
-        if of.topology is not None:
-            # What happened before is not this slice's. Where it cannot be read, its end tells.
-            with suppress(BenchError, OSError):
-                self._readers[of.topology].carrier_lost()
-        return Begun(request, of, at_ns, before[0], self.now())
+            of.opened.begin(of.slice_plan, first)
+        if behind:
+            since.append(self._since(of, behind.at_ns))
+        return Begun(request, of, at_ns, before[0], since[0])
 
     def _before(self, of: _Open, behind: Ended | None) -> Counters | None:
         if of.topology is None:
@@ -196,8 +204,12 @@ class OpenCells:
         is_next = behind and behind.begun.of.topology == of.topology
         return reader.last if is_next else reader.read()
 
-    def now(self) -> Moment:
-        return self._moments.now()
+    def _since(self, of: _Open, at_ns: int) -> Moment:
+        """Carriers that were lost until now were not lost in the slice."""
+        if of.topology is not None:
+            with suppress(BenchError, OSError):  # where they cannot be read the slice's end tells
+                self._readers[of.topology].carrier_lost()
+        return self._moments.read(at_ns)
 
     @contextmanager
     def _where_it_starts(self, of: _Open) -> Iterator[None]:
@@ -215,10 +227,12 @@ class OpenCells:
         of = begun.of
         with self._holding(of.sender.cpus):
             measured = of.opened.end()
-            return Ended(begun, measured, self._settled(begun, measured))
+            return Ended(begun, measured, time.monotonic_ns(), self._settled(begun, measured))
 
-    def told(self, ended: Ended, until: Moment) -> Sliced:
-        """What takes time, and needs none of the kernel's counters."""
+    def told(self, ended: Ended, following: Begun | None = None) -> Sliced:
+        """What takes time, and needs none of the kernel's counters. ``following`` is the slice that
+        has begun since: one ends for the CPUs where the other begins."""
+        until = following.since if following else self._moments.read(ended.at_ns)
         of = ended.begun.of
         accounting = ended.account()
         if of.shaper:

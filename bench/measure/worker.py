@@ -74,13 +74,12 @@ def _run_slices(cells: OpenCells, channel: Channel[Request], request: RunSlice) 
         following = channel.waiting(soon_ms)
         ended = _attempt_on(begun, cells.end)
         following = following or channel.waiting()
-        until = None
+        after = None
         if isinstance(following, RunSlice):
             behind = None if isinstance(ended, Failure) else ended
             begun = _attempt(functools.partial(cells.begin, following, behind))
-            until = begun.since if isinstance(begun, Begun) else None
-        until = until or cells.now()
-        channel.send(_attempt_on(ended, functools.partial(cells.told, until=until)))
+            after = begun if isinstance(begun, Begun) else None
+        channel.send(_attempt_on(ended, functools.partial(cells.told, following=after)))
         if not isinstance(following, RunSlice):
             return following
 
