@@ -18,7 +18,8 @@ COUNT := 200
 SEED := 1
 FILES :=
 
-.PHONY: bench test test-newest test-fresh sanitize test-kernels fuzz mutants lock lint lint-nightly pictures clean
+.PHONY: bench test test-newest test-fresh sanitize test-kernels kernels fuzz fuzz-matrix fuzz-run mutants lock
+.PHONY: lint lint-core lint-python lint-nightly pictures clean
 
 bench: $(VENV)/ready
 	$(BIN) -m bench run $(MATRIX)
@@ -36,14 +37,16 @@ test-newest:
 	tools/setup.sh --newest
 	$(MAKE) test VENV=.venv-newest
 
-# The download is a step of its own: without root, tests have no network.
-test-kernels: $(VENV)/ready
-	$(BIN) tools/kernels.py --fetch
+test-kernels: kernels
 	$(BIN) -m pytest -p no:hypothesispytest tests/kernels.py
 
-fuzz: $(VENV)/ready
-	$(BIN) -m tests.fuzz matrix $(SECONDS)
-	$(BIN) -m tests.fuzz run $(SECONDS)
+# The download is a step of its own: without root, tests have no network.
+kernels: $(VENV)/ready
+	$(BIN) tools/kernels.py --fetch
+
+fuzz: fuzz-matrix fuzz-run
+fuzz-matrix fuzz-run: fuzz-%: $(VENV)/ready
+	$(BIN) -m tests.fuzz $* $(SECONDS)
 
 mutants: $(VENV)/ready .mutants/packages
 	PYTHONPATH=.mutants/packages $(BIN) -m tools.mutants --count $(COUNT) --seed $(SEED) $(FILES)
@@ -54,7 +57,12 @@ mutants: $(VENV)/ready .mutants/packages
 		cosmic-ray==8.7.0 coverage==7.17.5
 
 lint: $(VENV)/ready
+	$(MAKE) --jobs=2 --output-sync --no-print-directory lint-core lint-python
+
+lint-core: $(VENV)/ready
 	PYTHON=$(BIN) tools/compile_core.sh
+
+lint-python: $(VENV)/ready
 	$(BIN) -m ruff check .
 	$(BIN) -m ruff format --check .
 	$(BIN) -m mypy
