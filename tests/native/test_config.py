@@ -441,6 +441,7 @@ def some(axis: str) -> st.SearchStrategy[Value | None]:
     return st.sampled_from(values[axis]) if axis in values else st.none()
 
 
+@pytest.mark.anykernel
 @given(st.lists(st.fixed_dictionaries({axis: some(axis) for axis in WORDS.axes}), max_size=8))
 def test_of_one_cell_after_another_each_is_told_what_it_is_told_alone(
     cells: list[dict[str, Value | None]],

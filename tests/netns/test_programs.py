@@ -188,6 +188,7 @@ def test_whoever_sends_stays_in_the_namespace_that_it_is_in(method: str) -> None
 # What does not work
 
 
+@anykernel
 @needs_root
 def test_what_takes_no_xdp_frames_is_refused_before_anything_is_sent(bench: Bench) -> None:
     axes = {"interface": ["lo", "veth", "ifb", GRO], "method": ["xdp_live", "send"]}
