@@ -68,6 +68,15 @@ def test_a_kernel_that_slows_both_is_not_forgiven() -> None:
     assert rise == pytest.approx([0.08] * 2, abs=0.005)
 
 
+def test_beside_another_kernel_as_much_is_explained_of_the_nights_of_one() -> None:
+    shifts, cost = machine(5)
+    shifts[:, 40:] += 0.3
+    kernels = np.repeat([0, 1], [40, NIGHTS + 1 - 40])
+    left = shifts - explained(shifts, cost, kernels, NIGHTS)
+    assert np.std(shifts[:, :40], axis=1).min() > 0.008
+    assert np.std(left[:, :40], axis=1).max() < 0.005
+
+
 def test_few_nights_and_missing_ones_explain_nothing() -> None:
     shifts, cost = machine(4, runs=FEWEST)
     assert not explained(shifts, cost, one_kernel(FEWEST), FEWEST - 1).any()

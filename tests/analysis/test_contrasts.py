@@ -37,6 +37,20 @@ def test_many_pairs_that_go_apart_know_their_error_better(number: int) -> None:
     assert all(number - 1 < error.freedom <= 40 * (number - 1) for error in known)
 
 
+def test_where_pairs_differ_the_error_of_each_is_between_its_own_and_the_common_one() -> None:
+    number = 5
+    of = openings(40, number) * np.geomspace(0.1, 10, 40)[:, None]
+    moderation = _Moderation.of(of)
+    assert moderation.prior is not None
+    own = of.std(axis=1, ddof=1) / math.sqrt(number)
+    common = math.sqrt(moderation.prior.variance / number)
+    errors = [moderation.error(row, PAIR) for row in of]
+    for error, alone in zip(errors, own, strict=True):
+        assert error is not None
+        assert min(alone, common) < error.value < max(alone, common)
+        assert error.freedom > moderation.prior.freedom
+
+
 def test_too_few_openings_have_no_error() -> None:
     of = openings(5, MIN_OPENINGS - 1)
     assert _Moderation.of(of).error(of[0], PAIR) is None

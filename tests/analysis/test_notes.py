@@ -32,7 +32,9 @@ def test_a_calm_row_has_none() -> None:
     assert told() == {}
 
 
-@pytest.mark.parametrize(("share", "is_starved"), [(1.0, False), (0.5, True), (None, False)])
+@pytest.mark.parametrize(
+    ("share", "is_starved"), [(1.0, False), (MIN_SHARE, False), (0.5, True), (None, False)]
+)
 def test_a_starved_sender_got_less_than_its_share(share: float | None, is_starved: bool) -> None:
     found = told(replace(ROW, averages=Averages(cpu_share=share)))
     assert ("starved" in found) == is_starved

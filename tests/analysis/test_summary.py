@@ -311,6 +311,18 @@ def test_the_slaves_of_a_bond_have_their_parts_of_what_they_carried() -> None:
     assert row.slaves == ()
 
 
+def test_bits_per_second_are_those_of_the_frames_and_so_is_their_interval() -> None:
+    samples = [a_sample("a", r, 1e6 + 1e4 * (r % 7), opening=r // 10) for r in range(50)]
+    (row,) = summary.summarise(run(samples, {}), 0.01)
+    frames, bits = row.figures.pps, row.figures.gbps
+    assert frames is not None
+    assert bits is not None
+    assert frames.low is not None
+    assert frames.high is not None
+    scaled = tuple(of * 1250 * 8 / 1e9 for of in (frames.value, frames.low, frames.high))
+    assert (bits.value, bits.low, bits.high) == pytest.approx(scaled)
+
+
 def test_half_of_the_machines_speeds_are_within_its_spread() -> None:
     slices = tuple(a_sample("syscall", r, 1e6 * (1 + r / 100)) for r in range(41))
     measured = run([], {}, calibration=(cell("syscall"),), calibration_samples=slices)

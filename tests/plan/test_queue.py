@@ -80,9 +80,13 @@ def test_a_frame_takes_of_the_send_buffer_what_the_kernel_charges(
     assert charge_of(frame_size, in_ring, page) == charge
 
 
-def test_rings_of_several_threads_queue_as_many_frames_as_they_have() -> None:
+@pytest.mark.parametrize(("rate", "dontwait"), [(1_000_000, True), (100_000, False)])
+def test_rings_of_several_threads_queue_as_many_frames_as_they_have(
+    rate: int, dontwait: bool
+) -> None:
+    """All of them, or those of the calls that wait."""
     one, two = (
-        refusal(1_000_000, method="tx_ring", msg_dontwait=True, burst=64, threads=threads)
+        refusal(rate, method="tx_ring", msg_dontwait=dontwait, burst=64, threads=threads)
         for threads in (1, 2)
     )
     (of_one,), (of_two,) = (re.findall(r"some (\d+) frames", told) for told in (one, two))
@@ -121,6 +125,12 @@ def test_a_call_that_waits_goes_on_when_half_of_the_queue_has_left() -> None:
     ends with a wait of 50, and 50 left."""
     assert slice_frames(queue(waits=True), 200) == pytest.approx(50 + 33 + 200 + 50, abs=1)
     assert slice_frames(queue(waits=True), 210) == pytest.approx(50 + 33 + 250 + 50, abs=1)
+
+
+def test_a_turn_of_more_frames_than_wait_takes_until_the_others_have_left() -> None:
+    """Two turns of 300 frames, of which 20 leave at once and 100 wait; then one after 50."""
+    taken = slice_frames(queue(waits=True), 200, turn=300)
+    assert taken == pytest.approx(480 + 250 + 25 + 200 + 50)
 
 
 def test_calls_that_return_when_all_has_left_are_three_and_those_of_the_window() -> None:

@@ -44,6 +44,28 @@ def test_the_rounds_are_those_that_cells_have() -> None:
     assert "3 to 5 rounds" in rounds_of(a=3, b=5)
 
 
+def test_the_machine_made_system_calls_and_copied_bytes() -> None:
+    cells = [a_cell(name, frame_size=1000) for name in ("syscall", "null")]
+    run = a_run(
+        calibration=tuple(cells),
+        calibration_samples=tuple(a_sample(of.id, r, 2e6) for of in cells for r in range(20)),
+    )
+    (speed,) = [fact for fact in facts.of(run) if fact.key == "machine_speed"]
+    calls, copied = speed.text.split("; ")
+    assert calls.startswith("2.000 M system calls/s (drift")
+    assert copied.startswith("2.000 GB/s copied (drift")
+    assert speed.short.count("of system calls") == speed.short.count("of copying") == 1
+
+
+def test_a_slice_is_as_long_as_its_window_where_the_run_says_how_long_that_is() -> None:
+    """Files of old do not."""
+    for measure, said in (({"window_ns": 10_000_000}, "10 ms slices in"), ({}, "slices in")):
+        run = a_run([a_sample("a")], header={"measure": measure})
+        (measured,) = [fact for fact in facts.of(run) if fact.key == "measured"]
+        assert measured.text.startswith(said)
+        assert measured.value["window_ns"] == measure.get("window_ns")
+
+
 def test_each_device_has_a_line_and_programs_have_all_of_them() -> None:
     two = {"eth1": {"driver": "igb"}, "eth2": {"driver": "ixgbe"}}
     found = facts.of(a_run(header={"devices": two}))

@@ -95,7 +95,9 @@ def test_what_was_on_both_sides_of_a_change_is_said_and_what_was_not_with_both(
     assert next(history._sides(a_header(), is_)) == f"kernel unknown -> {after}"
 
 
-@pytest.mark.parametrize(("number", "more"), [(0, 0), (history.MOST, 0), (history.MOST + 3, 3)])
+@pytest.mark.parametrize(
+    ("number", "more"), [(0, 0), (3, 0), (history.MOST, 0), (history.MOST + 3, 3)]
+)
 def test_of_many_remarks_the_first_are_told_and_the_others_counted(number: int, more: int) -> None:
     remarks = [f"r{n}" for n in range(number)]
     counted = [f"and {more} more such files"] if more else []

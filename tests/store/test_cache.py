@@ -14,7 +14,7 @@ import pytest
 from bench.campaign.leveled import leveled
 from bench.model.leveled import LeveledRun
 from bench.store import kept
-from bench.store.cache import Cache
+from bench.store.cache import ENDING, Cache, _Content
 from bench.store.run_summaries import read_summary
 from tests.store.test_run_summaries import of_samples, unasked, write
 
@@ -122,6 +122,30 @@ def test_a_damaged_cache_is_none_and_made_again(path: Path, home: Path, damage: 
     run = put(path)
     (file,) = home.rglob("*.levels")
     file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    assert found(path) is None
+    put(path)
+    assert alike(found(path), run)
+
+
+WRONG: dict[str, Callable[[_Content], None]] = {
+    "a text that is not there": lambda content: content.texts.clear(),
+    "a text of something else": lambda content: content.texts.reverse(),
+    "levels of fewer cells": lambda content: content.runs[0].levels.update(pps=memoryview(b"")),
+}
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_nobody_put_into_a_cache_is_not_found_and_the_run_is_read(
+    path: Path, wrong: str
+) -> None:
+    """Its checksum fits."""
+    run = put(path)
+    file = kept.path_for(path.parent, ENDING)
+    content = kept.read(file, _Content)
+    assert content is not None
+    WRONG[wrong](content)
+    kept.write(file, content)
     assert found(path) is None
     put(path)
     assert alike(found(path), run)

@@ -20,8 +20,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.mutants.change import equivalents
-from tools.mutants.sample import Mutant, sample
+from tools.mutants.change import Mutant, equivalents
+from tools.mutants.sample import sample
 from tools.mutants.trials import Baseline, Broken, Copy, folders_of
 
 ROOT = Path(__file__).resolve().parents[2]

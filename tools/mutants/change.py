@@ -24,6 +24,15 @@ class Change:
         return f"{place}\n  - {self.line}\n  + {self.mutant}"
 
 
+@dataclass(frozen=True)
+class Mutant:
+    change: Change
+    lineno: int
+    """The first changed line, from 1."""
+    text: str
+    """The whole file with the fault."""
+
+
 def equivalents(path: Path = EQUIVALENT) -> dict[Change, str]:
     """Changes that alter nothing that matters, with the reason of each."""
     entries = tomllib.loads(path.read_text())["equivalent"]

@@ -21,6 +21,9 @@ import pytest
 
 TASK: dict[str, Any] = json.loads(Path(os.environ["MUTANTS"]).read_text())
 
+MOST_BYTES = 4 << 30
+"""A size that became a power is noticed by the tests, and not by the whole machine."""
+
 # The same examples each time, or a mutant that was noticed once would survive another time; and no
 # search for the smallest one.
 hypothesis.settings.register_profile(
@@ -82,6 +85,7 @@ class Chooser:
     def __init__(self) -> None:
         # Time of the CPU, not of the clock: a busy host does not make a mutant noticed.
         resource.setrlimit(resource.RLIMIT_CPU, (TASK["cpu_s"], TASK["cpu_s"]))
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]

@@ -21,7 +21,7 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator, operator_names
 
-from tools.mutants.change import Change
+from tools.mutants.change import Change, Mutant
 
 Position = tuple[int, int]
 """Line from 1, column from 0."""
@@ -46,15 +46,6 @@ STARS = {
 """parso's nodes in which a `*` or `**` is no operator."""
 DULL = {"name", "newline", "string", "endmarker"}
 """Of parso: nodes that no operator changes."""
-
-
-@dataclass(frozen=True)
-class Mutant:
-    change: Change
-    lineno: int
-    """The first changed line, from 1."""
-    text: str
-    """The whole file with the fault."""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.mutants.sample import Mutant
+from tools.mutants.change import Mutant
 
 TESTS_ABOVE = {"model": ("matrix", "plan", "analysis", "store", "render")}
 """Other folders whose tests are a folder's, too: values do little by themselves."""
@@ -40,12 +40,17 @@ class Baseline:
     """By file and line number, the tests that run it."""
 
     def that_run(self, file: str, lineno: int) -> set[str]:
-        """Tests that run a line; of a line that is run by an import, those that run the file."""
+        """Tests that run a line; of a line that is run by an import, those that run the file, and
+        those that run none: they look at what imports made."""
         lines = self.lines.get(file, {})
         tests = set(lines.get(str(lineno), ())) - {""}
         if not tests and "" in lines.get(str(lineno), [""]):
-            tests = {test for some in lines.values() for test in some} - {""}
+            tests = _tests_in([lines]) | (self.seconds.keys() - _tests_in(self.lines.values()))
         return tests
+
+
+def _tests_in(files: Iterable[Mapping[str, Sequence[str]]]) -> set[str]:
+    return {test for lines in files for some in lines.values() for test in some} - {""}
 
 
 def folders_of(file: str) -> tuple[str, ...]:
