@@ -72,25 +72,55 @@ int bpf_prog_run(struct bpf_run *run)
 	return bpf_call(BPF_PROG_TEST_RUN, run, sizeof(*run));
 }
 
-int bpf_sender_open(struct bpf_sender *sender, struct tx_thread *thread, struct core_error *error)
+/* Its frame, and the part of an array that it shares with the program. */
+static int sender_map(struct bpf_sender *sender, struct tx_thread *thread, int array,
+		      unsigned int place, struct core_error *error)
 {
-	const int err = frame_buffers(thread, 1, error);
+	const off_t offset = (off_t)(place * sender->length);
 	void *map;
 
-	if (err)
-		return err;
-	sender->opened = true;
-	sender->program = -1;
-	sender->length = shared_length(thread->config);
-	sender->array = array_create(sender->length, error);
-	if (sender->array < 0)
-		return sender->array;
-	map = mmap(NULL, sender->length, PROT_READ | PROT_WRITE, MAP_SHARED, sender->array, 0);
+	map = mmap(NULL, sender->length, PROT_READ | PROT_WRITE, MAP_SHARED, array, offset);
 	if (map == MAP_FAILED)
 		return error_set(error, errno, "mmap of a BPF array of %zu bytes", sender->length);
 	sender->shared = map;
 	memcpy(sender->shared->frame, thread->frame, thread->config->frame_size);
 	return 0;
+}
+
+static int sender_begin(struct bpf_sender *sender, struct tx_thread *thread, struct core_error *error)
+{
+	const int err = frame_buffers(thread, 1, error);
+
+	if (err)
+		return err;
+	sender->opened = true;
+	sender->array = sender->program = -1;
+	sender->length = shared_length(thread->config);
+	return 0;
+}
+
+int bpf_sender_open(struct bpf_sender *sender, struct tx_thread *thread, unsigned int threads,
+		    struct core_error *error)
+{
+	const int err = sender_begin(sender, thread, error);
+
+	if (err)
+		return err;
+	sender->array = array_create(threads * sender->length, error);
+	if (sender->array < 0)
+		return sender->array;
+	return sender_map(sender, thread, sender->array, 0, error);
+}
+
+int bpf_sender_join(struct bpf_sender *sender, struct tx_thread *thread,
+		    const struct bpf_sender *first, struct core_error *error)
+{
+	const int err = sender_begin(sender, thread, error);
+
+	if (err)
+		return err;
+	sender->run.program = (uint32_t)first->program;
+	return sender_map(sender, thread, first->array, thread->index, error);
 }
 
 void bpf_sender_close(struct bpf_sender *sender)

@@ -30,11 +30,16 @@ enum {
 #define MOV_IMM(d, i) INSN(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, (int)(i))
 #define MOV_REG(d, s) INSN(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
 #define ADD_IMM(d, i) INSN(BPF_ALU64 | BPF_ADD | BPF_K, d, 0, 0, (int)(i))
+#define ADD_REG(d, s) INSN(BPF_ALU64 | BPF_ADD | BPF_X, d, s, 0, 0)
+#define MUL_IMM(d, i) INSN(BPF_ALU64 | BPF_MUL | BPF_K, d, 0, 0, (int)(i))
 #define LITTLE_ENDIAN_64(d) INSN(BPF_ALU | BPF_END | BPF_TO_LE, d, 0, 0, 64)
+#define LOAD_8(d, s, o) INSN(BPF_LDX | BPF_MEM | BPF_B, d, s, o, 0)
+#define LOAD_32(d, s, o) INSN(BPF_LDX | BPF_MEM | BPF_W, d, s, o, 0)
 #define LOAD_64(d, s, o) INSN(BPF_LDX | BPF_MEM | BPF_DW, d, s, o, 0)
 #define STORE_64(d, o, s) INSN(BPF_STX | BPF_MEM | BPF_DW, d, s, o, 0)
 #define JUMP_EQUAL_IMM(d, i, o) INSN(BPF_JMP | BPF_JEQ | BPF_K, d, 0, o, (int)(i))
 #define JUMP_UNEQUAL_IMM(d, i, o) INSN(BPF_JMP | BPF_JNE | BPF_K, d, 0, o, (int)(i))
+#define JUMP_GREATER(d, s, o) INSN(BPF_JMP | BPF_JGT | BPF_X, d, s, o, 0)
 #define JUMP_LESS_IMM(d, i, o) INSN(BPF_JMP | 0xa0 | BPF_K, d, 0, o, (int)(i))
 #define CALL(helper) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, helper)
 #define EXIT() INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
@@ -80,10 +85,10 @@ struct bpf_run {
 	uint32_t end;			/* to a multiple of 8 */
 };
 
-/* A thread's program. All zero before it is opened. */
+/* A thread's program, its own or the first thread's. All zero before it is opened. */
 struct bpf_sender {
 	bool opened;
-	int array;
+	int array;			/* this and program: -1 of one that uses another's */
 	int program;
 	struct bpf_shared *shared;
 	size_t length;			/* bytes of shared */
@@ -97,10 +102,17 @@ static inline void emit(struct bpf_code *code, struct bpf_insn insn)
 	code->number++;
 }
 
-/* bpf.c; bpf_sender_close accepts a half-open sender */
-int bpf_sender_open(struct bpf_sender *sender, struct tx_thread *thread, struct core_error *error);
+/*
+ * bpf.c; bpf_sender_close accepts a half-open sender. Either each thread opens a sender of its own, or the
+ * first opens one for all threads, which the others join: what thread i shares is i lengths behind what
+ * the first one does.
+ */
+int bpf_sender_open(struct bpf_sender *sender, struct tx_thread *thread, unsigned int threads,
+		    struct core_error *error);
+int bpf_sender_join(struct bpf_sender *sender, struct tx_thread *thread,
+		    const struct bpf_sender *first, struct core_error *error);
 void bpf_sender_close(struct bpf_sender *sender);
-/* register = the address of what is shared: two instructions */
+/* register = the address of what is shared, of the first thread: two instructions */
 void bpf_emit_shared(struct bpf_code *code, unsigned int reg, const struct bpf_sender *sender);
 /* The number of the next frame (sent) into the frame that is copied; r1 is lost. */
 void bpf_emit_number(struct bpf_code *code, unsigned int shared);

@@ -26,6 +26,7 @@
 #define CACHE_LINE 64
 #define NSEC_PER_SEC 1000000000ull
 #define ETHERNET_HEADER HEADERS_ETHERNET
+#define SOURCE_THREAD 11	/* of a frame's bytes that which is its thread's index */
 #define VLAN_TAG 4		/* TPID and TCI, between the addresses and the EtherType */
 
 /* A packet socket and what a method keeps beside it; one per thread, or one for all of them. */

@@ -172,7 +172,7 @@ void frame_build(unsigned char *frame, const struct tx_config *config, unsigned 
 
 	memcpy(frame, config->dst, 6);
 	memcpy(frame + 6, config->src, 5);
-	frame[11] = (unsigned char)thread;
+	frame[SOURCE_THREAD] = (unsigned char)thread;
 	if (config->vlan_tag) {
 		put16(frame + 12, config->vlan_tag >> 16);
 		put16(frame + 14, config->vlan_tag);

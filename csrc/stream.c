@@ -8,7 +8,7 @@
  * complete, and is as far in a batch at both. As many frames are under way at both, too, so none has to
  * be waited for.
  *
- * The signal does nothing but interrupt. It is sent again and again until the thread has left its
+ * The signal does nothing but interrupt. It is sent again and again until every thread has left its
  * call, as the first one may come before the call begins. The disposition that it had is put back.
  */
 #include <signal.h>
@@ -207,17 +207,34 @@ static void window_take(struct stream *streams, const struct tx_cell *cell,
 		edge_last(&streams[i], deadline_ns);
 }
 
-/* A thread cannot be left behind, so there is no deadline: a signal ends its call for certain. */
-static void stream_end(struct stream *self)
+static bool streams_interrupt(struct stream *streams, unsigned int threads)
 {
-	if (!self->created)
-		return;
-	while (!stream_ended(self)) {
-		pthread_kill(self->pthread, stream_signal());
+	bool left = false;
+	unsigned int i;
+
+	for (i = 0; i < threads; i++)
+		if (streams[i].created && !stream_ended(&streams[i])) {
+			pthread_kill(streams[i].pthread, stream_signal());
+			left = true;
+		}
+	return left;
+}
+
+/*
+ * A thread cannot be left behind, so there is no deadline: a signal ends its call for certain. But not
+ * at once: at its end it may have to wait in the kernel until the others are out of theirs.
+ */
+static void streams_end(struct stream *streams, unsigned int threads)
+{
+	unsigned int i;
+
+	while (streams_interrupt(streams, threads))
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &signal_nap, NULL);
-	}
-	pthread_join(self->pthread, NULL);
-	self->cell->method->look(self->thread);
+	for (i = 0; i < threads; i++)
+		if (streams[i].created) {
+			pthread_join(streams[i].pthread, NULL);
+			streams[i].cell->method->look(streams[i].thread);
+		}
 }
 
 static int streams_run(struct stream *streams, struct tx_cell *cell,
@@ -232,8 +249,7 @@ static int streams_run(struct stream *streams, struct tx_cell *cell,
 	if (!err)
 		window_take(streams, cell, plan);
 	cell_stop(cell, true);
-	for (i = 0; i < threads; i++)
-		stream_end(&streams[i]);
+	streams_end(streams, threads);
 	for (i = 0; i < threads && !err; i++)
 		if (cell->threads[i].error.code) {
 			*error = cell->threads[i].error;

@@ -100,7 +100,7 @@ static int tc_clone_open(struct tx_thread *thread, struct core_error *error)
 
 	if (!sender)
 		return error_set(error, ENOMEM, "program of a thread");
-	err = bpf_sender_open(sender, thread, error);
+	err = bpf_sender_open(sender, thread, 1, error);
 	if (err)
 		return err;
 	sender->run.data_in = bpf_address(thread->buffer);

@@ -41,12 +41,35 @@ static struct tx_memory xdp_live_memory(const struct tx_config *config)
 	return (struct tx_memory) { .bytes = bpf_memory(config) };
 }
 
+/*
+ * r8 = what a frame's thread shares, by the thread's index in its source MAC. r6: xdp_md. A frame with another
+ * one, which has been written to on its way, is dropped.
+ */
+static void emit_shared_of_thread(struct bpf_code *code, const struct tx_config *config,
+				  const struct bpf_sender *sender)
+{
+	bpf_emit_shared(code, BPF_REG_8, sender);
+	if (config->threads == 1)
+		return;
+	emit(code, LOAD_32(BPF_REG_1, BPF_REG_6, offsetof(struct xdp_md, data)));
+	emit(code, LOAD_32(BPF_REG_2, BPF_REG_6, offsetof(struct xdp_md, data_end)));
+	emit(code, MOV_REG(BPF_REG_3, BPF_REG_1));
+	emit(code, ADD_IMM(BPF_REG_3, SOURCE_THREAD + 1));
+	emit(code, JUMP_GREATER(BPF_REG_3, BPF_REG_2, 2));
+	emit(code, LOAD_8(BPF_REG_7, BPF_REG_1, SOURCE_THREAD));
+	emit(code, JUMP_LESS_IMM(BPF_REG_7, config->threads, 2));
+	emit(code, MOV_IMM(BPF_REG_0, XDP_DROP));
+	emit(code, EXIT());
+	emit(code, MUL_IMM(BPF_REG_7, sender->length));
+	emit(code, ADD_REG(BPF_REG_8, BPF_REG_7));
+}
+
 /* r6: xdp_md, r8: shared. { fill; sent++; return bpf_redirect(); } */
 static void xdp_live_code(struct bpf_code *code, const struct tx_config *config,
 			  const struct bpf_sender *sender)
 {
 	emit(code, MOV_REG(BPF_REG_6, BPF_REG_1));
-	bpf_emit_shared(code, BPF_REG_8, sender);
+	emit_shared_of_thread(code, config, sender);
 	if (!config->prefilled) {
 		bpf_emit_number(code, BPF_REG_8);
 		emit(code, MOV_REG(BPF_REG_1, BPF_REG_6));
@@ -65,20 +88,41 @@ static void xdp_live_code(struct bpf_code *code, const struct tx_config *config,
 	emit(code, EXIT());
 }
 
+static int xdp_live_load(struct tx_thread *thread, struct bpf_sender *sender,
+			 struct core_error *error)
+{
+	const int err = bpf_sender_open(sender, thread, thread->config->threads, error);
+	struct bpf_code code = { 0 };
+
+	if (err)
+		return err;
+	xdp_live_code(&code, thread->config, sender);
+	return bpf_sender_load(sender, BPF_PROG_TYPE_XDP, &code, error);
+}
+
+static int xdp_live_join(struct tx_thread *thread, struct bpf_sender *sender,
+			 struct core_error *error)
+{
+	const struct live *first = (thread - thread->index)->state;
+
+	return bpf_sender_join(sender, thread, &first->sender, error);
+}
+
 static int xdp_live_open(struct tx_thread *thread, struct core_error *error)
 {
 	const struct tx_config *config = thread->config;
 	struct live *live = thread->state = calloc(1, sizeof(*live));
-	struct bpf_code code = { 0 };
 	int err;
 
 	if (!live)
 		return error_set(error, ENOMEM, "program of a thread");
-	err = bpf_sender_open(&live->sender, thread, error);
+	err = thread->index ? xdp_live_join(thread, &live->sender, error)
+			    : xdp_live_load(thread, &live->sender, error);
 	if (err)
 		return err;
 	live->context.data_end = config->frame_size;
 	live->sender.run = (struct bpf_run) {
+		.program = live->sender.run.program,
 		.data_in = bpf_address(thread->buffer),
 		.data_size_in = config->frame_size,
 		.ctx_in = bpf_address(&live->context),
@@ -86,8 +130,7 @@ static int xdp_live_open(struct tx_thread *thread, struct core_error *error)
 		.flags = RUN_LIVE_FRAMES,
 		.batch_size = config->burst,
 	};
-	xdp_live_code(&code, config, &live->sender);
-	return bpf_sender_load(&live->sender, BPF_PROG_TYPE_XDP, &code, error);
+	return 0;
 }
 
 static void xdp_live_close(struct tx_thread *thread)

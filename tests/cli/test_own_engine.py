@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,17 @@ def test_one_of_a_call_that_takes_a_burst(bench: Bench) -> None:
     outcome = bench("run", matrix, "--engine", ROOT / "tests" / "engines" / "batch.c")
     assert outcome.code == 0, outcome.err
     assert all(not sample.problem for sample in bench.stored().samples)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two threads need two CPUs")
+def test_a_stream_may_end_once_the_next_one_has(bench: Bench) -> None:
+    """All of them get their signal: a kernel may keep one in its call until others are out."""
+    matrix = bench.matrix({"method": ["streams"], "threads": [2]}, rounds=3)
+    outcome = bench("run", matrix, "--engine", ROOT / "tests" / "engines" / "streams.c")
+    assert outcome.code == 0, outcome.err
+    stored = bench.stored()
+    assert_rounds(stored, 3)
+    assert all(not sample.problem for sample in stored.samples)
 
 
 @pytest.mark.netns

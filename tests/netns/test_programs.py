@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,23 @@ def test_a_signal_of_others_ends_no_slice() -> None:
 
 
 @needs_root
+def test_threads_of_live_frames_share_a_program_and_each_counts_its_own_frames() -> None:
+    """Two programs would not send at once where the kernel's preemption is full or lazy."""
+    before = set(programs_of(os.getpid()))
+    with (
+        up(GRO) as topology,
+        opened(topology, method="xdp_live", threads=2) as cell,
+        CounterReader(topology) as reader,
+    ):
+        assert len(set(programs_of(os.getpid())) - before) == 1
+        assert [cell.burst(thread, DEADLINE_NS) for thread in (1, 0, 1)] == [64, 64, 64]
+        counters = reader.read()
+        done = cell.run_slice(PLAN)
+        assert counted(topology, counters, reader, done).problem == ""
+    assert all(thread.completed > 0 for thread in done.threads)
+
+
+@needs_root
 def test_the_signal_that_ends_a_stream_means_afterwards_what_it_meant() -> None:
     seen = []
     former = signal.signal(signal.SIGRTMAX, lambda number, _frame: seen.append(number))
@@ -290,7 +307,10 @@ def test_a_killed_run_leaves_no_program(bench: Bench) -> None:
 
 def programs_of(pid: int) -> list[int]:
     """The ids of the BPF programs that a process has open."""
-    words = [line.split() for file in Path(f"/proc/{pid}/fdinfo").iterdir() for line in file.open()]
+    words: list[list[str]] = []
+    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            words += [line.split() for line in file.read_text().splitlines()]
     return [int(found[1]) for found in words if found[0] == "prog_id:"]
 
 
