@@ -97,7 +97,7 @@ def test_what_an_axis_allows_is_told_for_each_type() -> None:
     kinds = {"interfaces": ["lo", "veth"], "qdiscs": ["pfifo"]}
     texts = {
         Whole(1, "max_threads"): "1 to 64",
-        OfCpus(1, "max_threads"): "1 to 64, 1% to 99% of the CPUs, all",
+        OfCpus(1, "max_threads"): "1 to 64, 1% to 100% of the CPUs, all",
         Size("min_frame", "max_frame"): "14 to 65535 bytes",
         Choice(("copy", "prefilled")): "copy, prefilled",
         Flag(): "true, false",
