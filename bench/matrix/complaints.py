@@ -35,9 +35,34 @@ ALIKE = 0.7
 """Of difflib: burts is meant as burst (0.8), malformed is not meant as mmap_locked (0.6)."""
 
 
+ALSO_CALLED = {
+    **dict.fromkeys(("packet_size", "packet_len", "packet_length", "pkt_size"), "frame_size"),
+    **dict.fromkeys(("frame_len", "frame_length", "size", "length"), "frame_size"),
+    **dict.fromkeys(("batch", "batch_size", "burst_size"), "burst"),
+    **dict.fromkeys(("iface", "device", "dev", "nic"), "interface"),
+    **dict.fromkeys(("mmap", "packet_mmap", "tpacket", "ring"), "tx_ring"),
+    **dict.fromkeys(("xdp", "xsk"), "af_xdp"),
+    "streams": "flows",
+}
+"""What others call it."""
+
+OTHERS = frozenset(
+    (
+        *("ipvlan", "macvtap", "vxlan", "wlan"),
+        *("codel", "fq_pie", "mqprio", "sfq", "taprio"),
+        *("packet_drop", "sendzc", "send_zc"),
+    )
+)
+"""Things of their own, however much like one of ours they are called."""
+
+
 def _meant(value: object, names: Sequence[str]) -> str:
     """All names are in small letters. One with other digits is no slip: eth0 is not veth."""
     text = value.lower() if isinstance(value, str) else ""
+    if (called := ALSO_CALLED.get(text.replace("-", "_"))) in names:
+        return f" (did you mean {called}?)"
+    if text in OTHERS:
+        return ""
     alike = [name for name in names if _digits(name) == _digits(text)]
     near = get_close_matches(text, alike, n=1, cutoff=ALIKE)
     return f" (did you mean {near[0]}?)" if near else ""

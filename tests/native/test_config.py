@@ -64,16 +64,16 @@ def test_every_problem_of_a_cell_is_told_with_the_axis_to_change() -> None:
         (
             "ring",
             "ring block_size 6000 is no multiple of the page size 4096; "
-            "write frame_size: 80, block_size: 12288, or slots instead, which fit any page",
+            "write frame_size: 112, block_size: 20480, or slots instead, which fit any page",
         ),
         (
             "ring",
-            "ring frame_size 40 is no multiple of 16; write frame_size: 80, block_size: 12288",
+            "ring frame_size 40 is no multiple of 16; write frame_size: 112, block_size: 20480",
         ),
         (
             "ring",
             "ring frame_size 40 is smaller than its header; "
-            "write frame_size: 80, block_size: 12288",
+            "write frame_size: 112, block_size: 20480",
         ),
         (
             "frame_size",
