@@ -110,6 +110,8 @@ def _check(files: Sequence[Path]) -> None:
     for file in files:
         if file.suffix != ".c":
             raise UsageError(f"--engine {file}: no C file; name one that ends in .c")
+        if file.exists() and not (file.is_file() or file.is_dir()):  # to read a pipe is to wait
+            raise UsageError(f"--engine {file}: no regular file; name a C file")
         try:
             file.read_bytes()
         except OSError as error:

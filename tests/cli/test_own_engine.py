@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -148,7 +149,9 @@ def test_a_file(bench: Bench, case: str) -> None:
 
 
 def test_no_file_and_what_is_no_c_file(bench: Bench) -> None:
+    os.mkfifo(bench.folder / "pipe.c")
     for name, said in {
+        "pipe.c": "--engine pipe.c: no regular file; name a C file",
         "nothing.c": "--engine nothing.c: No such file or directory; name a C file",
         "m.yaml": "--engine m.yaml: no C file; name one that ends in .c",
     }.items():
