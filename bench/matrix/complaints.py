@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -57,15 +57,21 @@ OTHERS = frozenset(
 
 
 def _meant(value: object, names: Sequence[str]) -> str:
-    """All names are in small letters. One with other digits is no slip: eth0 is not veth."""
+    near = nearest(value, names)
+    return f" (did you mean {near}?)" if near else ""
+
+
+def nearest(value: object, names: Collection[str]) -> str:
+    """The name that may have been meant; "" if none.
+
+    All names are in small letters. One with other digits is no slip: eth0 is not veth.
+    """
     text = value.lower() if isinstance(value, str) else ""
-    if (called := ALSO_CALLED.get(text.replace("-", "_"))) in names:
-        return f" (did you mean {called}?)"
-    if text in OTHERS:
-        return ""
-    alike = [name for name in names if _digits(name) == _digits(text)]
-    near = get_close_matches(text, alike, n=1, cutoff=ALIKE)
-    return f" (did you mean {near[0]}?)" if near else ""
+    called = ALSO_CALLED.get(text.replace("-", "_"), "")
+    if called in names:
+        return called
+    alike = [name for name in names if _digits(name) == _digits(text) and text not in OTHERS]
+    return next(iter(get_close_matches(text, alike, n=1, cutoff=ALIKE)), "")
 
 
 def _digits(text: str) -> list[str]:

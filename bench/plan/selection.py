@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 
 from bench.base import ids
 from bench.base.errors import UsageError
 from bench.base.values import Value, brief_text, distinct, key_of, named, value_text
+from bench.matrix.complaints import nearest
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.plan.plan import Plan, with_cells
@@ -41,8 +41,8 @@ def assigned(
     if not equals or not value.strip():
         raise UsageError(f"{option} {text}: not of the form AXIS=VALUE or AXIS=VALUE,VALUE")
     if axis not in axes and axis not in more:
-        near = difflib.get_close_matches(axis, axes, 1)
-        hint = f", did you mean {near[0]}?" if near else ""
+        near = nearest(axis, axes)
+        hint = f", did you mean {near}?" if near else ""
         raise UsageError(f"{option} {text}: unknown axis{hint}; one of {', '.join(axes)}")
     return axis, value
 

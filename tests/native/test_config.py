@@ -318,6 +318,10 @@ def test_a_part_of_a_ring_that_is_no_slot_is_refused_with_the_least_that_is_one(
         "6% of a ring of 16 slots is none; at least 6.25%, or more slots",
     )
     assert problems(**axes, malformed="6.25%") == []
+    single: dict[str, Value] = {"ring": RING | {"block_nr": 1, "frame_size": RING["block_size"]}}
+    assert problems(**axes | single, burst=1, malformed="50%") == [
+        ("malformed", "50% of a ring of a single slot is none; 0%, or more slots")
+    ]
 
 
 def test_flows_of_a_prefilled_ring_are_held_against_the_slots_that_are_sent() -> None:

@@ -653,6 +653,8 @@ def test_filters_keep_the_baselines_of_what_they_keep() -> None:
     ("filters", "message"),
     [
         (["method"], "--filter method: not of the form AXIS=VALUE or AXIS=VALUE,VALUE"),
+        (["batch=1"], "--filter batch=1: unknown axis, did you mean burst?; one of interface,"),
+        (["packet_size=64"], "--filter packet_size=64: unknown axis, did you mean frame_size?;"),
         (["methd=x"], "--filter methd=x: unknown axis, did you mean method?; one of interface,"),
         (
             ["frame_size=65"],
