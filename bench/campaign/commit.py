@@ -103,8 +103,12 @@ def left_over(folder: Path) -> list[Path]:
     return [path for path in new if path.name.startswith((*map(run_name, ended),))]
 
 
+_AT_ONCE = ("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")
+"""What it makes in the background would be root's."""
+
+
 def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", *arguments]
+    command = ["git", *_AT_ONCE, *arguments]
     environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
     try:
         done = subprocess.run(

@@ -137,4 +137,6 @@ def _at_revision(text: str) -> Source | None:
     if shown.returncode != 0:
         said = " ".join(shown.stderr.decode(errors="replace").split())
         raise UsageError(f"{text}: {said or 'git does not know it'}")
+    if shown.stdout.startswith(f"tree {text}\n".encode()):
+        raise UsageError(f"{text}: is a folder; name a file in it")
     return Path(name), shown.stdout
