@@ -95,5 +95,14 @@ def at_least(goal: float, figure: Estimate | None) -> str:
     return "missed" if figure.high < goal else "undecided"
 
 
+def equal(figure: Estimate | None, within: float) -> str:
+    """Whether a ratio is 1 within a fraction: the whole interval, or the whole of it beyond."""
+    if figure is None or figure.low is None or figure.high is None:
+        return "undecided"
+    if figure.low >= 1 - within and figure.high <= 1 + within:
+        return "met"
+    return "missed" if figure.high < 1 - within or figure.low > 1 + within else "undecided"
+
+
 def met(reached: bool) -> str:
     return "met" if reached else "missed"

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from common import heading, interval, met, pin_beside_sender, table
+from common import equal, heading, interval, pin_beside_sender, table
 
 from bench.analysis import intervals
 from bench.engines.core import SlicePlan
@@ -31,7 +31,6 @@ from bench.measure.counters import CounterReader
 from bench.measure.program import OpenProgram
 from bench.model.axes import AXES, defaults
 from bench.model.cells import Cell
-from bench.model.results import Estimate
 from bench.topology import Topology, entered
 from bench.topology.kinds import up
 
@@ -153,15 +152,6 @@ def compared(kind: str, size: int, cpu: int, args: argparse.Namespace) -> list[t
         return rounds
 
 
-def verdict(ratio: Estimate | None) -> str:
-    """The whole interval within the goal: met; the whole of it outside: missed."""
-    if ratio is None or ratio.low is None or ratio.high is None:
-        return "undecided"
-    if ratio.low >= 1 - GOAL and ratio.high <= 1 + GOAL:
-        return met(True)
-    return met(False) if ratio.low > 1 + GOAL or ratio.high < 1 - GOAL else "undecided"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--interfaces", nargs="+", default=[*COUNTED], choices=[*COUNTED])
@@ -189,7 +179,7 @@ def main() -> None:
     table(
         ["", "by exec / by hand: pps", "frames per CPU second", f"1 within {GOAL:.0%}"],
         [
-            [kind, interval(pps), interval(per_cpu), verdict(per_cpu)]
+            [kind, interval(pps), interval(per_cpu), equal(per_cpu, GOAL)]
             for kind, pps, per_cpu in zip(found, *figures, strict=True)
         ],
     )

@@ -12,12 +12,11 @@ import argparse
 import random
 from contextlib import ExitStack
 
-from common import heading, interval, open_cell, pin_beside_sender, table
+from common import equal, heading, interval, open_cell, pin_beside_sender, table
 
 from bench.analysis import intervals
 from bench.base.values import Value
 from bench.engines.core import OpenCell, SlicePlan
-from bench.model.results import Estimate
 from bench.topology import Topology
 from bench.topology.kinds import up
 
@@ -65,14 +64,6 @@ def divided(above: list[float], below: list[float]) -> list[float]:
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def verdict(figure: Estimate) -> str:
-    if figure.low is None or figure.high is None:
-        return "undecided"
-    if figure.low >= 1 - WITHIN and figure.high <= 1 + WITHIN:
-        return "met"
-    return "missed" if figure.high < 1 - WITHIN or figure.low > 1 + WITHIN else "undecided"
-
-
 def show(rates: Rates) -> None:
     rows = []
     short, long = WINDOWS_MS
@@ -80,8 +71,7 @@ def show(rates: Rates) -> None:
         in_short, in_long = (divided(rates[slots, ms], rates[MM, ms]) for ms in WINDOWS_MS)
         both = divided(in_short, in_long)
         *figures, agreement = intervals.estimates([in_short, in_long, both])
-        assert agreement is not None
-        rows.append([slots, *map(interval, figures), interval(agreement), verdict(agreement)])
+        rows.append([slots, *map(interval, figures), interval(agreement), equal(agreement, WITHIN)])
     columns = [f"to {MM}, {short} ms", f"{long} ms", f"{short} ms / {long} ms", f"±{WITHIN:.0%}"]
     table(["slots", *columns], rows)
 

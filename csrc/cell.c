@@ -115,6 +115,9 @@ struct tx_cell *tx_cell_open(const struct tx_config *config, struct core_error *
 		tx_cell_close(cell);
 		return NULL;
 	}
+	core_memory(&cell->config, &cell->memory);
+	/* Threads that share a ring go through it together. */
+	cell->pass = (uint64_t)cell->memory.ring_frames * cell->socket_nr / cell->config.threads;
 	return cell;
 }
 
@@ -195,12 +198,10 @@ void tx_cell_close(struct tx_cell *cell)
 void tx_cell_facts(const struct tx_cell *cell, struct tx_facts *facts)
 {
 	socklen_t length = sizeof(facts->sndbuf);
-	struct tx_memory memory;
 
 	memset(facts, 0, sizeof(*facts));
-	core_memory(&cell->config, &memory);
-	facts->memory = memory.bytes;
-	facts->ring_frames = memory.ring_frames;
+	facts->memory = cell->memory.bytes;
+	facts->ring_frames = cell->memory.ring_frames;
 	if (cell->socket_nr)
 		getsockopt(cell->sockets[0].fd, SOL_SOCKET, SO_SNDBUF, &facts->sndbuf, &length);
 	if (cell->method->facts)

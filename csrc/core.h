@@ -26,6 +26,8 @@ struct tx_cell {
 	struct tx_thread *threads;
 	struct slice_run *ready;	/* its threads wait for the next slice; NULL: there are none */
 	unsigned int socket_nr;
+	struct tx_memory memory;	/* core_memory() of the config */
+	uint64_t pass;			/* frames of a thread that are one pass through its ring */
 };
 
 /* methods.c */

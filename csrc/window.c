@@ -13,6 +13,9 @@
  * bucket may have some credit all the same: for the frames which that paid for, the window begins while
  * it was earned.
  * Without a shaper an edge is where the kernel owns nothing.
+ *
+ * Other cells have had the caches since the last slice. The slots of a ring come back to them in one
+ * pass, so the warm-up goes on for a pass, but for no longer than the window lasts.
  */
 #include <sched.h>
 
@@ -73,6 +76,17 @@ int thread_burst(const struct tx_method *method, struct tx_thread *thread)
 	return thread_send(method, thread, false);
 }
 
+static bool thread_is_warm(const struct slice_thread *self, unsigned int bursts, uint64_t now_ns)
+{
+	const struct tx_slice_plan *plan = self->run->plan;
+	const uint64_t sent = self->thread->counts.submitted - self->before.submitted;
+
+	if (bursts < WARMUP_BURSTS || now_ns < self->start_ns + plan->warmup_ns)
+		return false;
+	return sent >= self->run->cell->pass || now_ns >= self->start_ns + plan->window_ns ||
+	       plan->shaper_rate || !plan->warmup_ns;
+}
+
 /*
  * All threads are warm, and no shaper has credit left. To look for that after each burst would slow
  * down a sender that is only just ahead of its shaper.
@@ -82,8 +96,7 @@ static bool cell_is_warm(struct slice_thread *self, unsigned int bursts)
 	struct slice_run *run = self->run;
 	const uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
-	if (!self->warm && bursts >= WARMUP_BURSTS &&
-	    now_ns >= self->start_ns + run->plan->warmup_ns) {
+	if (!self->warm && thread_is_warm(self, bursts, now_ns)) {
 		self->warm = true;
 		__atomic_add_fetch(&run->warm, 1, __ATOMIC_RELAXED);
 	}
@@ -110,7 +123,8 @@ void window_warm_up(struct slice_thread *self)
 	self->before = thread->counts;
 	self->start_ns = clock_ns(CLOCK_MONOTONIC);
 	shaper_begin(self);
-	thread->deadline_ns = self->start_ns + plan->warmup_ns + 2 * plan->drain_ns;
+	thread->deadline_ns = self->start_ns + plan->warmup_ns + plan->window_ns +
+			      2 * plan->drain_ns;
 	do {
 		is_last = cell_is_warm(self, bursts++);
 		if (thread->error.code || thread_send(method, thread, method->single) < 0)

@@ -205,8 +205,13 @@ class Bench:
         return path
 
     def start(
-        self, *arguments: object, prefix: Sequence[str] = (), **options: Any
+        self,
+        *arguments: object,
+        prefix: Sequence[str] = (),
+        program: Sequence[str] = ("-m", "bench"),
+        **options: Any,
     ) -> subprocess.Popen[str]:
+        """``program`` are Python's own arguments: what it runs."""
         defaults: dict[str, Any] = {
             "cwd": self.folder,
             "env": self.environment,
@@ -215,7 +220,7 @@ class Bench:
             "stderr": subprocess.PIPE,
             "text": True,
         }
-        command = [*prefix, sys.executable, "-m", "bench", *map(str, arguments)]
+        command = [*prefix, sys.executable, *program, *map(str, arguments)]
         return subprocess.Popen(command, **defaults | options)
 
     def __call__(self, *arguments: object, **options: Any) -> Outcome:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.noise import MANY, Booleans, Floats, Integers, Noise, noise
-from bench.analysis.steps import LEVEL, Scan, error, weights
+from bench.analysis.steps import LEVEL, Scan, error, part_of, weights
 
 FALSE_ALARMS = 0.01
 """The chance that a series without a change has one."""
@@ -99,9 +99,12 @@ def courses(values: Floats, false_alarms: float = FALSE_ALARMS) -> list[Course]:
         known = noise(nights.values, nights.counts - held_out)
         known = Noise(np.maximum(known.sigma, SMALLEST), known.correlation)
         nights = nights.without(_lonely(nights.values, known.sigma))
-    starts = _starts(nights, known, false_alarms)
+    told = _thresholds(nights, false_alarms)
+    starts, lasting = _starts(nights, known, told), LASTING * part_of(told)
     for row, at in enumerate(rows):
-        found[at] = _course(nights.row(row), known.sigma[row], known.correlation[row], starts[row])
+        found[at] = _course(
+            nights.row(row), known.sigma[row], known.correlation[row], starts[row], lasting[row]
+        )
     return found
 
 
@@ -147,11 +150,15 @@ def _lonely(values: Floats, sigma: Floats) -> Booleans:
 # Finding
 
 
-def _starts(nights: _Nights, known: Noise, false_alarms: float) -> list[list[int]]:
+def _thresholds(nights: _Nights, false_alarms: float) -> Floats:
+    """Of each series, in standard errors."""
+    trials = TRIALS if len(nights.counts) >= MANY else TRIALS_OF_FEW
+    return np.array([_threshold(int(n), false_alarms / trials) for n in nights.counts])
+
+
+def _starts(nights: _Nights, known: Noise, told: Floats) -> list[list[int]]:
     """Of each series the positions of the first nights of new levels, among those that count."""
     starts: list[list[int]] = [[] for _ in nights.counts]
-    trials = TRIALS if len(starts) >= MANY else TRIALS_OF_FEW
-    told = np.array([_threshold(int(n), false_alarms / trials) for n in nights.counts])
     everything = np.arange(len(told))
     for rows in np.array_split(everything, -(-len(told) // TOGETHER)):
         offsets, values = np.zeros(len(rows), np.int64), nights.values[rows]
@@ -168,7 +175,7 @@ def _starts(nights: _Nights, known: Noise, false_alarms: float) -> list[list[int
 @functools.lru_cache(maxsize=1024)
 def _threshold(nights: int, chance: float) -> float:
     """Standard errors that one test in each of so many nights exceeds with that chance."""
-    z = -statistics.NormalDist().inv_cdf(chance / (2 * nights))
+    z = -statistics.NormalDist().inv_cdf(min(0.5, chance / (2 * nights)))
     freedom = nights**2 / FREEDOM
     # Student's quantile (Abramowitz and Stegun, 26.7.5)
     return z + (z**3 + z) / 4 / freedom + (5 * z**5 + 16 * z**3 + 3 * z) / 96 / freedom**2
@@ -187,13 +194,17 @@ def _tails(values: Floats, firsts: Integers) -> Floats:
 
 
 def _course(
-    nights: tuple[Floats, Integers], sigma: float, correlation: float, starts: list[int]
+    nights: tuple[Floats, Integers],
+    sigma: float,
+    correlation: float,
+    starts: list[int],
+    lasting: float,
 ) -> Course:
     values, at = nights
     starts = list(starts)
     while steps := _steps(values, sigma, correlation, starts):
         sureness = [abs(step) / by_chance for _, step, by_chance in steps]
-        if min(sureness) >= LASTING:
+        if min(sureness) >= lasting:
             break
         del starts[sureness.index(min(sureness))]
     changes = [

@@ -28,6 +28,10 @@ WITHOUT, WITHOUT_QUIET, WITHOUT_QUIET_PAIR, QUIET = 4.0, 3.0, 2.2, 0.03
 """Standard errors that must be left without the most extreme night. Fewer are enough in a series
 of at most QUIET standard deviation, where a bad night stands out, and fewest for a pair."""
 
+CERTAIN = 4.2
+"""Below this threshold of standard errors less certainty was asked for than is by default
+(changes.py, ``FALSE_ALARMS``), and the other conditions ask for less in proportion."""
+
 FEW_BEFORE = 10
 """Nights before a step of which one can make it."""
 
@@ -41,7 +45,7 @@ class Scan:
 
     def __init__(self, values: Floats, sigma: Floats, correlation: Floats, told: Floats) -> None:
         self.values = values - values[:, :1]
-        self.sigma, self.told = sigma, told
+        self.sigma, self.told, self.part = sigma, told, part_of(told)
         self.errors = errors()[np.rint(correlation / GRID).astype(np.int64)]
         self.sums = _summed(self.values)
         at = np.arange(values.shape[1])
@@ -88,7 +92,7 @@ class Scan:
         since = up[:, None] * self.values[row[:, None], first[:, None] + np.arange(m)]
         most = (since - since.mean(axis=1, keepdims=True)).max(axis=1, initial=0)
         quiet = WITHOUT_QUIET_PAIR if m == 2 else WITHOUT_QUIET
-        needed = np.where(sigma <= QUIET, quiet, WITHOUT)
+        needed = np.where(sigma <= QUIET, quiet, WITHOUT) * self.part[row]
         error = sigma * self.errors[row, np.minimum(first, LEVEL), m - 1]
         told: Booleans = up * size - most / (m - 1) > needed * error
         return told
@@ -101,7 +105,8 @@ class Scan:
             level = np.sign(size[few, None]) * self.values[row[few], :before]
             most = (level.mean(axis=1, keepdims=True) - level).max(axis=1, initial=0)
             error = self.sigma[row[few]] * self.errors[row[few], before - 1, m]
-            told[few] = np.abs(size[few]) - most / (before - 1) > WITHOUT * error
+            needed = WITHOUT * self.part[row[few]]
+            told[few] = np.abs(size[few]) - most / (before - 1) > needed * error
         return told
 
     def _sizes(self, start: Integers, first: Integers, end: Integers) -> Floats:
@@ -137,6 +142,12 @@ class Scan:
         best = np.argmax(np.where(possible, power, -np.inf), axis=1)
         refined: Integers = at[np.arange(len(at)), best]
         return refined
+
+
+def part_of(told: Floats) -> Floats:
+    """What other conditions ask for beside a threshold of standard errors, of what they do by
+    default."""
+    return np.minimum(1.0, told / CERTAIN)
 
 
 def _slope(n: Integers, m: int | Integers) -> Floats:

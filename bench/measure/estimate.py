@@ -201,6 +201,7 @@ class _Sender:
     call_ns: int
     overhead_ns: int
     start_ns: int
+    slots: int
     checked: int
     is_captured: bool
     together: int
@@ -225,9 +226,11 @@ class _Sender:
 
     def slice_ns(self, window_ns: int) -> float:
         """Time is up in the midst of a turn, and of a call, on average, which is then brought to
-        its end; the warm-up has one turn more."""
+        its end; the warm-up has one turn more, and passes a ring once, but in no longer time than
+        the window has."""
         turn_ns, call_ns = self.turn * self.send_ns, self.call * self.send_ns
-        sending_ns = max(WARMUP_NS + turn_ns / 2, 2 * turn_ns) + turn_ns
+        pass_ns = 0.0 if self.queue else min(self.slots * self.send_ns, window_ns)
+        sending_ns = max(WARMUP_NS + turn_ns / 2, 2 * turn_ns, pass_ns + turn_ns / 2) + turn_ns
         sending_ns += max(window_ns + call_ns / 2, call_ns)
         if self.queue:
             shaped_ns = self.queue.slice_ns(
@@ -258,6 +261,7 @@ def _sender(cell: Cell, memory: Memory, cpus: int, machine: ProcFs) -> _Sender:
         + (COUNTED_NS if interface else 0)
         + (CROWDED_NS if 1 < cpus <= cell.threads else 0),
         start_ns=PROGRAM_START_NS if is_program else 0,
+        slots=slots,
         checked=max(slots, flows) + 2 * burst if interface else 0,
         is_captured=is_captured,
         together=min(slots, SENT_TOGETHER),

@@ -148,3 +148,22 @@ def test_the_threshold_is_students(nights: int, near: float) -> None:
         freedom = nights**2 / of_changes.FREEDOM
         expected = stats.t.isf(chance / 2 / nights, freedom)
         assert of_changes._threshold(nights, chance) == pytest.approx(expected, rel=near)
+
+
+def test_more_is_found_where_less_certainty_is_asked_for() -> None:
+    values = 2 * quiet(300, 60)
+    values[:, -2:] += 0.05
+    found = []
+    for false_alarms in (of_changes.FALSE_ALARMS, 0.2, 2.0, 10.0):
+        nights = [[c.night for c in course.changes] for course in courses(values, false_alarms)]
+        found.append(np.mean([any(abs(night - 58) <= 1 for night in of) for of in nights]))
+    assert found == sorted(found)
+    assert found[-1] >= 0.7 > found[0]
+
+
+def test_the_certainty_of_changes_that_are_told_has_all_conditions_whole() -> None:
+    for chance in (
+        of_changes.FALSE_ALARMS / n for n in (of_changes.TRIALS, of_changes.TRIALS_OF_FEW)
+    ):
+        told = [of_changes._threshold(nights, chance) for nights in range(MIN_NIGHTS, 1000)]
+        assert (steps.part_of(np.array(told)) == 1).all()

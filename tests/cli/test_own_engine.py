@@ -16,6 +16,15 @@ from tests.running import ROOT, Bench, Outcome, assert_rounds, unfinish
 
 METHODS = {"interface": ["veth"], "method": ["send", "mine"], "frame_size": [64]}
 
+IMPATIENT = """
+import sys
+from bench.measure import worker_process
+worker_process.ANSWER_SLACK_S = 3.0
+from bench.__main__ import main
+sys.exit(main())
+"""
+"""bench, but it waits less than half a minute for a worker that hangs."""
+
 
 def hash_of(file: Path) -> str:
     return hashlib.sha256(f"{file.name}\n".encode() + file.read_bytes()).hexdigest()
@@ -63,7 +72,9 @@ def test_one_of_a_call_that_takes_a_burst(bench: Bench) -> None:
     ids=["crashes", "exits", "hangs"],
 )
 def test_one_that_ends_its_process_costs_its_own_row(bench: Bench, what: str, reason: str) -> None:
-    outcome = run(bench, written(bench.folder, (SUBMIT, f"{what} {SUBMIT}")))
+    engine = written(bench.folder, (SUBMIT, f"{what} {SUBMIT}"))
+    arguments = ("run", bench.matrix(METHODS), "--engine", engine)
+    outcome = bench(*arguments, program=("-c", IMPATIENT))
     assert outcome.code == 4, outcome.err
     stored = bench.stored()
     of_method = {cell.method: cell.id for cell in stored.cells}

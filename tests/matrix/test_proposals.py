@@ -276,3 +276,17 @@ def test_what_is_a_thing_of_its_own_is_not_taken_for_a_slip(axis: str, other: st
     (message, *_) = errors(RIGHT | {axis: other}, MEASURE)
     assert "is unknown; write " in message
     assert "did you mean" not in message
+
+
+def test_a_queue_that_its_latency_bounds_gets_a_limit_that_passes() -> None:
+    """At a higher rate the same latency is a longer queue, which takes as long to leave."""
+    qdisc = {"kind": "tbf", "rate": "1mbit", "burst": 1600, "latency": "5s"}
+    axes = RIGHT | {"method": "sendto", "frame_size": 1514}
+    axes |= {"sndbuf": {"bytes": "64MiB", "force": True}}
+    (message,) = errors(axes | {"qdisc": qdisc}, MEASURE)
+    assert "raise its rate" not in message
+    (limit,) = re.findall(r"lower its limit to (\d+)", message)
+    del qdisc["latency"]
+    assert errors(axes | {"qdisc": qdisc | {"limit": int(limit)}}, MEASURE) == []
+    (sndbuf,) = re.findall(r"lower sndbuf to (\d+KiB)", message)
+    assert errors(axes | {"qdisc": qdisc | {"limit": "1MiB"}, "sndbuf": sndbuf}, MEASURE) == []

@@ -124,6 +124,19 @@ RING = {"version": 2, "block_size": 65536, "block_nr": 16, "frame_size": 2048}
 DEADLINE_NS = 10_000_000_000
 
 
+@pytest.mark.parametrize(("window_ms", "is_whole"), [(300, True), (1, False)])
+def test_a_warm_up_passes_a_ring_once_but_takes_no_longer_than_the_window(
+    window_ms: int, is_whole: bool
+) -> None:
+    plan = core.SlicePlan(window_ms * 1_000_000, warmup_ns=1, drain_ns=DEADLINE_NS)
+    ring = RING | {"block_nr": 64, "frame_size": 256}  # no machine sends as many in a millisecond
+    with up("lo") as topology, opened(topology, method="tx_ring", burst=8, ring=ring) as cell:
+        measured = cell.run_slice(plan)
+        (thread,) = measured.threads
+        warmed_up = measured.slice_submitted - thread.submitted
+        assert (warmed_up >= cell.facts().ring_frames == 16384) == is_whole
+
+
 def used_pages(socket_mapping: str = r"socket:\[\d+\]") -> int:
     """Pages of the ring that were read or written since the bits were cleared (proc(5))."""
     maps = Path("/proc/self/smaps").read_text()
