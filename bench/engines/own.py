@@ -117,6 +117,8 @@ def _check(files: Sequence[Path]) -> None:
         except OSError as error:
             raise UsageError(f"--engine {file}: {told(error)}; name a C file") from None
         if (other := names.setdefault(file.name, file)) is not file:
+            if other.samefile(file):
+                raise UsageError(f"--engine {file}: it is named twice; name it once")
             raise UsageError(
                 f"--engine {file}: a file of this name is there already ({other}); rename one"
             )

@@ -178,6 +178,8 @@ def test_two_files_of_one_name(bench: Bench) -> None:
     assert outcome.complaints == [
         f"--engine {two}: a file of this name is there already ({one}); rename one"
     ]
+    outcome = bench("methods", "--engine", one, "--engine", one)
+    assert outcome.complaints == [f"--engine {one}: it is named twice; name it once"]
 
 
 def test_no_compiler(bench: Bench) -> None:
