@@ -105,7 +105,7 @@ void ring_proposal(const struct ring_geometry *wrong, unsigned int page_size, un
 }
 
 /* What packet_set_ring() would refuse (net/packet/af_packet.c), before it has to. */
-void ring_check(const struct ring_geometry *geometry, unsigned int page_size,
+void ring_check(const struct ring_geometry *geometry, unsigned int page_size, unsigned int room,
 		struct core_problems *problems)
 {
 	const unsigned int block = geometry->block_size, slot = geometry->frame_size;
@@ -116,7 +116,7 @@ void ring_check(const struct ring_geometry *geometry, unsigned int page_size,
 		problem_add(problems, "ring", "ring version %u; 1, 2 or 3", geometry->version);
 		return;
 	}
-	ring_proposal(geometry, page_size, 0, &write);
+	ring_proposal(geometry, page_size, room, &write);
 	if (block % page_size)
 		problem_add(problems, "ring",
 			    "ring block_size %u is no multiple of the page size %u; write %s, or "

@@ -29,7 +29,8 @@ struct ring_proposal {
 };
 
 /* ring.c; ring_close accepts a half-open ring */
-void ring_check(const struct ring_geometry *geometry, unsigned int page_size,
+/* What it proposes has room for at least so many bytes in each slot. */
+void ring_check(const struct ring_geometry *geometry, unsigned int page_size, unsigned int room,
 		struct core_problems *problems);
 /* With at least so many bytes in each slot; of a version that there is. */
 void ring_proposal(const struct ring_geometry *wrong, unsigned int page_size, unsigned int room,

@@ -99,8 +99,8 @@ def _values(runs: Sequence[RunHeader], *path: str) -> list[str]:
 
 
 def _value(header: RunHeader, *path: str) -> Any:
-    if path == ("host", "hostname") and header.machine:
-        return header.machine  # the user's word for it: a container has a new hostname each night
+    if path == ("host", "hostname"):
+        return header.machine_name
     value: Any = header
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)

@@ -6,8 +6,8 @@ The parsers raise ValueError with a message that names the value and the allowed
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 
@@ -21,6 +21,12 @@ class Quantity:
     example: str
     plain: bool
     """Whether a whole number without a unit may be written."""
+    largest: tuple[str, ...] = ()
+    """Units of canonical texts, the largest first."""
+    tc: Mapping[str, int] = field(default_factory=dict)
+    """The factors of tc(8)'s units, in small letters: its kb is KiB, so they are not taken."""
+    usual: tuple[int, int] = (0, 0)
+    """The least and the most that is proposed in place of what tc writes."""
 
     @property
     def pattern(self) -> str:
@@ -38,13 +44,33 @@ class Quantity:
             return value
         match = re.fullmatch(self.pattern, value) if isinstance(value, str) else None
         if match is None:
-            raise ValueError(f"{show(value)} is not {self.name}; write {self.form(example)}")
+            of_tc = "" if example else self._of_tc(value)
+            write = f"what tc means by it ({of_tc})" if of_tc else self.form(example)
+            raise ValueError(f"{show(value)} is not {self.name}; write {write}")
         amount = Fraction(match[1]) * self.units[match[2]]
         if amount.denominator != 1:
             raise ValueError(
                 f"{show(value)} is not a whole number of {self.counted}; write {self.form(example)}"
             )
         return amount.numerator
+
+    def _of_tc(self, value: object) -> str:
+        """What tc(8) means by a text, as it is written here; "" if that is none of tc's."""
+        match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([A-Za-z]{1,5})", str(value))
+        if match is None or match[2].lower() not in self.tc:
+            return ""
+        amount = Fraction(match[1]) * self.tc[match[2].lower()]
+        least, most = self.usual
+        is_usual = amount.denominator == 1 and least <= amount <= most
+        return self.exact(amount.numerator) if is_usual else ""
+
+    def exact(self, amount: object) -> str:
+        """In the largest unit that holds it exactly, else in the base unit without a name."""
+        for unit in self.largest:
+            factor = self.units[unit]
+            if isinstance(amount, int) and amount >= factor and amount % factor == 0:
+                return f"{amount // factor}{unit}"
+        return str(amount)
 
 
 SIZE = Quantity(
@@ -61,6 +87,14 @@ SIZE = Quantity(
     },
     example="64KiB",
     plain=True,
+    largest=("GiB", "MiB", "KiB"),
+    tc={
+        "b": 1,
+        **dict.fromkeys(("k", "kb"), 1 << 10),
+        **dict.fromkeys(("m", "mb"), 1 << 20),
+        **dict.fromkeys(("g", "gb"), 1 << 30),
+    },
+    usual=(1, 2**32 - 1),
 )
 
 
@@ -70,6 +104,13 @@ RATE = Quantity(
     units={"bit": 1, "kbit": 1000, "mbit": 1000**2, "gbit": 1000**3, "tbit": 1000**4},
     example="1gbit",
     plain=True,
+    largest=("gbit", "mbit", "kbit"),
+    tc={  # its bps are bytes, and not to others: nothing is proposed for them
+        f"{prefix}bit": factor
+        for number, letter in enumerate(("", "k", "m", "g", "t"))
+        for prefix, factor in ((letter, 1000**number), (letter and f"{letter}i", 1024**number))
+    },
+    usual=(1000, 10**15),
 )
 
 
@@ -79,6 +120,13 @@ DURATION = Quantity(
     units={"ns": 1, "us": 1000, "ms": 1000**2, "s": 1000**3},
     example="10ms",
     plain=False,
+    largest=("s", "ms", "us", "ns"),
+    tc={
+        f"{letter}{unit}": factor
+        for letter, factor in (("n", 1), ("u", 1000), ("m", 1000**2), ("", 1000**3))
+        for unit in ("s", "sec", "secs")
+    },
+    usual=(1000, 500_000_000),
 )
 
 
@@ -113,17 +161,17 @@ def parse_time(value: object) -> int:
 
 def size_text(size: object) -> str:
     """Bytes as a matrix would write them, exactly: ``64KiB``, ``8MiB``, ``1514``."""
-    return _exact(size, SIZE, ("GiB", "MiB", "KiB"))
+    return SIZE.exact(size)
 
 
 def rate_text(rate: object) -> str:
     """Bits per second as a matrix would write them, exactly: ``10mbit``, ``1gbit``, ``1500``."""
-    return _exact(rate, RATE, ("gbit", "mbit", "kbit"))
+    return RATE.exact(rate)
 
 
 def duration_text(duration_ns: int) -> str:
     """Nanoseconds as a matrix would write them, exactly: ``10ms``, ``1500us``."""
-    return _exact(duration_ns, DURATION, ("s", "ms", "us", "ns")) if duration_ns else "0ns"
+    return DURATION.exact(duration_ns) if duration_ns else "0ns"
 
 
 def length_text(ns: int) -> str:
@@ -133,15 +181,6 @@ def length_text(ns: int) -> str:
         return f"{seconds} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _exact(amount: object, quantity: Quantity, units: Sequence[str]) -> str:
-    """In the largest unit that holds it exactly, else in the base unit without a name."""
-    for unit in units:
-        factor = quantity.units[unit]
-        if isinstance(amount, int) and amount >= factor and amount % factor == 0:
-            return f"{amount // factor}{unit}"
-    return str(amount)
 
 
 def rounded_size(size: int) -> str:

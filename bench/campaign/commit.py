@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from bench.base import files
 from bench.base.errors import BenchError, UsageError
 from bench.campaign import told
 from bench.store.folders import run_name
@@ -67,7 +70,27 @@ def commit(folder: Path, paths: Sequence[Path], message: str) -> str:
     except BenchError:
         subprocess.run(["git", "reset", "--quiet", "--", *names], cwd=folder, capture_output=True)
         raise
+    finally:
+        _hand_over(Path(folder, _git(folder, "rev-parse", "--git-common-dir")))
     return f"{_git(folder, 'rev-parse', '--short', 'HEAD')} on {_branch(folder)}"
+
+
+def _hand_over(git_folder: Path) -> None:
+    """Give what git has made as root to the owner of its folder, who has called sudo, and could
+    commit nothing any more."""
+    if os.geteuid() != 0 or git_folder.stat().st_uid == 0:
+        return
+    for place, folders, names in os.walk(git_folder):
+        for name in (*folders, *names):
+            with suppress(OSError):
+                fd = os.open(Path(place, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    made = os.fstat(fd)
+                    is_own = stat.S_ISDIR(made.st_mode) or made.st_nlink == 1
+                    if made.st_uid == 0 and is_own:
+                        files.hand_over(fd, git_folder)
+                finally:
+                    os.close(fd)
 
 
 def left_over(folder: Path) -> list[Path]:
@@ -80,8 +103,12 @@ def left_over(folder: Path) -> list[Path]:
     return [path for path in new if path.name.startswith((*map(run_name, ended),))]
 
 
+_AT_ONCE = ("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")
+"""What it makes in the background would be root's."""
+
+
 def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", *arguments]
+    command = ["git", *_AT_ONCE, *arguments]
     environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
     try:
         done = subprocess.run(

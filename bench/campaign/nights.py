@@ -123,8 +123,7 @@ def _dated(runs: Iterable[LeveledRun]) -> tuple[list[Night], list[Oddity]]:
     undated: list[Oddity] = []
     for run in runs:
         if started := run.header.started:
-            aware = started if started.tzinfo else started.replace(tzinfo=UTC)
-            dated.append(Night(aware, run))
+            dated.append(Night(started, run))
         else:
             text = f"{run.path}: does not say when it began; left out"
             undated.append(Oddity(Kind.UNDATED, Path(run.path), text))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bench.analysis import compared, environments, verdicts
 from bench.analysis.environments import Difference
 from bench.analysis.verdicts import Comparison, Verdict
+from bench.base import ids
 from bench.base.errors import UsageError
 from bench.base.printable import printable
 from bench.base.stderr import say
@@ -52,16 +53,19 @@ NAMES = "BCDEFGHIJKLMNOPQRSTUVWXYZ"
 def compare(a: str, others: Sequence[str], policy: Policy) -> list[Compared]:
     """What changed from the runs that one argument names to those of each other.
 
-    A run of another side that is among several of A is left out there, and that is said: a folder
-    is so compared with a run in it. Raises UsageError for what cannot be compared.
+    A run that is in A and in another side counts for the one that has no other, and that is said:
+    so a folder is compared with a run in it. Raises UsageError for what cannot be compared.
     """
     if len(others) > len(NAMES):
         raise UsageError(f"{len(others)} sides beside A; {len(NAMES)} are the most")
     found = [sources.sources(text) for text in (a, *others)]
-    sides = [_latest(sources.read(of), policy.last) for of in found[1:]]
-    of_a = sources.read(found[0])
-    for name, side in zip(NAMES, sides, strict=False):
-        of_a = _without(of_a, side, name)
+    of_a, *sides = map(sources.read, found)
+    for number, (name, side) in enumerate(zip(NAMES, sides, strict=False)):
+        if _holds(side, of_a):
+            sides[number] = _latest(_without(side, of_a, name, "A"), policy.last)
+        else:
+            sides[number] = _latest(side, policy.last)
+            of_a = _without(of_a, sides[number], "A", name)
     of_a = _latest(of_a, policy.last)
     like_a = history([*of_a, *(run for side in sides for run in side)])
     return [
@@ -98,18 +102,26 @@ def _latest(runs: list[RunSummary], last: int | None) -> list[RunSummary]:
     return sources.in_order(runs)[-last:] if last else runs
 
 
-def _without(a: Sequence[RunSummary], b: Sequence[RunSummary], side: str) -> list[RunSummary]:
-    """The runs of A that are not in another side, too. Raises UsageError if none is."""
-    of_b = {run.header.identity: run.path for run in b}
-    kept = [run for run in a if run.header.identity not in of_b]
-    for run in a:
-        if path := of_b.get(run.header.identity):
-            name = run.path if run.path == path else f"{run.path} (also {path})"
+def _holds(side: Sequence[RunSummary], a: Sequence[RunSummary]) -> bool:
+    """Whether all runs of A are in a side that has others, too: a run is compared with its
+    folder."""
+    of_side, of_a = ({run.header.identity for run in runs} for runs in (side, a))
+    return of_a < of_side
+
+
+def _without(
+    runs: Sequence[RunSummary], others: Sequence[RunSummary], name: str, other: str
+) -> list[RunSummary]:
+    """The runs of a side that are not in another, too. Raises UsageError if none is."""
+    known = {run.header.identity: run.path for run in others}
+    kept = [run for run in runs if run.header.identity not in known]
+    for run in runs:
+        if path := known.get(run.header.identity):
+            which = run.path if run.path == path else f"{run.path} (also {path})"
+            both = f"{which} is in {' and in '.join(sorted((name, other)))}"
             if not kept:
-                raise UsageError(
-                    f"{name} is in A and in {side}; name runs that are in one of them only"
-                )
-            say(f"{name} is in A and in {side}: it counts for {side}")
+                raise UsageError(f"{both}; name runs that are in one of them only")
+            say(f"{both}: it counts for {other}")
     return kept
 
 
@@ -146,7 +158,8 @@ def _contradiction(a: Sequence[RunSummary], b: Sequence[RunSummary]) -> str:
     for ours, cell in ((of_a[cell.id], cell) for run in b for cell in run.cells if cell.id in of_a):
         for axis in {**ours.values, **cell.values}:
             one, other = ours.values.get(axis), cell.values.get(axis)
-            texts = f"cell {cell.id} has {axis} {value_text(one)} in A, {value_text(other)} in B"
+            both = f"{value_text(one)} in A, {value_text(other)} in B"
+            texts = f"cell {ids.shown(cell.id)} has {axis} {both}"
             # An option that was added since is there on one side, and an id leaves out its default.
             if None not in (one, other) and type(one) is not dict and one != other:
                 return f"{texts}: they are two cells of one id"

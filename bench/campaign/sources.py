@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,22 +59,38 @@ def read(found: Iterable[Source]) -> list[RunSummary]:
     return _distinct(runs)
 
 
-def latest(results: Path = RESULTS) -> Path:
+def latest(results: Path = RESULTS, now: datetime | None = None) -> Path:
     """The run file below a folder whose run was started last, by its content. Raises UsageError."""
     started: dict[Path, datetime] = {}
-    for path in sorted(path for end in ENDINGS for path in results.rglob(f"*{end}")):
+    for path in sorted(_below(results)):
         with suppress(UsageError):
             if (time := header_of(path).started) and path.parent.name != CONFIRM:
                 started[path] = time
     if not started:
         raise UsageError(f"{LATEST}: no run below {results}/; name a run file")
-    return max(started, key=started.__getitem__)
+    return max(started, key=lambda path: in_time(started[path], now))
 
 
-def in_order(runs: Iterable[RunSummary]) -> list[RunSummary]:
-    """By the time that they were started; runs without one come first."""
-    never = datetime.min.replace(tzinfo=UTC)
-    return sorted(runs, key=lambda run: (run.header.started or never, run.path))
+def _below(folder: Path) -> Iterator[Path]:
+    """The run files in a folder and in those below it, each of which is entered once, also by a
+    link."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        folders[:] = [name for name in folders if os.path.realpath(Path(place, name)) not in seen]
+        yield from (Path(place, name) for name in names if name.endswith(ENDINGS))
+
+
+def in_order(runs: Iterable[RunSummary], now: datetime | None = None) -> list[RunSummary]:
+    """By the time that they were started; runs without one come first, and then those that a wrong
+    clock has put after now."""
+    return sorted(runs, key=lambda run: (*in_time(run.header.started, now), run.path))
+
+
+def in_time(started: datetime | None, now: datetime | None = None) -> tuple[bool, datetime]:
+    """What sorts runs by when they were started."""
+    known = started or datetime.min.replace(tzinfo=UTC)
+    return started is not None and known <= (now or datetime.now(UTC)), known
 
 
 def beside(path: Path) -> list[Path]:
@@ -120,4 +137,6 @@ def _at_revision(text: str) -> Source | None:
     if shown.returncode != 0:
         said = " ".join(shown.stderr.decode(errors="replace").split())
         raise UsageError(f"{text}: {said or 'git does not know it'}")
+    if shown.stdout.startswith(f"tree {text}\n".encode()):
+        raise UsageError(f"{text}: is a folder; name a file in it")
     return Path(name), shown.stdout

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 HELP = "write a stored run as a file for another tool"
 EXAMPLES = (
-    "bench export results/vm/mmap_vs_sendto/*.jsonl --format go -o new.txt",
-    "bench export results/vm/mmap_vs_sendto/*.jsonl --format prometheus -o bench.prom",
+    "bench export latest --format go -o new.txt",
+    "bench export latest --format prometheus -o bench.prom",
 )
 MOST_NAMED = 3
 """Cells without figures: of more of them only the number is said."""

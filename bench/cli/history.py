@@ -77,8 +77,9 @@ def _name(matrix: str) -> str:
     """Of a matrix: that in the file, or, where there is no such file, the argument itself."""
     from bench.matrix import load
 
-    is_name = not Path(matrix).exists() and Path(matrix).name == matrix
-    return matrix if is_name and Path(matrix).suffix == "" else load.name_in(Path(matrix))
+    path = Path(matrix)
+    is_name = path.name == matrix and path.suffix not in (".yaml", ".yml") and not path.is_file()
+    return matrix if is_name else load.name_in(path)
 
 
 def _no_nights(results: Path, folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -52,9 +51,11 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _named(name: str, methods: Mapping[str, MethodInfo]) -> MethodInfo:
+    from bench.matrix.complaints import nearest
+
     if name not in methods:
-        near = difflib.get_close_matches(name, methods, 1)
-        hint = f", did you mean {near[0]}?" if near else ""
+        near = nearest(name, methods)
+        hint = f", did you mean {near}?" if near else ""
         raise UsageError(f"methods {name}: unknown method{hint}; one of {', '.join(methods)}")
     return methods[name]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bench.base.errors import UsageError
+from bench.base.printable import printable
 from bench.base.units import parse_share
 from bench.model.results import LARGEST_INTEGER
 from bench.render import FORMATS, sparkline
@@ -72,6 +73,8 @@ def _machine(text: str) -> str:
     """An empty one is a variable that is not set, and no wish for the hostname."""
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; write a name, or leave the option out")
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{printable(text)} is no name; write one in plain text")
     return text
 
 

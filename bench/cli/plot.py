@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 HELP = "draw one picture of a run, as SVG or PNG"
 EXAMPLES = (
-    "bench plot results/vm/mmap_vs_sendto/*.jsonl --kind ratio -o ratio.svg",
-    "bench plot results/vm/mmap_vs_sendto/*.jsonl --kind heat --x burst --y method -o heat.png",
+    "bench plot latest --kind ratio -o ratio.svg",
+    "bench plot latest --kind heat --x burst --y method -o heat.png",
 )
 FIGURES = ("pps", "gbps", "ns_per_frame", "ratio")
 SUFFIXES = (".svg", ".png", ".json")

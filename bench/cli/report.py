@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HELP = "make one HTML file of runs: pictures, table, environment; of two also what changed"
 EXAMPLES = (
-    "bench report results/vm/mmap_vs_sendto/*.jsonl -o report.html",
+    "bench report latest -o report.html",
     "bench report before.jsonl after.jsonl -o change.html",
 )
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 HELP = "print a stored run again, in any format"
 EXAMPLES = (
-    "bench show results/vm/mmap_vs_sendto/*.jsonl",
-    "bench show results/vm/mmap_vs_sendto/*.jsonl --filter method=tx_ring --format json",
+    "bench show latest",
+    "bench show latest --filter method=tx_ring --format json",
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from bench.base.errors import UsageError
@@ -51,7 +52,7 @@ def wanted(args: argparse.Namespace, below: str = "") -> Wanted:
     """
     from bench.matrix import load
     from bench.model.header import options_text
-    from bench.store import reader
+    from bench.store import folders, reader
 
     if args.resume is None:
         return Wanted(None, args.filter, args.set)
@@ -59,8 +60,12 @@ def wanted(args: argparse.Namespace, below: str = "") -> Wanted:
     if path is True:
         path = _latest(_folder(args, load.name_in(args.matrix), below))
     if path.suffix != ".jsonl":
-        why = "its table could take its place" if path.is_file() else "there is no such run file"
-        raise UsageError(f"--resume {path}: {why}; name a .jsonl file, or none for the latest run")
+        why, write = "there is no such run file", "name a .jsonl file, or none for the latest run"
+        if path.name.endswith(folders.ENDINGS) and path.is_file():
+            why, write = "gzip packed it", f"unpack it: gunzip {quote(str(path))}"
+        elif path.is_file():
+            why = "its table could take its place"
+        raise UsageError(f"--resume {path}: {why}; {write}")
     began = reader.header_of(path)
     filters = () if args.filter else began.filters
     settings = () if args.set else began.settings

@@ -80,11 +80,11 @@ def timeline_of(run: Run) -> Timeline | None:
     folder = Path(run.path).parent
     if len(run_files(folder)) < 2:
         return None
-    own = run.header.matrix.name, run.header.host.hostname
+    own = run.header.matrix.name, run.header.machine_name
     found = [
         night
         for night in nights(folder).nights
-        if (night.run.header.matrix.name, night.run.header.host.hostname) == own
+        if (night.run.header.matrix.name, night.run.header.machine_name) == own
         and not night.run.header.sides
     ]
     if not found:

@@ -133,7 +133,7 @@ class _Keeper:
         code, how = self._program.poll(), ""
         others = _reap_orphans(self._program.pid)
         if code is not None:
-            died = f"died of {signal.Signals(-code).name}" if code < 0 else ""
+            died = f"died of {_name(-code)}" if code < 0 else ""
             how = died or f"exited with code {code}"
             if code == 0 and others:
                 how += " and went on in the background; have it stay in the foreground"
@@ -161,6 +161,11 @@ class _Keeper:
             self._listen()
             time.sleep(0.002)
         return ""
+
+
+def _name(number: int) -> str:
+    """Real-time signals have none but the first and the last."""
+    return signal.Signals(number).name if number in [*signal.Signals] else f"signal {number}"
 
 
 def telling(text: str) -> str:

@@ -110,11 +110,15 @@ def _check(files: Sequence[Path]) -> None:
     for file in files:
         if file.suffix != ".c":
             raise UsageError(f"--engine {file}: no C file; name one that ends in .c")
+        if file.exists() and not (file.is_file() or file.is_dir()):  # to read a pipe is to wait
+            raise UsageError(f"--engine {file}: no regular file; name a C file")
         try:
             file.read_bytes()
         except OSError as error:
             raise UsageError(f"--engine {file}: {told(error)}; name a C file") from None
         if (other := names.setdefault(file.name, file)) is not file:
+            if other.samefile(file):
+                raise UsageError(f"--engine {file}: it is named twice; name it once")
             raise UsageError(
                 f"--engine {file}: a file of this name is there already ({other}); rename one"
             )

@@ -131,6 +131,24 @@ class CpuTime:
         return (self.total_ns, self.user_ns, self.system_ns, self.waited_ns)
 
 
+MOST_WORD, MOST_WORDS = 2**17 - 1, 2**17
+"""Bytes of a word of a command (execve(2): MAX_ARG_STRLEN), and of all: a message to a keeper."""
+
+
+def _check_length(name: str, command: Sequence[str]) -> None:
+    """Raises BenchError for a command that is too long."""
+    lengths = [len(os.fsencode(word)) for word in command]
+    for what, length, most in (
+        ("a word of its command", max(lengths), MOST_WORD),
+        ("its command", sum(lengths), MOST_WORDS),
+    ):
+        if length > most:
+            raise BenchError(
+                f"{name} cannot start: {what} has {length:,} bytes, more than a program may have: "
+                f"{most:,}; shorten it ({{pcap}} is the name of a file with frames)"
+            )
+
+
 class RunningProgram:
     """A program with all its processes, stopped but for what ``go`` and ``stop`` surround.
 
@@ -148,6 +166,7 @@ class RunningProgram:
         environment: Mapping[str, str],
         inherited: Sequence[int] = (),
     ) -> None:
+        _check_length(name, command)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._keeper = subprocess.Popen(

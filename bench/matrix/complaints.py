@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -35,12 +35,43 @@ ALIKE = 0.7
 """Of difflib: burts is meant as burst (0.8), malformed is not meant as mmap_locked (0.6)."""
 
 
+ALSO_CALLED = {
+    **dict.fromkeys(("packet_size", "packet_len", "packet_length", "pkt_size"), "frame_size"),
+    **dict.fromkeys(("frame_len", "frame_length", "size", "length"), "frame_size"),
+    **dict.fromkeys(("batch", "batch_size", "burst_size"), "burst"),
+    **dict.fromkeys(("iface", "device", "dev", "nic"), "interface"),
+    **dict.fromkeys(("mmap", "packet_mmap", "tpacket", "ring"), "tx_ring"),
+    **dict.fromkeys(("xdp", "xsk"), "af_xdp"),
+    "streams": "flows",
+}
+"""What others call it."""
+
+OTHERS = frozenset(
+    (
+        *("ipvlan", "macvtap", "vxlan", "wlan"),
+        *("codel", "fq_pie", "mqprio", "sfq", "taprio"),
+        *("packet_drop", "sendzc", "send_zc"),
+    )
+)
+"""Things of their own, however much like one of ours they are called."""
+
+
 def _meant(value: object, names: Sequence[str]) -> str:
-    """All names are in small letters. One with other digits is no slip: eth0 is not veth."""
+    near = nearest(value, names)
+    return f" (did you mean {near}?)" if near else ""
+
+
+def nearest(value: object, names: Collection[str]) -> str:
+    """The name that may have been meant; "" if none.
+
+    All names are in small letters. One with other digits is no slip: eth0 is not veth.
+    """
     text = value.lower() if isinstance(value, str) else ""
-    alike = [name for name in names if _digits(name) == _digits(text)]
-    near = get_close_matches(text, alike, n=1, cutoff=ALIKE)
-    return f" (did you mean {near[0]}?)" if near else ""
+    called = ALSO_CALLED.get(text.replace("-", "_"), "")
+    if called in names:
+        return called
+    alike = [name for name in names if _digits(name) == _digits(text) and text not in OTHERS]
+    return next(iter(get_close_matches(text, alike, n=1, cutoff=ALIKE)), "")
 
 
 def _digits(text: str) -> list[str]:

@@ -230,16 +230,16 @@ def _in_range(value: object, low: int, high: int, otherwise: str = "") -> int:
     )
 
 
-_CPU_SHARE = r"all|[1-9][0-9]?%"
+_CPU_SHARE = r"all|100%|[1-9][0-9]?%"
 
 
 def _number_or_share(low: int, high: int) -> Any:
-    """A whole number, or a share of CPUs as it is written: what it comes to, the plan knows."""
+    """A whole number, or a share of CPUs: what it comes to, the plan knows."""
 
     def check(value: object) -> int | str:
         if isinstance(value, str) and re.fullmatch(_CPU_SHARE, value):
-            return value
-        return _in_range(value, low, high, ", 1% to 99% of the CPUs, or all")
+            return "all" if value == "100%" else value
+        return _in_range(value, low, high, ", 1% to 100% of the CPUs, or all")
 
     number: Any = Annotated[int, Field(ge=low, le=high)]
     share: Any = Annotated[str, Field(pattern=f"^({_CPU_SHARE})$")]
@@ -611,6 +611,8 @@ _NAME_PATTERN = r"[a-z0-9][a-z0-9_.-]{0,63}"  # it becomes the name of a folder
 def _name(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(_NAME_PATTERN, value):
         return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{show(value)} is a number; put the name in quotes")
     raise ValueError(
         f"{show(value)} is not allowed; write at most 64 of a-z, 0-9, _, . and -, "
         "and a letter or a digit first"

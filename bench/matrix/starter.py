@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.matrix.yamltree import text_as_written
+
 STARTER = """\
 # yaml-language-server: $schema={schema}
 # bench plan {file}    what would run, and for how long
@@ -40,4 +42,4 @@ baseline: {{method: sendto}}
 
 def starter(name: str, file: str, schema: str) -> str:
     """The text of a matrix file; ``schema`` is where its JSON Schema is, from the file's folder."""
-    return STARTER.format(name=name, file=file, schema=schema)
+    return STARTER.format(name=text_as_written(name), file=file, schema=schema)

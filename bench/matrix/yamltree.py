@@ -276,6 +276,15 @@ def plain_value(text: str) -> str | int | float | bool | None:
     return text
 
 
+def text_as_written(text: str) -> str:
+    """How YAML writes a text of letters, digits, - and _: in quotes where it would be something
+    else."""
+    with suppress(ValueError):
+        if plain_value(text) == text:
+            return text
+    return f'"{text}"'
+
+
 _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
     (re.compile(r"[-+]?(0|[1-9][0-9]*)"), int),
     (re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?"), float),

@@ -275,7 +275,7 @@ def _same_machine(then: RunHeader, now: RunHeader) -> bool:
 
 
 def _other_machine(then: RunHeader, now: RunHeader) -> str:
-    was, is_ = (header.machine or header.host.hostname for header in (then, now))
+    was, is_ = (header.machine_name for header in (then, now))
     if was == is_:
         was, is_ = then.host.cpu, now.host.cpu
     hint = "" if then.machine and now.machine else "; --machine NAME decides, if given both times"

@@ -299,10 +299,11 @@ def ring_of_slots(version: int, slots: int, frame_size: int, page_size: int) -> 
     """
     block_size = math.lcm(page_size, frame_size)
     block_nr = -(-slots * frame_size // block_size)
+    joined = -(-block_nr // (page_size << 7))  # the kernel's table has so many blocks
     return {
         "version": version,
-        "block_size": block_size,
-        "block_nr": block_nr,
+        "block_size": block_size * joined,
+        "block_nr": -(-block_nr // joined),
         "frame_size": frame_size,
     }
 

@@ -175,6 +175,12 @@ class RunHeader:
         return options_text(self.settings, self.filters)
 
     @property
+    def machine_name(self) -> str:
+        """The user's word for the machine, else its hostname: a container has another one each
+        night."""
+        return self.machine or self.host.hostname
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """What copies of one run have in common, wherever they are and however far it got.
 

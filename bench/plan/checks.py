@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from math import ceil
 from typing import NamedTuple
@@ -59,8 +60,9 @@ def problems_of(
         for axis, problem in found_here:
             if axis == "threads" and cell.id in unfit:
                 continue
-            index = combination[space.position[axis]]
-            path = _path_of(space.matrix, axis, index, rows.get(signature))
+            row = rows.get(signature)
+            path = _path_of(space.matrix, axis, combination[space.position[axis]], row)
+            problem = _as_the_ring_is_written(problem, space, combination, row)
             found[f"{space.matrix.where(*path)}: {problem}"] = space.matrix.mark(*path)
     return sorted(found, key=lambda text: found[text])
 
@@ -71,6 +73,29 @@ def _path_of(matrix: Matrix, axis: str, index: int, row: int | None) -> tuple[st
     if row is not None and axis in matrix.include[row]:
         return ("include", row, axis)
     return ("axes", axis, index) if axis in matrix.axes else ("axes", axis)
+
+
+RING = "ring"
+_RING_PROPOSAL = re.compile(r"write (frame_size: \d+)(?:, block_\w+: \d+)*( in ring)?")
+"""What the core proposes of a ring's geometry, which it knows in blocks alone."""
+
+
+def _as_the_ring_is_written(
+    problem: str, space: Space, combination: Combination, row: int | None
+) -> str:
+    """A problem whose proposal fits a ring that is written in slots, or not at all."""
+    matrix = space.matrix
+    if not _RING_PROPOSAL.search(problem):
+        return problem
+    if RING not in matrix.axes and (row is None or RING not in matrix.include[row]):
+        ring = space.value(combination, RING)
+        assert isinstance(ring, dict)
+        slots = ring["block_size"] // ring["frame_size"] * ring["block_nr"]
+        return _RING_PROPOSAL.sub(rf"write ring: {{slots: {slots}, \1}}", problem)
+    path = _path_of(matrix, RING, combination[space.position[RING]], row)
+    if (*path, "slots") in matrix.marks or "slots" in matrix.settings.get(RING, ""):
+        return _RING_PROPOSAL.sub(r"write \1\2", problem)
+    return problem
 
 
 # What a cell asks of its place
@@ -277,14 +302,20 @@ def _drain_problems(
             "qdisc",
             f"some {frames:.0f} frames of {values['frame_size']} bytes queue before "
             f"{value_text(values['qdisc'])} and take {left_ns / 1e9:.1f} s to leave; a slice waits "
-            f"{DRAIN_NS / 1e9:g} s for them: {_shorter(queue, left_ns, held.rate // held.ways)}",
+            f"{DRAIN_NS / 1e9:g} s for them: {_shorter(values['qdisc'], queue, left_ns, held)}",
         )
 
 
-def _shorter(queue: Queue, left_ns: float, rate: int) -> str:
+def _shorter(qdisc: Value | None, queue: Queue, left_ns: float, held: Shaper) -> str:
     """What to change, with values that pass."""
-    raised = f"raise its rate to {ceil(rate * left_ns / DRAIN_NS / 1000)}kbit"
-    kib = int(DRAIN_NS / queue.frame_ns) * queue.charge // 2 // 1024
+    rate, leaving = held.rate // held.ways, int(DRAIN_NS / queue.frame_ns)
+    otherwise = f"raise its rate to {ceil(rate * left_ns / DRAIN_NS / 1000)}kbit"
+    if not queue.in_ring and queue.room == held.room and leaving >= held.ways:
+        # Where latency says it, a higher rate would make a longer queue.
+        assert isinstance(qdisc, dict)
+        limit = qdisc["limit"] * (leaving // held.ways) * held.ways // held.room
+        otherwise = f"lower its limit to {limit}"
+    kib = leaving // queue.sockets * queue.charge // 2 // 1024
     if queue.in_ring or 2 * kib * 1024 < LEAST_SNDBUF:
-        return raised
-    return f"lower sndbuf to {kib}KiB, or {raised}"
+        return otherwise
+    return f"lower sndbuf to {kib}KiB, or {otherwise}"

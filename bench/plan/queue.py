@@ -40,7 +40,7 @@ class Queue:
     At most ``room`` frames are queued. A call that finds none then waits (``waits``) until half of
     them have left, or fails. ``awaited`` are those of a call that returns when all of them have
     left, or 0. ``full`` are at most queued or in a ring. ``charge`` is what a frame takes of the
-    send buffer, in bytes.
+    send buffer of its socket, of which there are ``sockets``, in bytes.
     """
 
     frame_ns: float
@@ -51,6 +51,7 @@ class Queue:
     awaited: int
     charge: int
     in_ring: bool
+    sockets: int = 1
 
     def slice_ns(
         self, warmup_ns: float, window_ns: float, each_ns: float, turn: int, call: int
@@ -118,6 +119,7 @@ def queue_of(
         awaited=awaited,
         charge=charge,
         in_ring=slots > 0,
+        sockets=sockets,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from bench.base import ids
 from bench.base.errors import UsageError
-from bench.base.values import Value, brief_text, distinct, key_of, named, value_text
+from bench.base.stderr import say
+from bench.base.values import brief_text, distinct, key_of, named, value_text
+from bench.matrix.complaints import nearest
 from bench.model.cells import Cell
 from bench.model.matrix import Matrix
 from bench.plan.plan import Plan, with_cells
@@ -41,8 +42,8 @@ def assigned(
     if not equals or not value.strip():
         raise UsageError(f"{option} {text}: not of the form AXIS=VALUE or AXIS=VALUE,VALUE")
     if axis not in axes and axis not in more:
-        near = difflib.get_close_matches(axis, axes, 1)
-        hint = f", did you mean {near[0]}?" if near else ""
+        near = nearest(axis, axes)
+        hint = f", did you mean {near}?" if near else ""
         raise UsageError(f"{option} {text}: unknown axis{hint}; one of {', '.join(axes)}")
     return axis, value
 
@@ -50,22 +51,43 @@ def assigned(
 def passing(cells: Sequence[Cell], filters: Mapping[str, Sequence[str]]) -> set[str]:
     """The ids of the cells that have, on every filtered axis, one of the values.
 
-    A value is named as a table of these cells shows it, or as in ``named``.
+    A value is named as a table of these cells shows it, or as in ``named``. Of one that no cell
+    has, beside others that some have, that is said.
     """
     found = {cell.id for cell in cells}
     for axis, texts in filters.items():
-        if axis == CELL:
-            found &= {ids.meant(part) for text in texts for part in text.split(",")}
-            continue
-        values = {cell.id: cell.values.get(axis) for cell in cells}
-        wanted = {key_of(v) for text in texts for v in _named(text, list(values.values()))}
-        found &= {cell for cell, value in values.items() if key_of(value) in wanted}
+        having = _having(cells, axis)
+        those = {part: having(part) for text in texts for part in _parts(text, having)}
+        lacking = [part for part, cells_ in those.items() if not cells_]
+        if 0 < len(lacking) < len(those):
+            say(
+                f"--filter {axis}={','.join(texts)}: no cell has {', '.join(lacking)}; {axis} is "
+                f"one of {_shown(cells, axis)}"
+            )
+        found &= set().union(*those.values())
     return found
 
 
-def _named(text: str, among: Sequence[Value | None]) -> list[Value | None]:
+def _having(cells: Sequence[Cell], axis: str) -> Callable[[str], set[str]]:
+    """Which cells have a value that somebody names."""
+    if axis == CELL:
+        known = {cell.id for cell in cells}
+        return lambda name: known & {ids.meant(name)}
+    values = {cell.id: cell.values.get(axis) for cell in cells}
+
+    def having(name: str) -> set[str]:
+        keys = {key_of(value) for value in named(name, [*values.values()])}
+        return {cell for cell, value in values.items() if key_of(value) in keys}
+
+    return having
+
+
+def _parts(text: str, having: Callable[[str], set[str]]) -> list[str]:
     """A text with commas is a list of values, unless it is one (``veth rps=0,2``)."""
-    return named(text, among) or [v for part in text.split(",") for v in named(part, among)]
+    whole = text.strip()
+    if having(whole):
+        return [whole]
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def select(plan: Plan, filters: Mapping[str, Sequence[str]]) -> Plan:

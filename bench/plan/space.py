@@ -10,6 +10,7 @@ from operator import getitem, itemgetter
 from typing import TypeVar
 
 from bench.base.errors import UsageError
+from bench.base.units import whole
 from bench.base.values import Value, covers, key_of, yaml_text
 from bench.model.axes import AXES, defaults
 from bench.model.cells import Cell, id_of, id_part
@@ -172,6 +173,13 @@ class Space:
             if key not in fields or option != fields[key].default
         }
 
+    def written(self, axis: str, value: Value) -> str:
+        """A value as a matrix may have it."""
+        if axis == "method":
+            return name_of(value)
+        own = self._identity(axis, value)
+        return whole(own) if isinstance(own, dict) else yaml_text(value)
+
     def once(
         self, axes: Sequence[str], said: Callable[[Mapping[str, Value | None]], T]
     ) -> Callable[[Combination], T]:
@@ -246,7 +254,9 @@ def ambiguous_baselines(
     for cell, those in bases.items():
         by_axis = zip(*those, strict=True)
         for axis, known, indices in zip(space.names, space.axes, by_axis, strict=True):
-            named = dict.fromkeys(yaml_text(known[index]) for index in indices if index >= 0)
+            named = dict.fromkeys(
+                space.written(axis, known[index]) for index in indices if index >= 0
+            )
             if len(named) > 1:
                 methods[name_of(space.value(cell, "method"))] = None
                 choices.setdefault(axis, {}).update(named)

@@ -22,7 +22,6 @@ from bench.pytest_plugin import child, gate
 from bench.pytest_plugin.measured import MeasuredMatrix, fitting
 from bench.render import axes
 from bench.store import folders, reader
-from bench.system import host
 
 KEPT = 3
 """Runs of a matrix in pytest's cache; pytest keeps the temporary folders of as many sessions."""
@@ -101,9 +100,9 @@ class Runs:
         chosen = selection.select(plan, {selection.CELL: sorted(wanted)})
         options = self._options()
         self._announce(path, matrix, chosen)
-        self._forget_old(matrix.name)
         is_all = len(chosen.cells) == len(plan.cells)
         run, said = child.run(path, () if is_all else wanted, self._folder, options)
+        self._forget_before(run)
         stored = reader.read(run)
         doctor = stored.header.doctor.verdict
         kept = "not kept" if self._is_passing else f"stored in {run}"
@@ -182,11 +181,12 @@ class Runs:
             self._config.add_cleanup(folder.cleanup)
             return Path(folder.name)
 
-    def _forget_old(self, matrix: str) -> None:
+    def _forget_before(self, latest: Path) -> None:
+        """In the folder of the latest: --bench-args may name another machine."""
         if self._config.getoption("bench_results"):
             return
-        folder = folders.results_folder(self._folder, host.machine_name(), matrix)
-        for run in folders.run_files(folder)[: 1 - KEPT]:
+        folder = latest.parent
+        for run in [path for path in folders.run_files(folder) if path != latest][: 1 - KEPT]:
             for file in folder.glob(f"{run.stem}.*"):
                 file.unlink(missing_ok=True)
 

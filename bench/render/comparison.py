@@ -85,7 +85,7 @@ def side_fact(name: str, side: Sequence[RunSummary]) -> Fact:
         ("", f"run {names[0]}" if len(names) == 1 else _runs(len(names))),
         ("", " to ".join([names[0], names[-1]]) if len(names) > 1 else ""),
         ("started ", " to ".join(dict.fromkeys(started[:1] + started[-1:]))),
-        ("on ", _listed(header.host.hostname for header in headers)),
+        ("on ", _listed(header.machine_name for header in headers)),
         ("kernel ", _listed(kernels)),
         ("core ", _listed(core)),
         ("", _doctor(doctor)),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from bench.analysis import calibration, figures
 from bench.analysis.openings import MIN_OPENING_ROUNDS, MIN_OPENINGS
 from bench.model.cells import Cell
-from bench.model.header import CoreBuild, DeviceFacts, Diagnosis, HostFacts
+from bench.model.header import CoreBuild, DeviceFacts, Diagnosis, HostFacts, RunHeader
 from bench.model.programs import EXEC, program_of
 from bench.model.run import Run
 from bench.render.document import Fact
@@ -23,7 +23,7 @@ def of(run: Run) -> tuple[Fact, ...]:
     host = header.host
     found = (
         Fact("date", str(header.started or ""), "started", _iso(run)),
-        _machine(host),
+        _machine(header),
         _kernel(host),
         _cpu(host),
         _cores(run),
@@ -49,11 +49,12 @@ def _iso(run: Run) -> str | None:
     return run.header.started.isoformat() if run.header.started else None
 
 
-def _machine(host: HostFacts) -> Fact:
+def _machine(header: RunHeader) -> Fact:
     """In a short heading with what else says where it was."""
+    host, name = header.host, header.machine_name
     kernel = host.kernel and f"Linux {host.kernel}"
-    short = ", ".join(filter(None, (host.hostname, kernel, host.cpu, host.virtualisation)))
-    return Fact("machine", host.hostname, "machine", host.hostname, short)
+    short = ", ".join(filter(None, (name, kernel, host.cpu, host.virtualisation)))
+    return Fact("machine", name, "machine", name, short)
 
 
 def _kernel(host: HostFacts) -> Fact:

@@ -74,7 +74,7 @@ def night_of(shown: Shown, number: int) -> dict[str, Json]:
         "started": time_of(shown, number),
         "run": Path(run.path).name,
         "end": run.end,
-        "host": host.hostname,
+        "host": run.header.machine_name,
         "kernel": host.kernel,
         "kernel_version": host.kernel_version,
         "core": core.hash,

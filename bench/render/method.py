@@ -100,7 +100,7 @@ def allowed_text(type_: Type, kinds: Mapping[str, Sequence[str]], limits: Limits
         case axes.Whole(low, high):
             return f"{limits.of(low)} to {limits.of(high)}"
         case axes.OfCpus(low, high):
-            return f"{limits.of(low)} to {limits.of(high)}, 1% to 99% of the CPUs, all"
+            return f"{limits.of(low)} to {limits.of(high)}, 1% to 100% of the CPUs, all"
         case axes.Size(low, high):
             return f"{limits.of(low)} to {limits.of(high)} bytes"
         case axes.Choice(names):

@@ -18,7 +18,7 @@ def of(header: RunHeader, path: str) -> dict[str, Json]:
         "run_id": ids.shown(header.id) or None,
         "matrix": header.matrix.name,
         "started": header.started.isoformat() if header.started else None,
-        "machine": header.host.hostname or None,
+        "machine": header.machine_name or None,
         "kernel": header.host.kernel or None,
         "core": header.core.hash or None,
     }

@@ -31,7 +31,8 @@ def opened(path: Path, content: bytes | None = None) -> Iterator[IO[bytes]]:
     Raises UsageError where it cannot be read.
     """
     try:
-        with open(path, "rb", BLOCK) if content is None else io.BytesIO(content) as file:
+        with open(path, "rb", BLOCK) if content is None else io.BytesIO(content) as named:
+            file = named if named.seekable() else io.BytesIO(named.read())  # a pipe's, whole
             packed = file.read(len(GZIP)) == GZIP
             file.seek(0)
             yield io.BytesIO(_unpacked(path, file)) if packed else file

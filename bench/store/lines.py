@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -169,6 +170,8 @@ class Record:
         header = self._converted(fields, RunHeader)
         self._converted(fields, _RunLine)
         self._converted(fields, RunValues)
+        if header.started and not header.started.tzinfo:  # no version of bench wrote it so
+            header = dataclasses.replace(header, started=header.started.replace(tzinfo=UTC))
         return header
 
     def sample(self) -> Sample:

@@ -47,14 +47,10 @@ def last_at(run: Run) -> datetime:
     ends = [sample.at_ns + sample.wall_ns for sample in (*run.samples, *run.calibration_samples)]
     # What is no time, in a damaged file, is later than anything.
     seconds = min(max(ends, default=0) / 1e9, _LAST_SECOND)
-    return max(_aware(started), datetime.fromtimestamp(max(0.0, seconds), UTC))
+    return max(started, datetime.fromtimestamp(max(0.0, seconds), UTC))
 
 
 _NEVER, _LAST_SECOND = datetime.fromtimestamp(0, UTC), datetime(9999, 1, 1, tzinfo=UTC).timestamp()
-
-
-def _aware(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 # Reading

@@ -133,26 +133,32 @@ class Options(BaseModel):
 
 
 MOST_FILTERS = 10_000
-MOST_TXQUEUELEN = 1_000_000
-"""pfifo_fast allocates three arrays of so many pointers: net/sched/sch_generic.c"""
+MOST_TXQUEUELEN = 524_288
+"""pfifo_fast and a tap have an array of so many pointers, which is one allocation, at most of
+KMALLOC_MAX_SIZE: include/linux/ptr_ring.h"""
 MOST_QUEUES = 4096
 """rtnl_create_link() refuses more: net/core/rtnetlink.c"""
 LEAST_MTU, MOST_MTU = 68, 65535
 
 
-def _mtu(value: int) -> int:
-    if value and not LEAST_MTU <= value <= MOST_MTU:
-        raise ValueError(
-            f"{value} is out of range; "
-            f"write {LEAST_MTU} to {MOST_MTU}, or 0 for what the cells need"
-        )
-    return value
+def mtu_up_to(most: int) -> AfterValidator:
+    """An MTU, or 0."""
+
+    def check(value: int) -> int:
+        if value and not LEAST_MTU <= value <= most:
+            raise ValueError(
+                f"{value} is out of range; write {LEAST_MTU} to {most}, or 0 for what the cells "
+                "need"
+            )
+        return value
+
+    return AfterValidator(check)
 
 
 class EthernetOptions(Options):
     """The options of every virtual Ethernet device that is made for a run."""
 
-    mtu: Annotated[int, Field(strict=True), AfterValidator(_mtu)] = 0
+    mtu: Annotated[int, Field(strict=True), mtu_up_to(MOST_MTU)] = 0
     """Bytes of payload; 0: what the cells need, and 1500 at the least."""
     queues: int = Field(default=1, strict=True, ge=1, le=MOST_QUEUES)
     """Transmit queues (numtxqueues), and as many receive queues of the peer."""

@@ -18,6 +18,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Annotated
 
 from pydantic import Field
 
@@ -29,6 +30,8 @@ from bench.topology import Delivery, Port, entered, link, peer
 TUN = "/dev/net/tun"
 MOST_QUEUES = 256
 """MAX_TAP_QUEUES"""
+MOST_MTU = link.MOST_MTU - link.ETHERNET_HEADER
+"""tun_net_init(): a tap's frames, and not their payload, have 65,535 bytes at most."""
 LATE_S = 2.0
 """A reader that others keep off its CPU has a whole ring to take."""
 _TUNSETIFF = 0x400454CA
@@ -40,6 +43,8 @@ _IFREQ = struct.Struct("@16sH22x")
 class TapOptions(link.EthernetOptions):
     """Options of a tap device."""
 
+    mtu: Annotated[int, Field(strict=True), link.mtu_up_to(MOST_MTU)] = 0
+    """Bytes of payload; 0: what the cells need, and 1500 at the least."""
     queues: int = Field(default=1, strict=True, ge=1, le=MOST_QUEUES)
     """Queues, all of which one process reads."""
 

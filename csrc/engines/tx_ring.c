@@ -149,14 +149,14 @@ static void tx_ring_check(const struct tx_config *config, unsigned int page_size
 	const struct ring_geometry *ring = &config->options[OPT_RING].ring;
 	const unsigned int offset = frame_offset(config), slot = ring->frame_size;
 	const unsigned int room = slot > offset ? slot - offset : 0;
+	/* else there is no payload to cut */
+	const bool has_payload = config->segments <= 1 || config->frame_size > config->headers;
 	struct ring_proposal write;
 	unsigned long long slots, frames;
 
-	ring_check(ring, page_size, problems);
-	if (!ring_header(ring->version))
+	ring_check(ring, page_size, has_payload ? offset + super_size(config) : 0, problems);
+	if (!ring_header(ring->version) || !has_payload)
 		return;
-	if (config->segments > 1 && config->frame_size <= config->headers)
-		return;			/* there is no payload to cut */
 	if (config->segments > 1)
 		tx_ring_check_supers(config, problems);
 	else if (config->options[OPT_TYPE].number != GSO_UDP)

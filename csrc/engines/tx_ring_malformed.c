@@ -35,7 +35,11 @@ void malformed_check(const struct tx_config *config, unsigned long long slots,
 {
 	if (!config->malformed)
 		return;
-	if (slots && slots * config->malformed < PARTS)
+	if (slots == 1)			/* more than half cannot be */
+		problem_add(problems, "malformed",
+			    "%g%% of a ring of a single slot is none; 0%%, or more slots",
+			    config->malformed / 1e4);
+	else if (slots && slots * config->malformed < PARTS)
 		problem_add(problems, "malformed",
 			    "%g%% of a ring of %llu slots is none; at least %g%%, or more slots",
 			    config->malformed / 1e4, slots,

@@ -64,7 +64,9 @@ def test_written_quantities(parse: Callable[[object], int], written: object, val
     ("parse", "written", "message"),
     [
         (parse_bytes, "64", f"'64' is not a size; {BYTES}"),
-        (parse_bytes, "64KB", f"'64KB' is not a size; {BYTES}"),
+        (parse_bytes, "64KB", "'64KB' is not a size; write what tc means by it (64KiB)"),
+        (parse_bytes, "64TB", f"'64TB' is not a size; {BYTES}"),
+        (parse_bytes, "4G", f"'4G' is not a size; {BYTES}"),  # more than a qdisc takes
         (parse_bytes, "-1B", f"'-1B' is not a size; {BYTES}"),
         (parse_bytes, "9" * 19 + "B", f"'{'9' * 19}B' is not a size; {BYTES}"),
         (parse_bytes, "64B\n", f"'64B\\n' is not a size; {BYTES}"),
@@ -75,7 +77,7 @@ def test_written_quantities(parse: Callable[[object], int], written: object, val
         (parse_bytes, True, f"true is not a size; {BYTES}"),
         (parse_bytes, None, f"null is not a size; {BYTES}"),
         (parse_bytes, [1], f"[1] is not a size; {BYTES}"),
-        (parse_rate, "1Gbit", f"'1Gbit' is not a rate; {RATE}"),
+        (parse_rate, "1Gbit", "'1Gbit' is not a rate; write what tc means by it (1gbit)"),
         (parse_rate, "1gbps", f"'1gbps' is not a rate; {RATE}"),
         (parse_rate, "0.5bit", f"'0.5bit' is not a whole number of bits per second; {RATE}"),
         (parse_duration, 10, f"10 is not a duration; {DURATION}"),
@@ -177,3 +179,15 @@ def test_quantities_in_tables_and_messages(told: str, text: str) -> None:
 )
 def test_values_in_messages(value: object, text: str) -> None:
     assert show(value) == text
+
+
+@given(st.integers(1, 4095), st.sampled_from([("k", 10), ("KB", 10), ("m", 20), ("Mb", 20)]))
+def test_a_size_as_tc_writes_it_is_told_as_one_of_as_many_bytes(
+    number: int, unit: tuple[str, int]
+) -> None:
+    """Its kilobyte has 1024 bytes: who copied it would have other ones."""
+    letters, bits = unit
+    with pytest.raises(ValueError, match="what tc means by it") as refused:
+        parse_bytes(f"{number}{letters}")
+    found = str(refused.value).rpartition("(")[2].removesuffix(")")
+    assert parse_bytes(int(found) if found.isdecimal() else found) == number << bits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from bench.base.errors import BenchError, UsageError
 from bench.campaign import told
 from bench.campaign.commit import check, commit, left_over
 from bench.campaign.told import Told
+from tests.running import needs_root
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -130,3 +132,16 @@ def test_no_repository_and_no_git_are_known_before_anything_is_measured(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="git does not run here"):
         check(tree)
+
+
+@needs_root
+def test_what_root_commits_belongs_to_the_owner_of_the_repository(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who called sudo could commit nothing any more."""
+    nobody = 65534
+    for path in (tree, *tree.rglob("*")):
+        os.lchown(path, nobody, nobody)
+    monkeypatch.setenv("SUDO_UID", str(nobody))
+    night(tree)
+    assert {path.lstat().st_uid for path in tree.rglob("*")} == {nobody}

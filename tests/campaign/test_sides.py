@@ -66,6 +66,18 @@ def test_a_folder_is_compared_with_a_run_in_it_which_counts_for_b_alone(
     assert json.loads(out)["runs"] == {"a": 8, "b": 1, "history": 0}
 
 
+def test_a_run_is_compared_with_its_folder_where_it_counts_for_a_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        write(tmp_path / f"2026010{number}.jsonl", 1.2)
+    first = write(tmp_path / "20260109.jsonl", 1.0)
+    assert cli.main(["compare", str(first), str(tmp_path), "--format", "json"]) == 3
+    out, said = capsys.readouterr()
+    assert said == f"bench: {first} is in A and in B: it counts for A\n"
+    assert json.loads(out)["runs"] == {"a": 1, "b": 8, "history": 0}
+
+
 def test_incomparable_runs_are_refused_unless_forced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

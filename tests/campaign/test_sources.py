@@ -147,6 +147,8 @@ def test_a_revision_of_git_and_what_it_does_not_have(
     assert "4 cells: 4 inconclusive" in capsys.readouterr().out
     assert cli.main(["compare", "HEAD:b.jsonl", "b.jsonl"]) == 2
     assert "HEAD:b.jsonl: fatal: path 'b.jsonl' exists on disk, but not" in capsys.readouterr().err
+    assert cli.main(["compare", "HEAD:", "b.jsonl"]) == 2
+    assert capsys.readouterr().err == "bench: HEAD:: is a folder; name a file in it\n"
     written = tmp_path / "x:y"
     assert cli.main(["compare", "--", f"--output={written}", "b.jsonl"]) == 2
     assert capsys.readouterr().err.startswith(f"bench: --output={written}: ")

@@ -328,6 +328,15 @@ def test_a_run_to_resume_may_be_called_latest(
     assert path.read_bytes() == before
 
 
+def test_a_run_that_gzip_packed_is_to_be_unpacked_before_it_goes_on(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = bench.folder / "run.jsonl.gz"
+    packed.write_bytes(b"")
+    (line,) = complaints(capsys, "run", bench.matrix(), "--resume", packed)
+    assert line == f"--resume {packed}: gzip packed it; unpack it: gunzip {packed}"
+
+
 def test_a_run_that_is_going_on_is_not_resumed(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -159,3 +159,14 @@ def test_a_terminal_without_blocks_gets_ascii(run: Run, monkeypatch: pytest.Monk
     run()
     assert stream.getvalue().isascii()
     assert set(sparkline.PLAIN) & set(stream.getvalue())
+
+
+@pytest.mark.parametrize("name", ["nightly-6.18", "m.v2", "lib"])
+def test_any_name_of_a_matrix_is_one(
+    name: str, run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have a dot, and a folder may have it, too."""
+    folder.rename(folder.with_name(name))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lib").mkdir()
+    assert run(matrix=name)[0] == 0

@@ -44,6 +44,18 @@ def test_the_schema_lies_beside_it_and_takes_it(
     assert load.load(file, WORDS).name == "my_rings"
 
 
+@pytest.mark.parametrize(
+    "stem", ["2026-11-29", "10", "017", "1e5", "0x1f", "1_000", "on", "n", "true", "null"]
+)
+def test_a_name_that_yaml_would_take_for_something_else(
+    stem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / f"{stem}.yaml"
+    assert inside(capsys, "init", file).code == 0
+    assert load.load(file, WORDS).name == stem
+    assert yaml.safe_load(file.read_text())["name"] == stem
+
+
 def test_what_it_leaves_in_comments_is_allowed_too(tmp_path: Path) -> None:
     text = starter("m", "m.yaml", SCHEMA)
     for line in text.splitlines():

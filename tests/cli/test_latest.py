@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bench.campaign import sources
 from bench.cli import main
+from tests.run_files import write
 from tests.running import measured
 
 VERBS = {
@@ -43,3 +46,27 @@ def test_latest_is_the_run_that_was_started_last(
         assert main([verb, run, *VERBS[verb]]) == 0
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
+
+
+def test_a_clock_that_was_wrong_once_does_not_make_a_run_the_latest_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    times = {"a": "2031-01-01T00:00:00", "b": "2026-01-02T00:00:00Z", "c": "2026-01-01T00:00:00Z"}
+    for name, started in times.items():
+        write(tmp_path / "results" / "m" / "x" / f"{name}.jsonl", 1.0, {"started": started})
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    assert sources.latest(now=now).name == "b.jsonl"
+    runs = sources.read([(path, None) for path in sorted(tmp_path.rglob("*.jsonl"))])
+    assert [Path(run.path).stem for run in sources.in_order(runs, now)] == ["a", "c", "b"]
+
+
+def test_a_folder_of_results_may_be_a_link_and_one_that_leads_back_is_entered_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "disk" / "x" / "a.jsonl", 1.0, {"started": "2026-01-01T00:00:00Z"})
+    (tmp_path / "disk" / "x" / "back").symlink_to(tmp_path / "disk")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "ci").symlink_to(tmp_path / "disk")
+    assert sources.latest() == Path("results", "ci", "x", "a.jsonl")

@@ -41,3 +41,11 @@ def test_a_name_that_is_empty_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert "--machine: it is empty; write a name, or leave the option out" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("name", ["\udcff", "a\nb", "\x1b[31m"])
+def test_a_name_that_is_no_text_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would stand in every line of a table, and a file of JSON cannot have it."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["history", "m", "--machine", name])
+    assert "is no name; write one in plain text" in capsys.readouterr().err

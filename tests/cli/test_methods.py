@@ -87,8 +87,9 @@ def test_the_list_says_of_each_knob_who_reads_it(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.usefixtures("built_core")
 def test_the_nearest_method_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
-    (line,) = complaints(capsys, "methods", "tx_rnig")
-    assert "did you mean tx_ring?" in line
+    for name in ("tx_rnig", "packet_mmap"):
+        (line,) = complaints(capsys, "methods", name)
+        assert "did you mean tx_ring?" in line
     assert "sendmmsg" in line
 
 
@@ -97,7 +98,7 @@ def test_what_an_axis_allows_is_told_for_each_type() -> None:
     kinds = {"interfaces": ["lo", "veth"], "qdiscs": ["pfifo"]}
     texts = {
         Whole(1, "max_threads"): "1 to 64",
-        OfCpus(1, "max_threads"): "1 to 64, 1% to 99% of the CPUs, all",
+        OfCpus(1, "max_threads"): "1 to 64, 1% to 100% of the CPUs, all",
         Size("min_frame", "max_frame"): "14 to 65535 bytes",
         Choice(("copy", "prefilled")): "copy, prefilled",
         Flag(): "true, false",

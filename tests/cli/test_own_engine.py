@@ -171,7 +171,9 @@ def test_a_file(bench: Bench, case: str) -> None:
 
 
 def test_no_file_and_what_is_no_c_file(bench: Bench) -> None:
+    os.mkfifo(bench.folder / "pipe.c")
     for name, said in {
+        "pipe.c": "--engine pipe.c: no regular file; name a C file",
         "nothing.c": "--engine nothing.c: No such file or directory; name a C file",
         "m.yaml": "--engine m.yaml: no C file; name one that ends in .c",
     }.items():
@@ -187,6 +189,8 @@ def test_two_files_of_one_name(bench: Bench) -> None:
     assert outcome.complaints == [
         f"--engine {two}: a file of this name is there already ({one}); rename one"
     ]
+    outcome = bench("methods", "--engine", one, "--engine", one)
+    assert outcome.complaints == [f"--engine {one}: it is named twice; name it once"]
 
 
 def test_no_compiler(bench: Bench) -> None:

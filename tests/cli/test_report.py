@@ -144,6 +144,19 @@ def test_a_picture_is_drawn_of_the_committed_run(kind: str, tmp_path: Path) -> N
     assert not drawn.getElementsByTagName("script")
 
 
+def test_a_history_is_of_the_machine_as_the_user_calls_it(tmp_path: Path) -> None:
+    """A container has a hostname of its own each night."""
+    for night in range(4):
+        run = write(
+            tmp_path / f"{night}.jsonl",
+            run_of(usual_cells(), seed=night),
+            started=f"2026-01-0{night + 1}T00:00:00Z",
+            host={"hostname": f"container{night}"},
+            machine="ci",
+        )
+    assert main(["plot", str(run), "--kind", "history", "-o", str(tmp_path / "h.svg")]) == 0
+
+
 def test_a_history_is_drawn_of_the_runs_beside(tmp_path: Path) -> None:
     for n in range(4):
         run = write(

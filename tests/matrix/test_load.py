@@ -302,11 +302,11 @@ INT_MAX = 2**31 - 1
         ("frame_size: true", f"15: frame_size: true is not a size; {SIZE.replace('64KiB', '64B')}"),
         ("frame_size: [2000, 2kB]", "22: frame_size: '2kB' repeats 2000; write each value once"),
         ("frame_size: 1e3", "15: 1e3 may be read as text; write 1000"),
-        ("threads: 65", "12: threads: 65 is not allowed; write a whole number from 1 to 64, 1% to 99% of the CPUs, or all"),
-        ("threads: '2'", "12: threads: '2' is not allowed; write a whole number from 1 to 64, 1% to 99% of the CPUs, or all"),
-        ("threads: true", "12: threads: true is not allowed; write a whole number from 1 to 64, 1% to 99% of the CPUs, or all"),
+        ("threads: 65", "12: threads: 65 is not allowed; write a whole number from 1 to 64, 1% to 100% of the CPUs, or all"),
+        ("threads: '2'", "12: threads: '2' is not allowed; write a whole number from 1 to 64, 1% to 100% of the CPUs, or all"),
+        ("threads: true", "12: threads: true is not allowed; write a whole number from 1 to 64, 1% to 100% of the CPUs, or all"),
         ("threads: 017", "12: 017 has a leading zero, which may mean octal; write 17, or 15 if octal is meant"),
-        ("threads:", "11: threads: null is not allowed; write a whole number from 1 to 64, 1% to 99% of the CPUs, or all"),
+        ("threads:", "11: threads: null is not allowed; write a whole number from 1 to 64, 1% to 100% of the CPUs, or all"),
         ("burst: []", "10: burst: [] has too few values; the least is 1"),
         ("burst: 65537", "10: burst: 65537 is not allowed; write a whole number from 1 to 65536"),
         ("socket: shard", "11: socket: 'shard' is unknown; write own or shared (did you mean shared?)"),
@@ -443,7 +443,7 @@ LISTS = "name: m\naxes: {threads: [1, 2], burst: [1, 2, 4], fill: [copy, prefill
         ("exclude: [{interface: {slaves: 2}}]", ["3:23: interface: 'kind' is missing; it has to be given"]),
         ("exclude: [{thread: 1}]", [f"3:12: exclude: unknown axis 'thread'; there are {', '.join([*WORDS.axes][:-1])} and replica (did you mean threads?)"]),
         ("include: [{}]", ["3:11: include: nothing is named; name at least one axis"]),
-        ("include: [{threads: [1, 2]}]", ["3:21: threads: [1, 2] is not allowed; write a whole number from 1 to 64, 1% to 99% of the CPUs, or all"]),
+        ("include: [{threads: [1, 2]}]", ["3:21: threads: [1, 2] is not allowed; write a whole number from 1 to 64, 1% to 100% of the CPUs, or all"]),
         ("include: [{ring: {version: 3}}]", [f"3:18: ring: '{key}' is missing; it has to be given" for key in ("frame_size", "slots")]),
         ("baseline: sendto", ["3:11: baseline: 'sendto' is text; write a mapping"]),
         ("baseline:", ["3:10: baseline: null is no value; write a mapping"]),
@@ -494,7 +494,7 @@ extra: 1
 measure: {window: 010}
 """
     assert errors(text) == [
-        "2:16: threads: 'x' is not allowed; write a whole number from 1 to 64, 1% to 99% of the CPUs, or all",
+        "2:16: threads: 'x' is not allowed; write a whole number from 1 to 64, 1% to 100% of the CPUs, or all",
         "3:20: frame_size: '64B' repeats 64; write each value once",
         "4:12: no may be read as a boolean; write true or false, or quote it for text",
         f"4:16: method: 'sendt' is unknown; {METHODS} (did you mean sendto?)",
@@ -679,7 +679,7 @@ def test_schema_describes_what_users_write() -> None:
     }
     assert axes["minProperties"] == 1
     number = {"type": "integer", "minimum": 1, "maximum": 64}
-    share = {"type": "string", "pattern": "^(all|[1-9][0-9]?%)$"}
+    share = {"type": "string", "pattern": "^(all|100%|[1-9][0-9]?%)$"}
     assert axes["properties"]["threads"]["anyOf"] == [
         *(number, share),
         {"type": "array", "items": {"anyOf": [number, share]}, "minItems": 1},
@@ -702,3 +702,10 @@ def test_schema_describes_what_users_write() -> None:
         "seed": 1,
         "cpus": "auto",
     }
+
+
+@pytest.mark.parametrize("number", ["2026", "6.18"])
+def test_a_name_that_is_a_number_is_told_to_be_quoted(number: str) -> None:
+    said = f"1:7: name: {number} is a number; put the name in quotes"
+    assert errors(f"name: {number}\naxes: {{method: sendto}}\n") == [said]
+    assert parse(f"name: '{number}'\naxes: {{method: sendto}}\n").name == number

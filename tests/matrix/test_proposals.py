@@ -182,3 +182,111 @@ def test_a_proposal_is_never_cut() -> None:
     for axis, wrong in WRONG:
         for message in errors(RIGHT | {axis: wrong}, MEASURE):
             assert "..." not in message.rpartition("write ")[2], message
+
+
+@pytest.mark.parametrize(
+    ("option", "written", "meant"),
+    [
+        ("rate", "1Gbit", "1gbit"),
+        ("rate", "1500Kbit", "1500kbit"),
+        ("rate", "1Mibit", 1 << 20),
+        ("burst", "32Kb", "32KiB"),
+        ("burst", "1600b", 1600),
+        ("limit", "8M", "8MiB"),
+        ("latency", "50msec", "50ms"),
+        ("latency", "100US", "100us"),
+    ],
+)
+def test_what_tc_prints_is_told_as_it_is_written_here(
+    option: str, written: str, meant: str | int
+) -> None:
+    qdisc = RIGHT["qdisc"] | {option: written}
+    if option == "latency":
+        del qdisc["limit"]
+    (message,) = errors(RIGHT | {"qdisc": qdisc}, MEASURE)
+    (value,) = re.findall(r"write what tc means by it \((\w+)\)$", message)
+    assert yaml.safe_load(value) == meant
+    assert errors(RIGHT | {"qdisc": qdisc | {option: meant}}, MEASURE) == []
+
+
+@pytest.mark.parametrize("frame_size", [64, 1514, 9014])
+@pytest.mark.parametrize(
+    "ring",
+    [
+        {},
+        {"slots": 512, "frame_size": 2048},
+        {"slots": 512, "frame_size": 1514},
+        {"slots": 64, "frame_size": 30},
+        {"slots": 2**20 + 1, "frame_size": 2048},
+        {"version": 3, "block_size": 4096, "block_nr": 64, "frame_size": 1514},
+        {"block_size": 5000, "block_nr": 64, "frame_size": 30},
+    ],
+)
+def test_what_is_proposed_of_a_ring_passes_however_it_is_written(
+    ring: dict[str, int], frame_size: int
+) -> None:
+    axes = {**RIGHT, "frame_size": frame_size, "burst": 1}
+    del axes["ring"]
+    for message in errors(axes | ({"ring": ring} if ring else {}), MEASURE):
+        write = message.rpartition("write ")[2].removesuffix(" in ring").partition(", or ")[0]
+        if write.startswith("ring: "):
+            mended = yaml.safe_load(write)["ring"]
+        else:
+            mended = ring | dict(map(read, re.findall(r"(\w+): (\d+)", write)))
+        assert errors(axes | {"ring": mended}, MEASURE) == [], message
+
+
+def test_what_is_proposed_for_a_baseline_passes() -> None:
+    rings = [RIGHT["ring"], RIGHT["ring"] | {"version": 3}]
+    interfaces = ["veth", {"kind": "veth", "mtu": 9000}]
+    axes = {"method": ["sendto", "tx_ring"], "burst": 16, "ring": rings, "interface": interfaces}
+    text = yaml.safe_dump({"name": "m", "axes": axes, "baseline": {"method": "tx_ring"}})
+    with pytest.raises(UsageError) as refused:
+        make_plan(load.parse(text, "m", WORDS), WORDS)
+    proposed = re.findall(r"\{[^}]*\}", str(refused.value))
+    assert [yaml.safe_load(each) for each in proposed] == rings
+    for each in proposed:
+        named = f"{text}\nbaseline: {{method: tx_ring, ring: {each}}}\n"
+        named = named.replace("baseline:\n  method: tx_ring\n", "")
+        assert make_plan(load.parse(named, "m", WORDS), WORDS).baselines
+
+
+@pytest.mark.parametrize(
+    ("axis", "meant"),
+    [
+        ("packet_size", "frame_size"),
+        ("pkt_size", "frame_size"),
+        ("packet-len", "frame_size"),
+        ("batch_size", "burst"),
+        ("iface", "interface"),
+        ("streams", "flows"),
+    ],
+)
+def test_what_others_call_an_axis_is_known(axis: str, meant: str) -> None:
+    taken = {key: value for key, value in RIGHT.items() if key not in (meant, "qdisc")}
+    (message,) = errors(taken | {axis: 64}, MEASURE)
+    assert message.endswith(f"(did you mean {meant}?)")
+
+
+@pytest.mark.parametrize(
+    ("axis", "other"),
+    [("interface", "vxlan"), ("interface", "ipvlan"), ("qdisc", "sfq"), ("qdisc", "taprio")],
+)
+def test_what_is_a_thing_of_its_own_is_not_taken_for_a_slip(axis: str, other: str) -> None:
+    (message, *_) = errors(RIGHT | {axis: other}, MEASURE)
+    assert "is unknown; write " in message
+    assert "did you mean" not in message
+
+
+def test_a_queue_that_its_latency_bounds_gets_a_limit_that_passes() -> None:
+    """At a higher rate the same latency is a longer queue, which takes as long to leave."""
+    qdisc = {"kind": "tbf", "rate": "1mbit", "burst": 1600, "latency": "5s"}
+    axes = RIGHT | {"method": "sendto", "frame_size": 1514}
+    axes |= {"sndbuf": {"bytes": "64MiB", "force": True}}
+    (message,) = errors(axes | {"qdisc": qdisc}, MEASURE)
+    assert "raise its rate" not in message
+    (limit,) = re.findall(r"lower its limit to (\d+)", message)
+    del qdisc["latency"]
+    assert errors(axes | {"qdisc": qdisc | {"limit": int(limit)}}, MEASURE) == []
+    (sndbuf,) = re.findall(r"lower sndbuf to (\d+KiB)", message)
+    assert errors(axes | {"qdisc": qdisc | {"limit": "1MiB"}, "sndbuf": sndbuf}, MEASURE) == []

@@ -64,16 +64,16 @@ def test_every_problem_of_a_cell_is_told_with_the_axis_to_change() -> None:
         (
             "ring",
             "ring block_size 6000 is no multiple of the page size 4096; "
-            "write frame_size: 80, block_size: 12288, or slots instead, which fit any page",
+            "write frame_size: 112, block_size: 20480, or slots instead, which fit any page",
         ),
         (
             "ring",
-            "ring frame_size 40 is no multiple of 16; write frame_size: 80, block_size: 12288",
+            "ring frame_size 40 is no multiple of 16; write frame_size: 112, block_size: 20480",
         ),
         (
             "ring",
             "ring frame_size 40 is smaller than its header; "
-            "write frame_size: 80, block_size: 12288",
+            "write frame_size: 112, block_size: 20480",
         ),
         (
             "frame_size",
@@ -318,6 +318,10 @@ def test_a_part_of_a_ring_that_is_no_slot_is_refused_with_the_least_that_is_one(
         "6% of a ring of 16 slots is none; at least 6.25%, or more slots",
     )
     assert problems(**axes, malformed="6.25%") == []
+    single: dict[str, Value] = {"ring": RING | {"block_nr": 1, "frame_size": RING["block_size"]}}
+    assert problems(**axes | single, burst=1, malformed="50%") == [
+        ("malformed", "50% of a ring of a single slot is none; 0%, or more slots")
+    ]
 
 
 def test_flows_of_a_prefilled_ring_are_held_against_the_slots_that_are_sent() -> None:

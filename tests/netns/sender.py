@@ -70,6 +70,9 @@ def main(way: str, *rest: str) -> None:
         case "killed":
             send(frame(), 2000)
             os.kill(os.getpid(), signal.SIGKILL)
+        case "odd":
+            send(frame(), 2000)
+            os.kill(os.getpid(), signal.SIGRTMIN + 6)  # which has no name
         case "talks":  # more than anybody reads
             if os.fork() == 0:
                 while True:

@@ -151,6 +151,7 @@ def test_without_root_a_program_runs_in_the_user_namespace(bench: Bench) -> None
         ("other", "veth", "wrong frames: destination MAC: byte 0 is 0xff, 0x02 meant"),
         ("dies", "veth", "exited with code 1: out of frames"),
         ("killed", "veth", "died of SIGKILL"),
+        ("odd", "veth", "died of signal 40"),
     ],
 )
 def test_a_program_that_is_wrong_costs_its_own_cell(
@@ -184,6 +185,15 @@ def test_a_file_that_is_no_program_says_so(tmp_path: Path) -> None:
     run = run_of(tmp_path, "send", {"kind": "exec", "command": str(empty)})
     said = "Exec format error; a script begins with #! and its interpreter"
     assert reasons(run) == {"empty": f"empty cannot start: {said}"}
+
+
+@anykernel
+@pytest.mark.parametrize("words", [["{frame}"], ["x" * 99_999] * 4])
+def test_a_command_that_is_longer_than_the_kernel_takes_says_so(
+    tmp_path: Path, words: list[str]
+) -> None:
+    run = run_of(tmp_path, "send", sender("frames", *words), frame_size=50_000)
+    assert "a program may have: " in reasons(run)["frames"]
 
 
 @anykernel

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -192,6 +193,21 @@ def told(topology: Topology, reader: CounterReader, before: Any, sent: Sent) -> 
         refused=sent.refused,
     )
     return settle(reader, before, judge, topology.delivery.late_s)[0]
+
+
+@anykernel
+@pytest.mark.parametrize("kind", ["veth", "ifb", "dummy", "tap", "macvlan", "vlan", "bridge"])
+@pytest.mark.parametrize("option", ["mtu", "txqueuelen"])
+def test_the_ends_of_a_range_are_what_the_kernel_takes(kind: str, option: str) -> None:
+    if reason := why_not_up(kind):
+        pytest.skip(reason)
+    with pytest.raises(UsageError) as refused, up({"kind": kind, option: 2**31 - 1}):
+        pass
+    ends = re.findall(r"(\d+)(?= to |, or 0| or less|$)", str(refused.value))
+    assert ends
+    for end in map(int, ends):
+        with up({"kind": kind, option: end}, "pfifo_fast"):
+            pass
 
 
 def test_a_fresh_one_is_silent(interface: Value) -> None:

@@ -362,8 +362,8 @@ def test_all_that_leaves_a_baseline_open_is_one_error() -> None:
     )
     assert errors(m) == [
         "m.yaml:1:1: baseline: names several cells for null and sendto, which differ in interface "
-        "and vnet_hdr and burst; add interface: one of lo, veth queues=1 and vnet_hdr: one of "
-        "false, true and burst: one of 8, 64, or exclude all but one for null and sendto"
+        "and vnet_hdr and burst; add interface: one of {kind: 'lo'}, {kind: 'veth'} and vnet_hdr: "
+        "one of false, true and burst: one of 8, 64, or exclude all but one for null and sendto"
     ]
 
 
@@ -403,7 +403,7 @@ def test_an_id_depends_on_effective_values_alone() -> None:
         (
             {"method": ("tx_ring",), "frame_size": (2017,)},
             "frame of 2017 bytes does not fit a ring slot of 2048: v2 leaves 2016 bytes; "
-            "exclude the pair, or write frame_size: 2064, block_size: 8192 in ring",
+            "exclude the pair, or write ring: {slots: 512, frame_size: 2064}",
         ),
         (
             {"method": ("tx_ring",), "ring": (RING | {"block_size": 6144},)},
@@ -417,7 +417,7 @@ def test_an_id_depends_on_effective_values_alone() -> None:
         (
             {"method": ("tx_ring",), "ring": (RING | {"frame_size": 16},), "burst": (4,)},
             "ring frame_size 16 is smaller than its header; "
-            "write frame_size: 64, block_size: 16384",
+            "write frame_size: 96, block_size: 24576",
         ),
         (
             {"method": ("tx_ring",), "ring": (RING | {"block_nr": 524289},), "burst": (4,)},
@@ -653,6 +653,8 @@ def test_filters_keep_the_baselines_of_what_they_keep() -> None:
     ("filters", "message"),
     [
         (["method"], "--filter method: not of the form AXIS=VALUE or AXIS=VALUE,VALUE"),
+        (["batch=1"], "--filter batch=1: unknown axis, did you mean burst?; one of interface,"),
+        (["packet_size=64"], "--filter packet_size=64: unknown axis, did you mean frame_size?;"),
         (["methd=x"], "--filter methd=x: unknown axis, did you mean method?; one of interface,"),
         (
             ["frame_size=65"],

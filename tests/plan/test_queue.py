@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from typing import Any
@@ -151,11 +152,14 @@ def test_the_warm_up_goes_on_until_the_bucket_is_spent() -> None:
     method=st.sampled_from(["sendto", "sendmmsg", "tx_ring"]),
     dontwait=st.booleans(),
     burst=st.sampled_from([1, 16, 64]),
+    threads=st.sampled_from(sorted({1, min(2, len(os.sched_getaffinity(0)))})),
+    socket=st.sampled_from(["own", "shared"]),
 )
 def test_the_values_that_a_refusal_proposes_pass(
-    rate: int, method: str, dontwait: bool, burst: int
+    rate: int, method: str, dontwait: bool, burst: int, threads: int, socket: str
 ) -> None:
     axes: dict[str, Any] = {"method": method, "msg_dontwait": dontwait}
+    axes |= {"threads": threads, "socket": socket}
     if method != "sendto":
         axes["burst"] = burst
     told = refusal(rate, **axes)
@@ -166,3 +170,25 @@ def test_the_values_that_a_refusal_proposes_pass(
     for kib in re.findall(r"lower sndbuf to (\d+)KiB", told):
         sndbuf: Value = {"bytes": int(kib) * 1024, "force": False}
         assert refusal(rate, **axes, sndbuf=sndbuf) == ""
+
+
+LARGE: Value = {"bytes": 64 << 20, "force": True}
+
+
+@given(
+    rate=st.integers(10_000, 100_000_000),
+    limit=st.integers(2, 100_000),
+    kind=st.sampled_from(["tbf", "htb"]),
+)
+def test_a_queue_that_its_limit_bounds_gets_a_lower_one(rate: int, limit: int, kind: str) -> None:
+    """A latency of tbf is a limit that grows with the rate: a higher rate would not do."""
+    frames = {"tbf": 1514, "htb": 1}[kind]
+    qdisc: dict[str, Any] = {"kind": kind, "rate": rate, "burst": 1600, "limit": limit * frames}
+    axes: dict[str, Any] = {"method": "sendto", "sndbuf": LARGE}
+    told = refusal(rate, **axes, qdisc=qdisc)
+    for lower in re.findall(r"lower its limit to (\d+)", told):
+        assert 0 < int(lower) < qdisc["limit"]
+        assert refusal(rate, **axes, qdisc=qdisc | {"limit": int(lower)}) == ""
+    for faster in re.findall(r"raise its rate to (\d+)kbit", told):
+        assert refusal(rate, **axes, qdisc=qdisc | {"rate": int(faster) * 1000}) == ""
+    assert not told or "lower its limit" in told or "raise its rate" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 
 from bench.base.values import Value, value_text
@@ -59,6 +60,20 @@ def test_a_filter_takes_several_values() -> None:
     assert kept(sizes, "frame_size=64,1514,9000") == {"0", "2"}
     assert kept(sizes, "frame_size=64", "frame_size=128") == {"0", "1"}
     assert kept(sizes, "frame_size=9000") == set()
+
+
+def test_a_value_that_no_cell_has_is_told_beside_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """A slip in a list would leave cells out without a word."""
+    sizes = cells_with("frame_size", [64, 128, 1514])
+    assert kept(sizes, "frame_size=64, 1514") == {"0", "2"}
+    assert capsys.readouterr().err == ""
+    assert kept(sizes, "frame_size=64,1541") == {"0"}
+    said = (
+        "bench: --filter frame_size=64,1541: no cell has 1541; frame_size is one of 128, 1514, 64\n"
+    )
+    assert capsys.readouterr().err == said
+    assert kept(sizes, "cell=0,7") == {"0"}
+    assert "no cell has 7; cell is one of 0, 1, 2" in capsys.readouterr().err
 
 
 def test_a_filter_takes_ids_of_cells() -> None:

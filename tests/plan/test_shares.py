@@ -70,14 +70,19 @@ def test_shares_of_the_same_number_are_one_cell() -> None:
     assert [cell.values["burst"] for cell in planned(zipped).cells if cell.threads == 1] == [1, 8]
 
 
+def test_all_of_the_cpus_are_a_hundred_per_cent_of_them() -> None:
+    shares = planned(a_matrix("{threads: [50%, 100%]}")).cells
+    assert shares == planned(a_matrix("{threads: [50%, all]}")).cells
+
+
 def test_more_threads_than_the_core_takes_are_refused() -> None:
     with pytest.raises(UsageError, match=r"m.yaml:2:\d+: all of 65 CPUs is 65 threads; at most 64"):
         on(65, a_matrix("{threads: all}"))
 
 
-@pytest.mark.parametrize("written", ["0%", "100%", "1.5%", "half", "-1%", "0", "65"])
+@pytest.mark.parametrize("written", ["0%", "101%", "1.5%", "half", "-1%", "0", "65"])
 def test_what_is_no_share_says_what_is(written: str) -> None:
     with pytest.raises(
-        UsageError, match="write a whole number from 1 to 64, 1% to 99% of the CPUs, or all"
+        UsageError, match="write a whole number from 1 to 64, 1% to 100% of the CPUs, or all"
     ):
         a_matrix(f"{{threads: {written}}}")

@@ -148,15 +148,18 @@ def test_a_disabled_benchmark_measures_nothing(run_pytest: Pytest) -> None:
     assert run_pytest.runs() == []
 
 
-def test_runs_are_kept_in_the_cache_three_of_a_matrix(run_pytest: Pytest) -> None:
+@pytest.mark.parametrize("machine", [(), ("--bench-args=--machine ci",)])
+def test_runs_are_kept_in_the_cache_three_of_a_matrix(
+    run_pytest: Pytest, machine: tuple[str, ...]
+) -> None:
     run_pytest.matrix(rounds=2)
-    assert run_pytest("m.yaml", "--matrix").code == 0
+    assert run_pytest("m.yaml", "--matrix", *machine).code == 0
     cache = run_pytest.folder / ".pytest_cache/d/bench"
     (first,) = cache.rglob("*.jsonl")
     for day in range(1, 4):
         for file in (first, first.with_suffix(".md")):
             shutil.copy(file, file.with_stem(f"2020010{day}T000000Z-old"))
-    assert run_pytest("m.yaml", "--matrix").code == 0
+    assert run_pytest("m.yaml", "--matrix", *machine).code == 0
     cached = sorted(cache.rglob("*.jsonl"))
     assert cached[1] == first
     assert len(cached) == 3

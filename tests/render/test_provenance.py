@@ -12,6 +12,8 @@ from typing import Any
 from bench.model.header import CoreBuild, HostFacts
 from bench.model.run import Run
 from bench.render import FORMATS, provenance
+from bench.render.export import EXPORTS
+from bench.render.export.measured import measured
 from bench.render.report import make_report
 from bench.render.table import document_of
 from tests.builders import a_cell, a_run, a_sample
@@ -49,6 +51,18 @@ def test_csv_and_json_of_a_run_say_where_it_is_from() -> None:
     assert whole["facts"]["machine"] == "here"
     (row,) = csv.DictReader(io.StringIO(FORMATS["csv"](document)))
     assert {name: row[name] for name in WHOLE} == WHOLE
+
+
+def test_the_machine_is_what_the_user_calls_it() -> None:
+    """A container has another hostname each night: a series of its own in each tool."""
+    run = known()
+    named = replace(run, header=replace(run.header, machine="ci"))
+    found = json.loads(FORMATS["json"](document_of(make_report(named))))
+    assert (found["provenance"]["machine"], found["facts"]["machine"]) == ("ci", "ci")
+    for form in ("prometheus", "openmetrics", "pytest-benchmark"):
+        text = EXPORTS[form].make(measured(named)).decode()
+        assert '"ci"' in text
+        assert "here" not in text
 
 
 def test_what_is_not_known_is_null_and_empty() -> None:

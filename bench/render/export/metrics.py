@@ -50,7 +50,7 @@ def _of_run(measured: Measured) -> Iterator[Family]:
     header, labels = measured.run.header, {"matrix": measured.matrix}
     told = {
         "run": measured.name,
-        "machine": header.host.hostname,
+        "machine": header.machine_name,
         "kernel": header.host.kernel,
         "core": header.core.hash,
     }

@@ -25,7 +25,7 @@ def make(measured: Measured) -> bytes:
     host = header.host
     whole = {
         "machine_info": {
-            "node": host.hostname,
+            "node": header.machine_name,
             "processor": host.cpu,
             "machine": host.arch,
             "python_implementation": "CPython",

@@ -53,7 +53,7 @@ def part_without_comparison(why: str) -> Part:
 
 def title_of(header: RunHeader) -> str:
     started = f", {header.started:%Y-%m-%d %H:%M}" if header.started else ""
-    machine = f" on {header.host.hostname}" if header.host.hostname else ""
+    machine = f" on {header.machine_name}" if header.machine_name else ""
     return f"{header.matrix.name}{machine}{started}"
 
 
