@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from bench.analysis.noise import Floats
-from bench.analysis.steps import LEVEL, LINE, SCALES, WITHOUT, Scan, error, weights
+from bench.analysis.steps import CERTAIN, LEVEL, LINE, SCALES, WITHOUT, Scan, error, weights
 
 NIGHTS = 120
 VALUES = np.random.default_rng(1).standard_normal((3, NIGHTS)) + np.linspace(0, 2, NIGHTS)
 FLAT = np.zeros(len(VALUES))
-SCAN = Scan(VALUES, FLAT + 1, FLAT, FLAT + 4)
+SCAN = Scan(VALUES, FLAT + 1, FLAT, FLAT + CERTAIN)
 PLACES = [(0, 5, 8), (0, 3, 7), (3, 10, 14), (0, 9, LINE), (7, 60, 100), (0, 64, 120)]
 """The first night, that of the step, and the end."""
 
@@ -56,7 +56,7 @@ def test_what_is_left_of_a_step_is_its_size_without_its_most_extreme_night(m: in
         for sign in (-1.0, 1.0):
             values = np.zeros((1, NIGHTS))
             values[0, first[0] : first[0] + m] = sign * 100.0 * shape
-            scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([4.0]))
+            scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([CERTAIN]))
             size = np.array([sign * 100.0 * np.mean(shape)])
             assert scan._without_one_since(np.array([0]), first, m, size) == [told]
 
@@ -68,7 +68,7 @@ def test_a_step_that_one_of_few_nights_before_makes_is_none(before: int) -> None
             values = np.zeros((1, NIGHTS))
             values[0, 1 : before + 1] = -sign * 100.0 * shape  # the first night is the zero
             size = np.array([sign * 100.0 * np.mean(shape)])
-            scan = Scan(values[:, 1:], np.array([1.0]), np.array([0.0]), np.array([4.0]))
+            scan = Scan(values[:, 1:], np.array([1.0]), np.array([0.0]), np.array([CERTAIN]))
             found = scan._without_one_before(np.array([0]), np.array([before]), 20, size)
             assert found == [told]
 
@@ -81,7 +81,7 @@ def test_without_its_most_extreme_night_a_step_is_as_sure_as_one_of_a_night_fewe
     for times, told in ((0.99 * WITHOUT, False), (1.01 * WITHOUT, True)):
         values = np.zeros((1, NIGHTS))
         values[0, first[0] : first[0] + m] = times * by_chance * shape
-        scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([4.0]))
+        scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([CERTAIN]))
         size = np.array([times * by_chance * shape.mean()])
         assert scan._without_one_since(np.array([0]), first, m, size) == [told]
 
@@ -93,7 +93,7 @@ def test_so_it_is_without_one_of_few_nights_before(before: int) -> None:
     for times, told in ((0.99 * WITHOUT, False), (1.01 * WITHOUT, True)):
         values = np.zeros((1, NIGHTS))
         values[0, :before] = -times * by_chance * shape
-        scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([4.0]))
+        scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([CERTAIN]))
         size = np.array([times * by_chance * shape.mean()])
         assert scan._without_one_before(np.array([0]), np.array([before]), 20, size) == [told]
 
@@ -106,7 +106,7 @@ def test_a_step_is_as_sure_as_least_squares_of_the_nights_that_count_say(
     values = np.random.default_rng(2).standard_normal((1, 2 * NIGHTS))
     values[0, LEVEL:] += 10.0
     values[0, NIGHTS + LEVEL :] += 100.0
-    scan = Scan(values, np.array([1.0]), np.array([likeness]), np.array([4.0]))
+    scan = Scan(values, np.array([1.0]), np.array([likeness]), np.array([CERTAIN]))
     _, firsts, lasts, found = scan._hits(m)
     assert {LEVEL, NIGHTS + LEVEL} & set(firsts.tolist())
     for first, last, z in zip(firsts, lasts, found, strict=True):
@@ -124,3 +124,12 @@ def test_weights_find_the_level_before_a_step_and_its_size_with_its_sign(
     level, *slope, step = weights(before, since) @ values
     assert (level, step) == pytest.approx((3.0, 2.0))
     assert slope == pytest.approx([0.0] * (before + since >= LINE), abs=1e-12)
+
+
+def test_where_less_certainty_is_asked_for_less_must_be_left_without_a_night() -> None:
+    first, values = np.array([NIGHTS - 10]), np.zeros((1, NIGHTS))
+    size = 0.8 * WITHOUT * SCAN.errors[0, LEVEL, 4]
+    values[0, first[0] : first[0] + 5] = size
+    for part, told in ((1.0, False), (0.7, True)):
+        scan = Scan(values, np.array([1.0]), np.array([0.0]), np.array([part * CERTAIN]))
+        assert scan._without_one_since(np.array([0]), first, 5, np.array([size])) == [told]
