@@ -250,8 +250,22 @@ static uint64_t opening_ns(const struct descent *descent, uint64_t now_ns)
 }
 
 /*
+ * Of the bucket at the opening edge, at the most: what its account has, or what it earned since the
+ * frame was last seen to wait.
+ */
+static uint64_t opening_credit_ns(struct slice_thread *self, const struct descent *descent,
+				  uint64_t behind)
+{
+	const struct slice_run *run = self->run;
+	const uint64_t account_ns = shaper_credit_ns(self, run->first.wall_ns, behind);
+	const uint64_t unseen_ns = run->first.wall_ns - descent->before_ns;
+
+	return account_ns > unseen_ns ? account_ns : unseen_ns;
+}
+
+/*
  * By the last thread to arrive. The clocks are read before each look, so that nothing is between it
- * and the edge.
+ * and the edge. The first reading takes long: where frames leave meanwhile, it is made before.
  */
 static void cell_open(struct slice_thread *self)
 {
@@ -259,6 +273,10 @@ static void cell_open(struct slice_thread *self)
 	struct descent descent = descent_begin(run);
 	const uint64_t behind = look_behind(run->cell, run->first.behind);
 
+	if (run->plan->shaper_rate && descent.stock) {
+		clocks_begin(self);
+		descent = descent_begin(run);
+	}
 	descent.level = run->plan->shaper_rate ? descent.stock / 2 : 0;
 	do {
 		clocks_begin(self);
@@ -268,7 +286,7 @@ static void cell_open(struct slice_thread *self)
 	run->first.wall_ns = clock_ns(CLOCK_MONOTONIC);
 	if (run->plan->shaper_rate) {
 		run->first.wall_ns = opening_ns(&descent, run->first.wall_ns);
-		run->credit_ns = shaper_credit_ns(self, run->first.wall_ns, behind);
+		run->credit_ns = opening_credit_ns(self, &descent, behind);
 	}
 	self->first.wall_ns = run->first.wall_ns;
 	flag_raise(&run->opened);
