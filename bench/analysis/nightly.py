@@ -162,8 +162,8 @@ def _lately(
     change, error = away.mean(axis=1), levels.error_of_many(number)
     p = _p(np.abs(change) / error, levels.freedom)
     least = np.where(change > 0, np.log1p(effect), -np.log1p(-np.asarray(effect)))
-    nearest = np.abs(away).min(axis=1) / levels.error(np.ones(len(away), np.int64))
-    together = (_p(nearest, levels.freedom) / 2) ** number
+    nearest = _departure(last[np.arange(len(last)), np.abs(away).argmin(axis=1)], levels)
+    together = (nearest.p / 2) ** number
     is_one = (np.sign(away) == -better).all(axis=1) & (np.abs(change) >= least)
     is_one &= (p <= chance) & (together <= chance)
     is_one &= (nights.pending == 0) & (nights.began <= length - number + 1)
