@@ -100,6 +100,15 @@ class CounterReader:
         )
         return self.last
 
+    def arrived(self) -> int:
+        """Frames at the sinks so far, read without the rest: only a rise means something."""
+        return arrived(tuple(sink.read() for sink in self._sinks) or (self._tx.read(),))
+
+
+def arrived(sinks: Sequence[LinkStats]) -> int:
+    """Frames at the sinks so far: only a rise means something."""
+    return sum(sink.rx_packets + sink.tx_packets for sink in sinks)
+
 
 def settle(
     reader: CounterReader,

@@ -22,8 +22,8 @@ from bench.base.errors import BenchError
 from bench.base.stderr import say
 from bench.engines.core import Slice, SlicePlan
 from bench.engines.programs import CpuTime, RunningProgram
-from bench.measure.accounting import Counters, delivered, delivery_of, delta
-from bench.measure.counters import CounterReader
+from bench.measure.accounting import delivered, delivery_of, delta
+from bench.measure.counters import CounterReader, arrived
 from bench.measure.frames import HEADER, expected_frame
 from bench.model.cells import Cell
 from bench.model.programs import filled, placeholders, program_of
@@ -71,7 +71,7 @@ class OpenProgram:
                 frames = _pcap(_frame(cell, topology))
                 stack.callback(os.close, frames)
                 self._values["pcap"] = f"/proc/self/fd/{frames}"
-            at_start = _arrived(reader.read())
+            at_start = reader.arrived()
             self._running = RunningProgram(
                 cell.method,
                 filled(self._program.command, self._values),
@@ -121,7 +121,7 @@ class OpenProgram:
     def end(self) -> Slice:
         started_ns, rest, spent = time.monotonic_ns(), self._reader.read(), self._spent
         with self.sending():
-            self._wait_for_frames(_arrived(rest))
+            self._wait_for_frames(arrived(rest.sinks))
             time.sleep(SETTLE_S)
             opened_ns, before = time.monotonic_ns(), self._reader.read()
             time.sleep(self._window_s)
@@ -150,7 +150,7 @@ class OpenProgram:
 
     def _wait_for_frames(self, since: int) -> None:
         deadline = time.monotonic() + START_S
-        while _arrived(self._reader.read()) == since:
+        while self._reader.arrived() == since:
             self._running.check()
             if time.monotonic() > deadline:
                 words = self._running.said
@@ -168,7 +168,7 @@ class OpenProgram:
         while True:
             time.sleep(QUIET_S)
             before, now = now, self._reader.read()
-            if _arrived(now) == _arrived(before) and not now.queued:
+            if arrived(now.sinks) == arrived(before.sinks) and not now.queued:
                 return spent
             if time.monotonic() > deadline:
                 raise BenchError(
@@ -214,11 +214,6 @@ def _pcap(frame: bytes) -> int:
 
 
 # What it did
-
-
-def _arrived(counters: Counters) -> int:
-    """Frames at the sinks so far: only a rise means something."""
-    return sum(sink.rx_packets + sink.tx_packets for sink in counters.sinks)
 
 
 @dataclass(frozen=True, slots=True)
