@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 import resource
 import socket
+import sys
 from pathlib import Path
 
 from bench.base.errors import BenchError
@@ -58,7 +59,7 @@ def fingerprint() -> HostFacts:
         cmdline=_read("/proc/cmdline"),
         clocksource=_read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        python=platform.python_version(),
+        python=platform.python_version() + sys.abiflags,  # "t": free-threaded
         sysctls={name: _sysctl(name) for name in SYSCTLS},
         boot_id=boot_id(),
     )

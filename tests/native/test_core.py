@@ -78,6 +78,7 @@ def test_a_free_threaded_python_takes_no_core_of_another_for_its_own(
     """3.13 lists .abi3.so among its suffixes without a GIL, too, and has another ABI then."""
     (tmp_path / "_core.abi3.so").touch()
     place = build.Place(build.SOURCES, tmp_path)
+    monkeypatch.setattr(build, "FREE_THREADED", False)
     assert [path.name for path in place.files("bench._core")] == ["_core.abi3.so"]
     monkeypatch.setattr(build, "FREE_THREADED", True)
     assert place.files("bench._core") == []
