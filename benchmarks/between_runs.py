@@ -335,7 +335,7 @@ def costs(folder: Path, size: argparse.Namespace) -> None:
             )
         }
         now = summary_of(made["plain"])
-        now = relabelled(now, plain[0]) if plain else now
+        now = relabelled(now, plain[0] if plain else now)
         plain.append(now)
         b, was = relabelled(summary_of(made["some"]), now), true_costs(made["some"])
         ids = dict(zip(KINDS, (cell.id for cell in now.cells), strict=True))
@@ -400,11 +400,12 @@ def _report(some: Told, others: Told, shifts: Counter[str], blamed: int) -> None
 
 
 def relabelled(b: RunSummary, a: RunSummary) -> RunSummary:
-    """B's cells under the ids of A's: they differ in the interface alone, in the same order. One
-    may have more behind them."""
-    names = {of_b.id: of_a.id for of_b, of_a in zip(b.cells, a.cells, strict=False)}
+    """B's cells of KINDS under the ids of A's: they differ in the interface alone, in the same
+    order. More may be behind them, which are left out."""
+    cells = a.cells[: len(KINDS)]
+    names = {of_b.id: of_a.id for of_b, of_a in zip(b.cells[: len(KINDS)], cells, strict=True)}
     summaries = {names[cell]: of for cell, of in b.summaries.items() if cell in names}
-    return replace(b, cells=a.cells, summaries=summaries)
+    return replace(b, cells=cells, summaries=summaries)
 
 
 def within(folder: Path, tries: int, rounds: int) -> None:
