@@ -15,22 +15,23 @@ from __future__ import annotations
 
 import functools
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.analysis.noise import MANY, Booleans, Floats, Integers, Noise, noise
-from bench.analysis.steps import LEVEL, Scan, error, part_of, weights
+from bench.analysis.steps import LEVEL, Scan, error, weights
 
 FALSE_ALARMS = 0.01
 """The chance that a series without a change has one."""
 
-TRIALS, TRIALS_OF_FEW = 3, 10
+TRIALS, TRIALS_OF_FEW = 2, 14
 """More where few series are given: their correlation is their own, and less certain."""
 
 FREEDOM = 50
 """Noise that is estimated from n nights acts as Student's t with n² / FREEDOM degrees of freedom
-(simulated, as TRIALS is: the correlation is much less certain than the standard deviation)."""
+(simulated, as TRIALS is: the correlation is much less certain than the standard deviation), beside
+what other series say."""
 
 FAR = 5.0
 MIN_NIGHTS = 12
@@ -97,10 +98,13 @@ def courses(values: Floats, false_alarms: float = FALSE_ALARMS) -> list[Course]:
     for _ in range(2):
         held_out = np.minimum(HELD_OUT, nights.counts // 4)
         known = noise(nights.values, nights.counts - held_out)
-        known = Noise(np.maximum(known.sigma, SMALLEST), known.correlation)
+        known = replace(known, sigma=np.maximum(known.sigma, SMALLEST))
         nights = nights.without(_lonely(nights.values, known.sigma))
-    told = _thresholds(nights, false_alarms)
-    starts, lasting = _starts(nights, known, told), LASTING * part_of(told)
+    told, whole = (
+        _thresholds(nights, chance, known.shared) for chance in (false_alarms, FALSE_ALARMS)
+    )
+    part = np.minimum(1.0, told / whole)  # where less certainty is asked for than is by default
+    starts, lasting = _starts(nights, known, told, part), LASTING * part
     for row, at in enumerate(rows):
         found[at] = _course(
             nights.row(row), known.sigma[row], known.correlation[row], starts[row], lasting[row]
@@ -150,20 +154,20 @@ def _lonely(values: Floats, sigma: Floats) -> Booleans:
 # Finding
 
 
-def _thresholds(nights: _Nights, false_alarms: float) -> Floats:
+def _thresholds(nights: _Nights, false_alarms: float, shared: float) -> Floats:
     """Of each series, in standard errors."""
     trials = TRIALS if len(nights.counts) >= MANY else TRIALS_OF_FEW
-    return np.array([_threshold(int(n), false_alarms / trials) for n in nights.counts])
+    return np.array([_threshold(int(n), false_alarms / trials, shared) for n in nights.counts])
 
 
-def _starts(nights: _Nights, known: Noise, told: Floats) -> list[list[int]]:
+def _starts(nights: _Nights, known: Noise, told: Floats, part: Floats) -> list[list[int]]:
     """Of each series the positions of the first nights of new levels, among those that count."""
     starts: list[list[int]] = [[] for _ in nights.counts]
     everything = np.arange(len(told))
     for rows in np.array_split(everything, -(-len(told) // TOGETHER)):
         offsets, values = np.zeros(len(rows), np.int64), nights.values[rows]
         while len(rows):
-            scan = Scan(values, known.sigma[rows], known.correlation[rows], told[rows])
+            scan = Scan(values, known.sigma[rows], known.correlation[rows], told[rows], part[rows])
             found, firsts = scan.first_changes()
             rows, offsets = rows[found], offsets[found] + firsts
             for row, first in zip(rows, offsets, strict=True):
@@ -173,10 +177,11 @@ def _starts(nights: _Nights, known: Noise, told: Floats) -> list[list[int]]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _threshold(nights: int, chance: float) -> float:
-    """Standard errors that one test in each of so many nights exceeds with that chance."""
+def _threshold(nights: int, chance: float, shared: float = 0.0) -> float:
+    """Standard errors that one test in each of so many nights exceeds with that chance, where other
+    series add ``shared`` degrees of freedom."""
     z = -statistics.NormalDist().inv_cdf(min(0.5, chance / (2 * nights)))
-    freedom = nights**2 / FREEDOM
+    freedom = nights**2 / FREEDOM + shared
     # Student's quantile (Abramowitz and Stegun, 26.7.5)
     return z + (z**3 + z) / 4 / freedom + (5 * z**5 + 16 * z**3 + 3 * z) / 96 / freedom**2
 

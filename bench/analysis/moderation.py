@@ -43,10 +43,14 @@ def prior_of(variances: Sequence[float], freedoms: Sequence[float]) -> Prior | N
         return Prior(pooled, freedom)
     from scipy.special import digamma, polygamma
 
-    logs = [math.log(v) - float(digamma(d / 2)) + math.log(d / 2) for v, d in positive]
+    halves = [d / 2 for _, d in positive]
+    logs = [
+        math.log(v) - by_chance + math.log(half)
+        for (v, _), half, by_chance in zip(positive, halves, digamma(halves).tolist(), strict=True)
+    ]
     mean = math.fsum(logs) / len(logs)
     spread = math.fsum((x - mean) ** 2 for x in logs) / (len(logs) - 1)
-    chance = math.fsum(float(polygamma(1, d / 2)) for _, d in positive) / len(positive)
+    chance = math.fsum(polygamma(1, halves).tolist()) / len(positive)
     if spread <= chance:
         return Prior(pooled, math.inf)
     half = _inverse_trigamma(spread - chance)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.moderation import prior_of
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
@@ -32,6 +34,9 @@ MAX_CORRELATION = 0.9
 MANY = 10
 """Series of one machine that show what correlation they have in common."""
 
+KNOWN = 0.65
+"""Degrees of freedom of a variance per independent night (simulated: of 30 nights and more)."""
+
 CAUTION = 4.0
 """Standard errors, nearly, by which the correlation of one series is raised, the less the nearer it
 is to none: too small a one makes false changes."""
@@ -43,24 +48,49 @@ logarithm of the likelihood by so much: noise alone has it in one stretch of hun
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Of each series (shape: series): standard deviation, and correlation of successive nights."""
+    """Of each series (shape: series): standard deviation, and correlation of successive nights.
+
+    ``shared`` are the degrees of freedom of what all series together say about a variance.
+    """
 
     sigma: Floats
     correlation: Floats
+    shared: float = 0.0
 
 
 def noise(values: Floats, nights: Integers) -> Noise:
-    """The noise of each row of ``values`` (shape: series, nights): its first ``nights`` values.
+    """The noise of each row of ``values`` (shape: series, nights), which are series of one machine:
+    its first ``nights`` values. What they have in common makes up for what few nights do not show.
 
     A row with fewer nights than BLOCK is one stretch.
     """
+    own = of_each(values, nights)
+    correlation = _shared(own.correlation, nights)
+    return _moderated(Noise(own.sigma, correlation), nights)
+
+
+def of_each(values: Floats, nights: Integers) -> Noise:
+    """The noise that each row shows by itself."""
     sigma, correlation = np.zeros(len(values)), np.zeros(len(values))
     lengths = np.minimum(nights, BLOCK)
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
         stretches = _stretches(values[rows], nights[rows], int(length))
         sigma[rows], correlation[rows] = _of_residuals(_residuals(stretches))
-    return Noise(sigma, _shared(correlation, nights))
+    return Noise(sigma, correlation)
+
+
+def _moderated(own: Noise, nights: Integers) -> Noise:
+    """Each series' standard deviation, or what all of them make likely if that is more: one that is
+    too small by chance makes false changes. Few series show nothing in common."""
+    alike = own.correlation**2
+    freedom = KNOWN * nights * (1 - alike) / (1 + alike)
+    each = list(zip((own.sigma**2).tolist(), freedom.tolist(), strict=True))
+    prior = prior_of(*zip(*each, strict=True)) if len(each) >= MANY else None
+    if prior is None:
+        return own
+    likely = np.sqrt([prior.moderated(*of)[0] for of in each])
+    return Noise(np.maximum(own.sigma, likely), own.correlation, prior.freedom)
 
 
 def _shared(own: Floats, nights: Integers) -> Floats:

@@ -1,11 +1,15 @@
 """Steps in series of nights: their size, their standard error, and what else they must have.
 
 The last m nights (SCALES), for every night and m, are compared with at most LEVEL nights before
-them. Both sides share the slope of one line, so slow drift is no step. The step's size is a least
-squares estimate, and its standard error allows for likeness between successive nights (AR(1);
-noise.py has both parameters). Beside a threshold of standard errors a step meets two conditions:
+them. Slow drift is no step, but a step beside a line is much less certain than one by itself, and
+most series have no drift. So a step's certainty is a ratio of likelihoods: the better one of a step
+and a step beside a line, to the better one of nothing and a line, where a line has a price
+(Akaike, IEEE Trans. Autom. Control 19(6), 1974). Sizes are least squares estimates; their standard
+errors allow for likeness between successive nights (AR(1); noise.py has both parameters). Beside a
+threshold of standard errors a step meets two conditions:
 
-- enough of it is left without any one night, so a single bad one is no level;
+- it is no single bad night: it explains more than its most extreme night does or, where noise hides
+  bad nights, enough of it is left without any one night;
 - it explains the nights at least as well as a parabola does: a drift that begins is no step.
 
 Sums from the left give all sizes at once, so the work is a series' length for each m.
@@ -14,6 +18,7 @@ Sums from the left give all sizes at once, so the work is a series' length for e
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,29 +29,62 @@ LEVEL = 90
 LINE = 12
 """Fewer nights on both sides together are too few to tell a drift from a step, and have no line."""
 
-WITHOUT, WITHOUT_QUIET, WITHOUT_QUIET_PAIR, QUIET = 4.0, 3.0, 2.2, 0.03
-"""Standard errors that must be left without the most extreme night. Fewer are enough in a series
-of at most QUIET standard deviation, where a bad night stands out, and fewest for a pair."""
+LINE_COSTS = 3.0
+"""What a line must add to twice the logarithm of the likelihood: between a parameter's price by
+Akaike (2) and by Schwarz (the logarithm of the nights, 4 to 5; Ann. Stat. 6(2), 1978)."""
 
-CERTAIN = 4.2
-"""Below this threshold of standard errors less certainty was asked for than is by default
-(changes.py, ``FALSE_ALARMS``), and the other conditions ask for less in proportion."""
+WITHOUT, QUIET = 4.0, 0.03
+"""Standard errors that must be left without the most extreme night, in a series of more than QUIET
+standard deviation. In others a bad night stands out."""
 
 FEW_BEFORE = 10
 """Nights before a step of which one can make it."""
+
+ALL = slice(None)
 
 AFTERWARDS, BESIDE = 5, 3
 """The night of a change is the best of those BESIDE the one that was found, with AFTERWARDS nights
 more than were needed to find it."""
 
 
-class Scan:
-    """All steps in series whose first night begins a level."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Steps: their series, first night and size beside (``lined``) or without a line; the standard
+    error of such a size; and how certain they are, in standard errors."""
 
-    def __init__(self, values: Floats, sigma: Floats, correlation: Floats, told: Floats) -> None:
+    row: Integers
+    first: Integers
+    size: Floats
+    error: Floats
+    lined: Booleans
+    certainty: Floats
+
+    def where(self, at: Booleans | Integers) -> Found:
+        return Found(
+            self.row[at],
+            self.first[at],
+            self.size[at],
+            self.error[at],
+            self.lined[at],
+            self.certainty[at],
+        )
+
+
+class Scan:
+    """All steps in series whose first night begins a level.
+
+    ``told`` is each series' threshold of standard errors; ``part`` is how much of the other
+    conditions it must meet, 1 for all.
+    """
+
+    def __init__(
+        self, values: Floats, sigma: Floats, correlation: Floats, told: Floats, part: Floats
+    ) -> None:
         self.values = values - values[:, :1]
-        self.sigma, self.told, self.part = sigma, told, part_of(told)
-        self.errors = errors()[np.rint(correlation / GRID).astype(np.int64)]
+        self.sigma, self.told, self.part = sigma, told, part
+        likeness = np.rint(correlation / GRID).astype(np.int64)
+        self.alone, self.beside = (errors(line)[likeness] for line in (False, True))
+        self.line = line_errors()[likeness]
         self.sums = _summed(self.values)
         at = np.arange(values.shape[1])
         self.moments, self.squares = _summed(self.values * at), _summed(self.values * at**2)
@@ -66,66 +104,106 @@ class Scan:
 
     def _hits(self, m: int) -> tuple[Integers, Integers, Integers, Floats]:
         """Steps m nights before the last: rows, first and last nights, standard errors."""
-        n = self.values.shape[1]
-        first = np.arange(2, n - m + 1)
-        before = np.minimum(first, LEVEL)
-        start, end = first - before, first + m
-        size = self._sizes(start, first, end)
-        z = np.abs(size) / (self.errors[:, before, m] * self.sigma[:, None])
-        row, at = np.nonzero(z > self.told[:, None])
-        size, z = size[row, at], z[row, at]
-        told = self._without_one_since(row, first[at], m, size)
-        told &= self._without_one_before(row, first[at], m, size)
-        row, first, before, size, z = (
-            row[told],
-            first[at[told]],
-            before[at[told]],
-            size[told],
-            z[told],
-        )
-        sharp = size**2 * _left_of_step(before + m, m) >= self._bend(row, first - before, first + m)
-        return row[sharp], first[sharp], first[sharp] + m - 1, z[sharp]
+        found = self._certain(m)
+        found = found.where(self._without_one_since(found, m))
+        found = found.where(self._without_one_before(found, m))
+        found = found.where(self._sharp(found, m))
+        return found.row, found.first, found.first + m - 1, found.certainty
 
-    def _without_one_since(self, row: Integers, first: Integers, m: int, size: Floats) -> Booleans:
-        """Whether enough of a step is left without the night since that speaks for it most."""
-        up, sigma = np.sign(size), self.sigma[row]
+    def _certain(self, m: int) -> Found:
+        first = np.arange(2, self.values.shape[1] - m + 1)
+        before, told = np.minimum(first, LEVEL), self.told[:, None] ** 2
+        sizes = self._sizes(first - before, first, first + m)
+        errors = tuple(
+            table[:, before, m] * self.sigma[:, None] for table in (self.alone, self.beside)
+        )
+        alone, beside = ((size / error) ** 2 for size, error in zip(sizes, errors, strict=True))
+        row, at = np.nonzero((alone > told) | (beside > told))
+        line = self._line(row, first[at] - before[at], first[at] + m)
+        alone = alone[row, at] - np.maximum(0.0, line - LINE_COSTS)
+        beside = beside[row, at] - np.maximum(0.0, LINE_COSTS - line)
+        lined, certainty = beside > alone, np.maximum(alone, beside)
+        size, error = (np.where(lined, of[1][row, at], of[0][row, at]) for of in (sizes, errors))
+        found = Found(row, first[at], size, error, lined, np.sqrt(np.maximum(0.0, certainty)))
+        return found.where(found.certainty > self.told[row])
+
+    def _without_one_since(self, found: Found, m: int) -> Booleans:
+        """Whether a step is more than the night since that speaks for it most."""
+        row, first = found.row, found.first
+        up, sigma, before = np.sign(found.size), self.sigma[row], np.minimum(first, LEVEL)
         since = up[:, None] * self.values[row[:, None], first[:, None] + np.arange(m)]
         most = (since - since.mean(axis=1, keepdims=True)).max(axis=1, initial=0)
-        quiet = WITHOUT_QUIET_PAIR if m == 2 else WITHOUT_QUIET
-        needed = np.where(sigma <= QUIET, quiet, WITHOUT) * self.part[row]
-        error = sigma * self.errors[row, np.minimum(first, LEVEL), m - 1]
-        told: Booleans = up * size - most / (m - 1) > needed * error
+        size, part = up * found.size, self.part[row]
+        night = (size + most) / (sigma * np.sqrt(1 + 1 / before))
+        left = (size - most / (m - 1)) / (sigma * self._error(found, before, m - 1))
+        told: Booleans = np.where(
+            sigma <= QUIET, size / found.error >= night * part, left > WITHOUT * part
+        )
         return told
 
-    def _without_one_before(self, row: Integers, first: Integers, m: int, size: Floats) -> Booleans:
+    def _error(self, found: Found, before: Integers, m: int) -> Floats:
+        alone, beside = (table[found.row, before, m] for table in (self.alone, self.beside))
+        error: Floats = np.where(found.lined, beside, alone)
+        return error
+
+    def _without_one_before(self, found: Found, m: int) -> Booleans:
         """The same of the nights before, where they are few."""
-        told = np.ones(len(row), np.bool_)
+        told = np.ones(len(found.row), np.bool_)
         for before in range(2, FEW_BEFORE + 1):
-            few = np.flatnonzero(first == before)
-            level = np.sign(size[few, None]) * self.values[row[few], :before]
+            few = np.flatnonzero(found.first == before)
+            if not len(few):
+                continue
+            some = found.where(few)
+            level = np.sign(some.size[:, None]) * self.values[some.row, :before]
             most = (level.mean(axis=1, keepdims=True) - level).max(axis=1, initial=0)
-            error = self.sigma[row[few]] * self.errors[row[few], before - 1, m]
-            needed = WITHOUT * self.part[row[few]]
-            told[few] = np.abs(size[few]) - most / (before - 1) > needed * error
+            error = self.sigma[some.row] * self._error(some, np.full(len(few), before - 1), m)
+            left = np.abs(some.size) - most / (before - 1)
+            told[few] = left > WITHOUT * self.part[some.row] * error
         return told
 
-    def _sizes(self, start: Integers, first: Integers, end: Integers) -> Floats:
-        """The step at ``first`` by least squares: the values times what is left of the step's
-        indicator without a constant and, from LINE nights on, a line."""
+    def _sharp(self, found: Found, m: int) -> Booleans:
+        """Whether a step, beside a line, explains at least as much as a bend of it."""
+        row, first = found.row, found.first
+        start, end = first - np.minimum(first, LEVEL), first + m
+        _, beside = self._sizes(start, first, end, row)
+        sharp: Booleans = beside**2 * _left_of_step(end - start, m) >= self._bend(row, start, end)
+        return sharp
+
+    def _sizes(
+        self, start: Integers, first: Integers, end: Integers, row: Integers | slice = ALL
+    ) -> tuple[Floats, Floats]:
+        """The steps at ``first`` by least squares, alone and (from LINE nights on) beside a line.
+        One of each ``row``, or of all (shape: series, steps)."""
         n, m = end - start, end - first
-        total = self.sums[:, end] - self.sums[:, start]
-        right = self.sums[:, end] - self.sums[:, first]
-        moment = self.moments[:, end] - self.moments[:, start] - (start + end - 1) / 2 * total
-        size: Floats = (right - m / n * total - _slope(n, m) * moment) / _left_of_step(n, m)
-        return size
+        total, moment = self._moment(row, start, end)
+        since = self.sums[row, end] - self.sums[row, first] - m / n * total
+        alone = since / (m * (n - m) / n)
+        beside = (since - _slope(n, m) * moment) / _left_of_step(n, m)
+        return alone, beside
+
+    def _line(self, row: Integers, start: Integers, end: Integers) -> Floats:
+        """The squares, in those of its standard error, of the slope of a line by least squares; 0
+        below LINE nights."""
+        n = end - start
+        _, moment = self._moment(row, start, end)
+        slope = moment / (n * (n**2 - 1.0) / 12)
+        power: Floats = (slope / (self.line[row, n] * self.sigma[row])) ** 2
+        return np.where(n >= LINE, power, 0.0)
+
+    def _moment(
+        self, row: Integers | slice, start: Integers, end: Integers
+    ) -> tuple[Floats, Floats]:
+        """Sums of nights, and of nights times their distance from the middle."""
+        total = self.sums[row, end] - self.sums[row, start]
+        moment = self.moments[row, end] - self.moments[row, start] - (start + end - 1) / 2 * total
+        return total, moment
 
     def _bend(self, row: Integers, start: Integers, end: Integers) -> Floats:
         """The squares that a parabola explains beside a line; 0 below LINE nights."""
         n, middle = end - start, (start + end - 1) / 2
-        total, moment, square = (
-            sums[row, end] - sums[row, start] for sums in (self.sums, self.moments, self.squares)
-        )
-        along = square - 2 * middle * moment + (middle**2 - (n**2 - 1) / 12) * total
+        total, moment = self._moment(row, start, end)
+        square = self.squares[row, end] - self.squares[row, start]
+        along = square - 2 * middle * moment - (middle**2 + (n**2 - 1) / 12) * total
         power: Floats = along**2 / (n * (n**2 - 1.0) * (n**2 - 4.0) / 180)
         return np.where(n >= LINE, power, 0.0)
 
@@ -142,12 +220,6 @@ class Scan:
         best = np.argmax(np.where(possible, power, -np.inf), axis=1)
         refined: Integers = at[np.arange(len(at)), best]
         return refined
-
-
-def part_of(told: Floats) -> Floats:
-    """What other conditions ask for beside a threshold of standard errors, of what they do by
-    default."""
-    return np.minimum(1.0, told / CERTAIN)
 
 
 def _slope(n: Integers, m: int | Integers) -> Floats:
@@ -173,33 +245,48 @@ GRID = 0.05
 
 
 @functools.cache
-def errors() -> Floats:
-    """The standard error of a step in standard deviations of the noise; shape: correlation /
-    GRID, nights before, nights since.
+def errors(line: bool) -> Floats:
+    """The standard error of a step, beside a line or not, in standard deviations of the noise;
+    shape: correlation / GRID, nights before, nights since.
 
     It is ``error`` of the last of ``weights``, for all numbers of nights of one sum at once.
     """
-    correlations = np.arange(0, MAX_CORRELATION + GRID / 2, GRID)
+    correlations = _correlations()
     found = np.full((len(correlations), LEVEL + 1, max(SCALES) + 1), np.inf)
     scales = np.array(sorted({*SCALES, *(m - 1 for m in SCALES)}))
     for n in range(2, LEVEL + max(SCALES) + 1):
         since = scales[(scales < n) & (n - scales <= LEVEL)]
-        spectra = np.fft.rfft(_step_weights(n, since), 2 * n, axis=1)
+        spectra = np.fft.rfft(_step_weights(n, since, line), 2 * n, axis=1)
         lags = np.fft.irfft(np.abs(spectra) ** 2, 2 * n, axis=1)[:, :n]
         likeness = correlations[:, None] ** np.arange(n)
         found[:, n - since, since] = np.sqrt(2 * likeness @ lags.T - lags[:, 0])
     return found
 
 
-def _step_weights(n: int, since: Integers) -> Floats:
+@functools.cache
+def line_errors() -> Floats:
+    """The standard error of a line's slope in the same unit; shape: correlation / GRID, nights."""
+    longest, correlations = LEVEL + max(SCALES), _correlations()
+    found = np.full((len(correlations), longest + 1), np.inf)
+    for n in range(2, longest + 1):
+        at = np.arange(n) - (n - 1) / 2
+        found[:, n] = error(at / (at @ at), correlations)
+    return found
+
+
+def _correlations() -> Floats:
+    return np.arange(0, MAX_CORRELATION + GRID / 2, GRID)
+
+
+def _step_weights(n: int, since: Integers, line: bool) -> Floats:
     """How steps depend on n values; shape: since, n. A step is what is left of its indicator
-    without a constant and, from LINE nights on, a line."""
+    without a constant and, from LINE nights on if it is beside one, a line."""
     at = np.arange(n)
     step = (at >= n - since[:, None]).astype(np.float64)
     left = step - step.mean(axis=1, keepdims=True)
-    if n >= LINE:
-        line = at - (n - 1) / 2
-        left -= np.outer(left @ line, line / (line @ line))
+    if line and n >= LINE:
+        along = at - (n - 1) / 2
+        left -= np.outer(left @ along, along / (along @ along))
     found: Floats = left / (left**2).sum(axis=1, keepdims=True)
     return found
 

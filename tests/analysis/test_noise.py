@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.analysis.noise import MAX_CORRELATION, noise
+from bench.analysis.noise import MANY, MAX_CORRELATION, noise, of_each
 from tests.analysis.nights import SIGMA, quiet
 
 
@@ -30,21 +30,21 @@ def test_a_line_hides_neither_noise_nor_likeness(nights: int, drift: float) -> N
     """Nor does it add any; whether it goes up or not, and however many stretches there are."""
     for correlation in (0.0, 0.3):
         values = quiet(400, nights, correlation=correlation) + drift * np.arange(nights)
-        found = noise(values, np.full(400, nights))
+        found = of_each(values, np.full(400, nights))
         assert np.mean(found.sigma) == pytest.approx(SIGMA, rel=0.04)
         assert np.mean(found.correlation) == pytest.approx(correlation, abs=0.08)
 
 
 def test_what_a_line_takes_of_noise_that_is_much_alike_is_given_back() -> None:
-    found = noise(quiet(400, 30, correlation=0.6), np.full(400, 30))
+    found = of_each(quiet(400, 30, correlation=0.6), np.full(400, 30))
     assert np.median(found.sigma) == pytest.approx(SIGMA, rel=0.05)
 
 
 def test_a_series_has_the_noise_that_it_has_beside_longer_ones() -> None:
     values = quiet(40, 200)
     nights = np.repeat([70, 200], 20)
-    together = noise(np.where(np.arange(200) < nights[:, None], values, np.nan), nights)
-    alone = noise(values[:20, :70], nights[:20])
+    together = of_each(np.where(np.arange(200) < nights[:, None], values, np.nan), nights)
+    alone = of_each(values[:20, :70], nights[:20])
     np.testing.assert_allclose(together.sigma[:20], alone.sigma)
 
 
@@ -52,7 +52,7 @@ def test_neighbours_of_a_bad_night_are_no_neighbours() -> None:
     """What is left out for one is no pair with the others."""
     values = quiet(400, 60, correlation=0.5)
     values[:, ::7] += 1.0
-    found = noise(values, np.full(400, 60))
+    found = of_each(values, np.full(400, 60))
     assert np.mean(found.correlation) == pytest.approx(0.5, abs=0.1)
     assert np.mean(found.sigma) == pytest.approx(SIGMA, rel=0.12)
 
@@ -78,9 +78,9 @@ def test_a_bad_night_bends_no_line(nights: int) -> None:
 def test_a_bad_night_at_an_end_is_no_step(night: int, nights: int) -> None:
     """A step that is taken out takes some of the noise with it."""
     values, all_of_them = quiet(400, nights), np.full(400, nights)
-    before = np.mean(noise(values, all_of_them).sigma)
+    before = np.mean(of_each(values, all_of_them).sigma)
     values[:, night] += 1.0
-    assert np.mean(noise(values, all_of_them).sigma) > 0.99 * before
+    assert np.mean(of_each(values, all_of_them).sigma) > 0.99 * before
 
 
 @pytest.mark.parametrize("series", [1, 40])
@@ -98,3 +98,27 @@ def test_a_series_whose_nights_are_more_alike_than_the_others_is_taken_for_that(
     found = noise(values, np.full(40, 365)).correlation
     assert found[7] > 0.35
     assert np.max(np.delete(found, 7)) < 0.25
+
+
+def test_no_series_is_quieter_by_chance_than_all_of_them_make_likely() -> None:
+    values, nights = quiet(400, 60), np.full(400, 60)
+    alone, together = of_each(values, nights), noise(values, nights)
+    assert np.min(alone.sigma) < 0.75 * SIGMA
+    assert np.min(together.sigma) > 0.95 * SIGMA
+    assert (together.sigma >= alone.sigma).all()
+    assert together.shared > 1000
+
+
+def test_where_noise_differs_from_series_to_series_it_is_each_ones_own() -> None:
+    scale = np.geomspace(0.1, 10, 400)[:, None]
+    values, nights = quiet(400, 60) * scale, np.full(400, 60)
+    alone, together = of_each(values, nights), noise(values, nights)
+    np.testing.assert_allclose(together.sigma, alone.sigma, rtol=0.3)
+    assert together.shared < 10
+
+
+def test_few_series_say_nothing_of_each_other() -> None:
+    values, nights = quiet(MANY - 1, 60), np.full(MANY - 1, 60)
+    alone, together = of_each(values, nights), noise(values, nights)
+    np.testing.assert_array_equal(together.sigma, alone.sigma)
+    assert together.shared == 0
