@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.analysis.noise import MANY, Booleans, Floats, Integers, Noise, noise
+from bench.analysis.noise import MANY, Booleans, Floats, Integers, Noise, of_each, together
 from bench.analysis.steps import LEVEL, Scan, error, weights
 
 FALSE_ALARMS = 0.01
 """The chance that a series without a change has one."""
 
-TRIALS, TRIALS_OF_FEW = 2, 14
+TRIALS, TRIALS_OF_FEW = 2, 12
 """More where few series are given: their correlation is their own, and less certain."""
 
 FREEDOM = 50
@@ -95,11 +95,13 @@ def courses(values: Floats, false_alarms: float = FALSE_ALARMS) -> list[Course]:
     if not len(rows):
         return found
     nights = _Nights.of(values[rows])
+    own = of_each(nights.values, nights.calm)
     for _ in range(2):
-        held_out = np.minimum(HELD_OUT, nights.counts // 4)
-        known = noise(nights.values, nights.counts - held_out)
+        known = together(own, nights.calm)
         known = replace(known, sigma=np.maximum(known.sigma, SMALLEST))
-        nights = nights.without(_lonely(nights.values, known.sigma))
+        lonely = _lonely(nights.values, known.sigma)
+        nights, again = nights.without(lonely), np.flatnonzero(lonely.any(axis=1))
+        own = own.but(again, of_each(nights.values[again], nights.calm[again]))
     told, whole = (
         _thresholds(nights, chance, known.shared) for chance in (false_alarms, FALSE_ALARMS)
     )
@@ -129,6 +131,11 @@ class _Nights:
         counts = np.isfinite(values).sum(axis=1)
         at = np.argsort(~np.isfinite(values), axis=1, kind="stable")[:, : counts.max()]
         return cls(np.take_along_axis(values, at, axis=1), counts, at)
+
+    @property
+    def calm(self) -> Integers:
+        """How many of each row's nights count for its noise."""
+        return self.counts - np.minimum(HELD_OUT, self.counts // 4)
 
     def without(self, out: Booleans) -> _Nights:
         left = _Nights.of(np.where(out, np.nan, self.values))

@@ -57,20 +57,16 @@ class Noise:
     correlation: Floats
     shared: float = 0.0
 
-
-def noise(values: Floats, nights: Integers) -> Noise:
-    """The noise of each row of ``values`` (shape: series, nights), which are series of one machine:
-    its first ``nights`` values. What they have in common makes up for what few nights do not show.
-
-    A row with fewer nights than BLOCK is one stretch.
-    """
-    own = of_each(values, nights)
-    correlation = _shared(own.correlation, nights)
-    return _moderated(Noise(own.sigma, correlation), nights)
+    def but(self, rows: Integers, others: Noise) -> Noise:
+        """The same with the noise of ``others`` at these rows."""
+        sigma, correlation = self.sigma.copy(), self.correlation.copy()
+        sigma[rows], correlation[rows] = others.sigma, others.correlation
+        return Noise(sigma, correlation, self.shared)
 
 
 def of_each(values: Floats, nights: Integers) -> Noise:
-    """The noise that each row shows by itself."""
+    """The noise that each row of ``values`` (shape: series, nights) shows by itself in its first
+    ``nights`` values. A row with fewer nights than BLOCK is one stretch."""
     sigma, correlation = np.zeros(len(values)), np.zeros(len(values))
     lengths = np.minimum(nights, BLOCK)
     for length in np.unique(lengths):
@@ -78,6 +74,13 @@ def of_each(values: Floats, nights: Integers) -> Noise:
         stretches = _stretches(values[rows], nights[rows], int(length))
         sigma[rows], correlation[rows] = _of_residuals(_residuals(stretches))
     return Noise(sigma, correlation)
+
+
+def together(own: Noise, nights: Integers) -> Noise:
+    """The noise of series of one machine, from what each shows by itself in so many nights. What
+    they have in common makes up for what few nights do not show."""
+    correlation = _shared(own.correlation, nights)
+    return _moderated(Noise(own.sigma, correlation), nights)
 
 
 def _moderated(own: Noise, nights: Integers) -> Noise:

@@ -49,13 +49,12 @@ more than were needed to find it."""
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Steps: their series, first night and size beside (``lined``) or without a line; the standard
-    error of such a size; and how certain they are, in standard errors."""
+    """Steps: their series, first night and size, beside a line (``lined``) or alone; and how
+    certain they are, in standard errors."""
 
     row: Integers
     first: Integers
     size: Floats
-    error: Floats
     lined: Booleans
     certainty: Floats
 
@@ -64,7 +63,6 @@ class Found:
             self.row[at],
             self.first[at],
             self.size[at],
-            self.error[at],
             self.lined[at],
             self.certainty[at],
         )
@@ -82,9 +80,7 @@ class Scan:
     ) -> None:
         self.values = values - values[:, :1]
         self.sigma, self.told, self.part = sigma, told, part
-        likeness = np.rint(correlation / GRID).astype(np.int64)
-        self.alone, self.beside = (errors(line)[likeness] for line in (False, True))
-        self.line = line_errors()[likeness]
+        self.likeness = np.rint(correlation / GRID).astype(np.int64)
         self.sums = _summed(self.values)
         at = np.arange(values.shape[1])
         self.moments, self.squares = _summed(self.values * at), _summed(self.values * at**2)
@@ -112,20 +108,26 @@ class Scan:
 
     def _certain(self, m: int) -> Found:
         first = np.arange(2, self.values.shape[1] - m + 1)
-        before, told = np.minimum(first, LEVEL), self.told[:, None] ** 2
-        sizes = self._sizes(first - before, first, first + m)
-        errors = tuple(
-            table[:, before, m] * self.sigma[:, None] for table in (self.alone, self.beside)
+        before, end = np.minimum(first, LEVEL), first + m
+        by_chance = [
+            errors(line)[:, before, m][self.likeness] * self.sigma[:, None]
+            for line in (False, True)
+        ]
+        sizes = self._sizes(first - before, first, end)
+        told = self.told[:, None]
+        hits = [np.abs(size) > told * of for size, of in zip(sizes, by_chance, strict=True)]
+        row, at = np.nonzero(hits[0] | hits[1])
+        found = [size[row, at] for size in sizes]
+        alone, beside = (
+            (size / of[row, at]) ** 2 for size, of in zip(found, by_chance, strict=True)
         )
-        alone, beside = ((size / error) ** 2 for size, error in zip(sizes, errors, strict=True))
-        row, at = np.nonzero((alone > told) | (beside > told))
-        line = self._line(row, first[at] - before[at], first[at] + m)
-        alone = alone[row, at] - np.maximum(0.0, line - LINE_COSTS)
-        beside = beside[row, at] - np.maximum(0.0, LINE_COSTS - line)
-        lined, certainty = beside > alone, np.maximum(alone, beside)
-        size, error = (np.where(lined, of[1][row, at], of[0][row, at]) for of in (sizes, errors))
-        found = Found(row, first[at], size, error, lined, np.sqrt(np.maximum(0.0, certainty)))
-        return found.where(found.certainty > self.told[row])
+        line = self._line(row, first[at] - before[at], end[at])
+        alone -= np.maximum(0.0, line - LINE_COSTS)
+        beside -= np.maximum(0.0, LINE_COSTS - line)
+        lined, certainty = beside > alone, np.maximum(0.0, np.maximum(alone, beside))
+        size = np.where(lined, found[1], found[0])
+        steps = Found(row, first[at], size, lined, np.sqrt(certainty))
+        return steps.where(steps.certainty > self.told[row])
 
     def _without_one_since(self, found: Found, m: int) -> Booleans:
         """Whether a step is more than the night since that speaks for it most."""
@@ -134,15 +136,17 @@ class Scan:
         since = up[:, None] * self.values[row[:, None], first[:, None] + np.arange(m)]
         most = (since - since.mean(axis=1, keepdims=True)).max(axis=1, initial=0)
         size, part = up * found.size, self.part[row]
-        night = (size + most) / (sigma * np.sqrt(1 + 1 / before))
-        left = (size - most / (m - 1)) / (sigma * self._error(found, before, m - 1))
-        told: Booleans = np.where(
-            sigma <= QUIET, size / found.error >= night * part, left > WITHOUT * part
-        )
+        explained = size * np.sqrt(_left_of_step(before + m, m, found.lined))
+        by_a_night = (size + most) * np.sqrt(before / (before + 1))
+        left = size - most / (m - 1)
+        enough = WITHOUT * part * sigma * self._error(found, before, m - 1)
+        told: Booleans = np.where(sigma <= QUIET, explained >= part * by_a_night, left > enough)
         return told
 
     def _error(self, found: Found, before: Integers, m: int) -> Floats:
-        alone, beside = (table[found.row, before, m] for table in (self.alone, self.beside))
+        alone, beside = (
+            errors(line)[self.likeness[found.row], before, m] for line in (False, True)
+        )
         error: Floats = np.where(found.lined, beside, alone)
         return error
 
@@ -177,7 +181,7 @@ class Scan:
         n, m = end - start, end - first
         total, moment = self._moment(row, start, end)
         since = self.sums[row, end] - self.sums[row, first] - m / n * total
-        alone = since / (m * (n - m) / n)
+        alone = since / _left_of_step(n, m, lined=False)
         beside = (since - _slope(n, m) * moment) / _left_of_step(n, m)
         return alone, beside
 
@@ -187,7 +191,7 @@ class Scan:
         n = end - start
         _, moment = self._moment(row, start, end)
         slope = moment / (n * (n**2 - 1.0) / 12)
-        power: Floats = (slope / (self.line[row, n] * self.sigma[row])) ** 2
+        power: Floats = (slope / (line_errors()[self.likeness[row], n] * self.sigma[row])) ** 2
         return np.where(n >= LINE, power, 0.0)
 
     def _moment(
@@ -227,9 +231,9 @@ def _slope(n: Integers, m: int | Integers) -> Floats:
     return np.where(n >= LINE, 6 * m * (n - m) / (n * (n**2 - 1.0)), 0.0)
 
 
-def _left_of_step(n: Integers, m: int | Integers) -> Floats:
-    """The squares of that indicator which constant and line do not explain."""
-    left: Floats = m * (n - m) * (1 / n - _slope(n, m) / 2)
+def _left_of_step(n: Integers, m: int | Integers, lined: bool | Booleans = True) -> Floats:
+    """The squares of that indicator which a constant and, if it is ``lined``, a line leave."""
+    left: Floats = m * (n - m) * (1 / n - np.where(lined, _slope(n, m) / 2, 0.0))
     return left
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.analysis.noise import MANY, MAX_CORRELATION, noise, of_each
+from bench.analysis.noise import MANY, MAX_CORRELATION, Floats, Integers, Noise, of_each, together
 from tests.analysis.nights import SIGMA, quiet
+
+
+def noise(values: Floats, nights: Integers) -> Noise:
+    return together(of_each(values, nights), nights)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5])

@@ -16,6 +16,7 @@ from bench.analysis.steps import (
     Found,
     Scan,
     error,
+    errors,
     weights,
 )
 
@@ -38,8 +39,8 @@ def scan_of(values: Floats, sigma: float = 1.0, part: float = 1.0) -> Scan:
     return Scan(values, *(np.array([of]) for of in (sigma, 0.0, TOLD, part)))
 
 
-def step_at(first: int, size: float, by_chance: float = 1.0, lined: bool = True) -> Found:
-    of = np.array([0]), np.array([first]), np.array([size]), np.array([by_chance])
+def step_at(first: int, size: float, lined: bool = True) -> Found:
+    of = np.array([0]), np.array([first]), np.array([size])
     return Found(*of, np.array([lined]), np.array([9.0]))
 
 
@@ -105,7 +106,7 @@ def test_a_step_that_one_of_few_nights_before_makes_is_none(before: int) -> None
 def test_without_its_most_extreme_night_a_step_is_as_sure_as_one_of_a_night_fewer(m: int) -> None:
     """Nights that differ: the last one is left out, and the others are enough, or just not."""
     first, shape = np.array([NIGHTS - m - 5]), 1 + np.arange(m) / m
-    by_chance = SCAN.beside[0, min(first[0], LEVEL), m - 1] / shape[:-1].mean()
+    by_chance = errors(True)[0, min(first[0], LEVEL), m - 1] / shape[:-1].mean()
     for times, told in ((0.99 * WITHOUT, False), (1.01 * WITHOUT, True)):
         values = np.zeros((1, NIGHTS))
         values[0, first[0] : first[0] + m] = times * by_chance * shape
@@ -116,7 +117,7 @@ def test_without_its_most_extreme_night_a_step_is_as_sure_as_one_of_a_night_fewe
 @pytest.mark.parametrize("before", range(2, 11))
 def test_so_it_is_without_one_of_few_nights_before(before: int) -> None:
     shape = 1 + np.arange(before) / before
-    by_chance = SCAN.beside[0, before - 1, 20] / shape[:-1].mean()
+    by_chance = errors(True)[0, before - 1, 20] / shape[:-1].mean()
     for times, told in ((0.99 * WITHOUT, False), (1.01 * WITHOUT, True)):
         values = np.zeros((1, NIGHTS))
         values[0, :before] = -times * by_chance * shape
@@ -155,18 +156,22 @@ def test_a_step_is_as_sure_as_least_squares_of_the_nights_that_count_say(
 def test_where_a_bad_night_stands_out_a_step_explains_more_than_its_most_extreme_night(
     m: int, lined: bool
 ) -> None:
-    first, size = NIGHTS - m - 5, 0.10
+    """Nights of one mean, of which the first has more and more of it."""
+    first, at = NIGHTS - m - 5, np.arange(LEVEL + m)
+    columns = [np.ones(len(at)), *([at] if lined else []), at >= LEVEL]
+    told = []
     for extreme in np.linspace(0, 1, 21):
+        shape = np.full(m, 1 - extreme)
+        shape[0] += m * extreme
         values = np.zeros((1, NIGHTS))
-        values[0, first : first + m] = size * (1 - extreme)
-        values[0, first] = size * (1 - extreme + m * extreme)  # of the same mean
-        scan = scan_of(values, QUIET)
-        by_chance = QUIET * (scan.beside if lined else scan.alone)[0, LEVEL, m]
-        night = QUIET * (1 + 1 / LEVEL) ** 0.5
-        told = size / by_chance >= values[0, first] / night
-        assert told == (extreme < 0.3) or 0.2 < extreme < 0.7
-        step = step_at(first, size, by_chance, lined)
-        assert scan._without_one_since(step, m) == [told]
+        values[0, first : first + m] = shape
+        indicator = rest(columns[-1].astype(float), *(of.astype(float) for of in columns[:-1]))
+        night = shape[0] ** 2 * LEVEL / (LEVEL + 1)
+        told.append(bool(indicator >= night))
+        step = step_at(first, 1.0, lined)
+        assert scan_of(values, QUIET)._without_one_since(step, m) == [told[-1]]
+    assert told == sorted(told, reverse=True)
+    assert (told[0], told[-1]) == (True, False)
 
 
 @pytest.mark.parametrize(("before", "since"), [(2, 2), (5, LINE - 6), (6, 6), (40, 20)])
@@ -181,7 +186,7 @@ def test_weights_find_the_level_before_a_step_and_its_size_with_its_sign(
 
 def test_where_less_certainty_is_asked_for_less_must_be_left_without_a_night() -> None:
     first, values = np.array([NIGHTS - 10]), np.zeros((1, NIGHTS))
-    size = 0.8 * WITHOUT * SCAN.beside[0, LEVEL, 4]
+    size = 0.8 * WITHOUT * errors(True)[0, LEVEL, 4]
     values[0, first[0] : first[0] + 5] = size
     for part, told in ((1.0, False), (0.7, True)):
         scan, step = scan_of(values, part=part), step_at(first[0], size)
