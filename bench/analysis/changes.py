@@ -25,7 +25,7 @@ from bench.analysis.steps import LEVEL, Scan, error, weights
 FALSE_ALARMS = 0.01
 """The chance that a series without a change has one."""
 
-TRIALS, TRIALS_OF_FEW = 2, 12
+TRIALS, TRIALS_OF_FEW = 2, 10
 """More where few series are given: their correlation is their own, and less certain."""
 
 FREEDOM = 50

@@ -37,7 +37,7 @@ MANY = 10
 KNOWN = 0.65
 """Degrees of freedom of a variance per independent night (simulated: of 30 nights and more)."""
 
-CAUTION = 4.0
+CAUTION = 5.0
 """Standard errors, nearly, by which the correlation of one series is raised, the less the nearer it
 is to none: too small a one makes false changes."""
 
