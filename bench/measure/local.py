@@ -78,7 +78,7 @@ class LocalOpening:
         found: dict[Place, list[str]] = {}
         for cell, place in self._places.items():
             found.setdefault(place, []).append(cell)
-        return dict(sorted(found.items()))
+        return found
 
     def _set_up(self, index: int, cells: Sequence[str]) -> Topology:
         spec, known = self._setting.topologies[index], table.methods()

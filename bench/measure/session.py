@@ -75,33 +75,36 @@ class Session:
             self._share = share
             self._least = min(self._round + share.least, share.most)
             if cells := self._to_open():
-                with closing(make_opening(setting, cells)) as opening:
-                    self._open(opening, cells)
-                    self._rounds(opening, [cell.id for cell in cells])
+                seed = self._matrix.measure.seed
+                order = schedule.opening_order(cells, seed, share.opening)
+                in_order = [self._cells[cell] for cell in order]
+                with closing(make_opening(setting, in_order)) as opening:
+                    self._open(opening, order)
+                    self._rounds(opening, cells)
                     if share.opening + 1 == share.openings:
-                        self._make_up(opening, [cell.id for cell in cells])
+                        self._make_up(opening, cells)
 
-    def _to_open(self) -> list[Cell]:
+    def _to_open(self) -> list[str]:
         """Cells that the present opening is to measure; none where it is not needed."""
         known = self._failures.keys() | self._plan.unfit.keys()
         left = [cell for cell in self._cells if cell not in known]
         if self._round >= self._least:
             left = self._still_wanted(left)
         is_needed = self._round < self._share.most and _has_cells_of_the_plan(left)
-        return [self._cells[cell] for cell in left] if is_needed else []
+        return left if is_needed else []
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing yet that would be lost."""
         return not any(self._samples.values())
 
-    def _open(self, opening: Opening, cells: Sequence[Cell]) -> None:
+    def _open(self, opening: Opening, cells: Sequence[str]) -> None:
         self._stage("setting up")
         self._set_up(opening)
         for number, cell in enumerate(cells, 1):
             self._stage(f"checking cell {number} of {len(cells)}")
-            if cell.id not in self._failures:
-                self._open_cell(opening, cell.id)
+            if cell not in self._failures:
+                self._open_cell(opening, cell)
 
     def _stage(self, text: str) -> None:
         number, openings = self._share.opening + 1, self._share.openings
@@ -115,7 +118,7 @@ class Session:
         is_asked_wrong = all(isinstance(error, UsageError) for error in refused.values())
         if refused and not left and (is_asked_wrong or not self.is_empty):
             # Before it is written: a run that is resumed keeps its cells.
-            raise [*refused.values()][-1]
+            raise refused[[cell for cell in self._cells if cell in refused][-1]]
         for cell, reason in reasons.items():
             if cell not in self._failures:
                 self._fail(cell, reason)

@@ -42,7 +42,7 @@ class Sides:
 
 
 class SidesOpening:
-    """An Opening of A's cells and of B's."""
+    """An Opening of A's cells and of B's. The side of the first cell is set up first."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class SidesOpening:
         self._sides = sides
         self._resources = ExitStack()
         self._openings: dict[bool, Opening] = {}
-        for is_b in (False, True):
+        for is_b in dict.fromkeys([*(cell.id in sides.of_b for cell in cells), False, True]):
             own = [cell for cell in cells if (cell.id in sides.of_b) is is_b]
             opening = make(sides.setting(setting, is_b), own)
             self._openings[is_b] = self._resources.enter_context(closing(opening))

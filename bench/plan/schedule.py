@@ -39,6 +39,17 @@ def round_order(
     return [cell for pair in order for cell in pair]
 
 
+def opening_order(cells: Sequence[str], seed: int, opening: int) -> list[str]:
+    """The cells of an opening in the order in which they are opened, shuffled anew for each.
+
+    Memory, interfaces and sockets are had in that order. One that were the same in each opening
+    could make a cell faster or slower than its like, and no spread between openings would show it.
+    """
+    order = [*cells]
+    random.Random(f"{seed}/opening {opening}").shuffle(order)
+    return order
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """An opening's share of the rounds, which are numbered over all openings of a run.

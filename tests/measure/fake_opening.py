@@ -41,13 +41,15 @@ class FakeOpening:
     """Gives samples of ``sample(cell, round)``, and notes what it is asked.
 
     ``refused`` maps methods to why they have nothing to run on, ``unopenable`` to why their cells
-    cannot be opened; ``broken`` is raised by ``open``. Call it as the class of an opening is.
+    cannot be opened; ``broken`` is raised by ``open``; ``facts`` gives what a cell has in an
+    opening, which is otherwise its place in the order. Call it as the class of an opening is.
     """
 
     sample: Callable[[Cell, int], Sample | Failure] = steady
     refused: Mapping[str, BenchError] = field(default_factory=dict)
     unopenable: Mapping[str, str] = field(default_factory=dict)
     broken: BenchError | None = None
+    facts: Callable[[Cell, int], int] | None = None
     opened: list[str] = field(default_factory=list)
     slices: list[tuple[int, str, tuple[str, ...]]] = field(default_factory=list)
     """Round, cell, and those to come after it."""
@@ -79,7 +81,10 @@ class FakeOpening:
         assert self.is_open
         self.opened.append(cell)
         reason = self.unopenable.get(self.cells[cell].method)
-        return Failure(reason) if reason else {"sndbuf": len(self.opened)}
+        if reason:
+            return Failure(reason)
+        own = self.facts and self.facts(self.cells[cell], len(self.cells_of))
+        return {"sndbuf": own or len(self.opened)}
 
     def run_slice(
         self, cell: str, round_: int, upcoming: Sequence[str], then: Turn | None = None

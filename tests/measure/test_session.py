@@ -105,14 +105,14 @@ def test_every_cell_and_the_calibration_have_a_slice_in_each_round(path: Path) -
     fake = FakeOpening()
     done = run(path, fake)
     ids = [cell.id for cell in (*done.cells, *done.calibration)]
-    assert fake.opened == ids
+    assert fake.opened == schedule.opening_order(ids, 1, 0)
     assert done.end == "done"
     for round_ in range(4):
         assert [cell for n, cell, _ in fake.slices if n == round_] == schedule.round_order(
             ids, 1, round_
         )
     assert len(fake.slices) == len(done.samples) + len(done.calibration_samples) == 4 * len(ids)
-    assert [done.facts[cell]["sndbuf"] for cell in ids] == [1, 2, 3, 4, 5]
+    assert [done.facts[cell]["sndbuf"] for cell in fake.opened] == [1, 2, 3, 4, 5]
 
 
 def test_with_each_slice_goes_what_comes_after_it_until_the_end_of_the_next_round(
@@ -366,7 +366,8 @@ def test_the_rounds_are_shared_among_openings_one_after_the_other(path: Path) ->
     done = run(path, fake, rounds=7, openings=3)
     assert openings_of(done) == [*zip(range(7), [0, 0, 0, 1, 1, 2, 2], strict=True)]
     assert {s.opening for s in done.calibration_samples} == {0, 1, 2}
-    assert fake.cells_of == 3 * [[cell.id for cell in (*done.cells, *done.calibration)]]
+    ids = [cell.id for cell in (*done.cells, *done.calibration)]
+    assert fake.cells_of == [schedule.opening_order(ids, 1, opening) for opening in range(3)]
     assert (fake.is_open, fake.closed) == (False, 3)
 
 
@@ -416,12 +417,25 @@ def test_where_every_cell_failed_there_is_no_further_opening(path: Path) -> None
 
 
 def test_facts_are_written_again_only_if_they_differ(path: Path) -> None:
-    """Cells have fact 1 to 5 in their order; without sendto the last three have others."""
-    run(path, FakeOpening(), rounds=4, openings=2)
+    run(path, FakeOpening(facts=lambda cell, opening: 7), rounds=4, openings=2)
     assert path.read_text().count('{"type":"cell"') == 5
     again = path.with_name("again.jsonl")
-    run(again, FakeOpening(failing("sendto", 1, "gone")), rounds=4, openings=2)
-    assert again.read_text().count('{"type":"cell"') == 5 + 3
+
+    def of_send(cell: Cell, opening: int) -> int:
+        return 7 + opening * (cell.method == "send")
+
+    run(again, FakeOpening(facts=of_send), rounds=4, openings=2)
+    assert again.read_text().count('{"type":"cell"') == 5 + 1
+
+
+def test_the_order_in_which_cells_are_opened_differs_from_opening_to_opening() -> None:
+    """And is the same for the same seed."""
+    cells = [f"{n}" for n in range(6)]
+    orders = [schedule.opening_order(cells, 1, opening) for opening in range(30)]
+    assert orders == [schedule.opening_order(cells, 1, opening) for opening in range(30)]
+    assert all(sorted(order) == cells for order in orders)
+    assert {order[0] for order in orders} == {*cells}
+    assert schedule.opening_order(cells, 2, 0) != orders[0]
 
 
 def test_what_goes_wrong_in_a_later_opening_ends_the_run_and_what_was_measured_stays(

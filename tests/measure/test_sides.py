@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
+import pytest
+
 from bench.base.errors import UsageError
 from bench.engines.core import SlicePlan
 from bench.measure.opening import Setting
@@ -32,8 +34,8 @@ class Both:
     def make(self, setting: Setting, cells: Sequence[Cell]) -> FakeOpening:
         return self.fakes[setting.core_hash == "2"](setting, cells)
 
-    def opening(self) -> SidesOpening:
-        return SidesOpening(self.sides, COMMON, (A, B), self.make)
+    def opening(self, *cells: Cell) -> SidesOpening:
+        return SidesOpening(self.sides, COMMON, cells or (A, B), self.make)
 
 
 def test_each_side_has_its_cells_its_core_its_sysctls_and_half_of_the_memory() -> None:
@@ -59,6 +61,21 @@ def test_a_side_is_switched_to_before_anything_is_done_on_it_and_away_at_the_end
     assert both.switched == [False, True, False, True, True, False, True, False]
     assert [cell for _, cell, _ in both.fakes[0].slices] == ["x"]
     assert [cell for _, cell, _ in both.fakes[1].slices] == ["xb", "xb"]
+
+
+@pytest.mark.parametrize(("cells", "first"), [((A, B), False), ((B, A), True)])
+def test_the_side_of_the_first_cell_is_set_up_first(cells: tuple[Cell, ...], first: bool) -> None:
+    both = Both()
+    with closing(both.opening(*cells)) as opening:
+        opening.open()
+    assert both.switched[:2] == [first, not first]
+
+
+def test_a_side_without_cells_is_there() -> None:
+    both = Both()
+    with closing(both.opening(B)) as opening:
+        assert opening.open() == {}
+    assert both.switched[:2] == [True, False]
 
 
 def test_no_side_begins_while_the_other_one_sends() -> None:
