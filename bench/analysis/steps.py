@@ -107,6 +107,8 @@ class Scan:
         return found.row, found.first, found.first + m - 1, found.certainty
 
     def _certain(self, m: int) -> Found:
+        """Steps that exceed the threshold, in squares: those that a step explains alone less what a
+        line has beyond its price, or beside a line less what the line lacks of its price."""
         first = np.arange(2, self.values.shape[1] - m + 1)
         before, end = np.minimum(first, LEVEL), first + m
         by_chance = [
