@@ -426,9 +426,10 @@ def _report(some: Told, others: Told) -> None:
 
 def relabelled(b: RunSummary, a: RunSummary) -> RunSummary:
     """B's cells of KINDS under the ids of A's: they differ in the interface alone, in the same
-    order. More may be behind them, which are left out."""
+    order. More may be behind them, which are left out. The calibration cells stay."""
     cells = a.cells[: len(KINDS)]
     names = {of_b.id: of_a.id for of_b, of_a in zip(b.cells[: len(KINDS)], cells, strict=True)}
+    names |= {cell.id: cell.id for cell in b.calibration}
     summaries = {names[cell]: of for cell, of in b.summaries.items() if cell in names}
     return replace(b, cells=cells, summaries=summaries)
 
