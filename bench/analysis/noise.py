@@ -5,7 +5,8 @@ of its halves, and with it level and drift. The scale of the rest is the root me
 residuals within REJECT scaled median absolute deviations: nights of a step at the end, and bad
 ones, lie outside. Successive nights may be alike (AR(1)): their correlation is that of neighbours
 among the same residuals. A line through few nights takes part of both away; the constants that put
-it back are from simulated series (benchmarks/changes.py, "noise").
+it back are from simulated series. What few nights do not show of one series, its correlation and
+how small its noise can be, all series of a machine show together (``together``).
 """
 
 from __future__ import annotations
