@@ -123,6 +123,14 @@ def test_frames_that_netem_loses_are_lost_and_explained(tmp_path: Path) -> None:
         assert not any(sample.total("enobufs") for sample in mine)
 
 
+def test_where_nearly_all_are_lost_enough_are_sent_to_see_one(tmp_path: Path) -> None:
+    """Of the three frames with which a cell of single ones is checked, two times in three none
+    arrives."""
+    needs_qdisc("netem")
+    qdisc = {"kind": "netem", "loss": "88%"}
+    assert_sound(runs(tmp_path, qdisc, method=["send", "sendto"], frame_size=[64, 65, 66, 67]), 2)
+
+
 def test_a_queue_that_netem_delays_is_waited_for(tmp_path: Path) -> None:
     """A frame counts as sent when it enters netem: its counters are late by the delay."""
     needs_qdisc("netem")
