@@ -41,12 +41,13 @@ def prior_of(variances: Sequence[float], freedoms: Sequence[float]) -> Prior | N
     positive = [(v, d) for v, d in known if v > 0]
     if len(positive) < FEWEST:
         return Prior(pooled, freedom)
-    from scipy.special import digamma, polygamma
+    from bench.analysis.polygamma import polygamma
 
     halves = [d / 2 for _, d in positive]
+    by_chance = polygamma(0, halves).tolist()
     logs = [
-        math.log(v) - by_chance + math.log(half)
-        for (v, _), half, by_chance in zip(positive, halves, digamma(halves).tolist(), strict=True)
+        math.log(v) - of_chance + math.log(half)
+        for (v, _), half, of_chance in zip(positive, halves, by_chance, strict=True)
     ]
     mean = math.fsum(logs) / len(logs)
     spread = math.fsum((x - mean) ** 2 for x in logs) / (len(logs) - 1)
@@ -54,12 +55,12 @@ def prior_of(variances: Sequence[float], freedoms: Sequence[float]) -> Prior | N
     if spread <= chance:
         return Prior(pooled, math.inf)
     half = _inverse_trigamma(spread - chance)
-    return Prior(math.exp(mean + float(digamma(half)) - math.log(half)), 2 * half)
+    return Prior(math.exp(mean + float(polygamma(0, half)) - math.log(half)), 2 * half)
 
 
 def _inverse_trigamma(value: float) -> float:
     """x with trigamma(x) = value, by Newton's method on its reciprocal (ibid., appendix)."""
-    from scipy.special import polygamma
+    from bench.analysis.polygamma import polygamma
 
     x = 0.5 + 1 / value
     for _ in range(50):

@@ -6,7 +6,7 @@ A run is taken from it as long as its file has the size and the time of change t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,7 +37,7 @@ class _Run(msgspec.Struct, array_like=True):
     thresholds: int
     ids: int
     levels: dict[str, memoryview]
-    notes: dict[str, dict[str, int]]
+    notes: Mapping[str, Mapping[str, int]]
     doubts: dict[str, tuple[str, ...]]
     rounds: int
     failures: dict[str, str]
@@ -87,7 +87,7 @@ class Cache:
             thresholds=self._number_of(run.header.thresholds),
             ids=self._number_of(run.ids),
             levels={figure: of.cast("B") for figure, of in run.levels.items()},
-            notes={cell: dict(of) for cell, of in run.notes.items()},
+            notes=run.notes,
             doubts=dict(run.doubts),
             rounds=run.rounds,
             failures=dict(run.failures),

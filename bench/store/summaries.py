@@ -170,11 +170,11 @@ class Table(Mapping[str, CellSummary]):
         }
         if [*openings] != sorted(columns.opening for columns in found):
             raise ValueError("`openings` are not in their order, or one is there twice")
-        for number, of in openings.items():
-            if not (all(of["pps"]) and all(of["ns_per_frame"])) and any(
-                map(_has_no_figures, of["rounds"], of["pps"], of["ns_per_frame"])
-            ):
-                raise ValueError(f"opening {number} has rounds without figures")
+        for columns in found:
+            if not (_all_known(columns.pps) and _all_known(columns.ns_per_frame)):
+                of = openings[columns.opening]
+                if any(map(_has_no_figures, of["rounds"], of["pps"], of["ns_per_frame"])):
+                    raise ValueError(f"opening {columns.opening} has rounds without figures")
         return cls(line.cells, estimates, openings, line.notes)
 
     def line(self, failures: Mapping[str, str]) -> dict[str, Any]:
@@ -236,6 +236,10 @@ def _column(numbers: Sequence[float], count: int, name: str) -> Column:
 def _zeros(count: int, kind: str) -> Column:
     """A column that a line left out; the same for all that do, as nobody writes into one."""
     return memoryview(bytes(8 * count)).cast(kind)  # type: ignore[call-overload, no-any-return]
+
+
+def _all_known(numbers: Sequence[float]) -> bool:
+    return bool(numbers) and all(numbers)
 
 
 def _has_no_figures(rounds: float, pps: float, ns_per_frame: float) -> bool:
