@@ -10,7 +10,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730)
 """The numbers of 2, 4, 6 ..."""
 
