@@ -43,6 +43,11 @@ Figures = Mapping[tuple[str, str], Mapping[str, float]]
 """What a run says of each interface and method: FIGURES by name."""
 
 
+def kind(value: object) -> str:
+    """A value without its options, of which a version may have more than another."""
+    return str(value["kind"] if isinstance(value, dict) else value)
+
+
 def measured(checkout: Path, matrix: Path, folder: Path) -> Figures:
     """A run of a checkout's bench."""
     results = Path(tempfile.mkdtemp(dir=folder))
@@ -56,7 +61,7 @@ def measured(checkout: Path, matrix: Path, folder: Path) -> Figures:
     for cell in run.cells:
         summary = run.summaries[cell.id]
         known = [getattr(summary, figure) for figure in FIGURES]
-        key = str(cell.values["interface"]), str(cell.values["method"])
+        key = kind(cell.values["interface"]), kind(cell.values["method"])
         found[key] = dict(zip(FIGURES, (estimate.value for estimate in known), strict=True))
     return found
 
