@@ -358,6 +358,11 @@ def _method(names: Sequence[str], *, partial: bool = False, named: bool = False)
             raise ValueError(f"{EXEC} is a program of yours; write {_EXAMPLE}")
         if not isinstance(value, dict):
             return str(one.validate_python(value))
+        if (kind := value.get("kind")) != EXEC and kind in names:
+            raise ValueError(
+                f"{kind} is written without options; write {kind}, and each option as an axis of "
+                f"its own: `bench methods {kind}` has them"
+            )
         model = program.model_validate(value, context=info.context)
         found = model.model_dump(exclude_unset=partial)
         if partial:

@@ -82,6 +82,14 @@ def test_what_is_wrong_is_said_with_what_is_allowed(change: dict[str, Any], mess
     assert message in line
 
 
+@pytest.mark.parametrize("options", [{}, {"vnet_hdr": True}])
+def test_a_method_has_its_options_as_axes(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed({"kind": "tx_ring", **options})
+    (line,) = str(caught.value).splitlines()
+    assert "method: tx_ring is written without options; write tx_ring, and each" in line
+
+
 def test_a_program_needs_a_command_and_exec_is_no_method_by_itself() -> None:
     with pytest.raises(UsageError, match="'command' is missing"):
         parsed({"kind": "exec"})
