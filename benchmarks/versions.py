@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import statistics
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,8 +20,8 @@ from pathlib import Path
 
 from common import equal, heading, interval, table
 
+from bench.analysis import intervals
 from bench.analysis.cell_summaries import summary_of
-from bench.analysis.intervals import MIN_ROUNDS, Z95, student
 from bench.model.results import Estimate
 from bench.store.reader import read
 
@@ -75,22 +74,21 @@ def turn(number: int, other: Path, matrix: Path, folder: Path) -> tuple[Figures,
 
 
 def ratio(ours: Figures, theirs: Figures, figure: str, method: str | None) -> float:
-    """The logarithm of ours over theirs: the mean over the cells of a method, or over all."""
-    return statistics.fmean(
+    """Ours over theirs: the geometric mean over the interfaces of a method, or over everything."""
+    logs = [
         math.log(ours[key][figure] / theirs[key][figure])
         for key in ours
         if method in (None, key[1])
+    ]
+    return math.exp(math.fsum(logs) / len(logs))
+
+
+def estimates(
+    turns: Sequence[tuple[Figures, Figures]], figure: str, methods: Sequence[str | None]
+) -> list[Estimate | None]:
+    return intervals.estimates(
+        [[ratio(ours, theirs, figure, method) for ours, theirs in turns] for method in methods]
     )
-
-
-def estimate(turns: Sequence[tuple[Figures, Figures]], figure: str, method: str | None) -> Estimate:
-    """The geometric mean over turns, which have nothing in common, with its 95 % interval."""
-    logs = [ratio(ours, theirs, figure, method) for ours, theirs in turns]
-    mean, n = statistics.fmean(logs), len(logs)
-    if n < MIN_ROUNDS:
-        return Estimate(math.exp(mean), None, None, n)
-    reach = student(Z95, n - 1) * statistics.stdev(logs) / math.sqrt(n)
-    return Estimate(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach), n)
 
 
 def main() -> None:
@@ -114,12 +112,12 @@ def main() -> None:
         for number in range(args.turns):
             turns.append(turn(number, args.other.resolve(), matrix, Path(folder)))
     methods = [*args.methods, None]
+    by_cpu, by_pps = (estimates(turns, figure, methods) for figure in FIGURES)
     table(
         ["method", "ns/frame, this / other", f"goal 1 +- {WITHIN}", "pps"],
         [
             [method or "all", interval(cpu, 4), equal(cpu, WITHIN), interval(pps, 4)]
-            for method in methods
-            for cpu, pps in [[estimate(turns, figure, method) for figure in FIGURES]]
+            for method, cpu, pps in zip(methods, by_cpu, by_pps, strict=True)
         ],
     )
 
