@@ -148,6 +148,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 def reading(folder: Path, machines: int, count: int, cells: int) -> None:
     make(folder, machines, count, cells_of(cells))
+    os.sync()  # what was just written is not written while it is read
     for what, goal_s in (("without a cache", 5.0), ("with it", 1.0)):
         found = read(folder)
         assert found["cells"] == machines * count * cells
