@@ -5,7 +5,7 @@ has new processes, namespaces, sockets and rings, and lasts seconds. The ratio o
 is one value of each cell, and of a method the geometric mean of its cells. Samples of both are
 summarised by this version. Goal: the ratio of ns per frame is 1.00 +- 0.005. It takes root.
 
-    git worktree add ../other v0.1.0 && ../other/tools/setup.sh
+    git worktree add ../other REVISION && ../other/tools/setup.sh
     python benchmarks/versions.py ../other --turns 150
 """
 

@@ -1,6 +1,6 @@
 """The digamma function and its derivatives.
 
-scipy has them, but to load it takes as long as to read two hundred nights of a history.
+scipy has them, but to load it takes as long as to read more than a hundred nights of a history.
 """
 
 from __future__ import annotations
